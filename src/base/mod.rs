@@ -1,0 +1,17 @@
+//! Words that every floor uses: time, frame, side, foreign text, secrets, limits.
+//!
+//! They exist once, here, so that a frame number or a side means the same in a decoder and in a
+//! report. Nothing here knows a protocol, opens a file or reads a clock.
+
+mod foreign;
+mod frame;
+pub mod limits;
+mod secret;
+mod side;
+mod time;
+
+pub use foreign::Foreign;
+pub use frame::{FrameRef, Mark, SourceId};
+pub use secret::Secret;
+pub use side::{PerSide, Side};
+pub use time::{MILLISECOND, Nanos, SECOND, Timestamp};

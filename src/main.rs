@@ -1,0 +1,7 @@
+//! The `mxray` binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mxray::cli::main()
+}
