@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Floor 0: frame bytes to layers, and back.
+//!
+//! Link types, VLAN, tunnels, IPv4 and IPv6 with fragments, TCP, UDP, ICMP, ARP and NDP. It knows
+//! single frames only: no flow, no state but the pieces of a fragmented datagram.
+
+mod packet;
+
+pub use packet::{
+    Arp, Fragment, Icmp, Ip, Link, Neighbor, Net, Packet, Quote, Stop, StopReason, Tcp, TcpFlags,
+    TcpOptions, Transport, Tunnel, Udp,
+};
