@@ -1,0 +1,99 @@
+//! One DNS message, reduced to what a look-up's judgement needs.
+
+use std::net::IpAddr;
+
+use crate::base::Foreign;
+
+/// Record type number (IANA); names come from `name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordType(pub u16);
+
+impl RecordType {
+    /// A.
+    pub const A: RecordType = RecordType(1);
+    /// CNAME.
+    pub const CNAME: RecordType = RecordType(5);
+    /// PTR.
+    pub const PTR: RecordType = RecordType(12);
+    /// MX.
+    pub const MX: RecordType = RecordType(15);
+    /// TXT.
+    pub const TXT: RecordType = RecordType(16);
+    /// AAAA.
+    pub const AAAA: RecordType = RecordType(28);
+    /// SRV.
+    pub const SRV: RecordType = RecordType(33);
+    /// TLSA.
+    pub const TLSA: RecordType = RecordType(52);
+    /// ANY.
+    pub const ANY: RecordType = RecordType(255);
+}
+
+/// A query or a response.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Transaction id.
+    pub id: u16,
+    /// QR bit.
+    pub response: bool,
+    /// Operation code; 0 is a query.
+    pub opcode: u8,
+    /// The first question: name in lower case without the final dot, and type. `None` when there is none.
+    pub question: Option<(Foreign, RecordType)>,
+    /// How many questions there are.
+    pub questions: u16,
+    /// Extended RCODE: 4 bits of the header and 8 of OPT (RFC 6891 6.1.3).
+    pub rcode: u16,
+    /// TC: truncated.
+    pub truncated: bool,
+    /// AA.
+    pub authoritative: bool,
+    /// RD.
+    pub recursion_desired: bool,
+    /// CD.
+    pub checking_disabled: bool,
+    /// UDP payload size of OPT, when there is an OPT.
+    pub edns_size: Option<u16>,
+    /// DO bit.
+    pub dnssec_ok: bool,
+    /// Extended DNS errors (RFC 8914): code and text.
+    pub extended_errors: Vec<(u16, Foreign)>,
+    /// Answer section, in order, bounded.
+    pub answers: Vec<Record>,
+    /// Records of the authority section (count) and whether a SOA is among them.
+    pub authority: (u16, bool),
+    /// Length of the message in bytes.
+    pub length: u32,
+    /// The message ended before its sections did (snap length, or malformed).
+    pub incomplete: bool,
+    /// The message could not be decoded at all past the header: why.
+    pub malformed: Option<&'static str>,
+}
+
+/// One record of the answer section.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Owner, lower case, without the final dot.
+    pub owner: Foreign,
+    /// Type.
+    pub kind: RecordType,
+    /// Seconds.
+    pub ttl: u32,
+    /// Data.
+    pub answer: Answer,
+}
+
+/// The data of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A or AAAA.
+    Address(IpAddr),
+    /// CNAME, NS or PTR target, lower case, without the final dot.
+    Name(Foreign),
+    /// MX: preference and target; the target of a null MX (RFC 7505) is empty.
+    Mx(u16, Foreign),
+    /// SRV: priority, weight, port, target.
+    Srv(u16, u16, u16, Foreign),
+    /// Anything else, as text.
+    Other(Foreign),
+}

@@ -1,0 +1,198 @@
+//! Facts of one TLS connection, each with frame and time.
+
+use crate::base::{Foreign, Mark, PerSide, Side, Timestamp};
+
+/// A protocol version as on the wire: 0x0300 SSLv3 … 0x0303 TLS 1.2, 0x0304 TLS 1.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u16);
+
+/// What was seen of TLS on a connection.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFacts {
+    /// First byte of the first record, by side.
+    pub started: PerSide<Option<Mark>>,
+    /// The first ClientHello.
+    pub client_hello: Option<ClientHello>,
+    /// The ClientHello after a HelloRetryRequest.
+    pub second_client_hello: Option<Mark>,
+    /// A HelloRetryRequest (RFC 8446 4.1.4).
+    pub hello_retry: Option<Mark>,
+    /// The ServerHello.
+    pub server_hello: Option<ServerHello>,
+    /// Certificates of the server, leaf first, as sent (visible up to TLS 1.2).
+    pub certificates: Vec<Certificate>,
+    /// Where the server's Certificate message ended.
+    pub certificate_seen: Option<Mark>,
+    /// The server asked for a client certificate.
+    pub certificate_request: Option<Mark>,
+    /// The client answered with an empty certificate list.
+    pub empty_client_certificate: Option<Mark>,
+    /// ServerKeyExchange: size of a Diffie-Hellman prime in bits, when it is finite-field DH.
+    pub dh_bits: Option<u32>,
+    /// ServerHelloDone (TLS ≤ 1.2).
+    pub server_hello_done: Option<Mark>,
+    /// Handshake messages in order of their first byte, bounded.
+    pub handshake: Vec<(Handshake, Side, Mark)>,
+    /// Alerts that were sent in clear, bounded.
+    pub alerts: Vec<Alert>,
+    /// ChangeCipherSpec by side.
+    pub change_cipher_spec: PerSide<Option<Mark>>,
+    /// Encrypted records: the first few and the last few of each side, bounded, in order.
+    pub opaque: Vec<OpaqueRecord>,
+    /// Count of encrypted records by side.
+    pub opaque_records: PerSide<u64>,
+    /// Bytes in encrypted records by side.
+    pub opaque_bytes: PerSide<u64>,
+    /// Application data (not Finished, not tickets, not alert-sized) was seen, by side: first and last.
+    pub application_data: PerSide<Option<(Mark, Mark)>>,
+    /// The client's Finished (or what must be it, by order and size).
+    pub client_finished: Option<Mark>,
+    /// The server's Finished, or in TLS 1.3 its encrypted flight.
+    pub server_finished: Option<Mark>,
+    /// A close_notify-sized record: alert type in TLS ≤ 1.2; 19 bytes of application data (11 with CCM_8) in 1.3.
+    pub close_notify: PerSide<Option<Mark>>,
+    /// An alert-sized encrypted record of the client *instead of* its Finished (it refuses what the server sent).
+    pub refusal: Option<Refusal>,
+    /// Bytes were missing inside the TLS stream.
+    pub gaps: PerSide<u32>,
+    /// Records could not be followed any more from here (lost place, or not TLS at all).
+    pub lost: Option<(Side, Mark)>,
+    /// Not TLS: this side's first bytes in clear, where TLS was expected.
+    pub clear_text: PerSide<Option<(Mark, Foreign)>>,
+    /// The latest time at which each side sent anything.
+    pub last: PerSide<Option<Timestamp>>,
+}
+
+/// A ClientHello.
+#[derive(Clone, Debug)]
+pub struct ClientHello {
+    /// First byte.
+    pub at: Mark,
+    /// Last byte.
+    pub done: Mark,
+    /// Length of the message in bytes, record headers not counted.
+    pub length: u32,
+    /// Highest version offered (supported_versions, else legacy version).
+    pub max_version: Version,
+    /// Lowest version offered, when supported_versions says so.
+    pub min_version: Option<Version>,
+    /// Server name indication (RFC 6066 3).
+    pub sni: Option<Foreign>,
+    /// Protocols offered (RFC 7301).
+    pub alpn: Vec<Foreign>,
+    /// Cipher suites offered, GREASE removed.
+    pub ciphers: Vec<u16>,
+    /// Groups offered, GREASE removed.
+    pub groups: Vec<u16>,
+    /// Key shares offered, GREASE removed.
+    pub key_shares: Vec<u16>,
+    /// JA4 fingerprint (TLS client).
+    pub ja4: Foreign,
+    /// Whether a post-quantum hybrid key share is in it (X25519MLKEM768 0x11EC, SecP256r1MLKEM768 0x11EB, draft 0x6399).
+    pub post_quantum: bool,
+}
+
+/// A ServerHello.
+#[derive(Clone, Debug)]
+pub struct ServerHello {
+    /// Last byte.
+    pub at: Mark,
+    /// Version chosen (supported_versions, else legacy version).
+    pub version: Version,
+    /// Cipher suite chosen.
+    pub cipher: u16,
+    /// Protocol chosen, when visible.
+    pub alpn: Option<Foreign>,
+    /// Session resumed (no certificate will follow), when visible.
+    pub resumed: bool,
+}
+
+/// A certificate as it was sent.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Subject, one line.
+    pub subject: Foreign,
+    /// Issuer, one line.
+    pub issuer: Foreign,
+    /// Start of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+    /// DNS names of the subject alternative name extension, lower case.
+    pub names: Vec<Foreign>,
+    /// Common name of the subject, lower case.
+    pub common_name: Option<Foreign>,
+    /// Subject equals issuer.
+    pub self_issued: bool,
+    /// Its own key verifies its signature.
+    pub self_signed: bool,
+    /// The next certificate in the chain as sent is its issuer (name matches, and the signature where it can be checked).
+    pub issued_by_next: bool,
+    /// Key: `"RSA"`, `"EC"`, `"Ed25519"` …
+    pub key: &'static str,
+    /// Key size in bits.
+    pub key_bits: u32,
+    /// Signature algorithm, as OpenSSL names it (`sha1WithRSAEncryption`).
+    pub signature: Foreign,
+    /// Signed with MD5 or SHA-1, or RSA below 2,048 bits, or EC below 224.
+    pub weak: bool,
+    /// CA flag of basic constraints.
+    pub authority: bool,
+    /// DER bytes, for checking against trust anchors.
+    pub der: Box<[u8]>,
+}
+
+/// A message of the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the RFC's own names (RFC 8446 B.3, RFC 5246 7.4)
+pub enum Handshake {
+    HelloRequest,
+    ClientHello,
+    ServerHello,
+    HelloRetryRequest,
+    NewSessionTicket,
+    Certificate,
+    ServerKeyExchange,
+    CertificateRequest,
+    ServerHelloDone,
+    CertificateVerify,
+    ClientKeyExchange,
+    Finished,
+    CertificateStatus,
+    Other(u8),
+}
+
+/// An alert that was sent in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Who sent it.
+    pub side: Side,
+    /// Where.
+    pub at: Mark,
+    /// Level 2.
+    pub fatal: bool,
+    /// Description (IANA TLS alert registry).
+    pub description: u8,
+}
+
+/// One encrypted record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpaqueRecord {
+    /// Who sent it.
+    pub side: Side,
+    /// Where its first byte is.
+    pub at: Mark,
+    /// Outer content type: 20, 21, 22 or 23.
+    pub content_type: u8,
+    /// Length of the fragment in bytes.
+    pub length: u16,
+}
+
+/// An encrypted alert in the place of Finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who sent it.
+    pub side: Side,
+    /// Where.
+    pub at: Mark,
+}
