@@ -1,0 +1,497 @@
+//! Facts of one TCP connection: what was seen on the wire, with frames, and no opinion.
+//!
+//! Filled by the tracker while segments pass, read by the rules once. Everything is bounded: lists keep
+//! the first `limits::EVENTS` and count the rest.
+
+use std::net::IpAddr;
+
+use arrayvec::ArrayVec;
+
+use crate::base::limits::EVENTS;
+use crate::base::{Foreign, Mark, Nanos, PerSide, Side, SourceId, Timestamp};
+use crate::wire::TcpFlags;
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Address.
+    pub ip: IpAddr,
+    /// Port.
+    pub port: u16,
+}
+
+/// The five-tuple of a TCP connection, by role, on one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    /// Who sent the SYN; without one, the side without the mail port.
+    pub client: Endpoint,
+    /// The other end.
+    pub server: Endpoint,
+    /// The input in which it was seen.
+    pub source: SourceId,
+}
+
+/// How the beginning of the connection looks in this capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Opening {
+    /// The client's SYN was captured.
+    Syn,
+    /// The first segment captured is the server's SYN-ACK.
+    SynAck,
+    /// The capture begins in the middle.
+    #[default]
+    Midstream,
+}
+
+/// Everything known of one TCP connection.
+#[derive(Clone, Debug)]
+pub struct TcpFacts {
+    /// How it opened.
+    pub opening: Opening,
+    /// First frame of the connection in this capture.
+    pub first: Mark,
+    /// Latest frame of the connection (of either side, ICMP not counted).
+    pub last: Mark,
+    /// The client's SYN and its retransmissions (same ISN).
+    pub syns: Transmissions,
+    /// The server's SYN-ACK and its retransmissions.
+    pub syn_acks: Transmissions,
+    /// A SYN-ACK that acknowledges our SYN from another address than the one asked (NAT): where, and from whom.
+    pub foreign_syn_ack: Option<(Mark, Endpoint)>,
+    /// SYN-ACKs that were captured after the client's final ACK of the handshake.
+    pub syn_acks_after_ack: u32,
+    /// The segment that completed the handshake: the client's first ACK of the SYN-ACK.
+    pub established: Option<Mark>,
+    /// What each side sent.
+    pub sides: PerSide<Direction>,
+    /// Resets, in order.
+    pub resets: ArrayVec<Reset, EVENTS>,
+    /// How many resets there were in all.
+    pub reset_count: u32,
+    /// ICMP errors that quote this connection, in order.
+    pub icmp: ArrayVec<IcmpError, EVENTS>,
+    /// How many such errors there were in all.
+    pub icmp_count: u32,
+    /// SYN-ACK minus last SYN (Karn), measured at the capture point.
+    pub rtt_server: Option<Nanos>,
+    /// Client's ACK minus SYN-ACK, measured at the capture point.
+    pub rtt_client: Option<Nanos>,
+    /// Smallest round trip seen of data and its acknowledgement, towards each side.
+    pub min_rtt: PerSide<Option<Nanos>>,
+    /// Where the capture was taken, as far as the two halves of the handshake and the TTLs tell.
+    pub vantage: Vantage,
+    /// Separate loss events (segments that had to be sent again because they, not their ACK, were lost).
+    pub losses: ArrayVec<LossEvent, EVENTS>,
+    /// How many loss events there were in all, both directions.
+    pub loss_count: u32,
+    /// MSS-equivalents sent in both directions, data and FIN: a frame of L bytes counts ⌈L/MSS⌉.
+    pub mss_equivalents: u64,
+    /// MSS-equivalents lost, likewise.
+    pub mss_equivalents_lost: u64,
+    /// Total time that data waited for a retransmission because of losses.
+    pub stood_still: Nanos,
+    /// The longest silences between two segments, longest first (≥ 1 s).
+    pub idle: ArrayVec<IdleGap, 4>,
+    /// Frames dropped as duplicates made by the network or the capture.
+    pub duplicates: u32,
+    /// Segments that acknowledged bytes that the capture never showed.
+    pub acked_unseen: u32,
+    /// Bytes missing between captured segments that were acknowledged (lost by the capture), by sender.
+    pub capture_gaps: PerSide<u32>,
+    /// Frames whose payload was cut by the snap length.
+    pub cut_frames: u32,
+    /// Frames out of time order.
+    pub disorder: u32,
+    /// SACK edges outside what was sent, all by the same distance (a device rewrites sequence numbers but not SACK): frame and distance.
+    pub sack_offset: Option<(Mark, i64)>,
+    /// A new SYN with another ISN on the same five-tuple followed within 3 s of a reset: it is counted here, not a new connection.
+    pub reopened: u32,
+}
+
+/// Repeated sending of one handshake segment.
+#[derive(Clone, Debug, Default)]
+pub struct Transmissions {
+    /// The first ones, in order.
+    pub seen: ArrayVec<Transmission, EVENTS>,
+    /// How many there were in all.
+    pub count: u32,
+    /// The last one.
+    pub last: Option<Mark>,
+}
+
+/// One sending of a SYN or SYN-ACK.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmission {
+    /// Where.
+    pub at: Mark,
+    /// Options it carried.
+    pub options: SynOptions,
+    /// TTL as captured.
+    pub ttl: u8,
+    /// IPv4 identification.
+    pub ip_id: Option<u16>,
+    /// Window, unscaled.
+    pub window: u16,
+}
+
+/// What a SYN or SYN-ACK offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SynOptions {
+    /// MSS.
+    pub mss: Option<u16>,
+    /// Window scale.
+    pub window_scale: Option<u8>,
+    /// SACK permitted.
+    pub sack: bool,
+    /// Timestamps.
+    pub timestamps: bool,
+    /// ECN set-up flags (ECE and CWR on a SYN; ECE on a SYN-ACK).
+    pub ecn: bool,
+    /// Fast open.
+    pub fast_open: bool,
+    /// Multipath TCP.
+    pub multipath: bool,
+}
+
+/// What one side sent, and how it was received.
+#[derive(Clone, Debug, Default)]
+pub struct Direction {
+    /// Frames (every segment).
+    pub segments: u64,
+    /// Segments with payload, retransmissions included.
+    pub data_segments: u64,
+    /// Payload bytes, each once.
+    pub bytes: u64,
+    /// First segment of any kind.
+    pub first: Option<Mark>,
+    /// Latest segment of any kind.
+    pub last: Option<Mark>,
+    /// First segment with payload.
+    pub first_data: Option<Mark>,
+    /// Latest segment with new payload.
+    pub last_data: Option<Mark>,
+    /// First FIN.
+    pub fin: Option<Mark>,
+    /// The FIN was acknowledged.
+    pub fin_acked: bool,
+    /// Hop distance of ordinary segments (not RST; SYN-ACK counted apart), most frequent.
+    pub hops: Option<HopCount>,
+    /// Hop distance of the SYN or SYN-ACK.
+    pub syn_hops: Option<HopCount>,
+    /// Distinct TTLs seen on ordinary segments, up to 4.
+    pub ttls: ArrayVec<u8, 4>,
+    /// TOS or traffic class of ordinary segments, the latest.
+    pub tos: u8,
+    /// IPv6 flow label of ordinary segments, the latest.
+    pub flow_label: Option<u32>,
+    /// Wireshark's labels, counted.
+    pub labels: LabelCounts,
+    /// Segments that carried data or FIN again (Retransmission, Fast and Spurious; Out-Of-Order not).
+    pub retransmitted: u32,
+    /// The oldest bytes (or SYN-less FIN) that were sent and never acknowledged, at the end.
+    pub outstanding: Option<Outstanding>,
+    /// Evidence about sizes that pass and sizes that do not, for what this side sends.
+    pub mtu: MtuEvidence,
+    /// Times at which this side's advertised window was zero.
+    pub zero_window: ZeroWindow,
+    /// Keep-alives sent.
+    pub keep_alives: u32,
+    /// The latest one.
+    pub last_keep_alive: Option<Mark>,
+    /// Window shift in force for what this side advertises; `None` when the handshake was not seen.
+    pub window_scale: Option<u8>,
+    /// Largest window this side ever advertised, in bytes.
+    pub max_window: u32,
+    /// Largest amount of this side's data in flight, in bytes.
+    pub max_in_flight: u32,
+    /// Longest pauses in which this side had data outstanding, longest first.
+    pub stalls: ArrayVec<Stall, 4>,
+}
+
+/// How many routers lie between the sender and the capture point: nearest of 32, 64, 128, 255 minus TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HopCount {
+    /// TTL as captured.
+    pub ttl: u8,
+    /// Distance.
+    pub hops: u8,
+}
+
+/// Sequence range relative to the first byte of the stream (0 is the first payload byte).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByteRange {
+    /// First byte.
+    pub start: i64,
+    /// One past the last byte.
+    pub end: i64,
+}
+
+/// Data that was sent and not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Which bytes.
+    pub range: ByteRange,
+    /// Its first transmission.
+    pub first: Mark,
+    /// Its latest transmission.
+    pub last: Mark,
+    /// How often its first byte was sent.
+    pub transmissions: u32,
+    /// It is a FIN without data.
+    pub fin_only: bool,
+    /// Any segment of the other side came after the first transmission.
+    pub peer_spoke_after: bool,
+    /// The other side acknowledged something (old) after the first transmission: it hears us, or keeps talking.
+    pub peer_acked_after: bool,
+    /// Length of the IP packet that carried it, largest transmission.
+    pub packet_len: u32,
+    /// Silence of the connection in both directions before the first transmission.
+    pub idle_before: Nanos,
+}
+
+/// A pause while this side had data outstanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// Last segment before.
+    pub from: Mark,
+    /// The segment that ended it.
+    pub to: Mark,
+    /// Length.
+    pub length: Nanos,
+    /// The peer's window was zero or full at the time: the peer made us wait.
+    pub window: bool,
+}
+
+/// Sizes, as IP packet lengths of this side's segments as captured (super-segments count as their MSS packets).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MtuEvidence {
+    /// Payload bytes of the largest segment known to have arrived (acknowledged cumulatively or by SACK), capped at MSS.
+    pub largest_arrived: u32,
+    /// Payload bytes of the smallest segment that was sent ≥ 3 times and never acknowledged, capped at MSS.
+    pub smallest_dead: Option<u32>,
+    /// Its first transmission.
+    pub dead: Option<Mark>,
+    /// Its latest transmission.
+    pub dead_last: Option<Mark>,
+    /// How often it was sent at that size.
+    pub dead_transmissions: u32,
+    /// A smaller segment sent after it arrived (SACK of a tail, ACK of a probe), and where that was seen.
+    pub smaller_arrived_after: Option<Mark>,
+    /// The same bytes got through later in smaller pieces: where that was seen (recovered).
+    pub recovered: Option<Mark>,
+    /// Seen by the receiver's side of the capture: a gap of full-size segments that never filled while later bytes arrived.
+    pub unfilled_gap: Option<(Mark, u32)>,
+}
+
+/// Window zero episodes of one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ZeroWindow {
+    /// How many episodes.
+    pub episodes: u32,
+    /// Time closed in all, episodes that ended.
+    pub total: Nanos,
+    /// First frame with a zero window.
+    pub first: Option<Mark>,
+    /// Still closed at the end: since when.
+    pub closed_since: Option<Mark>,
+    /// Probes that the other side sent into the closed window.
+    pub probes: u32,
+}
+
+/// A reset.
+#[derive(Clone, Debug)]
+pub struct Reset {
+    /// Whose address it carries.
+    pub side: Side,
+    /// Where.
+    pub at: Mark,
+    /// Flags.
+    pub flags: TcpFlags,
+    /// What it answers, as far as sequence numbers tell.
+    pub trigger: ResetTrigger,
+    /// Its sequence number is exactly the next one expected of that side (RFC 5961 3.2), where that is known.
+    pub seq_exact: Option<bool>,
+    /// TTL and distance.
+    pub hops: HopCount,
+    /// IPv4 identification.
+    pub ip_id: Option<u16>,
+    /// The identification equals that of the other side's latest segment (and is not 0).
+    pub ip_id_copied: bool,
+    /// Identification continues the same side's counter (distance 1–64 from its latest non-zero one).
+    pub ip_id_continues: bool,
+    /// TOS or traffic class.
+    pub tos: u8,
+    /// IPv6 flow label.
+    pub flow_label: Option<u32>,
+    /// Window.
+    pub window: u16,
+    /// Timestamps option present.
+    pub timestamps: bool,
+    /// Text in the reset (RFC 9293 3.5.3 allows it).
+    pub payload: Option<Foreign>,
+    /// Time since the latest segment of the other side.
+    pub after_peer: Option<Nanos>,
+    /// The same side sent new data or a FIN after it (not explained by reordering).
+    pub data_after: bool,
+    /// The other side had already sent FIN or RST.
+    pub after_peer_close: bool,
+    /// The same side had already sent FIN.
+    pub after_own_fin: bool,
+    /// Source MAC differs from that of the same side's other segments.
+    pub other_mac: bool,
+}
+
+/// What a reset answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTrigger {
+    /// A SYN: SEQ 0, ACK = ISN + 1 (RFC 9293 3.5.2).
+    Syn,
+    /// A SYN-ACK (client side half-open reset: SEQ = its ACK).
+    SynAck,
+    /// An established connection.
+    Established,
+    /// Cannot be told.
+    Unknown,
+}
+
+/// An ICMP error that quotes this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// Where.
+    pub at: Mark,
+    /// Who sent it.
+    pub sender: IpAddr,
+    /// ICMPv6.
+    pub v6: bool,
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+    /// Next-hop MTU.
+    pub mtu: Option<u32>,
+    /// Whose packet is quoted.
+    pub quoted: Side,
+    /// Flags of the quoted segment, when the quote reaches them.
+    pub quoted_flags: Option<TcpFlags>,
+    /// TTL inside the quote.
+    pub quoted_ttl: u8,
+    /// The TTL with which the quoted packet was captured here, if it was.
+    pub sent_ttl: Option<u8>,
+    /// Distance of the ICMP sender.
+    pub hops: HopCount,
+    /// Time since the quoted side's latest segment.
+    pub delay: Nanos,
+    /// The quote matches a segment that was captured (ports and sequence number).
+    pub matches: bool,
+}
+
+/// One loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossEvent {
+    /// Whose segment.
+    pub side: Side,
+    /// The retransmission (or the late arrival) that shows it.
+    pub at: Mark,
+    /// Where it was lost, as far as this capture can tell.
+    pub place: LossPlace,
+}
+
+/// Where a segment was lost, seen from the capture point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossPlace {
+    /// Between its sender and the capture point: the first copy was never seen.
+    Before,
+    /// Between the capture point and its receiver: both copies were seen.
+    After,
+    /// By the capture itself: acknowledged, never seen.
+    Capture,
+}
+
+/// A silence of the whole connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleGap {
+    /// Last segment before.
+    pub from: Mark,
+    /// First segment after.
+    pub to: Mark,
+    /// Length.
+    pub length: Nanos,
+}
+
+/// Where the capture was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Vantage {
+    /// At or beside the client.
+    Client,
+    /// At or beside the server.
+    Server,
+    /// In between.
+    Middle,
+    /// The handshake was not seen.
+    #[default]
+    Unknown,
+}
+
+/// Wireshark's `tcp.analysis.*` labels, counted for one sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // the names of the display filters, RFC-less: docs.wireshark.org, "TCP Analysis"
+pub struct LabelCounts {
+    pub retransmission: u32,
+    pub fast_retransmission: u32,
+    pub spurious_retransmission: u32,
+    pub out_of_order: u32,
+    pub lost_segment: u32,
+    pub ack_lost_segment: u32,
+    pub duplicate_ack: u32,
+    pub keep_alive: u32,
+    pub keep_alive_ack: u32,
+    pub zero_window: u32,
+    pub zero_window_probe: u32,
+    pub zero_window_probe_ack: u32,
+    pub window_full: u32,
+    pub window_update: u32,
+    pub reused_ports: u32,
+}
+
+impl TcpFacts {
+    /// Facts of a connection of which nothing but its first frame is known.
+    pub fn new(first: Mark) -> TcpFacts {
+        TcpFacts {
+            opening: Opening::Midstream,
+            first,
+            last: first,
+            syns: Transmissions::default(),
+            syn_acks: Transmissions::default(),
+            foreign_syn_ack: None,
+            syn_acks_after_ack: 0,
+            established: None,
+            sides: PerSide::default(),
+            resets: ArrayVec::new(),
+            reset_count: 0,
+            icmp: ArrayVec::new(),
+            icmp_count: 0,
+            rtt_server: None,
+            rtt_client: None,
+            min_rtt: PerSide::default(),
+            vantage: Vantage::Unknown,
+            losses: ArrayVec::new(),
+            loss_count: 0,
+            mss_equivalents: 0,
+            mss_equivalents_lost: 0,
+            stood_still: 0,
+            idle: ArrayVec::new(),
+            duplicates: 0,
+            acked_unseen: 0,
+            capture_gaps: PerSide::default(),
+            cut_frames: 0,
+            disorder: 0,
+            sack_offset: None,
+            reopened: 0,
+        }
+    }
+
+    /// The latest time at which that side sent anything.
+    pub fn last_of(&self, side: Side) -> Option<Timestamp> {
+        self.sides[side].last.map(|mark| mark.time)
+    }
+}
