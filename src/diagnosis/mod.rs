@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Floor 3: from facts to verdicts.
+//!
+//! The catalogue of codes, the four rules before all codes, one rule per file, one arbiter, and the
+//! folding into root causes. No byte is decoded here again, and no rule knows another.
+
+pub mod arbiter;
+mod catalogue;
+mod claim_order;
+mod judge;
+mod ladder;
+pub mod principles;
+pub mod rules;
+mod verdict;
+mod view;
+
+pub use catalogue::{Class, Code};
+pub use judge::{Judgement, judge_connection};
+pub use ladder::{Ladder, Stage};
+pub use verdict::{Alternative, At, Claim, Evidence, Outcome, Proof, Verdict, Weight, Where};
+pub use view::{Connection, Context, Ending};

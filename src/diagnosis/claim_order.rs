@@ -1,0 +1,159 @@
+//! Which cause drops which symptom: declared once, here.
+//!
+//! A line says: when both are claimed for one connection, the first explains the second. A whole
+//! stage may be named by its prefix. A test demands that any pair that meets in a capture stands here.
+
+use super::Code;
+
+/// (cause, symptom) – either may be a code or a stage prefix ending in a dot.
+const ORDER: &[(&str, &str)] = &[
+    // What happens before the handshake explains everything after it.
+    ("tcp.prohibited", "tcp.dropped"),
+    ("route.unreachable", "tcp.dropped"),
+    ("route.loop", "tcp.dropped"),
+    ("route.neighbor-unresolved", "tcp.dropped"),
+    ("tcp.wrong-reply-address", "tcp.dropped"),
+    ("tcp.wrong-reply-address", "tcp.refused"),
+    ("tcp.listen-overflow", "tcp.dropped"),
+    ("tcp.synack-lost", "tcp.dropped"),
+    ("tcp.synack-lost", "tcp.listen-overflow"),
+    ("tcp.reset-by-path", "tcp.refused"),
+    // A path that eats big packets, or all packets, explains every silence above it.
+    ("path.mtu-blackhole", "tcp.stalled"),
+    ("path.mtu-blackhole", "path.loss"),
+    ("path.mtu-blackhole", "tcp.client-reset"),
+    ("path.mtu-blackhole", "tcp.client-vanished"),
+    ("path.mtu-blackhole", "tcp.idle-dropped"),
+    ("path.mtu-blackhole", "tcp.reset-midstream"),
+    ("path.mtu-blackhole", "tcp.closed-midstream"),
+    ("path.mtu-blackhole", "tls."),
+    ("path.mtu-blackhole", "mail."),
+    ("tcp.options-stripped", "tcp.stalled"),
+    ("tcp.options-stripped", "mail."),
+    ("tls.hello-dropped", "tcp.stalled"),
+    ("tls.hello-dropped", "tls.no-reply"),
+    ("tls.hello-dropped", "tcp.client-reset"),
+    ("tls.hello-dropped", "path.loss"),
+    ("tls.hello-dropped", "mail."),
+    ("tcp.idle-dropped", "tcp.stalled"),
+    ("tcp.idle-dropped", "tcp.reset-midstream"),
+    ("tcp.idle-dropped", "tcp.reset-midstream-by-path"),
+    ("tcp.idle-dropped", "tcp.client-vanished"),
+    ("tcp.idle-dropped", "path.loss"),
+    ("tcp.idle-dropped", "tcp.client-reset"),
+    ("tcp.idle-dropped", "mail."),
+    ("tcp.zero-window", "tcp.stalled"),
+    ("tcp.zero-window", "tcp.client-reset"),
+    ("tcp.zero-window", "tcp.reset-midstream"),
+    ("tcp.zero-window", "tcp.closed-midstream"),
+    ("tcp.zero-window", "mail."),
+    ("tcp.stalled", "path.loss"),
+    ("tcp.stalled", "tcp.client-reset"),
+    ("tcp.stalled", "tcp.client-vanished"),
+    ("tcp.stalled", "tcp.reset-midstream"),
+    ("tcp.stalled", "tcp.closed-midstream"),
+    ("tcp.stalled", "tls.no-reply"),
+    ("tcp.stalled", "mail.command-timeout"),
+    ("tcp.stalled", "mail.no-greeting"),
+    ("tcp.client-vanished", "path.loss"),
+    ("tcp.client-vanished", "mail.idle-timeout"),
+    // Resets: who sent it decides what it is.
+    ("tcp.reset-midstream-by-path", "tcp.reset-midstream"),
+    ("tcp.reset-midstream-by-path", "tcp.reset-before-greeting"),
+    ("tcp.reset-midstream-by-path", "tcp.client-reset"),
+    ("tcp.reset-midstream-by-path", "tls.reset-on-hello"),
+    ("tcp.reset-midstream", "tcp.client-reset"),
+    ("tls.reset-on-hello", "tcp.reset-before-greeting"),
+    ("tls.reset-on-hello", "tcp.closed-before-greeting"),
+    ("tls.reset-on-hello", "tcp.reset-midstream"),
+    ("tls.reset-on-hello", "tcp.closed-midstream"),
+    // What TLS says outranks how the connection then ends.
+    ("tls.", "tcp.reset-midstream"),
+    ("tls.", "tcp.closed-midstream"),
+    ("tls.", "tcp.client-reset"),
+    ("tls.", "tcp.reset-before-greeting"),
+    ("tls.", "tcp.closed-before-greeting"),
+    ("tls.", "mail.no-greeting"),
+    ("tls.", "mail.command-timeout"),
+    ("tls.", "mail.protocol-error"),
+    ("tls.", "mail.not-mail"),
+    ("tls.cert-expired", "tls.cert-rejected"),
+    ("tls.cert-expired", "tls.alert"),
+    ("tls.client-cert-required", "tls.cipher"),
+    ("tls.client-cert-required", "tls.alert"),
+    ("tls.client-cert-required", "tls.cert-rejected"),
+    ("tls.version", "tls.cipher"),
+    ("tls.on-plaintext-port", "tls.alert"),
+    ("tls.on-plaintext-port", "tls.reset-on-hello"),
+    ("tls.plaintext-on-tls-port", "tls.alert"),
+    ("tls.plaintext-on-tls-port", "tls.version"),
+    // What the server says outranks how the connection then ends.
+    ("mail.", "tcp.reset-before-greeting"),
+    ("mail.", "tcp.closed-before-greeting"),
+    ("mail.", "tcp.reset-midstream"),
+    ("mail.", "tcp.closed-midstream"),
+    ("mail.", "tcp.client-reset"),
+    ("mail.no-greeting", "mail.not-mail"),
+    ("mail.not-mail", "mail.protocol-error"),
+    ("mail.not-mail", "mail.greeting-rejected"),
+    ("mail.starttls-stripped", "mail.starttls-missing"),
+    ("mail.starttls-stripped", "mail.starttls-refused"),
+    ("mail.starttls-stripped", "mail.starttls-required"),
+    ("mail.starttls-stripped", "mail.protocol-error"),
+    ("mail.starttls-stripped", "mail.banner-masked"),
+    ("mail.banner-masked", "mail.protocol-error"),
+    ("mail.starttls-missing", "mail.protocol-error"),
+    ("mail.starttls-missing", "mail.starttls-refused"),
+    ("auth.", "tcp.reset-midstream"),
+    ("auth.", "tcp.closed-midstream"),
+    ("auth.", "tcp.client-reset"),
+    ("auth.", "mail.protocol-error"),
+];
+
+/// Whether `cause` explains `symptom`, so that the symptom is not said.
+pub fn outranks(cause: Code, symptom: Code) -> bool {
+    let names = |pattern: &str, code: Code| {
+        if pattern.ends_with('.') {
+            code.name().starts_with(pattern)
+        } else {
+            code.name() == pattern
+        }
+    };
+    ORDER
+        .iter()
+        .any(|(winner, loser)| names(winner, cause) && names(loser, symptom))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ORDER, outranks};
+    use crate::diagnosis::Code;
+
+    #[test]
+    fn every_line_names_something_that_exists() {
+        for (winner, loser) in ORDER {
+            for name in [winner, loser] {
+                let known = Code::ALL.iter().any(|code| {
+                    if name.ends_with('.') {
+                        code.name().starts_with(name)
+                    } else {
+                        code.name() == *name
+                    }
+                });
+                assert!(known, "{name} is in no catalogue");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_codes_explain_each_other() {
+        for a in Code::ALL {
+            for b in Code::ALL {
+                assert!(
+                    a == b || !(outranks(*a, *b) && outranks(*b, *a)),
+                    "{a} and {b} outrank each other"
+                );
+            }
+        }
+    }
+}

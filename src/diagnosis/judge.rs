@@ -1,0 +1,224 @@
+//! From facts to one verdict: climb the ladder, hear every rule, let the arbiter decide.
+
+use super::arbiter::{Decision, decide};
+use super::ladder::{Ladder, Stage};
+use super::principles::{Absence, Check, absence, check, done};
+use super::rules;
+use super::verdict::{Claim, Outcome, Verdict, Weight};
+use super::view::{Connection, Ending};
+use super::{Code, Evidence};
+use crate::base::{Mark, Side};
+use crate::flow::Opening;
+
+/// The judgement of one connection or look-up.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The root cause, `ok` or `unknown`.
+    pub verdict: Verdict,
+    /// Everything else worth saying.
+    pub findings: Vec<Verdict>,
+    /// How far it got.
+    pub ladder: Ladder,
+    /// A load balancer or monitor that only looked.
+    pub is_check: bool,
+    /// Pairs of fatal claims of which neither outranks the other: a gap in the catalogue.
+    pub undeclared: Vec<(Code, Code)>,
+}
+
+/// Judges a connection. `connection.done` and `connection.ladder` are settled here.
+pub fn judge_connection(connection: &mut Connection<'_>) -> Judgement {
+    connection.done = done(connection);
+    let checked = check(connection);
+    let claims = rules::hear_connection(connection);
+    let decision = decide(claims);
+    let mut ladder = connection.ladder;
+    settle(connection, checked, decision, &mut ladder)
+}
+
+fn settle(
+    c: &Connection<'_>,
+    checked: Check,
+    decision: Decision,
+    ladder: &mut Ladder,
+) -> Judgement {
+    let Decision {
+        cause,
+        findings,
+        undeclared,
+    } = decision;
+    let mut findings: Vec<Verdict> = findings.into_iter().map(Verdict::from).collect();
+    let mut is_check = false;
+    let (outcome, verdict) = match cause {
+        Some(claim) if claim.weight == Weight::Fatal => (Outcome::Failed, Verdict::from(claim)),
+        Some(claim) => with_cost(c, claim, ladder, &mut findings),
+        None => {
+            let (outcome, verdict, check) = without_cause(c, checked, ladder);
+            is_check = check;
+            (outcome, verdict)
+        }
+    };
+    if is_check {
+        for finding in &mut findings {
+            finding.confidence = finding.confidence.min(0.5);
+        }
+    }
+    Judgement {
+        outcome,
+        verdict,
+        findings,
+        ladder: *ladder,
+        is_check,
+        undeclared,
+    }
+}
+
+/// A costly claim degrades what went well; on something unfinished it is only a finding.
+fn with_cost(
+    c: &Connection<'_>,
+    claim: Claim,
+    ladder: &mut Ladder,
+    findings: &mut Vec<Verdict>,
+) -> (Outcome, Verdict) {
+    let worked = c.done.is_some() || ladder.has(Stage::Session);
+    if worked {
+        if c.done.is_some() {
+            finish(ladder);
+        }
+        return (Outcome::Degraded, Verdict::from(claim));
+    }
+    findings.push(Verdict::from(claim));
+    (Outcome::Incomplete, unknown(c))
+}
+
+fn finish(ladder: &mut Ladder) {
+    for stage in Stage::ALL {
+        if stage != Stage::Done && !ladder.has(stage) {
+            ladder.waive(stage);
+        }
+    }
+    ladder.reach(Stage::Done);
+}
+
+fn without_cause(
+    c: &Connection<'_>,
+    checked: Check,
+    ladder: &mut Ladder,
+) -> (Outcome, Verdict, bool) {
+    match checked {
+        Check::Yes(at) => {
+            finish(ladder);
+            let text = "The client looked and left, as load balancers and monitors do.".to_owned();
+            return (
+                Outcome::Healthy,
+                Verdict::without_fault(Code::Ok, text, Some(at)),
+                true,
+            );
+        }
+        Check::BareHandshake(at) if c.context.bare_handshakes >= 3 => {
+            finish(ladder);
+            let text = format!(
+                "A bare TLS handshake, {} times by the same client: a monitor.",
+                c.context.bare_handshakes
+            );
+            return (
+                Outcome::Healthy,
+                Verdict::without_fault(Code::Ok, text, Some(at)),
+                true,
+            );
+        }
+        Check::BareHandshake(at) => {
+            let mut verdict = unknown(c);
+            verdict.summary = "The client finished the TLS handshake and left without a word: a monitor, or it disliked the certificate.".to_owned();
+            verdict.frame = Some(at.frame);
+            verdict.time = Some(at.time);
+            verdict.evidence = vec![Evidence {
+                proof: at.into(),
+                text: "the client ends the connection".to_owned(),
+            }];
+            verdict.alternatives = vec![super::Alternative {
+                code: Code::TlsCertRejected,
+                confidence: 0.3,
+                told_apart_by: "the client's own log, or the same client doing it again and again"
+                    .to_owned(),
+            }];
+            return (Outcome::Incomplete, verdict, false);
+        }
+        Check::No => {}
+    }
+    if let Some(at) = c.done {
+        if c.one_sided() {
+            return (Outcome::Incomplete, unknown(c), false);
+        }
+        finish(ladder);
+        let text = match (c.dialogue.messages, c.tls.is_some()) {
+            (0, _) => "It did its work and ended in order.".to_owned(),
+            (1, _) => "One message went through; ended in order.".to_owned(),
+            (n, _) => format!("{n} messages went through; ended in order."),
+        };
+        return (
+            Outcome::Healthy,
+            Verdict::without_fault(Code::Ok, text, Some(at)),
+            false,
+        );
+    }
+    if let Some(at) = opaque_abort(c) {
+        finish(ladder);
+        let text = "Encrypted data went both ways, the server had answered everything, the client cut the connection.".to_owned();
+        return (
+            Outcome::Healthy,
+            Verdict::without_fault(Code::Ok, text, Some(at)),
+            false,
+        );
+    }
+    (Outcome::Incomplete, unknown(c), false)
+}
+
+/// An opaque stream, all acknowledged, the server spoke last, the client resets: healthy.
+fn opaque_abort(c: &Connection<'_>) -> Option<Mark> {
+    let tls = c.tls?;
+    let (Some(client), Some(server)) = (
+        tls.application_data[Side::Client],
+        tls.application_data[Side::Server],
+    ) else {
+        return None;
+    };
+    let Ending::Closed {
+        by: Side::Client,
+        at,
+        reset: true,
+    } = c.ending
+    else {
+        return None;
+    };
+    let owed = c.tcp.sides[Side::Client].outstanding.is_some()
+        || c.tcp.sides[Side::Server].outstanding.is_some();
+    if !owed && server.1.time >= client.1.time {
+        Some(at)
+    } else {
+        None
+    }
+}
+
+/// Why nothing can be said, in words.
+fn unknown(c: &Connection<'_>) -> Verdict {
+    let text = if c.one_sided()
+        || absence(c) == Absence::Blind && c.tcp.sides[Side::Server].segments == 0
+    {
+        "Only one direction was captured: what the other side said cannot be known."
+    } else if c.tcp.cut_frames > 0 && c.dialogue.exchanges.is_empty() && c.tls.is_none() {
+        "The capture holds headers only: the dialogue cannot be read."
+    } else if c.tcp.opening == Opening::Midstream {
+        "The capture begins in the middle and shows no fault."
+    } else if matches!(c.ending, Ending::Open) {
+        "The capture ends while the connection is open; no fault as far as it goes."
+    } else {
+        "The connection ended early, and the packets do not say why."
+    };
+    let shown = match c.ending {
+        Ending::Closed { at, .. } => at,
+        Ending::Open => c.tcp.last,
+    };
+    Verdict::without_fault(Code::Unknown, text.to_owned(), Some(shown))
+}

@@ -1,0 +1,86 @@
+//! Load balancers and monitors connect, look, and leave, all day: that is no fault.
+
+use crate::base::{Mark, SECOND, Side, Timestamp};
+use crate::diagnosis::view::{Connection, Ending};
+use crate::proto::mail::{Status, Verb};
+
+/// How a check shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// It is one.
+    Yes(Mark),
+    /// A bare TLS handshake: one only when the same client repeats it.
+    BareHandshake(Mark),
+    /// It is none.
+    No,
+}
+
+/// Whether the client ended by itself within 1 s of the server's last step, refused nothing, having asked for
+/// nothing but EHLO, CAPABILITY, NOOP or QUIT.
+pub fn check(c: &Connection<'_>) -> Check {
+    let Ending::Closed {
+        by: Side::Client,
+        at,
+        ..
+    } = c.ending
+    else {
+        return Check::No;
+    };
+    if let Some(tls) = c.tls {
+        let idle_end = tls.refusal.is_none()
+            && tls.alerts.iter().all(|alert| !alert.fatal)
+            && tls.client_finished.is_some()
+            && tls.application_data[Side::Client].is_none();
+        return if idle_end {
+            Check::BareHandshake(at)
+        } else {
+            Check::No
+        };
+    }
+    if c.tcp.opening != crate::flow::Opening::Syn || c.one_sided() {
+        return Check::No;
+    }
+    let only_asked = c.dialogue.exchanges.iter().all(|exchange| {
+        let harmless = exchange.command.as_ref().is_none_or(|command| {
+            matches!(
+                command.verb,
+                Verb::Ehlo | Verb::Helo | Verb::Lhlo | Verb::Capability | Verb::Noop | Verb::Quit
+            )
+        });
+        let granted = exchange.reply.as_ref().is_none_or(|reply| {
+            matches!(reply.status, Status::Positive)
+                || exchange
+                    .command
+                    .as_ref()
+                    .is_some_and(|c| c.verb == Verb::Quit)
+        });
+        harmless && granted
+    });
+    if !only_asked {
+        return Check::No;
+    }
+    // Bytes that are no dialogue (garbage, another protocol) are no check.
+    if c.tcp.sides[Side::Client].bytes > 0
+        && c.dialogue
+            .exchanges
+            .iter()
+            .all(|exchange| exchange.command.is_none())
+    {
+        return Check::No;
+    }
+    let Some(last_step) = server_last_step(c, at.time) else {
+        return Check::No;
+    };
+    if at.time.since(last_step) <= SECOND {
+        Check::Yes(at)
+    } else {
+        Check::No
+    }
+}
+
+/// The time of the server's latest segment that meant something (data or SYN-ACK) before `end`.
+fn server_last_step(c: &Connection<'_>, end: Timestamp) -> Option<Timestamp> {
+    let data = c.tcp.sides[Side::Server].last_data.map(|mark| mark.time);
+    let syn_ack = c.tcp.syn_acks.last.map(|mark| mark.time);
+    data.max(syn_ack).filter(|time| *time <= end)
+}

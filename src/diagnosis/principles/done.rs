@@ -1,0 +1,63 @@
+//! When a connection is done: after that nothing is a fault.
+//!
+//! QUIT or LOGOUT was sent or a goodbye seen; or an encrypted stream carried data both ways and one side
+//! closed it properly; or a FIN came while nothing was owed. Postfix ends every TLS delivery with a RST,
+//! curl and swaks draw RSTs after close: none of that is a fault.
+
+use crate::base::{Mark, Side};
+use crate::diagnosis::ladder::Stage;
+use crate::diagnosis::view::{Connection, Ending};
+
+/// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
+pub fn done(c: &Connection<'_>) -> Option<Mark> {
+    if let Some(quit) = c.dialogue.quit.or(c.dialogue.goodbye) {
+        return Some(quit);
+    }
+    if let Some(tls) = c.tls {
+        let both = tls.application_data[Side::Client].is_some()
+            && tls.application_data[Side::Server].is_some();
+        if both {
+            let notify = tls.close_notify[Side::Client].or(tls.close_notify[Side::Server]);
+            return notify.or_else(|| orderly_fin(c));
+        }
+        return None;
+    }
+    if c.dialogue.compressed.is_some() {
+        return orderly_fin(c);
+    }
+    if c.work_open() || c.one_sided() || c.tcp.cut_frames > 0 {
+        return None;
+    }
+    let fin = orderly_fin(c)?;
+    match c.ending {
+        // The client leaves while nothing is owed to it, after it was greeted.
+        Ending::Closed {
+            by: Side::Client, ..
+        } if c.ladder.has(Stage::Greeting) || c.ladder.has(Stage::Session) => Some(fin),
+        // The server leaves first: only after work was done is that an orderly end.
+        Ending::Closed {
+            by: Side::Server, ..
+        } if c.ladder.has(Stage::Session) || c.ladder.has(Stage::Auth) => Some(fin),
+        _ => None,
+    }
+}
+
+/// The first FIN, if it came by FIN and nothing was left unacknowledged before it.
+fn orderly_fin(c: &Connection<'_>) -> Option<Mark> {
+    let Ending::Closed {
+        at, reset: false, ..
+    } = c.ending
+    else {
+        return None;
+    };
+    let owed = |side: Side| {
+        c.tcp.sides[side]
+            .outstanding
+            .is_some_and(|o| !o.fin_only && o.first.time <= at.time)
+    };
+    if owed(Side::Client) || owed(Side::Server) {
+        None
+    } else {
+        Some(at)
+    }
+}

@@ -1,0 +1,14 @@
+//! The rules before all codes: what is done, what is only a check, when silence counts, what absence needs.
+//!
+//! They are not codes and make no claims; every rule leans on them, so that no two rules disagree about
+//! when a connection was over.
+
+mod check;
+mod done;
+mod reset_origin;
+mod witness;
+
+pub use check::{Check, check};
+pub use done::done;
+pub use reset_origin::{Origin, reset_origin};
+pub use witness::{Absence, absence};

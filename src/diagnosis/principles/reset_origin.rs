@@ -1,0 +1,119 @@
+//! Who sent the reset, as far as packets tell.
+//!
+//! Hop distances are compared, not TTLs (nearest of 32, 64, 128, 255 minus TTL): two hops or more from the
+//! same address's other packets count, three are sure. A kernel's RST for a closed port and a firewall's
+//! REJECT are alike but for distance, DSCP and flow label; without a difference the server is believed.
+//! Never worded as an attack: a device between A and B.
+
+use crate::base::{MILLISECOND, Side};
+use crate::diagnosis::view::Connection;
+use crate::flow::{Reset, ResetTrigger};
+
+/// What speaks for or against the reset having been sent by the end whose address it carries.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Log-odds that something on the path sent it.
+    pub score: f32,
+    /// Each signal in words, for the evidence.
+    pub signals: Vec<String>,
+    /// Hop distance of the reset's sender to the capture point, when it differs from the host's.
+    pub hops: Option<u8>,
+}
+
+impl Origin {
+    /// The packets contradict the claim that the host sent it.
+    pub fn by_path(&self) -> bool {
+        self.score >= 2.0
+    }
+
+    /// How sure, 0–1, that something on the path sent it.
+    pub fn probability(&self) -> f32 {
+        1.0 / (1.0 + (-self.score).exp())
+    }
+}
+
+/// Weighs one reset of a connection. Sources of the weights: measured shapes of kernel, process and firewall
+/// resets on Linux; RFC 5961 3.2 for sequence numbers; Weaver et al., NDSS 2009, for data after a reset.
+pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
+    let mut origin = Origin::default();
+    let mut add = |score: f32, text: String| {
+        origin.score += score;
+        origin.signals.push(text);
+    };
+    let direction = &c.tcp.sides[reset.side];
+    let baseline = direction
+        .hops
+        .or(direction.syn_hops)
+        .or(if reset.side == Side::Server {
+            c.context.server_hops
+        } else {
+            None
+        });
+    // A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
+    let abort = reset.timestamps && reset.window != 0 && reset.flags.ack();
+    let mut distant = None;
+    if let Some(base) = baseline {
+        let difference = base.hops.abs_diff(reset.hops.hops);
+        // The host's initial TTL may legitimately differ between stacks' packets; equal TTL is decisive for equality.
+        if difference >= 2 && base.ttl != reset.hops.ttl {
+            distant = Some(reset.hops.hops);
+            let text = format!(
+                "TTL {} is {} hops away, the host's other packets come with TTL {} from {} hops",
+                reset.hops.ttl, reset.hops.hops, base.ttl, base.hops
+            );
+            add(if difference >= 3 { 3.5 } else { 2.2 }, text);
+        }
+    }
+    if reset.data_after {
+        add(
+            4.0,
+            "the host went on sending after \"its\" reset".to_owned(),
+        );
+    }
+    if reset.seq_exact == Some(false) && reset.trigger == ResetTrigger::Established {
+        add(
+            1.0,
+            "its sequence number is not the next one of the host".to_owned(),
+        );
+    }
+    if reset.ip_id_copied {
+        add(
+            1.5,
+            "its IP identification copies the other side's".to_owned(),
+        );
+    }
+    if let (Some(delay), Some(min)) = (reset.after_peer, c.tcp.min_rtt[reset.side])
+        && reset.trigger == ResetTrigger::Established
+        && min - delay >= MILLISECOND
+        && delay * 10 < min * 6
+        && delay >= 0
+    {
+        let (delay, min) = (delay as f64 / 1e6, min as f64 / 1e6);
+        add(
+            2.5,
+            format!(
+                "it came {delay:.1} ms after the packet it answers; the shortest round trip is {min:.1} ms"
+            ),
+        );
+    }
+    if let (Some(0), Some(label)) = (reset.flow_label, direction.flow_label)
+        && label != 0
+    {
+        add(
+            3.0,
+            format!("its IPv6 flow label is 0, the host's packets carry 0x{label:05x}"),
+        );
+    }
+    if reset.other_mac {
+        add(
+            1.0,
+            "it came from another neighbour than the host's packets".to_owned(),
+        );
+    }
+    if abort && distant.is_none() {
+        origin.score -= 5.0;
+        origin.signals.clear();
+    }
+    origin.hops = distant;
+    origin
+}

@@ -1,0 +1,47 @@
+//! Absence needs a witness: that something never came counts only if this capture would have shown it.
+
+use crate::diagnosis::view::Connection;
+
+/// How much an absence weighs in this capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Something else came back to this client at about that time: silence is silence. Cap on confidence.
+    Witnessed(f32),
+    /// Nothing to compare with: at most 0.6, with `capture.one-way` as alternative.
+    Unwitnessed,
+    /// The other flows of this client are one-directional too: nothing can be said.
+    Blind,
+}
+
+/// Weighs what did not come, for this connection.
+pub fn absence(c: &Connection<'_>) -> Absence {
+    if c.context.one_way && !c.context.answered_near {
+        return Absence::Blind;
+    }
+    // ACKed but unseen bytes and kernel drops weaken every verdict that rests on absence.
+    let weak = c.context.capture_drops || c.tcp.acked_unseen > 0;
+    // Packets of the peer on this very connection witness as well as those of others.
+    let own = c.tcp.sides[crate::base::Side::Client].segments > 0
+        && c.tcp.sides[crate::base::Side::Server].segments > 0;
+    if c.context.answered_near || own {
+        Absence::Witnessed(if weak { 0.75 } else { 0.97 })
+    } else {
+        Absence::Unwitnessed
+    }
+}
+
+impl Absence {
+    /// The confidence for a claim that rests on this absence and would otherwise have `full`; `None` when blind.
+    pub fn confidence(self, full: f32) -> Option<f32> {
+        match self {
+            Absence::Witnessed(cap) => Some(full.min(cap)),
+            Absence::Unwitnessed => Some(full.min(0.6)),
+            Absence::Blind => None,
+        }
+    }
+
+    /// Whether `capture.one-way` has to stand as an alternative.
+    pub fn doubtful(self) -> bool {
+        self == Absence::Unwitnessed
+    }
+}

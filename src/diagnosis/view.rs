@@ -1,0 +1,235 @@
+//! What a rule gets to see.
+//!
+//! A view exists only when its stage was reached: no rule can claim TLS on a flow that never spoke TLS.
+//! It is facts and arithmetic on facts; it decodes nothing again.
+
+use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
+use crate::flow::{Endpoint, FlowKey, HopCount, TcpFacts};
+use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Phase, Reply, Status, Verb};
+use crate::proto::tls::TlsFacts;
+use crate::proto::{Service, TlsMode};
+
+use super::ladder::{Ladder, Stage};
+
+/// How a connection came to its end in this capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was still open when the capture ended, or when it is looked at live.
+    Open,
+    /// FIN or RST was seen: by whom first, and where.
+    Closed {
+        /// Who ended it.
+        by: Side,
+        /// The first FIN or RST.
+        at: Mark,
+        /// It was a RST.
+        reset: bool,
+    },
+}
+
+/// What the rest of the capture says about a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Something came back to the same client from beyond the same next hop within ±60 s.
+    pub answered_near: bool,
+    /// All other flows of that client are one-directional as well.
+    pub one_way: bool,
+    /// The capture lost frames (kernel drops, damaged source).
+    pub capture_drops: bool,
+    /// Another connection to the same server and port was answered by a SYN-ACK: where.
+    pub port_served: Option<Mark>,
+    /// The same host answers on another port: which, and where.
+    pub host_answers: Option<(u16, Mark)>,
+    /// Distance of the same server's ordinary segments on other connections.
+    pub server_hops: Option<HopCount>,
+    /// The host name that the client had looked up for the server's address.
+    pub server_name: Option<crate::base::Foreign>,
+    /// The client opened another connection to the same server and port after this one, and it worked.
+    pub retry_worked: Option<Mark>,
+    /// Other connections to this server and port that died after the same silence (±10 %).
+    pub same_idle: u32,
+    /// STARTTLS was offered by the same server name or address on another connection of this capture: where.
+    pub starttls_elsewhere: Option<Mark>,
+    /// The same client did the same (handshake and nothing else) this many times to this server.
+    pub bare_handshakes: u32,
+    /// Trust anchors, DER, from `--roots`; empty without.
+    pub roots: std::sync::Arc<Vec<Vec<u8>>>,
+    /// TLSA records answered before for this server: they exist but none can be shown to match.
+    pub tlsa: Option<Mark>,
+}
+
+/// A connection, whole.
+pub struct Connection<'a> {
+    /// Five-tuple by role.
+    pub key: FlowKey,
+    /// Its service.
+    pub service: Service,
+    /// How it is meant to be encrypted.
+    pub tls_mode: TlsMode,
+    /// TCP facts.
+    pub tcp: &'a TcpFacts,
+    /// The dialogue in clear.
+    pub dialogue: &'a Dialogue,
+    /// What each exchange's negative reply means, by index of `dialogue.exchanges`.
+    pub answers: &'a [Option<Answer>],
+    /// TLS facts, when TLS was spoken.
+    pub tls: Option<&'a TlsFacts>,
+    /// How it ended.
+    pub ending: Ending,
+    /// The latest moment up to which the capture shows what happened.
+    pub horizon: Timestamp,
+    /// The rest of the capture.
+    pub context: &'a Context,
+    /// How far it got.
+    pub ladder: Ladder,
+    /// It is done (verdicts.md, "Done"), since when.
+    pub done: Option<Mark>,
+}
+
+impl<'a> Connection<'a> {
+    /// Server address and port.
+    pub fn server(&self) -> Endpoint {
+        self.key.server
+    }
+
+    /// Client address and port.
+    pub fn client(&self) -> Endpoint {
+        self.key.client
+    }
+
+    /// `192.0.2.1:25`, or `[2001:db8::1]:25`.
+    pub fn server_text(&self) -> String {
+        std::net::SocketAddr::new(self.key.server.ip, self.key.server.port).to_string()
+    }
+
+    /// Whether the flow has ended as far as it is seen.
+    pub fn ended(&self) -> bool {
+        matches!(self.ending, Ending::Closed { .. })
+    }
+
+    /// How long one could watch after that moment: to the end of the flow, or to the end of the capture.
+    pub fn watched_after(&self, time: Timestamp) -> Nanos {
+        match self.ending {
+            Ending::Closed { at, .. } => at.time.since(time),
+            Ending::Open => self.horizon.since(time),
+        }
+    }
+
+    /// Whether that side gave up (FIN or RST, first) after waiting at least that long since `time`.
+    pub fn gave_up_after(&self, side: Side, time: Timestamp, least: Nanos) -> Option<Mark> {
+        match self.ending {
+            Ending::Closed { by, at, .. } if by == side && at.time.since(time) >= least => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether silence since `time` counts: a side gave up after ≥ 5 s, or the capture ran on for `clock` seconds.
+    pub fn silence_counts(&self, time: Timestamp, clock_seconds: i64) -> bool {
+        let ended_after = match self.ending {
+            Ending::Closed { at, .. } => at.time.since(time) >= 5 * SECOND,
+            Ending::Open => false,
+        };
+        ended_after || self.watched_after(time) >= clock_seconds.saturating_mul(SECOND)
+    }
+
+    /// The first reset, if any.
+    pub fn first_reset(&self) -> Option<&'a crate::flow::Reset> {
+        self.tcp.resets.first()
+    }
+
+    /// The TCP handshake was completed, or the capture began later.
+    pub fn open(&self) -> bool {
+        self.ladder.has(Stage::Tcp)
+    }
+
+    /// Exchanges with both a command and a reply, and the greeting.
+    pub fn exchanges(&self) -> impl Iterator<Item = (usize, &'a Exchange)> + '_ {
+        self.dialogue.exchanges.iter().enumerate()
+    }
+
+    /// The latest command that has no reply, QUIT and LOGOUT not counted, IDLE neither.
+    pub fn unanswered(&self) -> Option<&'a Command> {
+        if self.dialogue.idling {
+            return None;
+        }
+        self.dialogue
+            .exchanges
+            .iter()
+            .rev()
+            .filter(|exchange| exchange.reply.is_none())
+            .filter_map(|exchange| exchange.command.as_ref())
+            .find(|command| !matches!(command.verb, Verb::Quit | Verb::Idle))
+    }
+
+    /// The latest reply.
+    pub fn last_reply(&self) -> Option<(&'a Exchange, &'a Reply)> {
+        self.dialogue
+            .exchanges
+            .iter()
+            .rev()
+            .find_map(|exchange| exchange.reply.as_ref().map(|reply| (exchange, reply)))
+    }
+
+    /// The server ended the session with words: 221, 421, BYE, final -ERR.
+    pub fn said_goodbye(&self) -> bool {
+        self.dialogue.goodbye.is_some()
+    }
+
+    /// Bytes of a side could not be read although they were sent: gaps, snap length, one-way.
+    pub fn partly_unseen(&self) -> bool {
+        self.dialogue.gaps > 0
+            || self.tcp.cut_frames > 0
+            || self.tcp.acked_unseen > 0
+            || self.tcp.capture_gaps[Side::Client] > 0
+            || self.tcp.capture_gaps[Side::Server] > 0
+    }
+
+    /// Only one side's packets are in the capture.
+    pub fn one_sided(&self) -> bool {
+        let (client, server) = (
+            self.tcp.sides[Side::Client].segments,
+            self.tcp.sides[Side::Server].segments,
+        );
+        let acks_of_nothing = self.tcp.acked_unseen > 0;
+        (server == 0
+            && (client > 0)
+            && (acks_of_nothing || self.tcp.sides[Side::Client].data_segments > 0))
+            || (client == 0 && server > 0)
+    }
+
+    /// Login or a mail transaction was begun and is not finished, or a request is open.
+    pub fn work_open(&self) -> bool {
+        if self.dialogue.in_data.is_some() || self.unanswered().is_some() {
+            return true;
+        }
+        let mut transaction = false;
+        for exchange in &self.dialogue.exchanges {
+            let (Some(command), Some(reply)) = (&exchange.command, &exchange.reply) else {
+                continue;
+            };
+            match command.verb {
+                Verb::Mail | Verb::Rcpt | Verb::DataStart => {
+                    transaction = matches!(reply.status, Status::Positive | Status::Intermediate)
+                }
+                Verb::Auth(_) | Verb::AuthStep => {
+                    transaction = reply.status == Status::Intermediate
+                }
+                Verb::Data | Verb::DataLast | Verb::Noop | Verb::Quit => transaction = false,
+                _ => {}
+            }
+        }
+        transaction
+    }
+
+    /// A positive reply in a later phase than that one, after that time: the client got further.
+    pub fn got_further(&self, phase: Phase, after: Timestamp) -> bool {
+        self.dialogue.exchanges.iter().any(|exchange| {
+            exchange.phase > phase
+                && exchange.phase != Phase::Quit
+                && exchange.reply.as_ref().is_some_and(|reply| {
+                    reply.at.time >= after
+                        && matches!(reply.status, Status::Positive | Status::Intermediate)
+                })
+        })
+    }
+}
