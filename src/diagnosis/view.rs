@@ -42,6 +42,10 @@ pub struct Context {
     pub host_answers: Option<(u16, Mark)>,
     /// Distance of the same server's ordinary segments on other connections.
     pub server_hops: Option<HopCount>,
+    /// Lone SYNs of this client to the same address and port, this one included, none answered: how many, first and last.
+    pub lone_syns: Option<(u32, Mark, Mark)>,
+    /// Window scale, SACK or timestamps that the same server's SYN-ACK on another port carries: port and frame.
+    pub options_elsewhere: Option<(u16, Mark)>,
     /// The host name that the client had looked up for the server's address.
     pub server_name: Option<crate::base::Foreign>,
     /// The client opened another connection to the same server and port after this one, and it worked.

@@ -3,7 +3,7 @@
 use crate::diagnosis::view::Connection;
 
 /// How much an absence weighs in this capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Absence {
     /// Something else came back to this client at about that time: silence is silence. Cap on confidence.
     Witnessed(f32),

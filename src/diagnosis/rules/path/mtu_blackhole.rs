@@ -1,0 +1,94 @@
+//! `path.mtu-blackhole`: in one direction nothing above a size ever arrives, smaller packets do (RFC 2923 2.1).
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+
+/// Hears a connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    for side in [Side::Server, Side::Client] {
+        let mtu = &c.tcp.sides[side].mtu;
+        let (from, to) = match side {
+            Side::Client => (c.client().ip, c.server().ip),
+            Side::Server => (c.server().ip, c.client().ip),
+        };
+        let claim = if let (Some(size), Some(first), Some(last)) =
+            (mtu.smallest_dead, mtu.dead, mtu.dead_last)
+        {
+            // A segment of that size that arrived speaks against it; so does a connection on which nothing comes back.
+            if mtu.largest_arrived >= size
+                || mtu.dead_transmissions < 3
+                || last.time.since(first.time) < SECOND / 2
+            {
+                continue;
+            }
+            let spoke = c.tcp.sides[side]
+                .outstanding
+                .is_some_and(|o| o.peer_spoke_after || o.peer_acked_after);
+            if mtu.smaller_arrived_after.is_none() && mtu.recovered.is_none() && !spoke {
+                continue;
+            }
+            // Answers to an ICMP "too big" are path MTU discovery at work, not a black hole.
+            let told = c.tcp.icmp.iter().any(|e| {
+                e.quoted == side && matches!((e.v6, e.kind, e.code), (false, 3, 4) | (true, 2, _))
+            });
+            if told && mtu.recovered.is_some() {
+                continue;
+            }
+            let mut claim = Claim::new(
+                Code::PathMtuBlackhole,
+                At::of(Where::Network),
+                last,
+                if mtu.smaller_arrived_after.is_some() { 0.92 } else { 0.8 },
+                format!("Big packets from {from} to {to} vanish: {size} bytes of data never arrive, smaller packets do."),
+            )
+            .since(first.time)
+            .shown_by(format!("{size} bytes, sent {} times, never acknowledged", mtu.dead_transmissions))
+            .because(first, format!("{size} bytes, first time"));
+            if let Some(mark) = mtu.smaller_arrived_after {
+                claim = claim.because(mark, "a smaller segment sent after it arrived");
+            }
+            if let Some(mark) = mtu.recovered {
+                claim = claim
+                    .because(mark, "the same bytes got through in smaller pieces")
+                    .weighing(Weight::Costly);
+            }
+            if told {
+                claim = claim.because(
+                    first,
+                    "an ICMP \"fragmentation needed\" was sent and did not help",
+                );
+            }
+            claim
+        } else if let Some((mark, length)) = mtu.unfilled_gap {
+            if c.partly_unseen() {
+                continue;
+            }
+            Claim::new(
+                Code::PathMtuBlackhole,
+                At::of(Where::Network),
+                mark,
+                0.75,
+                format!("Big packets from {from} never arrive here, while later smaller ones do."),
+            )
+            .shown_by(format!(
+                "a hole of {length} bytes before this segment never fills"
+            ))
+            .or(
+                Code::PathLoss,
+                0.2,
+                "a capture at the sender: are the missing segments all of full size?",
+            )
+        } else {
+            continue;
+        };
+        if c.done.is_some() && claim.weight == Weight::Fatal {
+            continue;
+        }
+        claims.push(
+            claim
+                .advise(format!("Let ICMP \"fragmentation needed\" (3/4, ICMPv6 2/0) through between {from} and {to}, or clamp the MSS at the tunnel"))
+                .advise("nft: tcp flags syn tcp option maxseg size set rt mtu"),
+        );
+        return;
+    }
+}

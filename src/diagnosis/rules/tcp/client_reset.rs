@@ -1,0 +1,76 @@
+//! `tcp.client-reset`: the client aborts while a request, a login or a mail transaction was open and all was well.
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Weight, Where};
+
+/// Hears a connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let Ending::Closed {
+        by: Side::Client,
+        at,
+        reset: true,
+    } = c.ending
+    else {
+        return;
+    };
+    if c.done.is_some() || c.one_sided() {
+        return;
+    }
+    let Some(reset) = c.tcp.resets.iter().find(|r| r.side == Side::Client) else {
+        return;
+    };
+    if reset.after_peer_close || reset_origin(c, reset).by_path() {
+        return;
+    }
+    let opaque = c.tls.is_some_and(|tls| {
+        tls.application_data[Side::Client].is_some() && tls.application_data[Side::Server].is_some()
+    });
+    if opaque {
+        let tls_last = c.tls.and_then(|tls| {
+            tls.application_data[Side::Server].zip(tls.application_data[Side::Client])
+        });
+        let owed = c.tcp.sides[Side::Client].outstanding.is_some()
+            || c.tcp.sides[Side::Server].outstanding.is_some();
+        let server_last = tls_last.is_some_and(|(server, client)| server.1.time >= client.1.time);
+        let weight = if server_last && !owed {
+            Weight::Finding
+        } else {
+            Weight::Fatal
+        };
+        let confidence = if weight == Weight::Finding { 0.9 } else { 0.7 };
+        claims.push(
+            Claim::new(
+                Code::TcpClientReset,
+                At::address(Where::Client, c.client().ip),
+                at,
+                confidence,
+                "The client cut the encrypted connection with a reset.".to_owned(),
+            )
+            .weighing(weight)
+            .shown_by("RST of the client after encrypted data went both ways")
+            .advise("Look into the client's log at this time"),
+        );
+        return;
+    }
+    if !c.work_open() {
+        return;
+    }
+    // A client that had waited long has a reason of its own; another rule names it.
+    if c.unanswered()
+        .is_some_and(|command| at.time.since(command.done.time) >= 5 * SECOND)
+    {
+        return;
+    }
+    claims.push(
+        Claim::new(
+            Code::TcpClientReset,
+            At::address(Where::Client, c.client().ip),
+            at,
+            0.85,
+            "The client cut the connection in the middle of its own work.".to_owned(),
+        )
+        .shown_by("RST of the client; the server had answered everything or was not given time to")
+        .advise("Look into the client's log: a crash, a kill, a security product on that machine"),
+    );
+}

@@ -1,0 +1,62 @@
+//! `tcp.client-vanished`: what the server sends is never acknowledged, and the client was silent before.
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::principles::absence;
+use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+
+/// Hears a connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let server = &c.tcp.sides[Side::Server];
+    let Some(o) = server.outstanding else { return };
+    if c.done.is_some() || o.transmissions < 3 || o.last.time.since(o.first.time) < 3 * SECOND {
+        return;
+    }
+    let spoke_after = c.tcp.sides[Side::Client]
+        .last
+        .is_some_and(|last| last.time > o.first.time);
+    if spoke_after
+        || c.tcp.sides[Side::Client].segments == 0
+        || server.mtu.smaller_arrived_after.is_some()
+    {
+        return;
+    }
+    let Some(confidence) = absence(c).confidence(0.8) else {
+        return;
+    };
+    // Something the client asked for is never taken, or the server spoke by itself after a silence.
+    let asked = c.tcp.sides[Side::Client]
+        .last
+        .is_some_and(|last| o.first.time.since(last.time) < 5 * SECOND);
+    let weight = if asked {
+        Weight::Fatal
+    } else {
+        Weight::Finding
+    };
+    claims.push(
+        Claim::new(
+            Code::TcpClientVanished,
+            At::address(Where::Client, c.client().ip),
+            o.last,
+            confidence,
+            format!(
+                "{} stopped answering: the server's packets are never acknowledged.",
+                c.client().ip
+            ),
+        )
+        .weighing(weight)
+        .since(o.first.time)
+        .shown_by(format!(
+            "sent {} times in {:.1} s, never acknowledged",
+            o.transmissions,
+            o.last.time.since(o.first.time) as f64 / 1e9
+        ))
+        .because(o.first, "the server's data, first time")
+        .provisional_if(!c.ended())
+        .advise("Look at the client: sleep, roaming, a new address, a VPN that went down")
+        .or(
+            Code::TcpStalled,
+            (1.0 - confidence).max(0.05),
+            "a capture at the client: do the server's packets arrive there?",
+        ),
+    );
+}

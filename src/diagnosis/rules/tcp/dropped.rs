@@ -1,0 +1,83 @@
+//! `tcp.dropped`: the SYN and its retransmissions, and no answer of any kind.
+//!
+//! At least three transmissions over at least 3 s (Linux since 6.5 sends four a second apart, so nothing may
+//! rely on doubling), or at least three lone SYNs to one address over 3 s. A single SYN that was given up
+//! (happy eyeballs, RFC 8305) is `unknown`.
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::principles::absence;
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+
+/// Hears a connection that never opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if c.tcp.sides[Side::Server].segments > 0
+        || c.tcp.icmp_count > 0
+        || c.tcp.foreign_syn_ack.is_some()
+    {
+        return;
+    }
+    let own = c
+        .tcp
+        .syns
+        .seen
+        .first()
+        .map(|syn| syn.at)
+        .zip(c.tcp.syns.last);
+    let Some((first, last)) = own else { return };
+    let (count, first, last) = match c.context.lone_syns {
+        _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last),
+        Some((count, first, last)) if count >= 3 => (count, first, last),
+        _ => return,
+    };
+    if last.time.since(first.time) < 3 * SECOND {
+        return;
+    }
+    let absence = absence(c);
+    let Some(confidence) = absence.confidence(0.97) else {
+        return;
+    };
+    let silent = c.watched_after(last.time).max(last.time.since(first.time)) as f64 / 1e9;
+    let server = c.server_text();
+    let mut claim = Claim::new(
+        Code::TcpDropped,
+        At::of(Where::Network),
+        last,
+        confidence,
+        format!("{server} never answered: {count} SYN packets vanished without a trace."),
+    )
+    .shown_by(format!(
+        "SYN again, number {count}; nothing came back in {silent:.1} s"
+    ))
+    .since(first.time)
+    .because(first, "SYN to a port that never answers")
+    .provisional_if(!c.ended() && c.horizon.since(last.time) < 10 * SECOND)
+    .advise(format!(
+        "Ask whoever runs the firewalls between {} and {} to look for drops of TCP port {}",
+        c.client().ip,
+        c.server().ip,
+        c.server().port
+    ))
+    .advise(format!(
+        "Run: mxray probe {server} – it names the hop after which the SYNs vanish"
+    ));
+    if c.server().port == 25 {
+        claim = claim.advise("Many access networks and clouds close port 25 outward; mail clients belong on 587 or 465");
+    }
+    if let Some((port, mark)) = c.context.host_answers {
+        claim = claim.because(
+            mark,
+            format!(
+                "the same host answers on port {port}: the fault is about port {}",
+                c.server().port
+            ),
+        );
+    }
+    if absence.doubtful() {
+        claim = claim.or(
+            Code::CaptureOneWay,
+            0.3,
+            "any packet towards this client in the same capture",
+        );
+    }
+    claims.push(claim);
+}

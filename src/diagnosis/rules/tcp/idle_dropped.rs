@@ -1,0 +1,143 @@
+//! `tcp.idle-dropped`: after ≥ 30 s of silence the next segment gets no answer, or a RST: something forgot the connection.
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::principles::absence;
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::ResetTrigger;
+
+/// Hears a connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if c.said_goodbye()
+        || c.dialogue.quit.is_some()
+            && c.done
+                .is_some_and(|done| c.tcp.idle.iter().all(|gap| gap.to.time > done.time))
+    {
+        return;
+    }
+    // Silence: sent again and again, never acknowledged.
+    for side in [Side::Client, Side::Server] {
+        let Some(o) = c.tcp.sides[side].outstanding else {
+            continue;
+        };
+        let server_fin = c.tcp.sides[side.other()]
+            .fin
+            .is_some_and(|fin| fin.time < o.first.time);
+        if o.idle_before < 30 * SECOND
+            || o.transmissions < 3
+            || o.last.time.since(o.first.time) < 3 * SECOND
+            || o.peer_spoke_after
+            || server_fin
+        {
+            continue;
+        }
+        let Some(confidence) = absence(c).confidence(certainty(c, 0.8)) else {
+            continue;
+        };
+        push(
+            c,
+            claims,
+            side,
+            o.idle_before,
+            o.first.time,
+            o.last,
+            confidence,
+            format!(
+                "sent {} times in {:.1} s, never acknowledged",
+                o.transmissions,
+                o.last.time.since(o.first.time) as f64 / 1e9
+            ),
+        );
+        return;
+    }
+    // A reset as the answer to the first segment after the silence.
+    for reset in &c.tcp.resets {
+        if reset.trigger != ResetTrigger::Established
+            || reset.after_own_fin
+            || reset.after_peer_close
+        {
+            continue;
+        }
+        let gap = c.tcp.idle.iter().find(|gap| {
+            gap.length >= 30 * SECOND
+                && gap.to.time <= reset.at.time
+                && reset.at.time.since(gap.to.time) <= 3 * SECOND
+        });
+        let Some(gap) = gap else { continue };
+        // The segment after the silence is the other side's, and the reset answers it: no timestamps, window 0.
+        let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND)
+            && gap.to.frame != reset.at.frame;
+        if !spoke || reset.timestamps && reset.window != 0 {
+            continue;
+        }
+        push(
+            c,
+            claims,
+            reset.side.other(),
+            gap.length,
+            gap.to.time,
+            reset.at,
+            certainty(c, 0.75),
+            "answered by a RST".to_owned(),
+        );
+        return;
+    }
+}
+
+/// A new connection that works, or others dead at the same silence, make it sure.
+fn certainty(c: &Connection<'_>, alone: f32) -> f32 {
+    if c.context.same_idle > 0 || c.context.retry_worked.is_some() {
+        0.93
+    } else {
+        alone
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // one claim, said in two places above
+fn push(
+    c: &Connection<'_>,
+    claims: &mut Vec<Claim>,
+    side: Side,
+    idle: i64,
+    since: crate::base::Timestamp,
+    death: crate::base::Mark,
+    confidence: f32,
+    shown: String,
+) {
+    let seconds = idle as f64 / 1e9;
+    let mut claim = Claim::new(
+        Code::TcpIdleDropped,
+        At::of(Where::Network),
+        death,
+        confidence,
+        format!("After {seconds:.0} s of silence the connection was forgotten on the way: what the {} sends next gets no answer.", side.name()),
+    )
+    .since(since)
+    .shown_by(shown)
+    .provisional_if(!c.ended())
+    .advise(format!("Send keep-alives more often than every {:.0} s (IDLE renewal, TCP keep-alive), or raise the idle time of the NAT or firewall", seconds))
+    .or(Code::TcpStalled, (1.0 - confidence).max(0.05), "a new connection at once: if it works, the path is fine and only the state was lost");
+    if let Some(gap) = c
+        .tcp
+        .idle
+        .iter()
+        .find(|gap| gap.length == idle || gap.to.time == since)
+    {
+        claim = claim.because(
+            gap.from,
+            format!("last packet before {seconds:.0} s of silence"),
+        );
+    }
+    if c.context.same_idle > 0 {
+        claim = claim.because(
+            death,
+            format!(
+                "{} other connections died after the same silence",
+                c.context.same_idle
+            ),
+        );
+    }
+    if let Some(mark) = c.context.retry_worked {
+        claim = claim.because(mark, "a new connection works");
+    }
+    claims.push(claim);
+}

@@ -1,0 +1,80 @@
+//! `tcp.listen-overflow`: the server's queue of new connections is full.
+//!
+//! At the server: SYNs reach it unanswered while other connections to that port are served. Anywhere: the
+//! SYN-ACK comes again after the client's ACK, and no byte ever follows (Linux drops the ACK when the
+//! accept queue is full, and repeats its SYN-ACK: listen(2), tcp_abort_on_overflow).
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::Vantage;
+
+/// SYNs that reach the server and stay unanswered.
+pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let Some(served) = c.context.port_served else {
+        return;
+    };
+    let at_server = c.context.server_hops.is_some_and(|hops| hops.hops == 0);
+    let Some((first, last)) = c.tcp.syns.seen.first().zip(c.tcp.syns.last) else {
+        return;
+    };
+    let came_far = {
+        let ttl = first.ttl;
+        !matches!(ttl, 32 | 64 | 128 | 255)
+    };
+    if !at_server
+        || !came_far
+        || c.tcp.sides[Side::Server].segments > 0
+        || c.tcp.icmp_count > 0
+        || c.tcp.syns.count < 3
+        || last.time.since(first.at.time) < 3 * SECOND
+    {
+        return;
+    }
+    claims.push(
+        Claim::new(
+            Code::TcpListenOverflow,
+            At::address(Where::Server, c.server().ip),
+            last,
+            0.75,
+            format!("SYNs reach {} and stay unanswered while others are served: its queue is full.", c.server_text()),
+        )
+        .shown_by(format!("SYN number {} without an answer", c.tcp.syns.count))
+        .since(first.at.time)
+        .because(first.at, "the SYN reaches the server")
+        .because(served, "another connection to the same port is answered")
+        .advise("Look at the server: ss -ltn (Recv-Q against Send-Q), nstat TcpExtListenOverflows; raise the backlog or the number of processes")
+        .or(Code::TcpDropped, 0.25, "nstat on the server: ListenOverflows that do not grow speak for its own firewall"),
+    );
+}
+
+/// SYN-ACKs that come again after the client's ACK.
+pub fn repeated(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if c.tcp.syn_acks_after_ack < 2 || c.tcp.sides[Side::Server].data_segments > 0 {
+        return;
+    }
+    let (Some(established), Some(last)) = (c.tcp.established, c.tcp.syn_acks.last) else {
+        return;
+    };
+    if last.time.since(established.time) < SECOND {
+        return;
+    }
+    let confidence = if c.tcp.vantage == Vantage::Server {
+        0.9
+    } else {
+        0.7
+    };
+    claims.push(
+        Claim::new(
+            Code::TcpListenOverflow,
+            At::address(Where::Server, c.server().ip),
+            last,
+            confidence,
+            format!("{} repeats its SYN-ACK although the client acknowledged it: its queue is full.", c.server_text()),
+        )
+        .shown_by("SYN-ACK again after the handshake was complete")
+        .since(established.time)
+        .because(established, "the client's ACK completes the handshake")
+        .advise("Look at the server: ss -ltn (Recv-Q against Send-Q), nstat TcpExtListenOverflows; raise the backlog or the number of processes")
+        .or(Code::TcpStalled, 1.0 - confidence, "a capture at the server: there the client's ACK arrives"),
+    );
+}

@@ -1,0 +1,96 @@
+//! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
+
+use crate::base::Side;
+use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::flow::ResetTrigger;
+
+/// Hears a connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let Ending::Closed {
+        by: Side::Server,
+        at,
+        reset,
+    } = c.ending
+    else {
+        return;
+    };
+    let server = &c.tcp.sides[Side::Server];
+    if c.done.is_some() || c.said_goodbye() || server.data_segments == 0 || c.one_sided() {
+        return;
+    }
+    let server_text = c.server_text();
+    let phase = c
+        .dialogue
+        .exchanges
+        .last()
+        .and_then(|exchange| exchange.command.as_ref());
+    let during = phase.map_or(String::new(), |command| format!(" after {}", command.text));
+    if reset {
+        let Some(found) = c.tcp.resets.iter().find(|r| r.side == Side::Server) else {
+            return;
+        };
+        if reset_origin(c, found).by_path() {
+            return;
+        }
+        let abort = found.timestamps && found.window != 0;
+        let (confidence, how) = if abort {
+            (
+                0.9,
+                "RST with the connection's own timestamps and window: a process on the host cut it",
+            )
+        } else {
+            (0.75, "RST without data before it that would explain it")
+        };
+        let mut claim = Claim::new(
+            Code::TcpResetMidstream,
+            At::address(Where::Server, c.server().ip),
+            at,
+            confidence,
+            format!("{server_text} reset the connection in the middle{during}."),
+        )
+        .shown_by(how)
+        .advise("Look into the server's log at this time: a crash, a restart, a limit, an overloaded proxy in front of it");
+        if !abort && found.trigger == ResetTrigger::Established {
+            claim = claim.or(
+                Code::TcpResetMidstreamByPath,
+                0.2,
+                "a capture at the server: if it sends no reset there, a device on the path does",
+            );
+        }
+        claims.push(idle_hint(c, claim));
+        return;
+    }
+    // A FIN is an offence only while something was owed or begun.
+    if !c.work_open() || c.partly_unseen() && c.unanswered().is_none() {
+        return;
+    }
+    let claim = Claim::new(
+        Code::TcpClosedMidstream,
+        At::address(Where::Server, c.server().ip),
+        at,
+        0.85,
+        format!("{server_text} closed the connection in the middle{during}, without a word."),
+    )
+    .shown_by("FIN of the server; no 421, BYE or final -ERR before it")
+    .advise("Look into the server's log at this time: a crash, a restart, a time limit, a proxy in front of it");
+    claims.push(idle_hint(c, claim));
+}
+
+/// The same silence before several ends is a proxy's timeout: say so.
+fn idle_hint(c: &Connection<'_>, claim: Claim) -> Claim {
+    if c.context.same_idle == 0 {
+        return claim;
+    }
+    let Some(gap) = c.tcp.idle.first() else {
+        return claim;
+    };
+    claim.because(
+        gap.from,
+        format!(
+            "{} other connections to this server ended after the same silence of {:.0} s: a proxy's or load balancer's time limit",
+            c.context.same_idle,
+            gap.length as f64 / 1e9
+        ),
+    )
+}

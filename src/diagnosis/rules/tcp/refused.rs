@@ -1,0 +1,47 @@
+//! `tcp.refused`: RST to the SYN, and nothing speaks against the server having sent it (RFC 9293 3.5.2).
+
+use crate::base::Side;
+use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::ResetTrigger;
+
+/// Hears a connection that never opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let Some(reset) = c
+        .tcp
+        .resets
+        .iter()
+        .find(|r| r.side == Side::Server && r.trigger == ResetTrigger::Syn)
+    else {
+        return;
+    };
+    let origin = reset_origin(c, reset);
+    if origin.by_path() {
+        return;
+    }
+    let server = c.server_text();
+    let mut claim = Claim::new(
+        Code::TcpRefused,
+        At::address(Where::Server, c.server().ip),
+        reset.at,
+        0.9,
+        format!("{server} refused the connection: nothing listens on that port."),
+    )
+    .shown_by(format!("RST,ACK to the SYN, TTL {}", reset.hops.ttl))
+    .advise(format!("Start the mail service on port {}, or use the port that it listens on", c.server().port))
+    .or(
+        Code::TcpResetByPath,
+        0.1,
+        "a SYN whose TTL cannot reach the server, or another packet of the server to compare TTLs with: a firewall's REJECT looks the same",
+    );
+    if let Some(syn) = c.tcp.syns.seen.first() {
+        claim = claim.because(syn.at, "SYN");
+    }
+    if c.tcp.reset_count > 1 {
+        claim = claim.because(
+            reset.at,
+            format!("{} tries, {} resets", c.tcp.syns.count, c.tcp.reset_count),
+        );
+    }
+    claims.push(claim);
+}
