@@ -9,6 +9,7 @@ mod claim_order;
 mod judge;
 mod ladder;
 pub mod principles;
+pub mod quoted;
 pub mod rules;
 mod verdict;
 mod view;
