@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Floor 4: the one door. Frames and the time go in, records come out.
+//!
+//! It opens nothing, waits for nothing and reads no clock: a file, an interface, the lab and a probe are
+//! all callers of the same engine, so what is learned live and from a capture cannot differ.
+
+pub mod record;
