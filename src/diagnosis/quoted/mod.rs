@@ -80,7 +80,10 @@ pub fn causes_of(text: &str) -> Vec<Match> {
 
 fn find(quotes: Vec<Quote>, text: &str) -> Vec<Match> {
     let text = normalise(text);
-    let mut found: Vec<Match> = quotes.into_iter().filter_map(|quote| longest(quote, &text)).collect();
+    let mut found: Vec<Match> = quotes
+        .into_iter()
+        .filter_map(|quote| longest(quote, &text))
+        .collect();
     // Stable, so that the table's order decides among equals.
     found.sort_by_key(|hit| std::cmp::Reverse(hit.pattern.len()));
     found
@@ -126,7 +129,9 @@ fn normalise(text: &str) -> String {
 /// `535-5.7.8` as (`535`, `5.7.8`): a continued reply (RFC 5321, 4.2.1).
 fn reply_code(word: &str) -> Option<(&str, &str)> {
     let (code, rest) = word.split_once('-')?;
-    let is_code = code.len() == 3 && code.starts_with(['2', '3', '4', '5']) && code.bytes().all(|b| b.is_ascii_digit());
+    let is_code = code.len() == 3
+        && code.starts_with(['2', '3', '4', '5'])
+        && code.bytes().all(|b| b.is_ascii_digit());
     (is_code && !rest.is_empty()).then_some((code, rest))
 }
 
@@ -140,11 +145,17 @@ fn contains(text: &str, pattern: &str) -> bool {
     let ends_with_digit = pattern.ends_with(|c: char| c.is_ascii_digit());
     text.match_indices(pattern).any(|(at, _)| {
         let before = text.get(..at).unwrap_or_default();
-        let after = text.get(at.saturating_add(pattern.len())..).unwrap_or_default();
+        let after = text
+            .get(at.saturating_add(pattern.len())..)
+            .unwrap_or_default();
         let number_before = before.ends_with(|c: char| c.is_ascii_digit())
-            || before.strip_suffix('.').is_some_and(|b| b.ends_with(|c: char| c.is_ascii_digit()));
+            || before
+                .strip_suffix('.')
+                .is_some_and(|b| b.ends_with(|c: char| c.is_ascii_digit()));
         let number_after = after.starts_with(|c: char| c.is_ascii_digit())
-            || after.strip_prefix('.').is_some_and(|a| a.starts_with(|c: char| c.is_ascii_digit()));
+            || after
+                .strip_prefix('.')
+                .is_some_and(|a| a.starts_with(|c: char| c.is_ascii_digit()));
         !(starts_with_digit && number_before) && !(ends_with_digit && number_after)
     })
 }
@@ -157,7 +168,9 @@ mod tests {
 
     fn first_code(text: &str) -> String {
         let hits = causes_of(text);
-        let hit = hits.first().unwrap_or_else(|| panic!("nothing known of {text:?}"));
+        let hit = hits
+            .first()
+            .unwrap_or_else(|| panic!("nothing known of {text:?}"));
         hit.quote.causes[0].code.clone()
     }
 
@@ -170,10 +183,17 @@ mod tests {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/diagnosis/rules");
         for cause in shipped().iter().flat_map(|quote| &quote.causes) {
             let page = match cause.code.split_once('.') {
-                Some((stage, name)) => rules.join(stage).join(format!("{}.md", name.replace('-', "_"))),
+                Some((stage, name)) => rules
+                    .join(stage)
+                    .join(format!("{}.md", name.replace('-', "_"))),
                 None => rules.join(format!("{}.md", cause.code)),
             };
-            assert!(page.is_file(), "{} has no page {}", cause.code, page.display());
+            assert!(
+                page.is_file(),
+                "{} has no page {}",
+                cause.code,
+                page.display()
+            );
         }
     }
 
@@ -182,12 +202,25 @@ mod tests {
         let quotes = shipped();
         assert!(quotes.len() >= 90, "only {} entries", quotes.len());
         for quote in &quotes {
-            assert!(!quote.patterns.is_empty() && !quote.causes.is_empty(), "{quote:?}");
+            assert!(
+                !quote.patterns.is_empty() && !quote.causes.is_empty(),
+                "{quote:?}"
+            );
             assert!(!quote.source.trim().is_empty(), "{quote:?}");
             assert!(!quote.source.contains("field.md"), "{quote:?}");
-            let codes: HashSet<&str> = quote.causes.iter().map(|cause| cause.code.as_str()).collect();
+            let codes: HashSet<&str> = quote
+                .causes
+                .iter()
+                .map(|cause| cause.code.as_str())
+                .collect();
             assert_eq!(codes.len(), quote.causes.len(), "a code twice: {quote:?}");
-            assert!(quote.causes.iter().all(|cause| !cause.packet.trim().is_empty()), "{quote:?}");
+            assert!(
+                quote
+                    .causes
+                    .iter()
+                    .all(|cause| !cause.packet.trim().is_empty()),
+                "{quote:?}"
+            );
         }
     }
 
@@ -206,34 +239,69 @@ mod tests {
             for pattern in &quote.patterns {
                 let hits = causes_of(&pattern.to_ascii_uppercase());
                 let first = hits.first().expect("a pattern finds itself");
-                assert_eq!(first.quote, quote, "{pattern:?} finds {:?} first", first.pattern);
+                assert_eq!(
+                    first.quote, quote,
+                    "{pattern:?} finds {:?} first",
+                    first.pattern
+                );
             }
         }
     }
 
     #[test]
     fn the_longest_pattern_wins() {
-        assert_eq!(first_code("535 5.7.139 Authentication unsuccessful, basic authentication is disabled."), "auth.oauth-required");
         assert_eq!(
-            first_code("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."),
+            first_code(
+                "535 5.7.139 Authentication unsuccessful, basic authentication is disabled."
+            ),
+            "auth.oauth-required"
+        );
+        assert_eq!(
+            first_code(
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."
+            ),
             "auth.protocol-disabled"
         );
         assert_eq!(first_code("Host not found"), first_code("HOST NOT FOUND"));
-        assert_eq!(first_code("450 4.3.2 Service currently unavailable"), "mail.greylisted");
+        assert_eq!(
+            first_code("450 4.3.2 Service currently unavailable"),
+            "mail.greylisted"
+        );
     }
 
     #[test]
     fn what_users_quote_is_known() {
         for (text, code) in [
-            ("connect to mx.example.org[192.0.2.1]:25: No route to host", "tcp.prohibited"),
-            ("connect to mx.example.org[192.0.2.1]:25: Connection timed out", "tcp.dropped"),
-            ("ssl3_get_record:wrong version number", "tls.on-plaintext-port"),
-            ("550 5.4.317 Message expired, cannot connect to remote server", "mail.starttls-missing"),
-            ("535-5.7.8 Username and Password not accepted. For more\r\n535 5.7.8 information", "auth.credentials-rejected"),
+            (
+                "connect to mx.example.org[192.0.2.1]:25: No route to host",
+                "tcp.prohibited",
+            ),
+            (
+                "connect to mx.example.org[192.0.2.1]:25: Connection timed out",
+                "tcp.dropped",
+            ),
+            (
+                "ssl3_get_record:wrong version number",
+                "tls.on-plaintext-port",
+            ),
+            (
+                "550 5.4.317 Message expired, cannot connect to remote server",
+                "mail.starttls-missing",
+            ),
+            (
+                "535-5.7.8 Username and Password not accepted. For more\r\n535 5.7.8 information",
+                "auth.credentials-rejected",
+            ),
             ("getaddrinfo: Name or service not known", "dns.nxdomain"),
             ("Temporary failure in name resolution", "dns.timeout"),
-            ("lost connection with mx[192.0.2.1] while receiving the initial server greeting", "tcp.closed-before-greeting"),
-            ("421 4.4.2 mx.example.org Error: timeout exceeded", "mail.idle-timeout"),
+            (
+                "lost connection with mx[192.0.2.1] while receiving the initial server greeting",
+                "tcp.closed-before-greeting",
+            ),
+            (
+                "421 4.4.2 mx.example.org Error: timeout exceeded",
+                "mail.idle-timeout",
+            ),
             ("Outlook 0x800CCC0E", "tcp.dropped"),
             ("4.7.322 certificate-expired", "tls.cert-expired"),
         ] {
