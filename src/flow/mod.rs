@@ -5,6 +5,7 @@
 //! 1, ICMP errors matched to the flow that they quote, and look-ups. It collects facts; it judges nothing.
 
 mod facts;
+pub mod tcp;
 
 pub use facts::{
     ByteRange, Direction, Endpoint, FlowKey, HopCount, IcmpError, IdleGap, LabelCounts, LossEvent,
