@@ -3,9 +3,21 @@
 //! Link types, VLAN, tunnels, IPv4 and IPv6 with fragments, TCP, UDP, ICMP, ARP and NDP. It knows
 //! single frames only: no flow, no state but the pieces of a fragmented datagram.
 
+pub mod craft;
+mod dissect;
+mod icmp;
+mod ip;
+mod link;
 mod packet;
+mod reassembler;
+mod rest;
+mod tcp;
+mod tunnel;
+mod wlan;
 
+pub use dissect::dissect;
 pub use packet::{
     Arp, Fragment, Icmp, Ip, Link, Neighbor, Net, Packet, Quote, Stop, StopReason, Tcp, TcpFlags,
     TcpOptions, Transport, Tunnel, Udp,
 };
+pub use reassembler::{Datagram, Reassembler, ReassemblyCounts};
