@@ -14,6 +14,8 @@ mod recent;
 mod reset;
 mod scoreboard;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod window;
 
