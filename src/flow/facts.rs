@@ -217,6 +217,22 @@ pub struct HopCount {
     pub hops: u8,
 }
 
+impl HopCount {
+    /// The distance that a TTL (hop limit) tells: senders begin at 32, 64, 128 or 255.
+    pub fn of(ttl: u8) -> HopCount {
+        let initial: u8 = match ttl {
+            0..=32 => 32,
+            33..=64 => 64,
+            65..=128 => 128,
+            _ => 255,
+        };
+        HopCount {
+            ttl,
+            hops: initial.saturating_sub(ttl),
+        }
+    }
+}
+
 /// Sequence range relative to the first byte of the stream (0 is the first payload byte).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByteRange {

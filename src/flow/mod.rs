@@ -2,12 +2,24 @@
 //!
 //! The five-tuple table, TCP as an observer sees it (both state machines, scoreboard, Wireshark's
 //! labels, round trips, windows, losses), reassembly into data and gaps for the decoders above floor
-//! 1, ICMP errors matched to the flow that they quote, and look-ups. It collects facts; it judges nothing.
+//! 1, ICMP errors matched to the flow that they quote, look-ups, neighbours and witnesses. It collects
+//! facts; it judges nothing.
 
 mod facts;
+mod foreign;
+pub mod lookup;
+mod neighbor;
+mod queues;
+mod table;
+pub mod tcp;
+mod witness;
 
 pub use facts::{
     ByteRange, Direction, Endpoint, FlowKey, HopCount, IcmpError, IdleGap, LabelCounts, LossEvent,
     LossPlace, MtuEvidence, Opening, Outstanding, Reset, ResetTrigger, Stall, SynOptions, TcpFacts,
     Transmission, Transmissions, Vantage, ZeroWindow,
 };
+pub use foreign::Foreigner;
+pub use neighbor::{NeighborFacts, Neighbors};
+pub use table::{Dialogue, Ended, Ending, MailFlow, Ports, Table};
+pub use witness::{SynOutcome, SynRecord, Witness};

@@ -1,0 +1,507 @@
+//! DNS look-ups: one client asking one resolver one name and type, until an answer or 30 s of silence.
+//!
+//! Retries may change port, id, EDNS and transport, and still are tries of one look-up; another resolver is
+//! another look-up. Answers too many, too late or to a question that nobody asked are kept, because they are what a
+//! forger leaves behind. Messages come decoded; nothing here reads DNS bytes, and nothing is judged.
+
+use std::net::IpAddr;
+
+use arrayvec::ArrayVec;
+use hashbrown::HashMap;
+
+use super::facts::{Endpoint, HopCount};
+use super::queues::{Queue, Queues};
+use crate::base::limits::{EVENTS, LOOKUPS};
+use crate::base::{Foreign, Mark, Nanos, SECOND, SourceId, Timestamp};
+use crate::proto::dns::{Message, RecordType};
+use crate::wire::{Icmp, Ip, Quote};
+
+/// After an answer: time for a second one. Without: the silence that ends a look-up.
+const WAITS: [(Queue, Nanos); 2] = [(Queue::Closing, 2 * SECOND), (Queue::Open, 30 * SECOND)];
+
+/// How a message travelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+}
+
+/// One try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Where.
+    pub at: Mark,
+    /// Transaction id.
+    pub id: u16,
+    /// Client's port.
+    pub port: u16,
+    /// How it travelled.
+    pub transport: Transport,
+    /// UDP payload size offered by EDNS, when there is EDNS.
+    pub edns_size: Option<u16>,
+    /// DO bit.
+    pub dnssec_ok: bool,
+    /// CD bit.
+    pub checking_disabled: bool,
+    /// TTL as captured.
+    pub ttl: u8,
+}
+
+/// A message that answers, or claims to.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Where.
+    pub at: Mark,
+    /// How it travelled.
+    pub transport: Transport,
+    /// Time since the latest try with the same id and port; `None` if there was none.
+    pub delay: Option<Nanos>,
+    /// Distance of its sender.
+    pub hops: HopCount,
+    /// IPv4 identification.
+    pub ip_id: Option<u16>,
+    /// What it says.
+    pub message: Box<Message>,
+}
+
+/// An ICMP error that quotes a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupIcmp {
+    /// Where.
+    pub at: Mark,
+    /// Who sent it.
+    pub sender: IpAddr,
+    /// ICMPv6.
+    pub v6: bool,
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
+    /// Distance of the sender.
+    pub hops: HopCount,
+    /// TTL inside the quote.
+    pub quoted_ttl: u8,
+    /// The quoted packet is a TCP segment.
+    pub tcp: bool,
+}
+
+/// How the client's connections to TCP/53 of the resolver fared during the look-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpTry {
+    /// SYNs and the first of them.
+    pub syns: u32,
+    /// The first SYN.
+    pub first_syn: Option<Mark>,
+    /// The latest SYN.
+    pub last_syn: Option<Mark>,
+    /// The SYN-ACK.
+    pub syn_ack: Option<Mark>,
+    /// A reset that carries the resolver's address, and the distance of its sender.
+    pub reset: Option<(Mark, HopCount)>,
+}
+
+/// What happened on TCP/53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcpEvent {
+    /// The client's SYN.
+    Syn,
+    /// The resolver's SYN-ACK.
+    SynAck,
+    /// A reset with the resolver's address.
+    Reset,
+}
+
+/// Everything known of one look-up.
+#[derive(Clone, Debug)]
+pub struct LookupFacts {
+    /// The input.
+    pub source: SourceId,
+    /// Who asked.
+    pub client: IpAddr,
+    /// Who was asked.
+    pub resolver: IpAddr,
+    /// Name in lower case without the final dot.
+    pub name: Foreign,
+    /// Type.
+    pub kind: RecordType,
+    /// First frame.
+    pub first: Mark,
+    /// Latest frame (ICMP included).
+    pub last: Mark,
+    /// Tries, in order.
+    pub queries: ArrayVec<Query, EVENTS>,
+    /// How many tries there were in all.
+    pub tries: u32,
+    /// The latest try.
+    pub last_query: Option<Mark>,
+    /// Answers with the id and question of a try, in order; more than tries, or different ones, hint at a forger.
+    pub replies: Vec<Reply>,
+    /// How many such answers there were in all (`replies` keeps the first ones).
+    pub reply_count: u32,
+    /// Answers to a try's id and port with another question, or to its question with an id that was never used.
+    pub mismatched: Vec<Reply>,
+    /// How many of those in all.
+    pub mismatched_count: u32,
+    /// ICMP errors that quote a try.
+    pub icmp: ArrayVec<LookupIcmp, EVENTS>,
+    /// How many in all.
+    pub icmp_count: u32,
+    /// TCP/53 meanwhile.
+    pub tcp: TcpTry,
+}
+
+/// Answers kept per look-up.
+const REPLIES: usize = 4;
+
+impl LookupFacts {
+    /// The answer that settles it: the first that is not truncated, else the first.
+    pub fn answer(&self) -> Option<&Reply> {
+        self.replies
+            .iter()
+            .find(|reply| !reply.message.truncated)
+            .or(self.replies.first())
+    }
+
+    /// The answer over UDP that said "truncated".
+    pub fn truncated(&self) -> Option<&Reply> {
+        self.replies
+            .iter()
+            .find(|reply| reply.message.truncated && reply.transport == Transport::Udp)
+    }
+
+    /// From the first try to the settling answer.
+    pub fn duration(&self) -> Option<Nanos> {
+        self.answer()
+            .map(|reply| reply.at.time.since(self.first.time))
+    }
+
+    fn settled(&self) -> bool {
+        self.replies.iter().any(|reply| !reply.message.truncated)
+    }
+}
+
+type Key = (SourceId, IpAddr, IpAddr, Foreign, RecordType);
+type Fast = foldhash::fast::RandomState;
+
+/// All look-ups that are not over.
+#[derive(Debug, Default)]
+pub struct Lookups {
+    slots: Vec<Option<LookupFacts>>,
+    free: Vec<u32>,
+    /// By question.
+    keys: HashMap<Key, u32, Fast>,
+    /// The latest by source, client, resolver and client's port.
+    ports: HashMap<(SourceId, IpAddr, IpAddr, u16), u32, Fast>,
+    /// The latest by client and resolver.
+    pairs: HashMap<(SourceId, IpAddr, IpAddr), u32, Fast>,
+    queues: Queues,
+    ready: Vec<LookupFacts>,
+    evicted: u64,
+}
+
+impl Lookups {
+    /// Look-ups that were closed early because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Look-ups that are not over.
+    pub fn open(&self) -> impl Iterator<Item = &LookupFacts> {
+        self.slots.iter().flatten()
+    }
+
+    /// Takes a decoded message that went from `from` to `to` in the packet `ip`.
+    pub fn message(
+        &mut self,
+        mark: Mark,
+        transport: Transport,
+        ip: &Ip,
+        from: Endpoint,
+        to: Endpoint,
+        message: Message,
+    ) {
+        if message.response {
+            self.reply(mark, transport, ip, from, to, message);
+        } else if message.opcode == 0 {
+            self.query(mark, transport, ip, from, to, &message);
+        }
+    }
+
+    /// Takes an ICMP error. False when it quotes no query of an open look-up.
+    pub fn icmp(&mut self, mark: Mark, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) -> bool {
+        let Some(port) = quote
+            .source_port
+            .filter(|_| quote.destination_port == Some(53))
+        else {
+            return false;
+        };
+        let source = mark.frame.source;
+        let tcp = quote.ip.protocol == 6;
+        let at = if tcp {
+            self.pairs
+                .get(&(source, quote.ip.source, quote.ip.destination))
+        } else {
+            self.ports
+                .get(&(source, quote.ip.source, quote.ip.destination, port))
+        };
+        let Some(at) = at.copied() else { return false };
+        let Some(facts) = self.get_mut(at) else {
+            return false;
+        };
+        facts.icmp_count = facts.icmp_count.saturating_add(1);
+        let _ = facts.icmp.try_push(LookupIcmp {
+            at: mark,
+            sender: ip.source,
+            v6: icmp.v6,
+            kind: icmp.kind,
+            code: icmp.code,
+            hops: HopCount::of(ip.ttl),
+            quoted_ttl: quote.ip.ttl,
+            tcp,
+        });
+        facts.last = mark;
+        true
+    }
+
+    /// Something happened between a client and TCP/53 of a resolver; counts for the latest look-up of the two.
+    pub fn tcp(&mut self, mark: Mark, client: IpAddr, resolver: IpAddr, event: TcpEvent, ttl: u8) {
+        let Some(at) = self
+            .pairs
+            .get(&(mark.frame.source, client, resolver))
+            .copied()
+        else {
+            return;
+        };
+        let Some(facts) = self.get_mut(at) else {
+            return;
+        };
+        match event {
+            TcpEvent::Syn => {
+                facts.tcp.syns = facts.tcp.syns.saturating_add(1);
+                facts.tcp.first_syn.get_or_insert(mark);
+                facts.tcp.last_syn = Some(mark);
+            }
+            TcpEvent::SynAck => {
+                facts.tcp.syn_ack.get_or_insert(mark);
+            }
+            TcpEvent::Reset => {
+                facts.tcp.reset.get_or_insert((mark, HopCount::of(ttl)));
+            }
+        }
+        facts.last = mark;
+        let queue = queue(facts);
+        self.queues.touch(at, queue, mark.time);
+    }
+
+    /// The next look-up that is over at `now`; to be asked until there is none.
+    pub fn due(&mut self, now: Timestamp) -> Option<LookupFacts> {
+        if let Some(facts) = self.ready.pop() {
+            return Some(facts);
+        }
+        let (at, _) = self.queues.due(now, &WAITS)?;
+        self.remove(at)
+    }
+
+    /// At the end of the capture: the next look-up, whatever its state.
+    pub fn drain(&mut self) -> Option<LookupFacts> {
+        if let Some(facts) = self.ready.pop() {
+            return Some(facts);
+        }
+        let at = self.queues.oldest()?;
+        self.remove(at)
+    }
+
+    fn query(
+        &mut self,
+        mark: Mark,
+        transport: Transport,
+        ip: &Ip,
+        from: Endpoint,
+        to: Endpoint,
+        message: &Message,
+    ) {
+        let Some((name, kind)) = message.question.clone() else {
+            return;
+        };
+        let source = mark.frame.source;
+        let key = (source, from.ip, to.ip, name, kind);
+        let mut at = self.keys.get(&key).copied();
+        if let Some(known) = at {
+            let again = self.get(known).is_some_and(|facts| {
+                !facts.settled()
+                    || facts
+                        .queries
+                        .iter()
+                        .any(|query| query.id == message.id && query.port == from.port)
+            });
+            if !again {
+                let over = self.remove(known);
+                self.ready.extend(over);
+                at = None;
+            }
+        }
+        let at = match at {
+            Some(at) => at,
+            None => match self.insert(key, mark) {
+                Some(at) => at,
+                None => return,
+            },
+        };
+        self.pairs.insert((source, from.ip, to.ip), at);
+        // Only kept tries are found by their port, so that closing finds every entry again.
+        if self.get(at).is_some_and(|facts| !facts.queries.is_full()) {
+            self.ports.insert((source, from.ip, to.ip, from.port), at);
+        }
+        let Some(facts) = self.get_mut(at) else {
+            return;
+        };
+        facts.tries = facts.tries.saturating_add(1);
+        facts.last = mark;
+        facts.last_query = Some(mark);
+        let _ = facts.queries.try_push(Query {
+            at: mark,
+            id: message.id,
+            port: from.port,
+            transport,
+            edns_size: message.edns_size,
+            dnssec_ok: message.dnssec_ok,
+            checking_disabled: message.checking_disabled,
+            ttl: ip.ttl,
+        });
+        let queue = queue(facts);
+        self.queues.touch(at, queue, mark.time);
+    }
+
+    fn reply(
+        &mut self,
+        mark: Mark,
+        transport: Transport,
+        ip: &Ip,
+        from: Endpoint,
+        to: Endpoint,
+        message: Message,
+    ) {
+        let source = mark.frame.source;
+        let by_question = message.question.clone().and_then(|(name, kind)| {
+            self.keys
+                .get(&(source, to.ip, from.ip, name, kind))
+                .copied()
+        });
+        let by_port = self.ports.get(&(source, to.ip, from.ip, to.port)).copied();
+        let Some(at) = by_question.or(by_port) else {
+            return;
+        };
+        let Some(facts) = self.get_mut(at) else {
+            return;
+        };
+        let asked = facts
+            .queries
+            .iter()
+            .rev()
+            .find(|query| query.id == message.id && query.port == to.port);
+        // FORMERR and the like may come without a question.
+        let same_question =
+            by_question.is_some() || (message.question.is_none() && asked.is_some());
+        let reply = Reply {
+            at: mark,
+            transport,
+            delay: asked.map(|query| mark.time.since(query.at.time)),
+            hops: HopCount::of(ip.ttl),
+            ip_id: ip.id,
+            message: Box::new(message),
+        };
+        // More tries than are kept: the id cannot be checked any more.
+        let unchecked = facts.tries as usize > facts.queries.len();
+        let (list, count) = if same_question && (reply.delay.is_some() || unchecked) {
+            (&mut facts.replies, &mut facts.reply_count)
+        } else if same_question || reply.delay.is_some() {
+            (&mut facts.mismatched, &mut facts.mismatched_count)
+        } else {
+            return;
+        };
+        *count = count.saturating_add(1);
+        if list.len() < REPLIES {
+            list.push(reply);
+        }
+        facts.last = mark;
+        let queue = queue(facts);
+        self.queues.touch(at, queue, mark.time);
+    }
+
+    fn get(&self, at: u32) -> Option<&LookupFacts> {
+        self.slots.get(at as usize).and_then(Option::as_ref)
+    }
+
+    fn get_mut(&mut self, at: u32) -> Option<&mut LookupFacts> {
+        self.slots.get_mut(at as usize).and_then(Option::as_mut)
+    }
+
+    fn insert(&mut self, key: Key, mark: Mark) -> Option<u32> {
+        if self.keys.len() >= LOOKUPS {
+            let oldest = self.queues.oldest()?;
+            let over = self.remove(oldest);
+            self.ready.extend(over);
+            self.evicted = self.evicted.saturating_add(1);
+        }
+        let (source, client, resolver, name, kind) = key.clone();
+        let facts = LookupFacts {
+            source,
+            client,
+            resolver,
+            name,
+            kind,
+            first: mark,
+            last: mark,
+            queries: ArrayVec::new(),
+            tries: 0,
+            last_query: None,
+            replies: Vec::new(),
+            reply_count: 0,
+            mismatched: Vec::new(),
+            mismatched_count: 0,
+            icmp: ArrayVec::new(),
+            icmp_count: 0,
+            tcp: TcpTry::default(),
+        };
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                let at = u32::try_from(self.slots.len()).ok()?;
+                self.slots.push(None);
+                at
+            }
+        };
+        *self.slots.get_mut(at as usize)? = Some(facts);
+        self.keys.insert(key, at);
+        Some(at)
+    }
+
+    fn remove(&mut self, at: u32) -> Option<LookupFacts> {
+        self.queues.remove(at);
+        let facts = self.slots.get_mut(at as usize)?.take()?;
+        let (source, client, resolver) = (facts.source, facts.client, facts.resolver);
+        self.keys
+            .remove(&(source, client, resolver, facts.name.clone(), facts.kind));
+        for query in &facts.queries {
+            let port = (source, client, resolver, query.port);
+            if self.ports.get(&port) == Some(&at) {
+                self.ports.remove(&port);
+            }
+        }
+        if self.pairs.get(&(source, client, resolver)) == Some(&at) {
+            self.pairs.remove(&(source, client, resolver));
+        }
+        self.free.push(at);
+        Some(facts)
+    }
+}
+
+fn queue(facts: &LookupFacts) -> Queue {
+    if facts.settled() {
+        Queue::Closing
+    } else {
+        Queue::Open
+    }
+}

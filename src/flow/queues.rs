@@ -1,0 +1,174 @@
+//! Which flow is ripe next: one doubly linked list per waiting time, in order of last activity.
+//!
+//! Within one list every member waits equally long, so that the front is always the next that is ripe: insertion,
+//! refresh, removal and question are all O(1). It knows slot numbers only.
+
+use crate::base::{Nanos, Timestamp};
+
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+const QUEUES: usize = 5;
+
+/// What a flow waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    /// Ended.
+    Closing,
+    /// Reset before it opened: the client may try again on the same five-tuple.
+    Reset,
+    /// SYN without an answer.
+    HalfOpen,
+    /// Open, or seen in the middle.
+    Open,
+    /// Handed out.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    before: u32,
+    after: u32,
+    queue: Option<Queue>,
+    last: Timestamp,
+}
+
+const UNLINKED: Node = Node {
+    before: NONE,
+    after: NONE,
+    queue: None,
+    last: Timestamp(0),
+};
+
+/// The lists.
+#[derive(Debug)]
+pub(super) struct Queues {
+    nodes: Vec<Node>,
+    ends: [(u32, u32); QUEUES],
+}
+
+impl Default for Queues {
+    fn default() -> Queues {
+        Queues {
+            nodes: Vec::new(),
+            ends: [(NONE, NONE); QUEUES],
+        }
+    }
+}
+
+impl Queues {
+    /// Puts a slot at the end of a list.
+    pub(super) fn touch(&mut self, at: u32, queue: Queue, now: Timestamp) {
+        self.remove(at);
+        if self.nodes.len() <= at as usize {
+            self.nodes.resize(at as usize + 1, UNLINKED);
+        }
+        let Some((front, back)) = self.ends.get_mut(queue as usize) else {
+            return;
+        };
+        let before = *back;
+        *back = at;
+        if *front == NONE {
+            *front = at;
+        }
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            *node = Node {
+                before,
+                after: NONE,
+                queue: Some(queue),
+                last: now,
+            };
+        }
+        if let Some(node) = self.nodes.get_mut(before as usize) {
+            node.after = at;
+        }
+    }
+
+    /// Takes a slot out of its list.
+    pub(super) fn remove(&mut self, at: u32) {
+        let Some(node) = self.nodes.get_mut(at as usize) else {
+            return;
+        };
+        let Node {
+            before,
+            after,
+            queue: Some(queue),
+            ..
+        } = std::mem::replace(node, UNLINKED)
+        else {
+            return;
+        };
+        if let Some(node) = self.nodes.get_mut(before as usize) {
+            node.after = after;
+        }
+        if let Some(node) = self.nodes.get_mut(after as usize) {
+            node.before = before;
+        }
+        if let Some((front, back)) = self.ends.get_mut(queue as usize) {
+            if *front == at {
+                *front = after;
+            }
+            if *back == at {
+                *back = before;
+            }
+        }
+    }
+
+    /// A slot whose wait is over, by how long each list waits.
+    pub(super) fn due(&self, now: Timestamp, waits: &[(Queue, Nanos)]) -> Option<(u32, Queue)> {
+        waits.iter().find_map(|(queue, wait)| {
+            let (at, last) = self.front(*queue)?;
+            (now.since(last) >= *wait).then_some((at, *queue))
+        })
+    }
+
+    /// The slot that is silent for longest.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        let fronts = self.ends.iter().filter_map(|(front, _)| self.node(*front));
+        fronts.min_by_key(|(_, last)| *last).map(|(at, _)| at)
+    }
+
+    fn front(&self, queue: Queue) -> Option<(u32, Timestamp)> {
+        self.ends
+            .get(queue as usize)
+            .and_then(|(front, _)| self.node(*front))
+    }
+
+    fn node(&self, at: u32) -> Option<(u32, Timestamp)> {
+        self.nodes.get(at as usize).map(|node| (at, node.last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Queue, Queues};
+    use crate::base::{SECOND, Timestamp};
+    use crate::flow::table::RIPE;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(seconds * SECOND)
+    }
+
+    #[test]
+    fn a_refreshed_flow_waits_anew() {
+        let mut queues = Queues::default();
+        queues.touch(0, Queue::Closing, at(0));
+        queues.touch(1, Queue::Closing, at(1));
+        queues.touch(0, Queue::Closing, at(2));
+        assert_eq!(queues.due(at(2), &RIPE), None);
+        assert_eq!(queues.due(at(3), &RIPE), Some((1, Queue::Closing)));
+        queues.remove(1);
+        assert_eq!(queues.due(at(3), &RIPE), None);
+        assert_eq!(queues.due(at(4), &RIPE), Some((0, Queue::Closing)));
+    }
+
+    #[test]
+    fn the_oldest_of_all_lists_leaves_first() {
+        let mut queues = Queues::default();
+        queues.touch(3, Queue::Open, at(5));
+        queues.touch(4, Queue::HalfOpen, at(2));
+        queues.touch(5, Queue::Gone, at(9));
+        assert_eq!(queues.oldest(), Some(4));
+        queues.touch(4, Queue::Open, at(10));
+        assert_eq!(queues.oldest(), Some(3));
+    }
+}

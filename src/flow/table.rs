@@ -1,0 +1,563 @@
+//! The five-tuple table: which connection a segment belongs to, and when a connection is ripe for judging.
+//!
+//! Mail flows get a full tracker and a dialogue at once; anything else is counted from its headers until its
+//! first bytes show mail on a strange port, or show that it is not. Time is an argument: a flow is handed out some
+//! time (of the capture) after its end, and all queues are lists in order of last activity, so nothing is ever searched.
+
+use hashbrown::HashMap;
+
+use super::facts::{Endpoint, FlowKey};
+use super::foreign::{Foreigner, Guess};
+use super::queues::{NONE, Queue, Queues};
+use super::tcp::{Labels, StreamSink, Tracker, Verdict};
+use crate::base::limits::FLOWS;
+use crate::base::{Mark, SECOND, Side, SourceId, Timestamp};
+use crate::proto::Service;
+use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
+
+/// What decodes the bytes of a mail connection.
+pub trait Dialogue: StreamSink {
+    /// A decoder for a connection that is meant for `service`, if that is known.
+    fn open(service: Option<Service>) -> Self;
+}
+
+/// Which TCP ports are mail, and of which service.
+#[derive(Clone, Debug, Default)]
+pub struct Ports {
+    only: Option<Vec<u16>>,
+    assigned: HashMap<u16, Service, foldhash::fast::RandomState>,
+}
+
+impl Ports {
+    /// Restricts mail to these ports (`--ports`).
+    pub fn only(&mut self, ports: Vec<u16>) {
+        self.only = Some(ports);
+    }
+
+    /// Says what is spoken on a port (`--as`).
+    pub fn assign(&mut self, port: u16, service: Service) {
+        self.assigned.insert(port, service);
+    }
+
+    /// The service of a port; `None` when it is not mail. A listed port without a known service is `Other`.
+    pub fn service(&self, port: u16) -> Option<Service> {
+        if let Some(service) = self.assigned.get(&port) {
+            return Some(*service).filter(|service| *service != Service::Other);
+        }
+        match &self.only {
+            Some(ports) => ports
+                .contains(&port)
+                .then(|| Service::of_port(port).unwrap_or(Service::Other)),
+            None => Service::of_port(port),
+        }
+    }
+}
+
+/// A connection of mail.
+#[derive(Debug)]
+pub struct MailFlow<S> {
+    /// What its segments showed.
+    pub tracker: Tracker,
+    /// What its bytes showed.
+    pub dialogue: S,
+    /// The service by port, by `--as` or by what was spoken.
+    pub service: Option<Service>,
+}
+
+/// Why a connection is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It ended, and nothing more came for a while.
+    Closed,
+    /// It never opened, and the last SYN is long ago.
+    Unanswered,
+    /// It was silent for longer than any mail timeout.
+    Silent,
+    /// Another connection took its five-tuple.
+    Replaced,
+    /// The table was full and it was the one silent for longest.
+    Evicted,
+    /// The capture ended.
+    CaptureEnd,
+}
+
+/// A connection that is ripe for judging.
+#[derive(Debug)]
+pub enum Ended<S> {
+    /// Mail.
+    Mail(Box<MailFlow<S>>, Ending),
+    /// Anything else, from its headers.
+    Other(Box<Foreigner>, Ending),
+}
+
+enum Flow<S> {
+    Mail(Box<MailFlow<S>>),
+    Other(Box<Foreigner>),
+    /// It was handed out; late segments of it are not a connection.
+    Gone,
+}
+
+/// Both directions of a connection have the same of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Tuple {
+    low: Endpoint,
+    high: Endpoint,
+    source: SourceId,
+}
+
+impl Tuple {
+    fn new(source: SourceId, a: Endpoint, b: Endpoint) -> Tuple {
+        if a <= b {
+            Tuple {
+                low: a,
+                high: b,
+                source,
+            }
+        } else {
+            Tuple {
+                low: b,
+                high: a,
+                source,
+            }
+        }
+    }
+}
+
+/// A SYN that waits for its answer: client, server's port, and the acknowledgement that would fit.
+type Pending = (SourceId, Endpoint, u16, u32);
+
+struct Slot<S> {
+    tuple: Tuple,
+    client: Endpoint,
+    flow: Flow<S>,
+    pending: Option<Pending>,
+}
+
+/// All connections that are open or not judged yet.
+pub struct Table<S> {
+    ports: Ports,
+    index: HashMap<Tuple, u32, foldhash::fast::RandomState>,
+    pending: HashMap<Pending, u32, foldhash::fast::RandomState>,
+    slots: Vec<Option<Slot<S>>>,
+    free: Vec<u32>,
+    queues: Queues,
+    ready: Vec<Ended<S>>,
+    limit: usize,
+    evicted: u64,
+    strays: u64,
+}
+
+impl<S: Dialogue> Table<S> {
+    /// An empty table.
+    pub fn new(ports: Ports) -> Table<S> {
+        Table::with_limit(ports, FLOWS)
+    }
+
+    /// An empty table that keeps at most `limit` connections (at least one).
+    pub fn with_limit(ports: Ports, limit: usize) -> Table<S> {
+        Table {
+            ports,
+            index: HashMap::default(),
+            pending: HashMap::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            queues: Queues::default(),
+            ready: Vec::new(),
+            limit: limit.max(1),
+            evicted: 0,
+            strays: 0,
+        }
+    }
+
+    /// Connections that left early because the table was full.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Segments of connections that had been handed out already.
+    pub fn strays(&self) -> u64 {
+        self.strays
+    }
+
+    /// Connections in the table, those handed out lately included.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether the table is empty.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The mail connections that are still open, for provisional judgement.
+    pub fn open(&mut self) -> impl Iterator<Item = &mut MailFlow<S>> {
+        self.slots
+            .iter_mut()
+            .flatten()
+            .filter_map(|slot| match &mut slot.flow {
+                Flow::Mail(mail) => Some(mail.as_mut()),
+                _ => None,
+            })
+    }
+
+    /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
+    pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
+        let source = mark.frame.source;
+        let from = Endpoint {
+            ip: ip.source,
+            port: tcp.source_port,
+        };
+        let to = Endpoint {
+            ip: ip.destination,
+            port: tcp.destination_port,
+        };
+        let tuple = Tuple::new(source, from, to);
+        let mut reused = false;
+        let mut at = self.index.get(&tuple).copied();
+        if let Some(known) = at {
+            let side = self.side(known, from);
+            match self.verdict(known, side, mark, tcp) {
+                Some(Verdict::SameConnection) => {}
+                Some(Verdict::NewConnection) => {
+                    reused = true;
+                    self.hand_out(known, Ending::Replaced);
+                    at = None;
+                }
+                None => {
+                    self.strays = self.strays.saturating_add(1);
+                    return None;
+                }
+            }
+        } else if tcp.flags.syn()
+            && tcp.flags.ack()
+            && self.foreign_answer(source, mark, from, to, tcp)
+        {
+            return None;
+        }
+        let at = match at {
+            Some(at) => at,
+            None => self.insert(tuple, mark, from, to, tcp, reused)?,
+        };
+        let side = self.side(at, from);
+        self.feed(at, side, mark, link, ip, tcp)
+    }
+
+    /// Gives an ICMP error to the connection that it quotes. False when it quotes none of this table.
+    pub fn icmp(&mut self, mark: Mark, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) -> bool {
+        let (Some(source), Some(destination)) = (quote.source_port, quote.destination_port) else {
+            return false;
+        };
+        let from = Endpoint {
+            ip: quote.ip.source,
+            port: source,
+        };
+        let to = Endpoint {
+            ip: quote.ip.destination,
+            port: destination,
+        };
+        let tuple = Tuple::new(mark.frame.source, from, to);
+        let Some(at) = self.index.get(&tuple) else {
+            return false;
+        };
+        match self
+            .slots
+            .get_mut(*at as usize)
+            .and_then(Option::as_mut)
+            .map(|slot| &mut slot.flow)
+        {
+            Some(Flow::Mail(mail)) => mail.tracker.icmp(mark, ip, icmp, quote),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// The next connection that is ripe at `now`; to be asked until it has none.
+    pub fn due(&mut self, now: Timestamp) -> Option<Ended<S>> {
+        loop {
+            if let Some(ended) = self.ready.pop() {
+                return Some(ended);
+            }
+            let (at, queue) = self.queues.due(now, &RIPE)?;
+            match queue {
+                Queue::Gone => self.remove(at),
+                Queue::Closing | Queue::Reset => self.hand_out(at, Ending::Closed),
+                Queue::HalfOpen => self.hand_out(at, Ending::Unanswered),
+                Queue::Open => self.hand_out(at, Ending::Silent),
+            }
+        }
+    }
+
+    /// At the end of the capture: the next connection, whatever its state, in order of last activity.
+    pub fn drain(&mut self) -> Option<Ended<S>> {
+        loop {
+            if let Some(ended) = self.ready.pop() {
+                return Some(ended);
+            }
+            let at = self.queues.oldest()?;
+            self.hand_out(at, Ending::CaptureEnd);
+            if self.slots.get(at as usize).is_some_and(Option::is_some) {
+                self.remove(at);
+            }
+        }
+    }
+
+    fn slot(&self, at: u32) -> Option<&Slot<S>> {
+        self.slots.get(at as usize).and_then(Option::as_ref)
+    }
+
+    fn side(&self, at: u32, from: Endpoint) -> Side {
+        match self.slot(at) {
+            Some(slot) if slot.client == from => Side::Client,
+            _ => Side::Server,
+        }
+    }
+
+    /// Whether the segment continues what is in the slot; `None`: it is a late one of a connection that is gone.
+    fn verdict(&self, at: u32, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Option<Verdict> {
+        match &self.slot(at)?.flow {
+            Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
+            Flow::Other(foreign) => Some(foreign.belongs(side, tcp)),
+            Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
+            Flow::Gone => None,
+        }
+    }
+
+    /// A SYN-ACK that fits a waiting SYN in all but the address.
+    fn foreign_answer(
+        &mut self,
+        source: SourceId,
+        mark: Mark,
+        from: Endpoint,
+        to: Endpoint,
+        tcp: &Tcp<'_>,
+    ) -> bool {
+        let Some(at) = self.pending.get(&(source, to, from.port, tcp.ack)) else {
+            return false;
+        };
+        let Some(Flow::Mail(mail)) = self
+            .slots
+            .get_mut(*at as usize)
+            .and_then(Option::as_mut)
+            .map(|slot| &mut slot.flow)
+        else {
+            return false;
+        };
+        mail.tracker
+            .facts_mut()
+            .foreign_syn_ack
+            .get_or_insert((mark, from));
+        true
+    }
+
+    fn insert(
+        &mut self,
+        tuple: Tuple,
+        mark: Mark,
+        from: Endpoint,
+        to: Endpoint,
+        tcp: &Tcp<'_>,
+        reused: bool,
+    ) -> Option<u32> {
+        if self.index.len() >= self.limit {
+            let oldest = self.queues.oldest()?;
+            if !matches!(self.slot(oldest).map(|slot| &slot.flow), Some(Flow::Gone)) {
+                self.evicted = self.evicted.saturating_add(1);
+                self.hand_out(oldest, Ending::Evicted);
+            }
+            self.remove(oldest);
+        }
+        let (client, server) = self.roles(from, to, tcp);
+        let key = FlowKey {
+            client,
+            server,
+            source: tuple.source,
+        };
+        let service = self.ports.service(server.port);
+        let flow = match service {
+            Some(service) => Flow::Mail(Box::new(MailFlow {
+                tracker: Tracker::new(key, mark, true, reused),
+                dialogue: S::open(Some(service)),
+                service: Some(service),
+            })),
+            None => Flow::Other(Box::new(Foreigner::new(key, mark))),
+        };
+        let pending = (tcp.flags.opens() && service.is_some())
+            .then(|| (tuple.source, client, server.port, tcp.seq.wrapping_add(1)));
+        let slot = Slot {
+            tuple,
+            client,
+            flow,
+            pending,
+        };
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                let at = u32::try_from(self.slots.len())
+                    .ok()
+                    .filter(|at| *at != NONE)?;
+                self.slots.push(None);
+                at
+            }
+        };
+        if let Some(place) = self.slots.get_mut(at as usize) {
+            *place = Some(slot);
+        }
+        self.index.insert(tuple, at);
+        if let Some(pending) = pending {
+            self.pending.insert(pending, at);
+        }
+        Some(at)
+    }
+
+    /// Who opened it: the sender of the SYN; the receiver of the SYN-ACK; else the side without the mail port; else
+    /// the higher port.
+    fn roles(&self, from: Endpoint, to: Endpoint, tcp: &Tcp<'_>) -> (Endpoint, Endpoint) {
+        let sender_is_server = if tcp.flags.syn() {
+            tcp.flags.ack()
+        } else {
+            match (
+                self.ports.service(from.port).is_some(),
+                self.ports.service(to.port).is_some(),
+            ) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => (from.port, from.ip) < (to.port, to.ip),
+            }
+        };
+        if sender_is_server {
+            (to, from)
+        } else {
+            (from, to)
+        }
+    }
+
+    fn feed(
+        &mut self,
+        at: u32,
+        side: Side,
+        mark: Mark,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) -> Option<Labels> {
+        let slot = self.slots.get_mut(at as usize)?.as_mut()?;
+        let mut labels = None;
+        if let Flow::Other(foreign) = &mut slot.flow {
+            match foreign.segment(side, mark, link, ip, tcp) {
+                Guess::Mail(service) => {
+                    let mut mail = Box::new(MailFlow {
+                        tracker: Tracker::new(*foreign.key(), foreign.first(), true, false),
+                        dialogue: S::open(Some(service)),
+                        service: Some(service),
+                    });
+                    for held in foreign.take_held() {
+                        let MailFlow {
+                            tracker, dialogue, ..
+                        } = mail.as_mut();
+                        labels = Some(tracker.segment(
+                            held.side,
+                            held.mark,
+                            &held.link,
+                            &held.ip,
+                            &held.tcp(),
+                            dialogue,
+                        ));
+                    }
+                    slot.flow = Flow::Mail(mail);
+                }
+                Guess::Waiting | Guess::Foreign => {}
+            }
+        } else if let Flow::Mail(mail) = &mut slot.flow {
+            let MailFlow {
+                tracker, dialogue, ..
+            } = mail.as_mut();
+            labels = Some(tracker.segment(side, mark, link, ip, tcp, dialogue));
+        }
+        let queue = match &slot.flow {
+            Flow::Mail(mail) => mail_queue(&mail.tracker),
+            Flow::Other(foreign) => foreign.queue(),
+            Flow::Gone => Queue::Gone,
+        };
+        let answered = queue != Queue::HalfOpen;
+        let pending = if answered { slot.pending.take() } else { None };
+        self.queues.touch(at, queue, mark.time);
+        if let Some(pending) = pending {
+            self.pending.remove(&pending);
+        }
+        labels
+    }
+
+    /// Moves a connection out for judging and leaves a tombstone.
+    fn hand_out(&mut self, at: u32, ending: Ending) {
+        let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let pending = slot.pending.take();
+        let last = match std::mem::replace(&mut slot.flow, Flow::Gone) {
+            Flow::Mail(mut mail) => {
+                let last = mail.tracker.last_activity();
+                let MailFlow {
+                    tracker, dialogue, ..
+                } = mail.as_mut();
+                tracker.finish(last, dialogue);
+                self.ready.push(Ended::Mail(mail, ending));
+                last
+            }
+            Flow::Other(foreign) => {
+                let last = foreign.last().time;
+                self.ready.push(Ended::Other(foreign, ending));
+                last
+            }
+            Flow::Gone => return self.forget_replaced(at, ending),
+        };
+        if let Some(pending) = pending {
+            self.pending.remove(&pending);
+        }
+        match ending {
+            Ending::Replaced => self.remove(at),
+            _ => self.queues.touch(at, Queue::Gone, last),
+        }
+    }
+
+    fn forget_replaced(&mut self, at: u32, ending: Ending) {
+        if ending == Ending::Replaced {
+            self.remove(at);
+        }
+    }
+
+    fn remove(&mut self, at: u32) {
+        self.queues.remove(at);
+        let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::take) else {
+            return;
+        };
+        self.index.remove(&slot.tuple);
+        if let Some(pending) = slot.pending {
+            self.pending.remove(&pending);
+        }
+        self.free.push(at);
+    }
+}
+
+fn mail_queue(tracker: &Tracker) -> Queue {
+    let facts = tracker.facts();
+    if tracker.closed() {
+        if facts.established.is_none() && facts.reset_count > 0 {
+            Queue::Reset
+        } else {
+            Queue::Closing
+        }
+    } else if facts.syn_acks.count == 0 && facts.syns.count > 0 && facts.established.is_none() {
+        Queue::HalfOpen
+    } else {
+        Queue::Open
+    }
+}
+
+/// How long after the last activity each queue is ripe.
+pub(super) const RIPE: [(Queue, i64); 5] = [
+    (Queue::Closing, 2 * SECOND),
+    (Queue::Reset, 3 * SECOND),
+    (Queue::HalfOpen, 180 * SECOND),
+    (Queue::Open, 7_800 * SECOND),
+    (Queue::Gone, 60 * SECOND),
+];

@@ -1,0 +1,111 @@
+//! What is remembered of one side of a connection between its segments.
+//!
+//! It exists so that the tracker can speak of "this side" and "the other side" in the same words. It judges
+//! nothing and keeps only what later segments are compared with.
+
+use arrayvec::ArrayVec;
+
+use crate::base::{Mark, Timestamp};
+use crate::wire::{Ip, Tcp};
+
+use super::super::facts::HopCount;
+use super::reassembly::Reassembly;
+use super::recent::Recent;
+use super::scoreboard::Scoreboard;
+
+/// Payload of one packet where no MSS was seen: Ethernet's (1500 − 40).
+const MSS_UNKNOWN: u32 = 1460;
+/// The timestamps option takes this much of every packet's MSS (RFC 6691 3.1).
+const TIMESTAMPS: u32 = 12;
+
+/// One side of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Half {
+    /// Sequence number of stream offset 0, when known.
+    pub(super) base: Option<u32>,
+    /// What it sent and what became of it.
+    pub(super) board: Scoreboard,
+    /// Its bytes in order.
+    pub(super) stream: Reassembly,
+    /// Its latest segments, to find duplicates.
+    pub(super) recent: Recent,
+    /// Running number of its latest segment, and of its latest with ACK (RST not counted).
+    pub(super) ordinal: u64,
+    pub(super) ack_ordinal: u64,
+    /// Latest acknowledgement number and window as sent.
+    pub(super) ack: Option<u32>,
+    pub(super) raw_window: u16,
+    /// Duplicates of that acknowledgement, and whether SACK blocks came with it.
+    pub(super) duplicate_acks: u32,
+    pub(super) sacking: bool,
+    /// Window in bytes, as far as the scale is known.
+    pub(super) window: u32,
+    /// MSS and window scale that it offered.
+    pub(super) mss: Option<u16>,
+    pub(super) offered_scale: Option<u8>,
+    pub(super) syn_seen: bool,
+    /// Initial sequence number.
+    pub(super) isn: Option<u32>,
+    /// Sends timestamps.
+    pub(super) timestamps: bool,
+    /// Latest identification, and latest that was not 0.
+    pub(super) ip_id: Option<u16>,
+    pub(super) ip_id_line: Option<u16>,
+    /// Source address of its first frame that was not a reset.
+    pub(super) mac: Option<[u8; 6]>,
+    /// Votes for its hop distance.
+    pub(super) hops: ArrayVec<(HopCount, u32), 4>,
+    pub(super) last_ttl: Option<u8>,
+    /// Offset of its FIN.
+    pub(super) fin: Option<i64>,
+    pub(super) reset: bool,
+    /// Running number of its latest keep-alive or window probe that was not answered yet.
+    pub(super) probe: Option<u64>,
+    /// Candidates for a SACK offset.
+    pub(super) sack_offsets: ArrayVec<i64, 16>,
+    pub(super) sack_offset_at: Option<(Mark, (u32, u32))>,
+}
+
+impl Half {
+    /// Stream offset of a sequence number of this side, near its highest one.
+    pub(super) fn offset(&self, seq: u32) -> Option<i64> {
+        let base = self.base?;
+        let high = self.board.high();
+        let reference = base.wrapping_add(high as u32);
+        Some(high.saturating_add(i64::from(seq.wrapping_sub(reference) as i32)))
+    }
+
+    /// Payload of one packet of this side, given what the peer accepts.
+    pub(super) fn packet_payload(&self, peer_mss: Option<u16>) -> u32 {
+        let mss = peer_mss.map_or(MSS_UNKNOWN, u32::from);
+        let mss = if self.timestamps {
+            mss.saturating_sub(TIMESTAMPS)
+        } else {
+            mss
+        };
+        mss.max(1)
+    }
+
+    /// Counts the TTL of an ordinary segment; the most frequent distance wins.
+    pub(super) fn vote(&mut self, hops: HopCount) -> Option<HopCount> {
+        match self.hops.iter_mut().find(|(known, _)| *known == hops) {
+            Some((_, votes)) => *votes = votes.saturating_add(1),
+            None => {
+                let _ = self.hops.try_push((hops, 1));
+            }
+        }
+        // The first of equals, so that one late stray does not change it.
+        let mut best: Option<(HopCount, u32)> = None;
+        for (hops, votes) in &self.hops {
+            if best.is_none_or(|(_, most)| *votes > most) {
+                best = Some((*hops, *votes));
+            }
+        }
+        best.map(|(hops, _)| hops)
+    }
+
+    /// Whether this segment is a copy made by the network or the capture of one that was seen.
+    pub(super) fn is_duplicate(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        self.recent.contains(now, ip, tcp)
+    }
+}

@@ -1,0 +1,118 @@
+//! The opening of a connection: SYN, SYN-ACK and the ACK that completes it.
+//!
+//! It exists apart because most deaths happen here. It records every sending with its options and measures
+//! both halves of the round trip from the last SYN (Karn's rule); it does not say who is to blame.
+
+use crate::base::{Mark, Side};
+use crate::wire::{Ip, Tcp, TcpFlags};
+
+use super::super::facts::{Opening, SynOptions, Transmission, Transmissions};
+use super::tracker::Tracker;
+
+impl Tracker {
+    /// A segment with SYN, and without RST.
+    pub(super) fn syn(&mut self, side: Side, mark: Mark, ip: &Ip, tcp: &Tcp<'_>) {
+        let transmission = transmission(mark, ip, tcp);
+        if tcp.flags.ack() {
+            if self.facts.established.is_some() {
+                self.facts.syn_acks_after_ack = self.facts.syn_acks_after_ack.saturating_add(1);
+            }
+            if self.facts.syn_acks.count == 0 {
+                self.facts.rtt_server = self
+                    .facts
+                    .syns
+                    .last
+                    .map(|syn| mark.time.since(syn.time))
+                    .filter(|rtt| *rtt >= 0);
+            }
+            record(&mut self.facts.syn_acks, transmission);
+        } else {
+            self.facts.opening = Opening::Syn;
+            record(&mut self.facts.syns, transmission);
+        }
+        let untouched = !self.halves[side].stream.started();
+        let half = &mut self.halves[side];
+        if half.isn != Some(tcp.seq) && untouched {
+            // A SYN cookie or a proxy may answer anew with another number; the latest before data counts.
+            half.isn = Some(tcp.seq);
+            half.base = Some(tcp.seq.wrapping_add(1));
+        }
+        half.syn_seen = true;
+        half.mss = tcp.options.mss.or(half.mss);
+        half.offered_scale = tcp.options.window_scale;
+        if tcp.flags.ack() {
+            self.scales();
+        }
+        let half = &mut self.halves[side];
+        half.board.begin(0);
+        half.stream.begin(0);
+    }
+
+    /// Both SYNs are known: the window scales that are in force (RFC 7323 2.2; a shift is at most 14).
+    fn scales(&mut self) {
+        let (client, server) = (&self.halves.client, &self.halves.server);
+        let server_scale = server.offered_scale.map(|shift| shift.min(14));
+        // Without the client's SYN: a server only offers scaling when the client did (RFC 7323 2.2), but how much is unknown.
+        let (client_scale, server_scale) =
+            match (client.syn_seen, client.offered_scale, server_scale) {
+                (true, Some(client), Some(server)) => (Some(client.min(14)), Some(server)),
+                (false, _, Some(server)) => (None, Some(server)),
+                _ => (Some(0), Some(0)),
+            };
+        self.facts.sides.client.window_scale = client_scale;
+        self.facts.sides.server.window_scale = server_scale;
+    }
+
+    /// Whether this is the client's first ACK of the SYN-ACK; called for every ACK of either side.
+    pub(super) fn establish(&mut self, side: Side, mark: Mark, tcp: &Tcp<'_>) {
+        let plain = tcp.flags.0 & (TcpFlags::SYN | TcpFlags::RST | TcpFlags::ACK) == TcpFlags::ACK;
+        if self.facts.established.is_some()
+            || side != Side::Client
+            || !plain
+            || self.facts.opening == Opening::Midstream
+        {
+            return;
+        }
+        let answers = self
+            .halves
+            .server
+            .isn
+            .is_none_or(|isn| tcp.ack.wrapping_sub(isn.wrapping_add(1)) as i32 >= 0);
+        if !answers {
+            return;
+        }
+        self.facts.established = Some(mark);
+        self.facts.rtt_client = self
+            .facts
+            .syn_acks
+            .last
+            .map(|answer| mark.time.since(answer.time))
+            .filter(|rtt| *rtt >= 0);
+    }
+}
+
+fn record(list: &mut Transmissions, transmission: Transmission) {
+    list.count = list.count.saturating_add(1);
+    list.last = Some(transmission.at);
+    let _ = list.seen.try_push(transmission);
+}
+
+/// One sending of a SYN or SYN-ACK.
+fn transmission(at: Mark, ip: &Ip, tcp: &Tcp<'_>) -> Transmission {
+    let ecn = TcpFlags::ECE | if tcp.flags.ack() { 0 } else { TcpFlags::CWR };
+    Transmission {
+        at,
+        options: SynOptions {
+            mss: tcp.options.mss,
+            window_scale: tcp.options.window_scale,
+            sack: tcp.options.sack_permitted,
+            timestamps: tcp.options.timestamps.is_some(),
+            ecn: tcp.flags.0 & ecn == ecn,
+            fast_open: tcp.options.fast_open,
+            multipath: tcp.options.multipath,
+        },
+        ttl: ip.ttl,
+        ip_id: ip.id,
+        window: tcp.window,
+    }
+}

@@ -1,0 +1,102 @@
+//! The latest segments of one side, to tell a copy made by the network from one that the sender sent again.
+//!
+//! A sender that sends again uses a new IP identification; a mirror port, a bridge captured twice or a
+//! looping network does not. Where the identification says nothing (0, IPv6) only byte-identical headers
+//! within 3 ms count. Doubtful cases are resends, not duplicates.
+
+use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
+use crate::wire::{Ip, Tcp};
+
+/// Copies without a telling identification arrive within this time.
+const IDENTICAL: Nanos = 3 * MILLISECOND;
+/// Copies with the same identification arrive within this time, long before a counter of 16 bits comes round.
+const SAME_ID: Nanos = 5 * SECOND;
+const KEPT: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Header {
+    seq: u32,
+    ack: u32,
+    flags: u8,
+    len: u32,
+    window: u16,
+    timestamps: Option<(u32, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Timestamp,
+    id: Option<u16>,
+    checksum: u16,
+    header: Header,
+}
+
+/// The latest segments.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    ring: [Option<Seen>; KEPT],
+    next: usize,
+    /// The sender's identifications were seen to differ.
+    varies: bool,
+}
+
+fn header(tcp: &Tcp<'_>) -> Header {
+    Header {
+        seq: tcp.seq,
+        ack: tcp.ack,
+        flags: tcp.flags.0,
+        len: tcp.payload_len,
+        window: tcp.window,
+        timestamps: tcp.options.timestamps,
+    }
+}
+
+impl Recent {
+    /// Whether a copy of this segment was just seen.
+    pub(super) fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        let header = header(tcp);
+        self.ring
+            .iter()
+            .flatten()
+            .filter(|seen| seen.header == header)
+            .any(|seen| {
+                let apart = now.since(seen.at).abs();
+                match (seen.id.filter(|id| *id != 0), ip.id.filter(|id| *id != 0)) {
+                    // A stack whose identification never changes says nothing with it.
+                    (Some(old), Some(new)) => {
+                        old == new && apart <= if self.varies { SAME_ID } else { IDENTICAL }
+                    }
+                    (None, None) => apart <= IDENTICAL && seen.checksum == tcp.checksum,
+                    _ => false,
+                }
+            })
+    }
+
+    /// Whether a segment that began with that sequence number was seen lately.
+    pub(super) fn has_seq(&self, seq: u32) -> bool {
+        self.ring
+            .iter()
+            .flatten()
+            .any(|seen| seen.header.seq == seq)
+    }
+
+    /// Remembers a segment.
+    pub(super) fn push(&mut self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) {
+        let previous = self
+            .ring
+            .get(self.next.wrapping_add(KEPT - 1) % KEPT)
+            .copied()
+            .flatten();
+        self.varies |=
+            previous.is_some_and(|seen| seen.id != ip.id && seen.id != Some(0) && ip.id != Some(0));
+        if let Some(slot) = self.ring.get_mut(self.next) {
+            *slot = Some(Seen {
+                at: now,
+                id: ip.id,
+                checksum: tcp.checksum,
+                header: header(tcp),
+            });
+        }
+        self.next = self.next.wrapping_add(1) % KEPT;
+    }
+}

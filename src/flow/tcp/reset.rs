@@ -1,0 +1,123 @@
+//! Resets: everything about one that helps to tell who sent it.
+//!
+//! A reset carries the address of an end but may come from a device between. This file records what speaks
+//! for and against (distance, identification, window, options, what follows); who sent it is judged elsewhere.
+
+use crate::base::{Foreign, MILLISECOND, Mark, Nanos, Side};
+use crate::wire::{Ip, Link, Tcp};
+
+use super::super::facts::{HopCount, Opening, Reset, ResetTrigger};
+use super::tracker::Tracker;
+
+/// Data this soon after a reset may have been overtaken by it.
+const OVERTAKEN: Nanos = 3 * MILLISECOND;
+/// The next identifications of one counter.
+const COUNTER: std::ops::RangeInclusive<u16> = 1..=64;
+
+impl Tracker {
+    /// A segment with RST.
+    pub(super) fn reset(&mut self, side: Side, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) {
+        let peer = side.other();
+        let trigger = self.trigger(side, tcp);
+        let (own, other) = (&self.halves[side], &self.halves[peer]);
+        let nonzero = ip.id.filter(|id| *id != 0);
+        let seq_exact = match trigger {
+            ResetTrigger::Syn => None,
+            _ => own
+                .offset(tcp.seq)
+                .filter(|_| own.board.started())
+                .map(|offset| offset == own.board.high() || offset == own.board.acked()),
+        };
+        let reset = Reset {
+            side,
+            at: mark,
+            flags: tcp.flags,
+            trigger,
+            seq_exact,
+            hops: HopCount::of(ip.ttl),
+            ip_id: ip.id,
+            ip_id_copied: nonzero.is_some() && nonzero == other.ip_id,
+            ip_id_continues: match (nonzero, own.ip_id_line) {
+                (Some(id), Some(line)) => COUNTER.contains(&id.wrapping_sub(line)),
+                _ => false,
+            },
+            tos: ip.tos,
+            flow_label: ip.flow_label,
+            window: tcp.window,
+            timestamps: tcp.options.timestamps.is_some(),
+            payload: (!tcp.payload.is_empty()).then(|| Foreign::bounded(tcp.payload, 128)),
+            after_peer: self.facts.sides[peer]
+                .last
+                .map(|last| mark.time.since(last.time)),
+            data_after: false,
+            after_peer_close: other.fin.is_some() || other.reset,
+            after_own_fin: own.fin.is_some(),
+            other_mac: match (own.mac, link.source) {
+                (Some(known), Some(source)) => known != source,
+                _ => false,
+            },
+        };
+        self.facts.reset_count = self.facts.reset_count.saturating_add(1);
+        let _ = self.facts.resets.try_push(reset);
+        self.reset_seqs[side] = Some((tcp.seq, trigger));
+        self.halves[side].reset = true;
+        self.last_reset = Some(mark);
+    }
+
+    /// What it answers (RFC 9293 3.5.2).
+    fn trigger(&self, side: Side, tcp: &Tcp<'_>) -> ResetTrigger {
+        let facts = &self.facts;
+        let answers_syn = self.halves.client.isn.is_some_and(|isn| {
+            let covered = tcp.ack.wrapping_sub(isn.wrapping_add(1));
+            // A SYN with data (fast open) may be acknowledged with it.
+            tcp.flags.ack() && covered <= 1460
+        });
+        match side {
+            Side::Server
+                if facts.syn_acks.count == 0 && facts.established.is_none() && answers_syn =>
+            {
+                ResetTrigger::Syn
+            }
+            Side::Client if facts.syn_acks.count > 0 && facts.established.is_none() => {
+                ResetTrigger::SynAck
+            }
+            _ if facts.established.is_some() => ResetTrigger::Established,
+            _ if facts.opening == Opening::Midstream
+                && (facts.sides.client.data_segments > 0
+                    || facts.sides.server.data_segments > 0) =>
+            {
+                ResetTrigger::Established
+            }
+            _ => ResetTrigger::Unknown,
+        }
+    }
+
+    /// That side sent something new, ending at sequence number `end`: a reset of its own before it is contradicted,
+    /// unless the two merely changed places on the way.
+    pub(super) fn contradict_resets(&mut self, side: Side, mark: Mark, end: u32) {
+        if !self.halves[side].reset {
+            return;
+        }
+        let Some((seq, trigger)) = self.reset_seqs[side] else {
+            return;
+        };
+        let beyond = end.wrapping_sub(seq) as i32 > 0;
+        let mut contradicted = false;
+        for reset in self
+            .facts
+            .resets
+            .iter_mut()
+            .skip(self.resets_before)
+            .filter(|reset| reset.side == side)
+        {
+            let later = mark.time.since(reset.at.time) > OVERTAKEN;
+            if later && (beyond || trigger == ResetTrigger::Syn) {
+                reset.data_after = true;
+                contradicted = true;
+            }
+        }
+        if contradicted {
+            self.halves[side].reset = false;
+        }
+    }
+}

@@ -1,0 +1,704 @@
+//! What one side sent and what became of it, as the observer in the middle can know.
+//!
+//! Every range of the stream that is not acknowledged stands here once, with how often and at which sizes it
+//! passed the capture point; ranges that never passed stand here as holes. When a range arrives (ACK or SACK)
+//! its story is told: lost before the capture point, behind it, by the capture, or not at all (RFC 6298 3 for
+//! Karn's rule, RFC 3522 for Eifel's, RFC 2883 for D-SACK). It refuses to call anything lost that may have
+//! been resent for nothing. Offsets are relative to the first byte of the stream; a FIN is one offset long.
+
+use std::collections::VecDeque;
+
+use arrayvec::ArrayVec;
+
+use crate::base::{MILLISECOND, Mark, Nanos, Side};
+
+use super::super::facts::{ByteRange, LossEvent, LossPlace, MtuEvidence, Outstanding, TcpFacts};
+
+/// Ranges kept apart per direction; beyond it neighbours are told as one.
+const RANGES: usize = 512;
+/// A late segment is reordering within this time while no round trip is known.
+const REORDER_WITHOUT_RTT: Nanos = 3 * MILLISECOND;
+/// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
+const DEAD: u32 = 3;
+
+/// One captured segment as the scoreboard sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) mark: Mark,
+    /// Running number of the segment in its connection.
+    pub(super) ordinal: u64,
+    /// First offset.
+    pub(super) start: i64,
+    /// One past the last offset, a FIN included.
+    pub(super) end: i64,
+    /// Payload bytes.
+    pub(super) payload: u32,
+    pub(super) fin: bool,
+    pub(super) packet_len: u32,
+    pub(super) ip_id: Option<u16>,
+    pub(super) tsval: Option<u32>,
+    /// Silence of the connection before it.
+    pub(super) idle_before: Nanos,
+    /// Largest payload of one packet in this direction.
+    pub(super) mss: u32,
+    /// Smallest round trip known.
+    pub(super) rtt: Option<Nanos>,
+    /// The receiver asked for a resend (three duplicate ACKs or SACK).
+    pub(super) asked: bool,
+    /// It only probes a closed window.
+    pub(super) probe: bool,
+}
+
+/// What a segment was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Novelty {
+    /// Offsets that the capture had not seen, FIN included.
+    pub(super) fresh: i64,
+    /// Offsets that it had.
+    pub(super) again: bool,
+}
+
+/// A range of the stream with one story.
+#[derive(Clone, Debug)]
+struct Range {
+    start: i64,
+    end: i64,
+    /// It ends with a FIN.
+    fin: bool,
+    /// Times it passed; 0 while it is a hole.
+    count: u32,
+    first: Mark,
+    last: Mark,
+    ordinal: u64,
+    /// The first resend.
+    resent: Option<Mark>,
+    /// It began as a hole, noticed there.
+    hole: Option<Mark>,
+    /// The hole was filled by a resend, not by reordering.
+    lost_before: bool,
+    /// Already told as arrived by SACK.
+    sacked: bool,
+    /// Resends that are explained otherwise (ICMP said too big; came after its SACK).
+    excused: bool,
+    /// Separate losses that its resends stand for.
+    episodes: u32,
+    /// Largest payload it was carried in, how often in that size, and when.
+    size: u32,
+    size_count: u32,
+    size_first: Mark,
+    size_last: Mark,
+    /// Smallest payload it was carried in.
+    size_min: u32,
+    packet_len: u32,
+    /// TSval of the first copy, or of the segment after the hole; and likewise the identification.
+    tsval: Option<u32>,
+    ip_id: Option<u16>,
+    last_tsval: Option<u32>,
+    idle_before: Nanos,
+    mss: u32,
+}
+
+/// A loss that was told and may turn out to be none (D-SACK).
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    range: ByteRange,
+    at: Mark,
+    events: u32,
+    equivalents: u64,
+}
+
+/// One direction's ranges.
+#[derive(Debug, Default)]
+pub(super) struct Scoreboard {
+    ranges: VecDeque<Range>,
+    /// One past the highest offset that was sent.
+    high: Option<i64>,
+    /// Highest cumulative acknowledgement.
+    acked: i64,
+    /// Losses below this offset belong to the loss event that is being repaired.
+    recover: i64,
+    told: ArrayVec<Told, 8>,
+    /// Waiting for a resend was counted up to here.
+    still_until: Option<Mark>,
+    /// Something smaller than the oldest missing range arrived after it had been sent.
+    smaller_arrived: Option<(i64, Mark)>,
+    /// The dead size that finally got through in smaller pieces.
+    recovered: Option<MtuEvidence>,
+    largest_arrived: u32,
+}
+
+/// ⌈bytes / mss⌉, at least one: what a frame counts in loss statistics.
+pub(super) fn equivalents(bytes: u32, mss: u32) -> u64 {
+    u64::from(bytes.div_ceil(mss.max(1)).max(1))
+}
+
+impl Scoreboard {
+    /// One past the highest offset sent; 0 before anything was.
+    pub(super) fn high(&self) -> i64 {
+        self.high.unwrap_or(0)
+    }
+
+    /// Highest offset acknowledged cumulatively.
+    pub(super) fn acked(&self) -> i64 {
+        self.acked
+    }
+
+    /// Whether everything that was sent was acknowledged.
+    pub(super) fn all_acked(&self) -> bool {
+        self.high.is_none_or(|high| self.acked >= high)
+    }
+
+    /// Bytes sent and not acknowledged cumulatively.
+    pub(super) fn in_flight(&self) -> i64 {
+        self.high().saturating_sub(self.acked).max(0)
+    }
+
+    /// Whether the stream's position is known.
+    pub(super) fn started(&self) -> bool {
+        self.high.is_some()
+    }
+
+    /// The stream begins at that offset: what is below was before the capture.
+    pub(super) fn begin(&mut self, offset: i64) {
+        if self.high.is_none() {
+            self.high = Some(offset);
+            self.acked = offset;
+            self.recover = offset;
+        }
+    }
+
+    /// Raises the highest offset without remembering ranges, for flows that are only counted.
+    pub(super) fn skip_to(&mut self, offset: i64) {
+        self.high = Some(offset.max(self.high()));
+    }
+
+    /// Whether a segment beginning there is outstanding.
+    pub(super) fn has_start(&self, offset: i64) -> bool {
+        let at = self.ranges.partition_point(|range| range.end <= offset);
+        self.ranges
+            .get(at)
+            .is_some_and(|range| range.start <= offset && range.count > 0)
+    }
+
+    /// Takes a segment with data or FIN.
+    pub(super) fn sent(&mut self, segment: &Segment) -> Novelty {
+        self.begin(segment.start);
+        let high = self.high();
+        let mut novelty = Novelty::default();
+        if segment.start > high {
+            self.push(Range::new(high, segment.start, segment, true));
+        }
+        let mut covered = segment
+            .start
+            .min(self.ranges.front().map_or(high, |range| range.start));
+        if segment.start < high {
+            let known_end = segment.end.min(high);
+            self.split(segment.start);
+            self.split(known_end);
+            let mut at = self
+                .ranges
+                .partition_point(|range| range.end <= segment.start);
+            while let Some(range) = self.ranges.get_mut(at) {
+                if range.start >= known_end {
+                    break;
+                }
+                covered = range.end;
+                if range.count == 0 {
+                    novelty.fresh = novelty
+                        .fresh
+                        .saturating_add(range.end.saturating_sub(range.start));
+                    range.fill(segment);
+                    if range.lost_before && range.start >= self.recover {
+                        range.episodes = range.episodes.saturating_add(1);
+                        self.recover = high;
+                    }
+                } else {
+                    novelty.again = true;
+                    range.resend(segment);
+                    let repeated = range.count > 2;
+                    if range.start >= self.recover || repeated {
+                        range.episodes = range.episodes.saturating_add(1);
+                        self.recover = high.max(self.recover);
+                    }
+                }
+                at = at.saturating_add(1);
+            }
+            // What is no longer kept was acknowledged: seen before.
+            novelty.again |= covered < known_end || segment.start < self.acked;
+        }
+        let start = segment.start.max(high);
+        if segment.end > start {
+            novelty.fresh = novelty
+                .fresh
+                .saturating_add(segment.end.saturating_sub(start));
+            self.push(Range::new(start, segment.end, segment, false));
+            self.high = Some(segment.end);
+        }
+        novelty
+    }
+
+    /// Cumulative acknowledgement up to `ack`. Returns a round trip, if one could be measured.
+    pub(super) fn ack(
+        &mut self,
+        side: Side,
+        ack: i64,
+        mark: Mark,
+        tsecr: Option<u32>,
+        facts: &mut TcpFacts,
+    ) -> Option<Nanos> {
+        self.begin(ack);
+        let high = self.high();
+        if ack <= self.acked {
+            return None;
+        }
+        if ack > high {
+            facts.acked_unseen = facts.acked_unseen.saturating_add(1);
+            let missed = u32::try_from(ack.saturating_sub(high)).unwrap_or(u32::MAX);
+            facts.capture_gaps[side] = facts.capture_gaps[side].saturating_add(missed);
+            self.high = Some(ack);
+        }
+        let mut rtt = None;
+        while let Some(range) = self.ranges.front_mut() {
+            if range.start >= ack {
+                break;
+            }
+            if range.end > ack {
+                // A super-segment or a hole that is acknowledged in part.
+                if range.count == 0 {
+                    count_capture_gap(side, range.start, ack, facts);
+                }
+                range.start = ack;
+                break;
+            }
+            let Some(range) = self.ranges.pop_front() else {
+                break;
+            };
+            if range.end == ack && range.count == 1 && !range.sacked && range.hole.is_none() {
+                rtt = Some(mark.time.since(range.first.time)).filter(|rtt| *rtt >= 0);
+            }
+            if !range.sacked {
+                self.arrived(side, &range, mark, tsecr, facts);
+            }
+        }
+        self.acked = ack;
+        rtt
+    }
+
+    /// Selective acknowledgement of [left, right). `duplicate`: it reports a copy that was not needed (RFC 2883).
+    pub(super) fn sack(
+        &mut self,
+        side: Side,
+        left: i64,
+        right: i64,
+        mark: Mark,
+        tsecr: Option<u32>,
+        facts: &mut TcpFacts,
+    ) {
+        self.split(left);
+        self.split(right);
+        let mut at = self.ranges.partition_point(|range| range.end <= left);
+        while let Some(range) = self.ranges.get_mut(at) {
+            if range.start >= right {
+                break;
+            }
+            if !range.sacked && range.start >= left && range.end <= right {
+                range.sacked = true;
+                let range = range.clone();
+                self.note_smaller(&range, mark);
+                self.arrived(side, &range, mark, tsecr, facts);
+            }
+            at = at.saturating_add(1);
+        }
+    }
+
+    /// The receiver says that it got [left, right) twice: what was told lost there was not.
+    pub(super) fn duplicate_sack(
+        &mut self,
+        side: Side,
+        left: i64,
+        right: i64,
+        facts: &mut TcpFacts,
+    ) {
+        for range in self.ranges.iter_mut() {
+            range.excused |= range.start < right && range.end > left && range.count > 1;
+        }
+        let mut at = 0;
+        while let Some(told) = self.told.get(at).copied() {
+            if told.range.start < right && told.range.end > left {
+                facts.loss_count = facts.loss_count.saturating_sub(told.events);
+                facts.mss_equivalents_lost =
+                    facts.mss_equivalents_lost.saturating_sub(told.equivalents);
+                facts
+                    .losses
+                    .retain(|event| event.side != side || event.at != told.at);
+                self.told.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// ICMP said that packets over `mtu` bytes do not pass: resends of larger ones are neither loss nor black hole.
+    pub(super) fn too_big(&mut self, mtu: u32) {
+        for range in self.ranges.iter_mut() {
+            range.excused |= range.packet_len > mtu;
+        }
+    }
+
+    /// A probe of at most one byte was answered at `mark`, sent after the oldest missing range.
+    pub(super) fn probe_answered(&mut self, sent: u64, mark: Mark) {
+        if let Some(oldest) = self
+            .ranges
+            .iter()
+            .find(|range| range.count > 0 && !range.sacked)
+        {
+            if oldest.ordinal < sent
+                && oldest.size > 1
+                && self
+                    .smaller_arrived
+                    .is_none_or(|(start, _)| start != oldest.start)
+            {
+                self.smaller_arrived = Some((oldest.start, mark));
+            }
+        }
+    }
+
+    /// The oldest range that was sent and never acknowledged. The two `bool`s about the peer are the caller's to set.
+    pub(super) fn outstanding(&self) -> Option<(Outstanding, u64)> {
+        let range = self
+            .ranges
+            .iter()
+            .find(|range| range.count > 0 && !range.sacked)?;
+        let fin_only = range.fin && range.end.saturating_sub(range.start) == 1;
+        let end = if range.fin && !fin_only {
+            range.end.saturating_sub(1)
+        } else {
+            range.end
+        };
+        Some((
+            Outstanding {
+                range: ByteRange {
+                    start: range.start,
+                    end,
+                },
+                first: range.first,
+                last: range.last,
+                transmissions: range.count,
+                fin_only,
+                peer_spoke_after: false,
+                peer_acked_after: false,
+                packet_len: range.packet_len,
+                idle_before: range.idle_before,
+            },
+            range.ordinal,
+        ))
+    }
+
+    /// What is known of sizes so far.
+    pub(super) fn mtu(&self) -> MtuEvidence {
+        let mut evidence = self.recovered.unwrap_or_default();
+        evidence.largest_arrived = self.largest_arrived;
+        let dead = self
+            .ranges
+            .iter()
+            .filter(|range| {
+                range.count > 0
+                    && !range.sacked
+                    && !range.excused
+                    && range.size > 0
+                    && range.size_count >= DEAD
+            })
+            .min_by_key(|range| (range.size, range.start));
+        if let Some(range) = dead {
+            evidence.smallest_dead = Some(range.size);
+            evidence.dead = Some(range.size_first);
+            evidence.dead_last = Some(range.size_last);
+            evidence.dead_transmissions = range.size_count;
+            evidence.smaller_arrived_after = self
+                .smaller_arrived
+                .filter(|(start, _)| *start <= range.start)
+                .map(|(_, mark)| mark);
+        }
+        // A hole of whole packets with later bytes behind it, and nothing acknowledged beyond its beginning.
+        if let Some(range) = self.ranges.front().filter(|range| range.count == 0) {
+            let length = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
+            if length >= range.mss && range.mss > 0 && self.ranges.len() > 1 {
+                evidence.unfilled_gap = range.hole.map(|mark| (mark, length));
+            }
+        }
+        evidence
+    }
+
+    /// Starts of ranges and their ends, newest last, for the search of a SACK offset.
+    pub(super) fn edges(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        self.ranges
+            .iter()
+            .rev()
+            .take(16)
+            .map(|range| (range.start, range.end))
+    }
+
+    fn note_smaller(&mut self, range: &Range, mark: Mark) {
+        let Some(oldest) = self
+            .ranges
+            .iter()
+            .find(|oldest| oldest.count > 0 && !oldest.sacked)
+        else {
+            return;
+        };
+        let later =
+            oldest.ordinal < range.ordinal || oldest.first.frame.number < range.last.frame.number;
+        if later
+            && range.size_min < oldest.size
+            && self
+                .smaller_arrived
+                .is_none_or(|(start, _)| start != oldest.start)
+        {
+            self.smaller_arrived = Some((oldest.start, mark));
+        }
+    }
+
+    /// Tells the story of a range that arrived.
+    fn arrived(
+        &mut self,
+        side: Side,
+        range: &Range,
+        mark: Mark,
+        tsecr: Option<u32>,
+        facts: &mut TcpFacts,
+    ) {
+        if range.count == 0 {
+            count_capture_gap(side, range.start, range.end, facts);
+            return;
+        }
+        self.largest_arrived = self.largest_arrived.max(range.size_min);
+        if range.size_count >= DEAD && range.size_min < range.size && !range.excused {
+            self.recovered = Some(MtuEvidence {
+                smallest_dead: Some(range.size),
+                dead: Some(range.size_first),
+                dead_last: Some(range.size_last),
+                dead_transmissions: range.size_count,
+                recovered: Some(mark),
+                ..MtuEvidence::default()
+            });
+        }
+        let bytes = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
+        let once = equivalents(bytes, range.mss);
+        if range.lost_before {
+            self.tell(
+                side,
+                range,
+                LossPlace::Before,
+                range.first,
+                range.episodes.min(1),
+                once,
+                facts,
+            );
+            self.stood_still(range.hole.unwrap_or(range.first), range.first, facts);
+        }
+        let resends = u64::from(range.count.saturating_sub(1));
+        let Some(at) = range.resent.filter(|_| resends > 0 && !range.excused) else {
+            return;
+        };
+        if range.needless(mark, tsecr, facts.min_rtt[side.other()]) {
+            return;
+        }
+        let events = range.episodes.saturating_sub(u32::from(range.lost_before));
+        self.tell(
+            side,
+            range,
+            LossPlace::After,
+            at,
+            events,
+            resends.saturating_mul(once),
+            facts,
+        );
+        self.stood_still(range.first, range.last, facts);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell(
+        &mut self,
+        side: Side,
+        range: &Range,
+        place: LossPlace,
+        at: Mark,
+        events: u32,
+        equivalents: u64,
+        facts: &mut TcpFacts,
+    ) {
+        facts.loss_count = facts.loss_count.saturating_add(events);
+        facts.mss_equivalents_lost = facts.mss_equivalents_lost.saturating_add(equivalents);
+        if events > 0 {
+            let _ = facts.losses.try_push(LossEvent { side, at, place });
+        }
+        if self.told.is_full() {
+            self.told.remove(0);
+        }
+        let range = ByteRange {
+            start: range.start,
+            end: range.end,
+        };
+        self.told.push(Told {
+            range,
+            at,
+            events,
+            equivalents,
+        });
+    }
+
+    /// Adds the wait from `from` to `to`, each moment once.
+    fn stood_still(&mut self, from: Mark, to: Mark, facts: &mut TcpFacts) {
+        let from = self
+            .still_until
+            .map_or(from.time, |until| until.time.max(from.time));
+        let waited = to.time.since(from);
+        if waited > 0 {
+            facts.stood_still = facts.stood_still.saturating_add(waited);
+            self.still_until = Some(to);
+        }
+    }
+
+    fn push(&mut self, range: Range) {
+        if self.ranges.len() >= RANGES {
+            if let Some(back) = self.ranges.back_mut() {
+                back.end = range.end;
+                back.fin |= range.fin;
+                back.size = back.size.max(range.size);
+                return;
+            }
+        }
+        self.ranges.push_back(range);
+    }
+
+    /// Makes `offset` an edge, if it lies inside a range and there is room.
+    fn split(&mut self, offset: i64) {
+        if self.ranges.len() >= RANGES {
+            return;
+        }
+        let at = self.ranges.partition_point(|range| range.end <= offset);
+        let Some(range) = self.ranges.get_mut(at) else {
+            return;
+        };
+        if range.start >= offset {
+            return;
+        }
+        let mut tail = range.clone();
+        tail.start = offset;
+        tail.episodes = 0;
+        range.end = offset;
+        range.fin = false;
+        self.ranges.insert(at.saturating_add(1), tail);
+    }
+}
+
+fn count_capture_gap(side: Side, start: i64, end: i64, facts: &mut TcpFacts) {
+    facts.acked_unseen = facts.acked_unseen.saturating_add(1);
+    let missed = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+    facts.capture_gaps[side] = facts.capture_gaps[side].saturating_add(missed);
+}
+
+impl Range {
+    fn new(start: i64, end: i64, segment: &Segment, hole: bool) -> Range {
+        let size = if hole {
+            0
+        } else {
+            segment.payload.min(segment.mss)
+        };
+        Range {
+            start,
+            end,
+            fin: segment.fin && !hole,
+            count: u32::from(!hole),
+            first: segment.mark,
+            last: segment.mark,
+            ordinal: segment.ordinal,
+            resent: None,
+            hole: hole.then_some(segment.mark),
+            lost_before: false,
+            sacked: false,
+            excused: segment.probe && !hole,
+            episodes: 0,
+            size,
+            size_count: 1,
+            size_first: segment.mark,
+            size_last: segment.mark,
+            size_min: size,
+            packet_len: if hole { 0 } else { segment.packet_len },
+            tsval: segment.tsval,
+            ip_id: segment.ip_id,
+            last_tsval: segment.tsval,
+            idle_before: segment.idle_before,
+            mss: segment.mss,
+        }
+    }
+
+    /// The first copy that the capture sees, after later bytes were seen.
+    fn fill(&mut self, segment: &Segment) {
+        self.lost_before = !self.reordered(segment);
+        let (hole, start, end) = (self.hole, self.start, self.end);
+        let lost_before = self.lost_before;
+        let excused = self.excused;
+        *self = Range::new(start, end, segment, false);
+        self.fin = segment.fin && end == segment.end;
+        self.hole = hole;
+        self.lost_before = lost_before && !excused;
+        self.excused = excused;
+    }
+
+    /// Whether a late first copy was merely overtaken: it was sent before the segment that showed the hole.
+    fn reordered(&self, segment: &Segment) -> bool {
+        if let (Some(own), Some(later)) = (
+            segment.ip_id.filter(|id| *id != 0),
+            self.ip_id.filter(|id| *id != 0),
+        ) {
+            if (1..64).contains(&later.wrapping_sub(own)) {
+                return true;
+            }
+        }
+        if let (Some(own), Some(later)) = (segment.tsval, self.tsval) {
+            if (own.wrapping_sub(later) as i32) > 0 {
+                return false;
+            }
+        }
+        let elapsed = self
+            .hole
+            .map_or(0, |hole| segment.mark.time.since(hole.time));
+        let limit = segment
+            .rtt
+            .filter(|rtt| *rtt > 0)
+            .unwrap_or(REORDER_WITHOUT_RTT);
+        elapsed < limit && !segment.asked
+    }
+
+    fn resend(&mut self, segment: &Segment) {
+        self.count = self.count.saturating_add(1);
+        self.last = segment.mark;
+        self.resent.get_or_insert(segment.mark);
+        self.last_tsval = segment.tsval;
+        self.excused |= self.sacked;
+        self.packet_len = self.packet_len.max(segment.packet_len);
+        let size = segment.payload.min(segment.mss);
+        if size > self.size {
+            self.size = size;
+            self.size_count = 1;
+            self.size_first = segment.mark;
+            self.size_last = segment.mark;
+        } else if size == self.size {
+            self.size_count = self.size_count.saturating_add(1);
+            self.size_last = segment.mark;
+        }
+        self.size_min = self.size_min.min(size);
+    }
+
+    /// The acknowledgement that came at `mark` answers the first copy: the resend was not needed.
+    fn needless(&self, mark: Mark, tsecr: Option<u32>, min_rtt: Option<Nanos>) -> bool {
+        if let (Some(echo), Some(first), Some(last)) = (tsecr, self.tsval, self.last_tsval) {
+            if first != last {
+                return echo == first;
+            }
+        }
+        let answered = mark.time.since(self.last.time);
+        min_rtt.is_some_and(|rtt| rtt > MILLISECOND && answered < rtt / 2)
+    }
+}

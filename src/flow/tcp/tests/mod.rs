@@ -1,0 +1,280 @@
+//! Timed scripts in the manner of packetdrill: what passes the capture point, and what must be known of it.
+
+mod script;
+
+use proptest::prelude::*;
+
+use super::Verdict;
+use super::labels::Labels;
+use crate::base::{MILLISECOND, SECOND, Timestamp};
+use crate::flow::{LossPlace, Opening, ResetTrigger, Vantage};
+use script::{ACK, C, FIN, PSH, RST, S, SYN, Script};
+
+fn handshake() -> Script {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(10, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(11, C, ACK, 1001, 5001, b"");
+    script
+}
+
+#[test]
+fn a_mail_dialogue_comes_out_in_order_and_closes() {
+    let mut script = handshake();
+    script.pass(20, S, ACK | PSH, 5001, 1001, b"220 hi\r\n");
+    script.pass(21, C, ACK | PSH, 1001, 5009, b"QUIT\r\n");
+    script.pass(30, S, ACK | FIN, 5009, 1007, b"");
+    script.pass(31, C, ACK | FIN, 1007, 5010, b"");
+    assert!(!script.tracker.closed());
+    script.pass(41, S, ACK, 5010, 1008, b"");
+    assert!(script.tracker.closed());
+    script.tracker.settle(Timestamp(SECOND));
+    let facts = script.tracker.facts();
+    assert_eq!(script.sink.text(S), b"220 hi\r\n");
+    assert_eq!(script.sink.text(C), b"QUIT\r\n");
+    assert_eq!(facts.opening, Opening::Syn);
+    assert_eq!(facts.rtt_server, Some(10 * MILLISECOND));
+    assert_eq!(facts.rtt_client, Some(MILLISECOND));
+    assert_eq!(facts.vantage, Vantage::Client);
+    assert_eq!(facts.loss_count, 0);
+    assert_eq!(facts.established.map(|mark| mark.frame.number), Some(3));
+    assert_eq!(facts.sides.client.outstanding, None);
+    assert_eq!(facts.sides.server.outstanding, None);
+}
+
+#[test]
+fn a_syn_sent_again_is_one_connection_and_another_isn_is_not() {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(1000, C, SYN, 1000, 0, b"");
+    script.pass(3000, C, SYN, 1000, 0, b"");
+    assert_eq!(script.tracker.facts().syns.count, 3);
+    assert_eq!(script.belongs(4000, C, SYN, 1000), Verdict::SameConnection);
+    assert_eq!(script.belongs(4000, C, SYN, 2000), Verdict::NewConnection);
+    script.pass(4000, S, RST | ACK, 0, 1001, b"");
+    assert_eq!(script.tracker.facts().resets[0].trigger, ResetTrigger::Syn);
+    assert_eq!(script.belongs(5000, C, SYN, 2000), Verdict::SameConnection);
+    assert_eq!(script.belongs(7001, C, SYN, 2000), Verdict::NewConnection);
+    script.pass(5000, C, SYN, 2000, 0, b"");
+    assert_eq!(script.tracker.facts().reopened, 1);
+    assert!(!script.tracker.closed());
+}
+
+#[test]
+fn a_loss_behind_the_capture_point_is_seen_twice_here() {
+    let mut script = handshake();
+    script.pass(20, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    script.pass(300, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    script.pass(310, S, ACK, 5001, 1009, b"");
+    let facts = script.tracker.facts();
+    assert_eq!(facts.loss_count, 1);
+    assert_eq!(facts.losses[0].place, LossPlace::After);
+    assert_eq!(facts.stood_still, 280 * MILLISECOND);
+    assert_eq!(script.sink.text(C), b"EHLO a\r\n");
+}
+
+#[test]
+fn a_resend_that_was_not_needed_is_no_loss() {
+    let mut script = handshake();
+    script.pass(20, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    script.pass(30, S, ACK, 5001, 1009, b"");
+    let labels = script.pass(300, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    assert!(labels.contains(Labels::SPURIOUS_RETRANSMISSION));
+    script.pass(310, S, ACK, 5001, 1009, b"");
+    assert_eq!(script.tracker.facts().loss_count, 0);
+    assert_eq!(script.tracker.facts().sides.client.retransmitted, 1);
+}
+
+#[test]
+fn a_late_segment_is_reordering_when_it_was_sent_earlier_and_a_loss_when_it_was_sent_again() {
+    let mut script = handshake();
+    script.pass(20, S, ACK, 5003, 1001, b"0 hi\r\n");
+    script.pass(21, S, ACK, 5001, 1001, b"22");
+    script.pass(22, C, ACK, 1001, 5009, b"");
+    assert_eq!(script.tracker.facts().loss_count, 0);
+    assert_eq!(script.sink.text(S), b"220 hi\r\n");
+
+    let mut script = handshake();
+    script.pass(20, S, ACK, 5003, 1001, b"0 hi\r\n");
+    script.pass(400, S, ACK, 5001, 1001, b"22");
+    script.pass(401, C, ACK, 1001, 5009, b"");
+    assert_eq!(script.tracker.facts().loss_count, 1);
+    assert_eq!(script.tracker.facts().losses[0].place, LossPlace::Before);
+}
+
+#[test]
+fn what_was_acknowledged_and_never_seen_is_a_gap_of_the_capture() {
+    let mut script = handshake();
+    script.pass(20, S, ACK, 5001, 1001, b"220");
+    script.pass(21, S, ACK, 5009, 1001, b"next");
+    script.pass(22, C, ACK, 1001, 5013, b"");
+    script.pass(40, C, ACK | PSH, 1001, 5013, b"QUIT");
+    assert_eq!(script.sink.text(S), b"220?????next");
+    assert_eq!(script.tracker.facts().capture_gaps.server, 5);
+    assert_eq!(script.tracker.facts().loss_count, 0);
+}
+
+#[test]
+fn a_copy_made_by_the_network_is_not_a_segment() {
+    let mut script = handshake();
+    script.ip_id = 7;
+    script.pass(20, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    script.ip_id = 7;
+    script.pass(21, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    assert_eq!(script.tracker.facts().duplicates, 1);
+    assert_eq!(script.tracker.facts().sides.client.data_segments, 1);
+}
+
+#[test]
+fn keep_alives_are_never_data() {
+    let mut script = handshake();
+    script.pass(20, C, ACK | PSH, 1001, 5001, b"NOOP\r\n");
+    script.pass(30, S, ACK, 5001, 1007, b"");
+    let labels = script.pass(60_000, C, ACK, 1006, 5001, b"\0");
+    assert!(labels.contains(Labels::KEEP_ALIVE));
+    script.pass(60_010, S, ACK, 5001, 1007, b"");
+    let facts = script.tracker.facts();
+    assert_eq!(
+        (
+            facts.sides.client.keep_alives,
+            facts.sides.client.retransmitted
+        ),
+        (1, 0)
+    );
+    assert_eq!(facts.idle[0].length, 59_970 * MILLISECOND);
+    assert_eq!(script.sink.text(C), b"NOOP\r\n");
+}
+
+#[test]
+fn a_closed_window_is_timed() {
+    let mut script = handshake();
+    script.window = 0;
+    script.pass(100, S, ACK, 5001, 1001, b"");
+    script.window = 500;
+    script.pass(6_100, S, ACK, 5001, 1001, b"");
+    let zero = script.tracker.facts().sides.server.zero_window;
+    assert_eq!(
+        (zero.episodes, zero.total, zero.closed_since),
+        (1, 6 * SECOND, None)
+    );
+}
+
+#[test]
+fn full_packets_that_die_while_small_ones_arrive() {
+    let mut script = handshake();
+    let full = [b'x'; 1448];
+    script.pass(20, C, ACK, 1001, 5001, &full);
+    script.pass(21, C, ACK | PSH, 2449, 5001, b"tail");
+    script.sack(31, S, 5001, 1001, &[(2449, 2453)]);
+    for time in [300, 900, 2100, 4500] {
+        script.pass(time, C, ACK, 1001, 5001, &full);
+    }
+    script.tracker.settle(Timestamp(10 * SECOND));
+    let mtu = script.tracker.facts().sides.client.mtu;
+    assert_eq!(mtu.smallest_dead, Some(1448));
+    assert_eq!(mtu.dead_transmissions, 5);
+    assert_eq!(mtu.largest_arrived, 4);
+    assert!(mtu.smaller_arrived_after.is_some());
+    let outstanding = script.tracker.facts().sides.client.outstanding.unwrap();
+    assert_eq!(
+        (
+            outstanding.range.start,
+            outstanding.range.end,
+            outstanding.transmissions
+        ),
+        (0, 1448, 5)
+    );
+    assert!(outstanding.peer_acked_after);
+}
+
+#[test]
+fn a_device_that_forgets_sack_is_found_by_one_constant_distance() {
+    let mut script = handshake();
+    script.pass(20, C, ACK, 1001, 5001, &[b'a'; 100]);
+    script.pass(21, C, ACK, 1101, 5001, &[b'b'; 110]);
+    script.pass(22, C, ACK, 1211, 5001, &[b'c'; 120]);
+    script.sack(30, S, 5001, 1001, &[(1101 + 77_000, 1211 + 77_000)]);
+    script.sack(31, S, 5001, 1001, &[(1101 + 77_000, 1331 + 77_000)]);
+    assert_eq!(
+        script
+            .tracker
+            .facts()
+            .sack_offset
+            .map(|(_, distance)| distance),
+        Some(77_000)
+    );
+}
+
+#[test]
+fn data_after_a_reset_contradicts_it() {
+    let mut script = handshake();
+    script.pass(20, S, ACK | PSH, 5001, 1001, b"220 hi\r\n");
+    script.pass(30, S, RST, 5009, 0, b"");
+    assert!(script.tracker.closed());
+    assert_eq!(script.tracker.facts().resets[0].seq_exact, Some(true));
+    script.pass(60, S, ACK | PSH, 5009, 1001, b"more");
+    assert!(script.tracker.facts().resets[0].data_after);
+    assert!(!script.tracker.closed());
+}
+
+#[test]
+fn one_direction_alone_is_read_and_holes_do_not_stop_it() {
+    let mut script = Script::default();
+    let mut seq = 9_000u32;
+    script.pass(0, S, ACK, seq, 1, b"start");
+    seq += 5 + 3;
+    for time in 1..=8 {
+        script.pass(time, S, ACK, seq, 1, b"ab");
+        seq += 2;
+    }
+    assert_eq!(script.sink.text(S), b"start???abababababababab");
+}
+
+#[test]
+fn a_cut_payload_is_data_and_then_a_gap() {
+    let mut script = handshake();
+    script.cut = Some(3);
+    script.pass(20, S, ACK, 5001, 1001, b"220 hi\r\n");
+    script.cut = None;
+    script.pass(21, S, ACK, 5009, 1001, b"x");
+    assert_eq!(script.sink.text(S), b"220?????x");
+    assert_eq!(script.tracker.facts().cut_frames, 1);
+}
+
+proptest! {
+    /// Whatever the order and however often, at any place in sequence space: every byte once, in order.
+    #[test]
+    fn every_byte_exactly_once(
+        isn in any::<u32>(),
+        cuts in proptest::collection::vec(1usize..40, 1..30),
+        order in proptest::collection::vec(any::<prop::sample::Index>(), 0..120),
+    ) {
+        let total: usize = cuts.iter().sum();
+        let stream: Vec<u8> = (0..total).map(|at| (at % 251) as u8).collect();
+        let mut segments = Vec::new();
+        let mut at = 0;
+        for cut in cuts {
+            segments.push((at, at + cut));
+            at += cut;
+        }
+        let mut script = Script::default();
+        script.pass(0, C, SYN, 7, 0, b"");
+        script.pass(1, S, SYN | ACK, isn, 8, b"");
+        script.pass(2, C, ACK, 8, isn.wrapping_add(1), b"");
+        let chosen = order.iter().map(|index| *index.get(&segments)).collect::<Vec<_>>();
+        for (time, (from, to)) in chosen.into_iter().chain(segments.iter().copied()).enumerate() {
+            let seq = isn.wrapping_add(1).wrapping_add(from as u32);
+            script.pass(3 + time as i64, S, ACK, seq, 8, &stream[from..to]);
+        }
+        prop_assert_eq!(script.sink.text(S), stream);
+        prop_assert_eq!(script.tracker.facts().sides.server.bytes, total as u64);
+    }
+}
+
+#[test]
+fn bytes_that_waited_keep_the_mark_of_their_own_frame() {
+    let mut script = handshake();
+    script.pass(20, S, ACK, 5003, 1001, b"0 hi");
+    script.pass(21, S, ACK, 5001, 1001, b"22");
+    assert_eq!(script.sink.frames, [5, 4]);
+}

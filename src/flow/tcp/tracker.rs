@@ -1,0 +1,531 @@
+//! One TCP connection as an observer in the middle sees it.
+//!
+//! Both ends' state is inferred from what passes; nothing is assumed of where the capture was taken, and both
+//! directions may be missing in part. It fills `TcpFacts` and hands the bytes on; it judges nothing. A flow that is
+//! nobody's business keeps its header statistics only.
+
+use crate::base::{MILLISECOND, Mark, Nanos, PerSide, SECOND, Side, Timestamp};
+use crate::wire::{Ip, Link, Tcp, TcpFlags};
+
+use super::super::facts::{FlowKey, HopCount, IdleGap, Opening, ResetTrigger, Stall, TcpFacts};
+use super::half::Half;
+use super::labels::{Labeller, Labels};
+use super::reassembly::StreamSink;
+use super::scoreboard::{Segment, equivalents};
+
+/// Silences shorter than this are not worth a line.
+const IDLE: Nanos = SECOND;
+/// Pauses with data outstanding shorter than this are ordinary round trips.
+const STALL: Nanos = 200 * MILLISECOND;
+/// A SYN with another ISN so soon after a reset belongs to the same connection.
+pub(super) const REOPEN: Nanos = 3 * SECOND;
+/// A sequence number further away than this from all others is a stray.
+const STRAY: i64 = 1 << 28;
+
+/// Whether a segment belongs to the connection that has its five-tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It belongs here.
+    SameConnection,
+    /// It opens another connection on the same five-tuple.
+    NewConnection,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Tracker {
+    pub(super) key: FlowKey,
+    pub(super) facts: TcpFacts,
+    pub(super) halves: PerSide<Half>,
+    pub(super) labeller: Labeller,
+    pub(super) ordinal: u64,
+    /// Resets before this index belong to an earlier opening.
+    pub(super) resets_before: usize,
+    pub(super) last_reset: Option<Mark>,
+    /// Sequence number of each side's latest reset, and what it answered.
+    pub(super) reset_seqs: PerSide<Option<(u32, ResetTrigger)>>,
+    interested: bool,
+}
+
+impl Tracker {
+    /// A connection whose first frame is `first`. `interested`: its bytes matter; without it only headers are
+    /// counted. `reused`: its five-tuple belonged to an earlier connection of the same capture.
+    pub fn new(key: FlowKey, first: Mark, interested: bool, reused: bool) -> Tracker {
+        Tracker {
+            key,
+            facts: TcpFacts::new(first),
+            halves: PerSide::default(),
+            labeller: Labeller::new(reused),
+            ordinal: 0,
+            resets_before: 0,
+            last_reset: None,
+            reset_seqs: PerSide::default(),
+            interested,
+        }
+    }
+
+    /// The five-tuple.
+    pub fn key(&self) -> &FlowKey {
+        &self.key
+    }
+
+    /// What is known now. [`Tracker::settle`] brings what depends on the end up to date.
+    pub fn facts(&self) -> &TcpFacts {
+        &self.facts
+    }
+
+    /// For what only the table can know (a SYN-ACK from another address).
+    pub fn facts_mut(&mut self) -> &mut TcpFacts {
+        &mut self.facts
+    }
+
+    /// Whether both FINs were acknowledged, or a reset ended it (and nothing of its sender contradicts that).
+    pub fn closed(&self) -> bool {
+        let facts = &self.facts;
+        if facts.sides.client.fin_acked && facts.sides.server.fin_acked {
+            return true;
+        }
+        self.halves.client.reset || self.halves.server.reset
+    }
+
+    /// When the latest segment of either side was captured.
+    pub fn last_activity(&self) -> Timestamp {
+        self.facts.last.time
+    }
+
+    /// Whether any byte of the stream was handed on or waits to be.
+    pub fn has_data(&self) -> bool {
+        self.halves.client.stream.started() || self.halves.server.stream.started()
+    }
+
+    /// Whether a bound of reassembly was hit on that side.
+    pub fn reassembly_overflowed(&self, side: Side) -> bool {
+        self.halves[side].stream.overflowed()
+    }
+
+    /// Whether a segment continues this connection or opens the next on its five-tuple. To be asked before
+    /// [`Tracker::segment`].
+    pub fn belongs(&self, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Verdict {
+        if !tcp.flags.opens() || self.ordinal == 0 {
+            return Verdict::SameConnection;
+        }
+        let half = &self.halves[side];
+        let same = side == Side::Client && half.isn == Some(tcp.seq);
+        // The SYN was captured late, or only the server's answer before it.
+        let before_answer = side == Side::Client
+            && half.isn.is_none()
+            && half.base == Some(tcp.seq.wrapping_add(1));
+        let reset_just_now = self
+            .last_reset
+            .is_some_and(|reset| mark.time.since(reset.time) <= REOPEN);
+        let reopens = side == Side::Client && reset_just_now && !self.has_data();
+        if same || before_answer || reopens {
+            Verdict::SameConnection
+        } else {
+            Verdict::NewConnection
+        }
+    }
+
+    /// Takes one segment of `side`; hands the bytes that are now in order to `out`; returns Wireshark's labels for it.
+    pub fn segment(
+        &mut self,
+        side: Side,
+        mark: Mark,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+        out: &mut impl StreamSink,
+    ) -> Labels {
+        let reopens = tcp.flags.opens() && self.reopens(side, tcp);
+        if reopens {
+            self.reopen();
+        }
+        let labels = self.labeller.segment(side, mark.time, tcp);
+        labels.count(&mut self.facts.sides[side].labels);
+        if self.halves[side].is_duplicate(mark.time, ip, tcp) {
+            self.facts.duplicates = self.facts.duplicates.saturating_add(1);
+            return labels;
+        }
+        self.halves[side].recent.push(mark.time, ip, tcp);
+        let silence = if self.ordinal == 0 {
+            0
+        } else {
+            mark.time.since(self.facts.last.time)
+        };
+        self.silence(mark, silence);
+        self.ordinal = self.ordinal.saturating_add(1);
+        self.headers(side, mark, link, ip, tcp);
+        if tcp.flags.rst() {
+            self.reset(side, mark, link, ip, tcp);
+        } else {
+            if tcp.flags.syn() {
+                self.syn(side, mark, ip, tcp);
+            }
+            self.locate(side, tcp);
+            if tcp.flags.ack() {
+                self.establish(side, mark, tcp);
+                self.acknowledgement(side, mark, tcp);
+            }
+            if tcp.flags.syn() && tcp.flags.ack() {
+                self.contradict_resets(side, mark, tcp.seq.wrapping_add(1));
+            }
+            self.payload(side, mark, ip, tcp, labels, silence.max(0), out);
+            self.window(side, mark, tcp);
+        }
+        self.after_segment(side, mark, link, ip, tcp);
+        for side in [Side::Client, Side::Server] {
+            self.halves[side].stream.advance(side, mark.time, out);
+        }
+        labels
+    }
+
+    /// Settles what depends on the end and hands on what still waited. Nothing may follow but [`Tracker::facts`].
+    pub fn finish(&mut self, now: Timestamp, out: &mut impl StreamSink) {
+        for side in [Side::Client, Side::Server] {
+            self.halves[side].stream.flush(side, out);
+        }
+        self.settle(now);
+    }
+
+    fn reopens(&self, side: Side, tcp: &Tcp<'_>) -> bool {
+        self.ordinal > 0
+            && side == Side::Client
+            && self.last_reset.is_some()
+            && self.halves.client.isn.is_some_and(|isn| isn != tcp.seq)
+    }
+
+    /// Begins again on the same five-tuple: the facts stay, what sequence numbers mean does not.
+    fn reopen(&mut self) {
+        self.facts.reopened = self.facts.reopened.saturating_add(1);
+        self.resets_before = self.facts.resets.len();
+        self.last_reset = None;
+        self.halves = PerSide::default();
+        self.labeller = Labeller::new(true);
+    }
+
+    /// Counts and remembers what every segment shows in its headers.
+    fn headers(&mut self, side: Side, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) {
+        if self.ordinal == 1 {
+            self.facts.opening = match (tcp.flags.syn(), tcp.flags.ack()) {
+                (true, false) => Opening::Syn,
+                (true, true) => Opening::SynAck,
+                _ => Opening::Midstream,
+            };
+        }
+        let direction = &mut self.facts.sides[side];
+        direction.segments = direction.segments.saturating_add(1);
+        direction.first.get_or_insert(mark);
+        direction.last = Some(mark);
+        let half = &mut self.halves[side];
+        half.last_ttl = Some(ip.ttl);
+        if tcp.flags.rst() {
+            return;
+        }
+        half.timestamps |= tcp.options.timestamps.is_some();
+        if half.mac.is_none() {
+            half.mac = link.source;
+        }
+        direction.tos = ip.tos;
+        direction.flow_label = ip.flow_label;
+        let hops = HopCount::of(ip.ttl);
+        if tcp.flags.syn() {
+            direction.syn_hops.get_or_insert(hops);
+        } else {
+            direction.hops = half.vote(hops);
+            if !direction.ttls.contains(&ip.ttl) {
+                let _ = direction.ttls.try_push(ip.ttl);
+            }
+        }
+        if tcp.payload.len() < usize::try_from(tcp.payload_len).unwrap_or(usize::MAX) {
+            self.facts.cut_frames = self.facts.cut_frames.saturating_add(1);
+        }
+    }
+
+    /// Fixes stream offset 0 of either side where this segment tells it first.
+    fn locate(&mut self, side: Side, tcp: &Tcp<'_>) {
+        let half = &mut self.halves[side];
+        if half.base.is_none() {
+            half.base = Some(tcp.seq.wrapping_add(u32::from(tcp.flags.syn())));
+        }
+        if !tcp.flags.ack() {
+            return;
+        }
+        let peer = side.other();
+        if self.halves[peer].base.is_none() {
+            self.halves[peer].base = Some(tcp.ack);
+            let handshake = tcp.flags.syn()
+                || (self.halves[side].syn_seen && self.halves[side].board.high() == 0);
+            if handshake {
+                self.halves[peer].board.begin(0);
+                self.halves[peer].stream.begin(0);
+            }
+        }
+    }
+
+    fn acknowledgement(&mut self, side: Side, mark: Mark, tcp: &Tcp<'_>) {
+        let peer = side.other();
+        let half = &mut self.halves[side];
+        let repeats = half.ack == Some(tcp.ack);
+        let pure = tcp.payload_len == 0 && !tcp.flags.syn() && !tcp.flags.fin();
+        if !repeats {
+            half.duplicate_acks = 0;
+            half.sacking = false;
+        } else if pure && half.raw_window == tcp.window {
+            half.duplicate_acks = half.duplicate_acks.saturating_add(1);
+        }
+        half.ack = Some(tcp.ack);
+        half.sacking |= tcp.options.sack_count > 0;
+        if !self.interested {
+            self.acknowledge_fin(side, tcp);
+            return;
+        }
+        let Some(ack) = self.halves[peer].offset(tcp.ack) else {
+            return;
+        };
+        if ack.saturating_sub(self.halves[peer].board.high()).abs() > STRAY {
+            return;
+        }
+        // An answer to somebody else's SYN (RFC 5961's challenge ACK) acknowledges nothing of this stream.
+        if self.facts.established.is_none()
+            && self.halves[side].isn.is_none()
+            && side == Side::Server
+            && ack != 0
+            && self.facts.opening == Opening::Syn
+            && self.facts.sides.client.data_segments == 0
+        {
+            return;
+        }
+        let echo = tcp.options.timestamps.map(|(_, echo)| echo);
+        let unseen_before = self.facts.capture_gaps[peer];
+        let rtt = self.halves[peer]
+            .board
+            .ack(peer, ack, mark, echo, &mut self.facts);
+        if let Some(rtt) = rtt {
+            let least = &mut self.facts.min_rtt[side];
+            *least = Some(least.map_or(rtt, |known| known.min(rtt)));
+        }
+        if self.facts.capture_gaps[peer] != unseen_before || ack > 0 {
+            let fin = self.halves[peer].fin;
+            let bytes = fin.map_or(ack, |fin| ack.min(fin));
+            self.halves[peer].stream.acked(bytes, mark);
+        }
+        self.selective(side, mark, tcp, ack);
+        self.acknowledge_fin(side, tcp);
+        let sent = self.halves[peer].probe;
+        if let Some(sent) = sent {
+            self.halves[peer].probe = None;
+            self.halves[peer].board.probe_answered(sent, mark);
+        }
+    }
+
+    fn acknowledge_fin(&mut self, side: Side, tcp: &Tcp<'_>) {
+        let peer = side.other();
+        let Some(fin) = self.halves[peer].fin else {
+            return;
+        };
+        if self.halves[peer]
+            .offset(tcp.ack)
+            .is_some_and(|ack| ack > fin)
+        {
+            self.facts.sides[peer].fin_acked = true;
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn payload(
+        &mut self,
+        side: Side,
+        mark: Mark,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+        labels: Labels,
+        silence: Nanos,
+        out: &mut impl StreamSink,
+    ) {
+        let peer = side.other();
+        let Some(offset) = self.halves[side].offset(tcp.seq) else {
+            return;
+        };
+        let start = offset.saturating_add(i64::from(tcp.flags.syn()));
+        let (high, started) = (
+            self.halves[side].board.high(),
+            self.halves[side].board.started(),
+        );
+        let keep_alive = self.is_keep_alive(side, start, tcp);
+        if keep_alive {
+            self.keep_alive(side, mark);
+            return;
+        }
+        if (tcp.payload_len == 0 && !tcp.flags.fin())
+            || (started && start.saturating_sub(high).abs() > STRAY)
+        {
+            if !started && !tcp.flags.syn() {
+                self.halves[side].board.begin(start);
+            }
+            return;
+        }
+        let data_end = start.saturating_add(i64::from(tcp.payload_len));
+        let end = data_end.saturating_add(i64::from(tcp.flags.fin()));
+        if tcp.flags.fin() {
+            self.halves[side].fin.get_or_insert(data_end);
+            self.facts.sides[side].fin.get_or_insert(mark);
+        }
+        let direction = &mut self.facts.sides[side];
+        if tcp.payload_len > 0 {
+            direction.data_segments = direction.data_segments.saturating_add(1);
+            direction.first_data.get_or_insert(mark);
+        }
+        if !self.interested {
+            self.count_foreign(side, mark, start, end, tcp);
+            return;
+        }
+        let mss = self.halves[side].packet_payload(self.halves[peer].mss);
+        let probe = labels.contains(Labels::ZERO_WINDOW_PROBE);
+        if probe {
+            self.probe(side);
+        }
+        let segment = Segment {
+            mark,
+            ordinal: self.ordinal,
+            start,
+            end,
+            payload: tcp.payload_len,
+            fin: tcp.flags.fin(),
+            packet_len: ip.total_len,
+            ip_id: ip.id,
+            tsval: tcp.options.timestamps.map(|(value, _)| value),
+            idle_before: silence,
+            mss,
+            rtt: self.facts.min_rtt[peer].or(self.facts.rtt_server),
+            asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
+            probe,
+        };
+        let novelty = self.halves[side].board.sent(&segment);
+        let alone = u64::from(tcp.payload_len == 0);
+        self.facts.mss_equivalents = self
+            .facts
+            .mss_equivalents
+            .saturating_add(equivalents(tcp.payload_len, mss).max(alone));
+        let in_flight = u32::try_from(self.halves[side].board.in_flight()).unwrap_or(u32::MAX);
+        let direction = &mut self.facts.sides[side];
+        direction.max_in_flight = direction.max_in_flight.max(in_flight);
+        if novelty.fresh > 0 && tcp.payload_len > 0 {
+            let fresh = novelty.fresh.min(i64::from(tcp.payload_len)).unsigned_abs();
+            direction.bytes = direction.bytes.saturating_add(fresh);
+            direction.last_data = Some(mark);
+        }
+        if novelty.again && novelty.fresh == 0 {
+            direction.retransmitted = direction.retransmitted.saturating_add(1);
+        }
+        if tcp.payload_len > 0 {
+            let visible = self.facts.sides[peer].segments > 0;
+            self.halves[side].stream.segment(
+                side,
+                mark,
+                start,
+                tcp.payload_len,
+                tcp.payload,
+                visible,
+                out,
+            );
+        }
+        if novelty.fresh > 0 {
+            self.contradict_resets(
+                side,
+                mark,
+                tcp.seq
+                    .wrapping_add(tcp.payload_len)
+                    .wrapping_add(u32::from(tcp.flags.fin())),
+            );
+        }
+    }
+
+    /// Header statistics of a flow that is nobody's business: highest offset only.
+    fn count_foreign(&mut self, side: Side, mark: Mark, start: i64, end: i64, tcp: &Tcp<'_>) {
+        let high = self.halves[side].board.high();
+        self.halves[side].board.begin(start);
+        if end > high {
+            let fresh = end
+                .saturating_sub(start.max(high))
+                .min(i64::from(tcp.payload_len))
+                .unsigned_abs();
+            let direction = &mut self.facts.sides[side];
+            direction.bytes = direction.bytes.saturating_add(fresh);
+            direction.last_data = Some(mark);
+            self.halves[side].board.skip_to(end);
+        } else {
+            let direction = &mut self.facts.sides[side];
+            direction.retransmitted = direction.retransmitted.saturating_add(1);
+        }
+    }
+
+    /// A silence of the whole connection ends with this segment.
+    fn silence(&mut self, mark: Mark, silence: Nanos) {
+        let from = self.facts.last;
+        if silence < 0 {
+            self.facts.disorder = self.facts.disorder.saturating_add(1);
+        }
+        if silence >= IDLE {
+            keep_longest(
+                &mut self.facts.idle,
+                IdleGap {
+                    from,
+                    to: mark,
+                    length: silence,
+                },
+                |gap| gap.length,
+            );
+        }
+        if silence < STALL {
+            return;
+        }
+        for side in [Side::Client, Side::Server] {
+            let in_flight = self.halves[side].board.in_flight();
+            if in_flight == 0 {
+                continue;
+            }
+            let peer = &self.halves[side.other()];
+            let window = peer.ack.is_some() && in_flight >= i64::from(peer.window);
+            let stall = Stall {
+                from,
+                to: mark,
+                length: silence,
+                window,
+            };
+            keep_longest(&mut self.facts.sides[side].stalls, stall, |stall| {
+                stall.length
+            });
+        }
+    }
+
+    fn after_segment(&mut self, side: Side, mark: Mark, _link: &Link, ip: &Ip, tcp: &Tcp<'_>) {
+        let half = &mut self.halves[side];
+        half.ordinal = self.ordinal;
+        if tcp.flags.0 & (TcpFlags::RST | TcpFlags::ACK) == TcpFlags::ACK {
+            half.ack_ordinal = self.ordinal;
+        }
+        // Linux sends SYN-ACKs and resets with identification 0: they say nothing of the sender's counter.
+        half.ip_id = ip.id;
+        if ip.id.is_some_and(|id| id != 0) && !tcp.flags.rst() {
+            half.ip_id_line = ip.id;
+        }
+        if mark.time >= self.facts.last.time {
+            self.facts.last = mark;
+        }
+    }
+}
+
+/// Keeps the four longest, longest first.
+fn keep_longest<T>(list: &mut arrayvec::ArrayVec<T, 4>, item: T, length: impl Fn(&T) -> Nanos) {
+    let at = list
+        .iter()
+        .take_while(|known| length(known) >= length(&item))
+        .count();
+    if at >= list.capacity() {
+        return;
+    }
+    if list.is_full() {
+        list.pop();
+    }
+    list.insert(at, item);
+}

@@ -1,0 +1,205 @@
+//! Witnesses: what else came back, so that the absence of an answer means something.
+//!
+//! That a SYN was never answered proves nothing if the capture shows no answers at all. This keeps, per client,
+//! when anything came back to it, and per server and port whether SYNs were answered. Bounded; it judges nothing.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::facts::Endpoint;
+use crate::base::{Nanos, SECOND, Timestamp};
+
+/// Clients and servers that are remembered; beyond it new ones are not.
+const ADDRESSES: usize = 65_536;
+/// Stretches of time per client; the oldest is forgotten.
+const STRETCHES: usize = 64;
+/// Answers no further apart than this are one stretch.
+const JOIN: Nanos = 30 * SECOND;
+
+#[derive(Debug, Default)]
+struct Client {
+    /// When something came back, in order.
+    answered: VecDeque<(Timestamp, Timestamp)>,
+    one_way: u32,
+    two_way: u32,
+}
+
+/// How SYNs to one place fared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SynRecord {
+    /// Connections that were asked for.
+    pub asked: u32,
+    /// Answered by SYN-ACK.
+    pub answered: u32,
+    /// Answered by RST.
+    pub refused: u32,
+    /// The latest SYN-ACK.
+    pub last_answer: Option<Timestamp>,
+    /// The latest RST.
+    pub last_refusal: Option<Timestamp>,
+}
+
+/// The outcome of one connection's opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SynOutcome {
+    /// SYN-ACK.
+    Answered,
+    /// RST.
+    Refused,
+    /// Nothing.
+    Silent,
+}
+
+/// What came back to whom.
+#[derive(Debug, Default)]
+pub struct Witness {
+    clients: HashMap<IpAddr, Client, foldhash::fast::RandomState>,
+    ports: HashMap<Endpoint, SynRecord, foldhash::fast::RandomState>,
+    servers: HashMap<IpAddr, SynRecord, foldhash::fast::RandomState>,
+    full: bool,
+}
+
+impl Witness {
+    /// Something from another host arrived for `client`.
+    pub fn came_back(&mut self, client: IpAddr, time: Timestamp) {
+        let Some(client) = entry(&mut self.clients, client, &mut self.full) else {
+            return;
+        };
+        if let Some((start, end)) = client.answered.back_mut() {
+            let apart = time.since(*end);
+            if apart <= 0 && time >= *start {
+                return;
+            }
+            if apart > 0 && apart <= JOIN {
+                *end = time;
+                return;
+            }
+        }
+        if client.answered.len() >= STRETCHES {
+            client.answered.pop_front();
+        }
+        client.answered.push_back((time, time));
+    }
+
+    /// A flow of `client` was seen to its end: both directions of it, or one.
+    pub fn flow(&mut self, client: IpAddr, both_directions: bool) {
+        let Some(client) = entry(&mut self.clients, client, &mut self.full) else {
+            return;
+        };
+        let count = if both_directions {
+            &mut client.two_way
+        } else {
+            &mut client.one_way
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// How the opening of one connection to `server` went.
+    pub fn opening(&mut self, server: Endpoint, time: Timestamp, outcome: SynOutcome) {
+        for record in [
+            entry(&mut self.ports, server, &mut self.full),
+            entry(&mut self.servers, server.ip, &mut self.full),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            record.asked = record.asked.saturating_add(1);
+            match outcome {
+                SynOutcome::Answered => {
+                    record.answered = record.answered.saturating_add(1);
+                    record.last_answer = record.last_answer.max(Some(time));
+                }
+                SynOutcome::Refused => {
+                    record.refused = record.refused.saturating_add(1);
+                    record.last_refusal = record.last_refusal.max(Some(time));
+                }
+                SynOutcome::Silent => {}
+            }
+        }
+    }
+
+    /// Whether anything came back to `client` at most `within` before or after `time`.
+    pub fn answered_near(&self, client: IpAddr, time: Timestamp, within: Nanos) -> bool {
+        self.clients.get(&client).is_some_and(|client| {
+            client.answered.iter().any(|(start, end)| {
+                time.plus(within) >= *start && time.plus(within.saturating_neg()) <= *end
+            })
+        })
+    }
+
+    /// Flows of `client` that were seen in one direction only, and in both.
+    pub fn directions(&self, client: IpAddr) -> (u32, u32) {
+        self.clients
+            .get(&client)
+            .map_or((0, 0), |client| (client.one_way, client.two_way))
+    }
+
+    /// Whether flows of `client` were seen and every one in one direction only.
+    pub fn one_way(&self, client: IpAddr) -> bool {
+        matches!(self.directions(client), (1.., 0))
+    }
+
+    /// Openings to one port of a server.
+    pub fn port(&self, server: Endpoint) -> SynRecord {
+        self.ports.get(&server).copied().unwrap_or_default()
+    }
+
+    /// Openings to any port of a server.
+    pub fn server(&self, server: IpAddr) -> SynRecord {
+        self.servers.get(&server).copied().unwrap_or_default()
+    }
+
+    /// Whether the bound on addresses was hit.
+    pub fn full(&self) -> bool {
+        self.full
+    }
+}
+
+fn entry<'a, K: std::hash::Hash + Eq, V: Default>(
+    map: &'a mut HashMap<K, V, foldhash::fast::RandomState>,
+    key: K,
+    full: &mut bool,
+) -> Option<&'a mut V> {
+    if map.len() >= ADDRESSES && !map.contains_key(&key) {
+        *full = true;
+        return None;
+    }
+    Some(map.entry(key).or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SynOutcome, Witness};
+    use crate::base::{SECOND, Timestamp};
+    use crate::flow::Endpoint;
+
+    #[test]
+    fn an_answer_a_minute_away_is_a_witness_and_one_further_is_not() {
+        let client = "10.0.0.5".parse().unwrap();
+        let at = |seconds: i64| Timestamp(seconds * SECOND);
+        let mut witness = Witness::default();
+        witness.came_back(client, at(100));
+        witness.came_back(client, at(120));
+        assert!(witness.answered_near(client, at(40), 60 * SECOND));
+        assert!(witness.answered_near(client, at(180), 60 * SECOND));
+        assert!(!witness.answered_near(client, at(181), 60 * SECOND));
+        assert!(!witness.answered_near(client, at(39), 60 * SECOND));
+    }
+
+    #[test]
+    fn other_ports_of_a_server_are_told_apart() {
+        let mut witness = Witness::default();
+        let ip = "192.0.2.1".parse().unwrap();
+        witness.opening(Endpoint { ip, port: 25 }, Timestamp(1), SynOutcome::Silent);
+        witness.opening(
+            Endpoint { ip, port: 443 },
+            Timestamp(2),
+            SynOutcome::Answered,
+        );
+        assert_eq!(witness.port(Endpoint { ip, port: 25 }).answered, 0);
+        assert_eq!(witness.server(ip).answered, 1);
+        assert_eq!(witness.server(ip).asked, 2);
+    }
+}
