@@ -23,13 +23,17 @@ impl<'a> Dissector<'a> {
             12 | 14 | 101 | 228 | 229 => Next::Ip(rest),
             0 | 108 => self.loopback(rest),
             9 | 50 | 166 => self.serial(rest),
+            10 => self.fddi(rest),
             51 => self.pppoe(rest),
             104 => self.cisco_hdlc(rest),
             105 => self.wlan(rest, false),
             119 => self.prism(rest),
             127 => self.radiotap(rest),
             163 => self.avs(rest),
+            // Solaris ipnet: 24 bytes that say nothing about the packet.
+            226 => Next::Ip(rest.skip(24)),
             239 => self.nflog(rest),
+            258 => self.pktap(rest),
             other => self.unsupported("frame", rest, u32::from(other)),
         }
     }
@@ -64,12 +68,60 @@ impl<'a> Dissector<'a> {
             0x8870 => Next::Llc(rest),
             // 802.1ah: instance tag of 4 bytes, then the customer's whole frame.
             0x88e7 => self.enter(Tunnel::Other, Next::Ethernet(rest.skip(4)), rest),
+            // Cisco metadata: version, length and a group tag, then the ethertype.
+            0x8909 => match rest.u16(6) {
+                Some(inner) => typed(inner, rest.skip(8)),
+                None => self.short("cmd", rest, 8),
+            },
+            0x894f => self.service_header(rest),
             // Cisco VN-Tag: 4 bytes, then the ethertype.
             0x8926 => match rest.u16(4) {
                 Some(inner) => typed(inner, rest.skip(6)),
                 None => self.short("vntag", rest, 6),
             },
             other => self.unsupported("ethertype", rest, u32::from(other)),
+        }
+    }
+
+    /// Network service header (RFC 8300 2): length in words at 1, next protocol at 3.
+    pub fn service_header(&mut self, rest: Rest<'a>) -> Next<'a> {
+        let Some([_, words, _, next]) = rest.array::<4>(0) else {
+            return self.short("nsh", rest, 8);
+        };
+        let inner = rest.skip(usize::from(words & 0x3f).saturating_mul(4).max(8));
+        let inside = match next {
+            1 | 2 => Next::Ip(inner),
+            3 => Next::Ethernet(inner),
+            other => return self.unsupported("nsh", rest, u32::from(other)),
+        };
+        self.enter(Tunnel::Other, inside, rest)
+    }
+
+    /// FDDI: frame control, addresses, LLC (async LLC frames only).
+    fn fddi(&mut self, rest: Rest<'a>) -> Next<'a> {
+        match rest.u8(0) {
+            Some(control) if control & 0xf0 == 0x50 => {
+                self.packet.link.destination = rest.array(1);
+                self.packet.link.source = rest.array(7);
+                Next::Llc(rest.skip(13))
+            }
+            Some(control) => self.unsupported("fddi", rest, u32::from(control)),
+            None => self.short("fddi", rest, 13),
+        }
+    }
+
+    /// Apple's packet tap, as written on little-endian machines: length at 0, link type at 8.
+    fn pktap(&mut self, rest: Rest<'a>) -> Next<'a> {
+        let (Some(len), Some(inner)) = (rest.array(0), rest.array(8)) else {
+            return self.short("pktap", rest, 12);
+        };
+        let len = usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX);
+        let inner = u32::from_le_bytes(inner);
+        match u16::try_from(inner) {
+            _ if len < 12 => self.malformed("pktap", rest, 12),
+            // Not itself again: the link layer is chosen once.
+            Ok(kind) if kind != 258 => self.link_layer(kind, rest.skip(len)),
+            _ => self.unsupported("pktap", rest, inner),
         }
     }
 
@@ -169,10 +221,10 @@ impl<'a> Dissector<'a> {
 
     fn cooked_protocol(&mut self, protocol: u16, rest: Rest<'a>) -> Next<'a> {
         match protocol {
-            // ETH_P_802_2 and, from old kernels, ETH_P_802_3 for "an LLC header follows".
+            // ETH_P_802_2.
             0x0004 => Next::Llc(rest),
-            // Linux hands PPP interfaces' frames up as the protocol inside; 0x0009 is ETH_P_WAN_PPP.
-            0x0007..=0x0009 => self.ppp_framed(rest),
+            // ETH_P_WAN_PPP and ETH_P_PPP_MP.
+            0x0007 | 0x0008 => self.ppp_framed(rest),
             other => Next::Ethertype(other, rest),
         }
     }

@@ -12,6 +12,8 @@ mod packet;
 mod reassembler;
 mod rest;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 mod wlan;
 

@@ -78,6 +78,7 @@ impl<'a> Dissector<'a> {
     pub fn udp_tunnel(&mut self, source: u16, destination: u16, payload: Rest<'a>) -> Next<'a> {
         let found = match (source, destination) {
             (_, 4789 | 8472) => vxlan(payload),
+            (_, 4790) => vxlan(payload).or_else(|| vxlan_gpe(payload)),
             (_, 6081) => geneve(payload),
             (_, 2152) | (2152, _) => gtp(payload),
             (_, 3544) | (3544, _) => teredo(payload),
@@ -98,6 +99,14 @@ fn vxlan(rest: Rest<'_>) -> Inside<'_> {
     let inner = rest.skip(8);
     let valid = rest.u8(0)? & 0x08 != 0 && inner.looks_like_ethernet();
     valid.then_some((Tunnel::Vxlan, Next::Ethernet(inner)))
+}
+
+/// VXLAN with a next protocol (draft-ietf-nvo3-vxlan-gpe: I and P flags, protocol at 3).
+fn vxlan_gpe(rest: Rest<'_>) -> Inside<'_> {
+    let [flags, _, _, protocol] = rest.array::<4>(0)?;
+    let inner = rest.skip(8);
+    let valid = flags & 0x0c == 0x0c && matches!(protocol, 1 | 2) && inner.looks_like_ip();
+    valid.then_some((Tunnel::Vxlan, Next::Ip(inner)))
 }
 
 /// Geneve version 0 (RFC 8926 3.4).
