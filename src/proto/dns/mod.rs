@@ -7,6 +7,8 @@ mod decode;
 mod message;
 mod names;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{decode, looks_like_dns};
 pub use message::{Answer, Message, Record, RecordType};
