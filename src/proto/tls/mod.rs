@@ -13,6 +13,8 @@ mod names;
 mod progress;
 mod reader;
 mod record;
+#[cfg(test)]
+mod tests;
 mod trust;
 
 pub use certificate::certificate;
