@@ -45,6 +45,10 @@ pub struct TlsFacts {
     pub opaque_bytes: PerSide<u64>,
     /// Application data (not Finished, not tickets, not alert-sized) was seen, by side: first and last.
     pub application_data: PerSide<Option<(Mark, Mark)>>,
+    /// Encrypted records of application data type behind the client's Finished (TLS ≤ 1.2: behind the side's own),
+    /// tickets and alert-sized ones of TLS 1.3 included: 0 means that nothing at all came, where
+    /// `application_data` may be in doubt about a greeting that looks like a ticket.
+    pub after_finished: PerSide<u64>,
     /// The client's Finished (or what must be it, by order and size).
     pub client_finished: Option<Mark>,
     /// The server's Finished, or in TLS 1.3 its encrypted flight.
@@ -134,7 +138,8 @@ pub struct Certificate {
     pub key_bits: u32,
     /// Signature algorithm, as OpenSSL names it (`sha1WithRSAEncryption`).
     pub signature: Foreign,
-    /// Signed with MD5 or SHA-1, or RSA below 2,048 bits, or EC below 224.
+    /// Signed with MD5 or SHA-1 by somebody else (nobody checks the digest of a self-signed one), or RSA below 2,048
+    /// bits, or EC below 224.
     pub weak: bool,
     /// CA flag of basic constraints.
     pub authority: bool,

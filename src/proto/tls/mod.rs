@@ -1,8 +1,28 @@
 //! TLS as far as it is visible: records, hellos, certificates up to TLS 1.2, alerts, record sizes.
+//!
+//! It exists so that a handshake's death can be placed without keys. It decrypts nothing, judges
+//! nothing and opens no trust store.
 
+mod assembler;
+mod certificate;
+mod decoder;
 mod facts;
+mod hello;
+mod ja4;
+mod names;
+mod progress;
+mod reader;
+mod record;
+#[cfg(test)]
+mod tests;
+mod trust;
 
+pub use certificate::certificate;
+pub use decoder::Decoder;
 pub use facts::{
     Alert, Certificate, ClientHello, Handshake, OpaqueRecord, Refusal, ServerHello, TlsFacts,
     Version,
 };
+pub use names::{alert_name, cipher_name, group_name};
+pub use record::{looks_like_client_hello, looks_like_record};
+pub use trust::{ChainFault, NameMatch, chain_verifies, name_match, name_matches};
