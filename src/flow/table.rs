@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::facts::{Endpoint, FlowKey};
 use super::foreign::{Foreigner, Guess};
+use super::ports::Ports;
 use super::queues::{NONE, Queue, Queues};
 use super::tcp::{Labels, StreamSink, Tracker, Verdict};
 use crate::base::limits::FLOWS;
@@ -19,38 +20,6 @@ use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 pub trait Dialogue: StreamSink {
     /// A decoder for a connection that is meant for `service`, if that is known.
     fn open(service: Option<Service>) -> Self;
-}
-
-/// Which TCP ports are mail, and of which service.
-#[derive(Clone, Debug, Default)]
-pub struct Ports {
-    only: Option<Vec<u16>>,
-    assigned: HashMap<u16, Service, foldhash::fast::RandomState>,
-}
-
-impl Ports {
-    /// Restricts mail to these ports (`--ports`).
-    pub fn only(&mut self, ports: Vec<u16>) {
-        self.only = Some(ports);
-    }
-
-    /// Says what is spoken on a port (`--as`).
-    pub fn assign(&mut self, port: u16, service: Service) {
-        self.assigned.insert(port, service);
-    }
-
-    /// The service of a port; `None` when it is not mail. A listed port without a known service is `Other`.
-    pub fn service(&self, port: u16) -> Option<Service> {
-        if let Some(service) = self.assigned.get(&port) {
-            return Some(*service).filter(|service| *service != Service::Other);
-        }
-        match &self.only {
-            Some(ports) => ports
-                .contains(&port)
-                .then(|| Service::of_port(port).unwrap_or(Service::Other)),
-            None => Service::of_port(port),
-        }
-    }
 }
 
 /// A connection of mail.
