@@ -1,1 +1,4 @@
 //! Placeholder.
+
+pub mod client;
+pub mod server;
