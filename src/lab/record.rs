@@ -70,7 +70,7 @@ impl Recording {
     /// As a pcapng file with nanosecond times.
     pub fn pcapng(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let mut writer = crate::capture::pcapng_writer::PcapngWriter::new(&mut bytes)?;
+        let mut writer = crate::capture::PcapngWriter::new(&mut bytes)?;
         let interface = writer.interface("lab", 1, self.snaplen)?;
         for frame in &self.frames {
             writer.packet(interface, frame.time, &frame.bytes, frame.length, None)?;

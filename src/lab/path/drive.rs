@@ -6,7 +6,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::neighbor::{self, Neighbor};
 use super::packet::{Packet, Toward};
@@ -24,14 +24,10 @@ const PATIENCE: Nanos = 5 * SECOND;
 /// The larger of what a frame can be: a TAP's MTU is at most this.
 const FRAME: usize = 65_536;
 
-/// Ethernet addresses of the two ends and the two routers next to them.
-pub const CLIENT: [u8; 6] = [0x02, 0, 0, 0, 0, 0x05];
 /// The first hop on the client's wire.
-pub const FIRST: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
-/// The server.
-pub const SERVER: [u8; 6] = [0x02, 0, 0, 0, 1, 0x10];
+const FIRST: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
 /// The last hop on the server's wire.
-pub const LAST: [u8; 6] = [0x02, 0, 0, 0, 1, 0x01];
+const LAST: [u8; 6] = [0x02, 0, 0, 0, 1, 0x01];
 
 /// Tells the driver to stop, from another thread.
 pub struct Stop(OwnedFd);
@@ -62,11 +58,24 @@ pub struct Driver {
     recorder: Recorder,
     stop: OwnedFd,
     start: Instant,
+    /// How long the path is kept up after the stop, at the least.
+    linger: Nanos,
 }
 
 impl Driver {
-    /// Joins the devices. Times of the recording are the machine's.
-    pub fn new(path: Path, spec: &PathSpec, client: Tap, server: Tap, mut recorder: Recorder) -> Result<(Driver, Stop), LabError> {
+    /// Ethernet address of the client.
+    pub const CLIENT: [u8; 6] = [0x02, 0, 0, 0, 0, 0x05];
+    /// Ethernet address of the server.
+    pub const SERVER: [u8; 6] = [0x02, 0, 0, 0, 1, 0x10];
+
+    /// Joins the devices, the client's first. Times of the recording are the machine's.
+    pub fn new(
+        path: Path,
+        spec: &PathSpec,
+        [client, server]: [Tap; 2],
+        mut recorder: Recorder,
+        linger: Duration,
+    ) -> Result<(Driver, Stop), LabError> {
         // SAFETY: eventfd takes no pointers.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
@@ -81,7 +90,7 @@ impl Driver {
             End {
                 tap: client,
                 toward: Toward::Server,
-                own: CLIENT,
+                own: Driver::CLIENT,
                 router: FIRST,
                 gateways: spec.client_gateways(),
                 neighbor: spec.client_neighbor,
@@ -90,14 +99,15 @@ impl Driver {
             End {
                 tap: server,
                 toward: Toward::Client,
-                own: SERVER,
+                own: Driver::SERVER,
                 router: LAST,
                 gateways: spec.server_gateways(),
                 neighbor: spec.server_neighbor,
                 point: Point::Server,
             },
         ];
-        Ok((Driver { path, ends, recorder, stop, start: Instant::now() }, Stop(told)))
+        let linger = i64::try_from(linger.as_nanos()).unwrap_or(i64::MAX / 4);
+        Ok((Driver { path, ends, recorder, stop, start: Instant::now(), linger }, Stop(told)))
     }
 
     fn now(&self) -> Nanos {
@@ -114,7 +124,7 @@ impl Driver {
             let until = match stopping {
                 None => due,
                 Some(since) => {
-                    let end = (moved.max(since) + QUIET).min(since + PATIENCE);
+                    let end = (moved.max(since) + QUIET).max(since + self.linger).min(since + self.linger + PATIENCE);
                     Some(due.map_or(end, |due| due.min(end)))
                 }
             };
@@ -132,8 +142,9 @@ impl Driver {
                 moved = self.now();
             }
             if let Some(since) = stopping {
-                let quiet = now - moved.max(since) >= QUIET && self.path.next().is_none_or(|due| due > now + PATIENCE);
-                if quiet || now - since >= PATIENCE {
+                let waited = now - since;
+                let quiet = now - moved.max(since) >= QUIET && self.path.next().is_none();
+                if (quiet && waited >= self.linger) || waited >= self.linger + PATIENCE {
                     return Ok(self.recorder.finish());
                 }
             }

@@ -233,12 +233,15 @@ impl Path {
             }
             return None;
         }
+        // Linux looks at the size before it decrements the TTL, and quotes the packet so.
         let told = match link.too_big {
             TooBig::Tell => mtu,
             TooBig::Bogus(told) => told,
             TooBig::Silent => return None,
         };
-        self.error(at, &packet, Complaint::too_big(told), 0, now);
+        let mut quoted = packet;
+        quoted.set_ttl(quoted.ttl().saturating_add(1));
+        self.error(at, &quoted, Complaint::too_big(told), 0, now);
         None
     }
 
