@@ -203,6 +203,8 @@ pub struct ClientTls {
     pub split_hello: Option<usize>,
     /// Makes the ClientHello at least this many bytes long (by long ALPN names): a post-quantum client's size.
     pub hello_size: Option<usize>,
+    /// Refuses every certificate with this alert: 42 bad, 43 unsupported, 44 revoked, 45 expired, 46 unknown, 48 unknown CA.
+    pub refuse_with: Option<u8>,
     /// A TLS refusal is answered as mail servers do: QUIT and close within TLS after a completed handshake.
     #[serde(default)]
     pub quit_on_bad_certificate: bool,

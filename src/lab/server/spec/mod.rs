@@ -4,6 +4,12 @@
 //! Postfix, Dovecot or DNS server. Unknown keys are errors, so that a slip of the pen is never a
 //! fault that silently was not made. Nothing here acts.
 
+mod dns;
+mod tls;
+
+pub use dns::{DnsAction, DnsRule, DnsSpec, DnsTransport};
+pub use tls::{CertificateKind, OnHello, TlsSpec, TlsVersion};
+
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -280,7 +286,8 @@ pub struct ReplyRule {
     pub connection: Option<u32>,
     /// Only within (`true`) or outside (`false`) TLS.
     pub tls: Option<bool>,
-    /// The lines, verbatim and without CRLF; `{tag}` is the command's IMAP tag. Absent: the healthy reply; empty: none.
+    /// The lines, verbatim and without CRLF; `{tag}` is the command's IMAP tag. Absent: the healthy reply, or
+    /// none if something other than `continue` follows; empty: none.
     pub reply: Option<Vec<String>>,
     /// Silence before it, in milliseconds.
     #[serde(default)]
@@ -332,189 +339,6 @@ pub struct Cut {
     pub after_bytes: u64,
     /// What happens then.
     pub then: Then,
-}
-
-/// How TLS is spoken.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSpec {
-    /// What is wrong with the certificate.
-    #[serde(default)]
-    pub certificate: CertificateKind,
-    /// Names in the certificate; by default the host's.
-    pub names: Option<Vec<String>>,
-    /// Versions; empty: 1.2 and 1.3.
-    #[serde(default)]
-    pub versions: Vec<TlsVersion>,
-    /// Cipher suites by their IANA names; empty: all.
-    #[serde(default)]
-    pub suites: Vec<String>,
-    /// Whether a client must show a certificate.
-    #[serde(default)]
-    pub client_certificate: bool,
-    /// What a ClientHello gets.
-    #[serde(default)]
-    pub on_hello: OnHello,
-    /// A ClientHello with one of these names is served, and only others get `on_hello`; empty: all get it.
-    #[serde(default)]
-    pub unless_names: Vec<String>,
-    /// The alert's number for `on_hello = "alert"` (fatal), RFC 8446 section 6; by default 40.
-    pub alert: Option<u8>,
-    /// The records that `on_hello = "bytes"` sends, in hexadecimal.
-    pub bytes: Option<String>,
-    /// Ends without close_notify.
-    #[serde(default)]
-    pub no_close_notify: bool,
-}
-
-/// What is wrong with the certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CertificateKind {
-    /// Nothing: root, intermediate, leaf; leaf and intermediate are sent.
-    #[default]
-    Valid,
-    /// It ended ten days ago.
-    Expired,
-    /// It begins in ten days.
-    NotYetValid,
-    /// Signed by itself.
-    SelfSigned,
-    /// A good chain to a root that nobody trusts.
-    UntrustedRoot,
-    /// The intermediate is not sent.
-    IncompleteChain,
-    /// Names another host.
-    WrongName,
-    /// An RSA key of 1,024 bits with a SHA-1 signature, made beforehand (rcgen signs neither).
-    Weak,
-}
-
-/// A TLS version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum TlsVersion {
-    /// RFC 5246.
-    #[serde(rename = "1.2")]
-    V12,
-    /// RFC 8446.
-    #[serde(rename = "1.3")]
-    V13,
-}
-
-/// What a ClientHello gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnHello {
-    /// A handshake.
-    #[default]
-    Handshake,
-    /// Nothing, ever.
-    Silence,
-    /// FIN.
-    Close,
-    /// RST.
-    Reset,
-    /// The alert of `alert`, then FIN.
-    Alert,
-    /// The bytes of `bytes`, then reading on: a ServerHello of TLS 1.0, an odd record.
-    Bytes,
-}
-
-/// What a DNS server knows and how it misbehaves.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DnsSpec {
-    /// Records, one per line as in a zone file: `mail.example.net 300 A 192.0.2.10` (the TTL may be left out).
-    /// A, AAAA, MX, CNAME, TXT, PTR, NS, SOA, SRV and TLSA are known.
-    #[serde(default)]
-    pub zone: Vec<String>,
-    /// Misbehaviour; the first rule that fits counts.
-    #[serde(default)]
-    pub rules: Vec<DnsRule>,
-    /// Whether TCP/53 is closed.
-    #[serde(default)]
-    pub no_tcp: bool,
-    /// Whether UDP/53 is closed.
-    #[serde(default)]
-    pub no_udp: bool,
-}
-
-/// One misbehaviour of a DNS server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DnsRule {
-    /// Only for this name and what lies below it.
-    pub name: Option<String>,
-    /// Only for this type (`A`, `AAAA`, `MX` …).
-    pub rtype: Option<String>,
-    /// Only over this transport.
-    pub transport: Option<DnsTransport>,
-    /// Only for the first n fitting queries of each name and type.
-    pub first: Option<u32>,
-    /// Only for queries without CD (checking disabled): makes a DNSSEC failure.
-    #[serde(default)]
-    pub unless_cd: bool,
-    /// What happens.
-    #[serde(default)]
-    pub action: DnsAction,
-    /// Silence before the answer, in milliseconds.
-    #[serde(default)]
-    pub delay_ms: u64,
-    /// The RCODE of `action = "rcode"` (RFC 6895; 16 and more need EDNS).
-    pub rcode: Option<u16>,
-    /// An Extended DNS Error to add (RFC 8914).
-    pub ede: Option<u16>,
-    /// Its text.
-    #[serde(default)]
-    pub ede_text: String,
-    /// Records for `action = "forge"`: what the forged answer says, sent before the true one.
-    #[serde(default)]
-    pub answer: Vec<String>,
-    /// Fills the answer with records of the asked type or TXT until it has at least this many bytes.
-    pub pad_to: Option<usize>,
-}
-
-/// A DNS transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsTransport {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-}
-
-/// What a DNS server does to a query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DnsAction {
-    /// Answers from the zone.
-    #[default]
-    Answer,
-    /// Says nothing.
-    Silence,
-    /// RCODE 2.
-    Servfail,
-    /// RCODE 5.
-    Refused,
-    /// RCODE 3.
-    Nxdomain,
-    /// RCODE 0 without records.
-    Nodata,
-    /// RCODE of `rcode`.
-    Rcode,
-    /// TC=1 over UDP; over TCP the true answer.
-    Truncate,
-    /// The true answer under another id.
-    WrongId,
-    /// The true answer under another question.
-    WrongQuestion,
-    /// A header that promises more than follows.
-    Malformed,
-    /// First the answer of `answer`, then the true one.
-    Forge,
-    /// Over TCP: RST.
-    Reset,
 }
 
 /// What a `raw` service says.
