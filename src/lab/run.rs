@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::embedded::Embedded;
 use super::error::{LabError, Reason};
 use super::net::{EndSpec, Tap, enter_network, sysctl};
 use super::path::{Driver, Path, PathSpec};
@@ -33,6 +34,11 @@ pub trait Actors: Sync {
 
     /// Lets the clients act on the calling thread's network, and returns what each of them has to say.
     fn act(&self, scenario: &Scenario) -> Result<Vec<Vec<String>>, LabError>;
+}
+
+/// Runs a scenario with the embedded servers and clients.
+pub fn run(scenario: &Scenario) -> Result<Run, LabError> {
+    run_with(scenario, &Embedded::default())
 }
 
 /// Runs a scenario with other actors than the embedded ones.
@@ -217,6 +223,32 @@ mod tests {
 
     fn packets(run: &Run) -> Vec<Packet> {
         run.recording.frames.iter().filter_map(|f| Packet::new(f.bytes.get(14..)?.to_vec())).collect()
+    }
+
+    /// Records the scenarios below `captures/` whose path contains `MXRAY_RECORD`.
+    #[test]
+    #[ignore = "writes captures; for whoever changes a scenario"]
+    fn record() {
+        let wanted = std::env::var("MXRAY_RECORD").unwrap_or_default();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+        let listed: Vec<_> = crate::lab::list(&folder)
+            .expect("a folder")
+            .into_iter()
+            .filter(|one| one.path.to_string_lossy().contains(&wanted))
+            .collect();
+        std::thread::scope(|scope| {
+            for one in &listed {
+                scope.spawn(move || {
+                    let done = Scenario::read(&one.path).and_then(|scenario| super::run(&scenario));
+                    let said = done.map(|run| {
+                        let bytes = run.recording.pcapng().expect("a file");
+                        std::fs::write(one.path.with_extension("pcapng"), &bytes).expect("written");
+                        format!("{:.1} s, {} frames, {} bytes, {:?}", run.took.as_secs_f64(), run.recording.frames.len(), bytes.len(), run.clients)
+                    });
+                    eprintln!("{}/{}: {}", one.code, one.name, said.unwrap_or_else(|error| format!("ERROR {error}")));
+                });
+            }
+        });
     }
 
     #[test]
