@@ -236,16 +236,20 @@ mod tests {
             .into_iter()
             .filter(|one| one.path.to_string_lossy().contains(&wanted))
             .collect();
+        let next = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            for one in &listed {
-                scope.spawn(move || {
-                    let done = Scenario::read(&one.path).and_then(|scenario| super::run(&scenario));
-                    let said = done.map(|run| {
-                        let bytes = run.recording.pcapng().expect("a file");
-                        std::fs::write(one.path.with_extension("pcapng"), &bytes).expect("written");
-                        format!("{:.1} s, {} frames, {} bytes, {:?}", run.took.as_secs_f64(), run.recording.frames.len(), bytes.len(), run.clients)
-                    });
-                    eprintln!("{}/{}: {}", one.code, one.name, said.unwrap_or_else(|error| format!("ERROR {error}")));
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    while let Some(one) = listed.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                        let done = Scenario::read(&one.path).and_then(|scenario| super::run(&scenario));
+                        let said = done.map(|run| {
+                            let bytes = run.recording.pcapng().expect("a file");
+                            std::fs::write(one.path.with_extension("pcapng"), &bytes).expect("written");
+                            let took = run.took.as_secs_f64();
+                            format!("{took:.1} s, {} frames, {} bytes, {:?}", run.recording.frames.len(), bytes.len(), run.clients)
+                        });
+                        eprintln!("{}/{}: {}", one.code, one.name, said.unwrap_or_else(|error| format!("ERROR {error}")));
+                    }
                 });
             }
         });

@@ -97,7 +97,7 @@ pub struct Match {
     pub client_port: Option<PortClass>,
     /// 4 or 6.
     pub family: Option<u8>,
-    /// TCP flags that must be set, of `S`, `A`, `F`, `R`, `P`; a flag after `!` must not be: `S!A`.
+    /// TCP flags that must be set, of `S`, `A`, `F`, `R`, `P`, `E` (ECE), `C` (CWR); a flag after `!` must not be: `S!A`.
     pub flags: Option<String>,
     /// IP packets longer than this many bytes.
     pub longer_than: Option<usize>,
@@ -239,6 +239,8 @@ fn flags_hold(wanted: &str, flags: u8) -> bool {
             'F' => flag::FIN,
             'R' => flag::RST,
             'P' => flag::PSH,
+            'E' => 0x40,
+            'C' => 0x80,
             _ => return false,
         };
         if (flags & bit != 0) == absent {

@@ -12,6 +12,8 @@ pub mod matching;
 pub mod neighbor;
 pub mod packet;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

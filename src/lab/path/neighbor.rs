@@ -17,6 +17,10 @@ pub enum Neighbor {
     Answers,
     /// It never does.
     Silent,
+    /// It answers NDP and never ARP.
+    SilentV4,
+    /// It answers ARP and never NDP.
+    SilentV6,
     /// It answers, and so does a second machine.
     Duplicate,
 }
@@ -42,9 +46,12 @@ pub fn frame(to: [u8; 6], from: [u8; 6], kind: u16, payload: &[u8]) -> Vec<u8> {
 pub fn answers(request: &[u8], gateways: &[IpAddr], ethernet: [u8; 6], neighbor: Neighbor) -> Vec<Vec<u8>> {
     let mut second = ethernet;
     second[5] ^= 0x80;
+    let is_arp = request.get(12..14).is_some_and(|kind| kind == ARP.to_be_bytes());
     let speakers: &[[u8; 6]] = match neighbor {
         Neighbor::Silent => &[],
-        Neighbor::Answers => &[ethernet],
+        Neighbor::SilentV4 if is_arp => &[],
+        Neighbor::SilentV6 if !is_arp => &[],
+        Neighbor::Answers | Neighbor::SilentV4 | Neighbor::SilentV6 => &[ethernet],
         Neighbor::Duplicate => &[ethernet, second],
     };
     speakers.iter().filter_map(|own| arp(request, gateways, *own).or_else(|| advertise(request, gateways, *own))).collect()

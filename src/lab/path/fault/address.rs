@@ -75,6 +75,28 @@ impl Fault for Nat {
     }
 }
 
+/// Replaces the source address.
+pub struct Readdress {
+    source: IpAddr,
+}
+
+impl Readdress {
+    /// By this one.
+    pub fn new(source: IpAddr) -> Readdress {
+        Readdress { source }
+    }
+}
+
+impl Fault for Readdress {
+    fn packet(&mut self, packet: &mut Packet, hit: bool, _: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+        if hit {
+            packet.set_source(self.source);
+            packet.seal();
+        }
+        Fate::On
+    }
+}
+
 /// A transparent proxy: flows go to another of the server's addresses, straight and without the path behind.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

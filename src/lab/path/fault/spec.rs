@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::super::matching::Match;
 use super::Fault;
-use super::address::{Nat, NatSpec, Redirect, RedirectSpec};
+use super::address::{Nat, NatSpec, Readdress, Redirect, RedirectSpec};
 use super::content::{DnsForge, ForgeSpec, SmtpFixup, StripStartTls};
 use super::filter::{Delay, Drop, Loop, Prohibit, ProhibitSpec, RateLimit, RateSpec, Repeat, Reset, ResetSpec, Split, SplitSpec};
 use super::forget::{ForgetIdle, ForgetSpec};
@@ -68,6 +68,11 @@ pub enum Action {
     Nat(NatSpec),
     /// Another server answers in the server's name: a transparent proxy.
     Redirect(RedirectSpec),
+    /// The source address is replaced, as by a NAT that forgot to translate back.
+    Readdress {
+        /// By this one.
+        source: IpAddr,
+    },
     /// TCP options are overwritten with NOPs in SYN and SYN-ACK.
     StripOptions {
         /// Which.
@@ -119,6 +124,7 @@ impl Action {
             Action::ForgetIdle(spec) => Box::new(ForgetIdle::new(spec)),
             Action::Nat(spec) => Box::new(Nat::new(spec)),
             Action::Redirect(spec) => Box::new(Redirect::new(spec)),
+            Action::Readdress { source } => Box::new(Readdress::new(source)),
             Action::StripOptions { options } => Box::new(StripOptions::new(options)),
             Action::ClampMss { mss } => Box::new(ClampMss::new(mss)),
             Action::RandomiseSequence(spec) => Box::new(Randomise::new(spec)),
