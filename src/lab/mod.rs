@@ -8,6 +8,7 @@
 //! [`claim`] must be called before the process has a second thread.
 
 pub mod client;
+mod embedded;
 mod error;
 mod net;
 pub mod path;
@@ -17,8 +18,9 @@ mod scenario;
 pub mod server;
 pub mod truth;
 
+pub use embedded::Embedded;
 pub use error::{LabError, Reason};
 pub use net::claim;
 pub use record::Recording;
-pub use run::{Actors, Run, available, run_with};
+pub use run::{Actors, Run, available, run, run_with};
 pub use scenario::{Kernel, Listed, ProbeSpec, Scenario, Setting, list};
