@@ -439,9 +439,16 @@ fn good(reply: Reply) -> Result<(), End> {
     }
 }
 
+/// A step's name as scenarios write it.
 fn name(step: &Step) -> String {
-    let text = format!("{step:?}");
-    text.split('(').next().unwrap_or_default().to_lowercase()
+    let mut name = String::new();
+    for c in format!("{step:?}").chars().take_while(|c| *c != '(') {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
 }
 
 /// What a client of this service usually does.

@@ -501,3 +501,19 @@ fn a_slip_of_the_pen_is_an_error() {
     assert!(toml::from_str::<ClientSpec>("service = \"smtp\"\npatience = 3\n").is_err());
     assert!(toml::from_str::<ClientSpec>("service = \"smtp\"\nsteps = [\"greting\"]\n").is_err());
 }
+
+#[test]
+fn every_scenario_can_be_read() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let listed = crate::lab::list(&folder).expect("captures/");
+    let bad: Vec<String> = listed
+        .iter()
+        .filter_map(|one| {
+            crate::lab::Scenario::read(&one.path)
+                .err()
+                .map(|error| error.to_string())
+        })
+        .collect();
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    assert!(listed.len() > 150, "{} scenarios", listed.len());
+}

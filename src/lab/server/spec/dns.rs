@@ -5,12 +5,13 @@
 use serde::Deserialize;
 
 /// What a DNS server knows and how it misbehaves.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DnsSpec {
     /// Records, one per line as in a zone file: `mail.example.net 300 A 192.0.2.10` (the TTL may be left out).
-    /// A, AAAA, MX, CNAME, TXT, PTR, NS, SOA, SRV and TLSA are known.
-    #[serde(default)]
+    /// A, AAAA, MX, CNAME, TXT, PTR, NS, SOA, SRV and TLSA are known. By default `example.net` with the mail server
+    /// `mail.example.net` at the lab's usual addresses.
+    #[serde(default = "default_zone")]
     pub zone: Vec<String>,
     /// Misbehaviour; the first rule that fits counts.
     #[serde(default)]
@@ -21,6 +22,29 @@ pub struct DnsSpec {
     /// Whether UDP/53 is closed.
     #[serde(default)]
     pub no_udp: bool,
+}
+
+impl Default for DnsSpec {
+    fn default() -> DnsSpec {
+        DnsSpec {
+            zone: default_zone(),
+            rules: Vec::new(),
+            no_tcp: false,
+            no_udp: false,
+        }
+    }
+}
+
+fn default_zone() -> Vec<String> {
+    [
+        "example.net SOA ns.example.net hostmaster.example.net 2026112301 3600 600 86400 300",
+        "example.net MX 10 mail.example.net",
+        "mail.example.net A 192.0.2.10",
+        "mail.example.net AAAA 2001:db8:5::10",
+        "10.2.0.192.in-addr.arpa PTR mail.example.net",
+    ]
+    .map(str::to_owned)
+    .into()
 }
 
 /// One misbehaviour of a DNS server.
