@@ -185,7 +185,7 @@ fn tls_goes_wrong_as_scripted() {
             "[tls]\ncertificate = true",
             "none",
         ),
-        ("", "[tls]\nraw_hello = \"ssl3\"", "alert 40"),
+        ("", "[tls]\nraw_hello = \"ssl3\"", "alert 70"),
         ("", "[tls]\nraw_hello = \"1.0\"", "alert 70"),
         ("", "[tls]\ntrust = \"nothing\"", "UnknownIssuer"),
         (
