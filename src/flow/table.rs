@@ -341,7 +341,10 @@ impl<S: Dialogue> Table<S> {
             server,
             source: tuple.source,
         };
-        let service = self.ports.service(server.port);
+        let service = self
+            .ports
+            .service(server.port)
+            .or(self.ports.everything.then_some(Service::Other));
         let flow = match service {
             Some(service) => Flow::Mail(Box::new(MailFlow {
                 tracker: Tracker::new(key, mark, true, reused),
