@@ -166,7 +166,6 @@ impl PcapngFormat {
         if len > BUFFER {
             let at = window.position();
             notes.damaged(at, || format!("damaged at byte {at}: a block of {len} bytes is skipped, its like is never so long"));
-            self.count(header.kind);
             self.pass(header, window, notes);
             return None;
         }
@@ -245,23 +244,20 @@ impl PcapngFormat {
 
     /// Passes over a block without looking into it.
     fn pass(&mut self, header: &Header, window: &mut Window, notes: &mut Notes) {
-        if header.kind == SYSTEMD_JOURNAL {
-            self.count(header.kind);
-        }
+        self.count(header.kind);
         let len = u64::from(header.padded);
         if window.skip(len) < len {
             self.cut(window, notes, &self.describe(header.kind));
         }
     }
 
-    /// Counts a block as Wireshark numbers frames.
+    /// Counts a block as Wireshark numbers frames: journal entries and custom blocks are frames there too.
     fn count(&mut self, kind: u32) {
-        if matches!(
+        let numbered = matches!(
             kind,
-            PACKET | SIMPLE_PACKET | ENHANCED_PACKET | SYSTEMD_JOURNAL
-        ) {
-            self.number = self.number.saturating_add(1);
-        }
+            PACKET | SIMPLE_PACKET | ENHANCED_PACKET | SYSTEMD_JOURNAL | CUSTOM | CUSTOM_NO_COPY
+        );
+        self.number = self.number.saturating_add(u64::from(numbered));
     }
 
     fn describe(&self, kind: u32) -> String {
