@@ -231,7 +231,7 @@ fn servers_misbehave_as_scripted() {
     let client = "service = \"smtp\"\npatience_ms = 300\nconnect_timeout_ms = 300\n";
     for (service, extra, words) in [
         ("accept = \"close\"", "", "greeting: the peer closed"),
-        ("accept = \"reset\"", "", "greeting: connection reset"),
+        ("accept = \"reset\"", "", "reset by peer"),
         ("accept = \"never\"", "", "greeting: timed out"),
         (
             "accept = \"stop-reading\"",
