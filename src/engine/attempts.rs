@@ -53,7 +53,9 @@ struct Attempt {
 
 impl Attempt {
     fn success(&self) -> Option<&Member> {
-        self.connections.iter().find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded))
+        self.connections
+            .iter()
+            .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded))
     }
 }
 
@@ -84,7 +86,13 @@ pub fn family(service: &str) -> &'static str {
 
 impl Attempts {
     /// A judged look-up: the attempt it belongs to. `purpose` is what the client then wants from the name.
-    pub fn lookup(&mut self, client: IpAddr, name: &Foreign, member: Member, out: &mut dyn FnMut(Record)) -> u64 {
+    pub fn lookup(
+        &mut self,
+        client: IpAddr,
+        name: &Foreign,
+        member: Member,
+        out: &mut dyn FnMut(Record),
+    ) -> u64 {
         let key = (client, "dns", name.clone());
         let known = self.by_purpose.get(&key).copied().filter(|id| {
             self.open.get(id).is_some_and(|attempt| {
@@ -127,7 +135,11 @@ impl Attempts {
             }
         };
         // Look-ups of the name that wait for their connection, then earlier tries of the same purpose.
-        let mut known = self.by_purpose.get(&key).copied().filter(|id| self.open.get(id).is_some_and(joins));
+        let mut known = self
+            .by_purpose
+            .get(&key)
+            .copied()
+            .filter(|id| self.open.get(id).is_some_and(joins));
         if known.is_none()
             && let Some(name) = name
             && let Some(id) = self.by_purpose.remove(&(client, "dns", name.clone()))
@@ -139,7 +151,8 @@ impl Attempts {
             self.by_purpose.insert(key.clone(), id);
             known = Some(id);
         }
-        let id = known.unwrap_or_else(|| self.start(key, Some(service), target, member.started, out));
+        let id =
+            known.unwrap_or_else(|| self.start(key, Some(service), target, member.started, out));
         if let Some(attempt) = self.open.get_mut(&id) {
             attempt.service = attempt.service.or(Some(service));
             attempt.last = attempt.last.max(member.ended);
@@ -151,7 +164,14 @@ impl Attempts {
         id
     }
 
-    fn start(&mut self, key: Key, service: Option<&'static str>, target: Foreign, at: Timestamp, out: &mut dyn FnMut(Record)) -> u64 {
+    fn start(
+        &mut self,
+        key: Key,
+        service: Option<&'static str>,
+        target: Foreign,
+        at: Timestamp,
+        out: &mut dyn FnMut(Record),
+    ) -> u64 {
         if self.open.len() >= OPEN {
             self.close_first(out);
         }
@@ -217,9 +237,18 @@ impl Attempts {
         *self.summary.by_code.entry(verdict.code).or_insert(0) += 1;
         if matches!(outcome, Outcome::Failed | Outcome::Degraded) {
             let of = |members: &[Member]| -> Vec<u64> {
-                members.iter().filter(|member| member.verdict.code == verdict.code).map(|member| member.id).collect()
+                members
+                    .iter()
+                    .filter(|member| member.verdict.code == verdict.code)
+                    .map(|member| member.id)
+                    .collect()
             };
-            self.causes.add(&verdict, &server, &of(&attempt.connections), &of(&attempt.lookups));
+            self.causes.add(
+                &verdict,
+                &server,
+                &of(&attempt.connections),
+                &of(&attempt.lookups),
+            );
         }
         out(Record::Attempt(AttemptRecord {
             id: attempt.id,
@@ -237,8 +266,14 @@ impl Attempts {
 /// How the attempt ended, and why.
 fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
     let named = |member: &Member| (member.verdict.clone(), member.server.clone());
-    let failed_lookup = attempt.lookups.iter().find(|member| member.outcome == Outcome::Failed);
-    let costly_lookup = attempt.lookups.iter().find(|member| member.outcome == Outcome::Degraded);
+    let failed_lookup = attempt
+        .lookups
+        .iter()
+        .find(|member| member.outcome == Outcome::Failed);
+    let costly_lookup = attempt
+        .lookups
+        .iter()
+        .find(|member| member.outcome == Outcome::Degraded);
     if let Some(winner) = attempt.success() {
         let loser = attempt
             .connections
@@ -265,7 +300,12 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
         .connections
         .iter()
         .filter(|member| member.outcome == Outcome::Failed)
-        .max_by(|a, b| a.verdict.confidence.total_cmp(&b.verdict.confidence).then(b.id.cmp(&a.id)));
+        .max_by(|a, b| {
+            a.verdict
+                .confidence
+                .total_cmp(&b.verdict.confidence)
+                .then(b.id.cmp(&a.id))
+        });
     if let Some(worst) = worst {
         let (verdict, server) = named(worst);
         return (Outcome::Failed, verdict, server);
@@ -275,7 +315,10 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
         return (Outcome::Incomplete, verdict, server);
     }
     // Look-ups alone: failed when one did and no other of the same name was answered well.
-    let well = attempt.lookups.iter().find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded));
+    let well = attempt
+        .lookups
+        .iter()
+        .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded));
     if let Some(failed) = failed_lookup {
         let (verdict, server) = named(failed);
         let cost = failed.ended.since(failed.started);
@@ -295,8 +338,16 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
             (member.outcome, verdict, server)
         }
         None => {
-            let verdict = crate::diagnosis::Verdict::without_fault(crate::diagnosis::Code::Unknown, String::new(), None);
-            (Outcome::Incomplete, VerdictInfo::from(&verdict), String::new())
+            let verdict = crate::diagnosis::Verdict::without_fault(
+                crate::diagnosis::Code::Unknown,
+                String::new(),
+                None,
+            );
+            (
+                Outcome::Incomplete,
+                VerdictInfo::from(&verdict),
+                String::new(),
+            )
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{AtInfo, RootCause, VerdictInfo};
+use super::record::{RootCause, VerdictInfo};
 
 /// Root causes kept; further ones are folded into the line of their code.
 const CAUSES: usize = 1_024;
@@ -26,9 +26,22 @@ pub struct Causes {
 
 impl Causes {
     /// Adds an attempt that died of `verdict`; `server` is what it wanted (address and port, or resolver).
-    pub fn add(&mut self, verdict: &VerdictInfo, server: &str, connections: &[u64], lookups: &[u64]) {
-        let culprit = verdict.at.address.clone().unwrap_or_else(|| server.to_owned());
-        let mut key = Key { code: verdict.code, place: format!("{} {culprit} {server}", verdict.at.place) };
+    pub fn add(
+        &mut self,
+        verdict: &VerdictInfo,
+        server: &str,
+        connections: &[u64],
+        lookups: &[u64],
+    ) {
+        let culprit = verdict
+            .at
+            .address
+            .clone()
+            .unwrap_or_else(|| server.to_owned());
+        let mut key = Key {
+            code: verdict.code,
+            place: format!("{} {culprit} {server}", verdict.at.place),
+        };
         if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
             key.place = String::new();
         }
@@ -46,7 +59,10 @@ impl Causes {
             (cause, 0)
         });
         cause.attempts += 1;
-        for (list, more) in [(&mut cause.connections, connections), (&mut cause.lookups, lookups)] {
+        for (list, more) in [
+            (&mut cause.connections, connections),
+            (&mut cause.lookups, lookups),
+        ] {
             for id in more {
                 if list.len() < LISTED && !list.contains(id) {
                     list.push(*id);
@@ -71,18 +87,11 @@ impl Causes {
             _ => 3,
         };
         list.sort_by(|a, b| {
-            rank(a.class).cmp(&rank(b.class)).then(b.attempts.cmp(&a.attempts)).then(a.code.cmp(b.code))
+            rank(a.class)
+                .cmp(&rank(b.class))
+                .then(b.attempts.cmp(&a.attempts))
+                .then(a.code.cmp(b.code))
         });
         list
     }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
-    }
-}
-
-/// A place without anything known of it.
-pub fn nowhere() -> AtInfo {
-    AtInfo { place: "unknown", address: None, hop: None, after_hop: None }
 }

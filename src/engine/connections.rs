@@ -1,8 +1,8 @@
 //! From an ended connection to its record: the view, the judgement, the numbers.
 
 use super::record::{
-    CertificateInfo, ConnectionRecord, EndpointInfo, Line, MailInfo, Moment, Pair, PerSideCount, PerSideMss, TcpInfo, TlsInfo,
-    VerdictInfo, millis,
+    CertificateInfo, ConnectionRecord, EndpointInfo, Line, MailInfo, Moment, Pair, PerSideCount,
+    PerSideMss, TcpInfo, TlsInfo, VerdictInfo, millis,
 };
 use crate::base::{Foreign, Mark, Side, Timestamp};
 use crate::diagnosis::{Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection};
@@ -32,7 +32,9 @@ pub struct Judged {
 pub fn ending(tcp: &TcpFacts) -> Ending {
     let mut first: Option<(Side, Mark, bool)> = None;
     let mut consider = |side: Side, at: Mark, reset: bool| {
-        if first.is_none_or(|(_, earliest, _)| (at.time, at.frame.number) < (earliest.time, earliest.frame.number)) {
+        if first.is_none_or(|(_, earliest, _)| {
+            (at.time, at.frame.number) < (earliest.time, earliest.frame.number)
+        }) {
             first = Some((side, at, reset));
         }
     };
@@ -44,7 +46,11 @@ pub fn ending(tcp: &TcpFacts) -> Ending {
     if let Some(reset) = tcp.resets.first() {
         consider(reset.side, reset.at, true);
     }
-    first.map_or(Ending::Open, |(by, at, reset)| Ending::Closed { by, at, reset })
+    first.map_or(Ending::Open, |(by, at, reset)| Ending::Closed {
+        by,
+        at,
+        reset,
+    })
 }
 
 /// Judges one connection.
@@ -78,12 +84,18 @@ pub fn judge(
         done: None,
     };
     let judgement = judge_connection(&mut connection);
-    let transient = session
-        .dialogue
-        .exchanges
-        .iter()
-        .any(|exchange| exchange.reply.as_ref().is_some_and(|reply| reply.status == Status::Transient));
-    Judged { judgement, service, mode, transient }
+    let transient = session.dialogue.exchanges.iter().any(|exchange| {
+        exchange
+            .reply
+            .as_ref()
+            .is_some_and(|reply| reply.status == Status::Transient)
+    });
+    Judged {
+        judgement,
+        service,
+        mode,
+        transient,
+    }
 }
 
 /// What each negative reply means. The last reply of a login is read with the command that began it.
@@ -98,9 +110,14 @@ fn read_answers(dialogue: &Dialogue, replies: &ReplyTable) -> Vec<Option<Answer>
             _ => {}
         }
         // What is visible was said in clear.
-        let answer = exchange.reply.as_ref().zip(dialogue.language).and_then(|(reply, language)| {
-            replies.read(language, exchange.phase, verb, reply, false)
-        });
+        let answer =
+            exchange
+                .reply
+                .as_ref()
+                .zip(dialogue.language)
+                .and_then(|(reply, language)| {
+                    replies.read(language, exchange.phase, verb, reply, false)
+                });
         answers.push(answer);
     }
     answers
@@ -116,15 +133,27 @@ pub fn record(
     show_secrets: bool,
 ) -> ConnectionRecord {
     let judgement = &judged.judgement;
-    let name = server_name
-        .or_else(|| session.tls.and_then(|tls| tls.client_hello.as_ref()).and_then(|hello| hello.sni.clone()));
+    let name = server_name.or_else(|| {
+        session
+            .tls
+            .and_then(|tls| tls.client_hello.as_ref())
+            .and_then(|hello| hello.sni.clone())
+    });
     ConnectionRecord {
         id: 0,
         attempt: 0,
         source: key.source.0,
         role: "target",
-        client: EndpointInfo { ip: key.client.ip.to_string(), port: key.client.port, name: Pair::Absent },
-        server: EndpointInfo { ip: key.server.ip.to_string(), port: key.server.port, name: Pair::Name(name) },
+        client: EndpointInfo {
+            ip: key.client.ip.to_string(),
+            port: key.client.port,
+            name: Pair::Absent,
+        },
+        server: EndpointInfo {
+            ip: key.server.ip.to_string(),
+            port: key.server.port,
+            name: Pair::Name(name),
+        },
         service: judged.service.name(),
         tls_mode: judged.mode.name(),
         intent: judgement.is_check.then_some("check"),
@@ -136,7 +165,10 @@ pub fn record(
         verdict: VerdictInfo::from(&judgement.verdict),
         findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
         tcp: tcp_info(tcp),
-        tls: session.tls.filter(|tls| tls.client_hello.is_some() || tls.server_hello.is_some()).map(tls_info),
+        tls: session
+            .tls
+            .filter(|tls| tls.client_hello.is_some() || tls.server_hello.is_some())
+            .map(tls_info),
         mail: mail_info(session.dialogue, show_secrets),
         compare: None,
         stream: 0,
@@ -144,14 +176,23 @@ pub fn record(
 }
 
 fn tcp_info(tcp: &TcpFacts) -> TcpInfo {
-    let count = |f: fn(&crate::flow::Direction) -> u64| PerSideCount { client: f(&tcp.sides.client), server: f(&tcp.sides.server) };
+    let count = |f: fn(&crate::flow::Direction) -> u64| PerSideCount {
+        client: f(&tcp.sides.client),
+        server: f(&tcp.sides.server),
+    };
     TcpInfo {
-        rtt_ms: tcp.rtt_server.map(|server| millis(server.saturating_add(tcp.rtt_client.unwrap_or(0)))),
+        rtt_ms: tcp
+            .rtt_server
+            .map(|server| millis(server.saturating_add(tcp.rtt_client.unwrap_or(0)))),
         segments: count(|direction| direction.segments),
         retransmitted: count(|direction| u64::from(direction.retransmitted)),
         mss: PerSideMss {
             client: tcp.syns.seen.first().and_then(|syn| syn.options.mss),
-            server: tcp.syn_acks.seen.first().and_then(|syn_ack| syn_ack.options.mss),
+            server: tcp
+                .syn_acks
+                .seen
+                .first()
+                .and_then(|syn_ack| syn_ack.options.mss),
         },
     }
 }
@@ -159,13 +200,21 @@ fn tcp_info(tcp: &TcpFacts) -> TcpInfo {
 fn tls_info(tls: &TlsFacts) -> TlsInfo {
     let hello = tls.client_hello.as_ref();
     TlsInfo {
-        version: tls.server_hello.as_ref().map(|hello| hello.version.name().to_string()),
-        cipher: tls
+        version: tls
             .server_hello
             .as_ref()
-            .map(|hello| cipher_name(hello.cipher).map_or_else(|| format!("0x{:04x}", hello.cipher), |name| name.to_string())),
+            .map(|hello| hello.version.name().to_string()),
+        cipher: tls.server_hello.as_ref().map(|hello| {
+            cipher_name(hello.cipher).map_or_else(
+                || format!("0x{:04x}", hello.cipher),
+                |name| name.to_string(),
+            )
+        }),
         sni: hello.and_then(|hello| hello.sni.clone()),
-        alpn: tls.server_hello.as_ref().and_then(|hello| hello.alpn.clone()),
+        alpn: tls
+            .server_hello
+            .as_ref()
+            .and_then(|hello| hello.alpn.clone()),
         ja4: hello.map(|hello| hello.ja4.clone()),
         certificates: tls
             .certificates
@@ -188,12 +237,18 @@ fn mail_info(dialogue: &Dialogue, show_secrets: bool) -> Option<MailInfo> {
     for exchange in &dialogue.exchanges {
         if let Some(command) = &exchange.command {
             let text = match &command.secret {
-                Some(secret) if show_secrets => {
-                    Foreign::bounded(format!("{} [{}]", command.text, secret.reveal()).as_bytes(), 2 * Foreign::MAX)
-                }
+                Some(secret) if show_secrets => Foreign::bounded(
+                    format!("{} [{}]", command.text, secret.reveal()).as_bytes(),
+                    2 * Foreign::MAX,
+                ),
                 _ => command.text.clone(),
             };
-            transcript.push(Line { frame: command.at.frame.number, from: Side::Client.name(), text, time: command.at.time });
+            transcript.push(Line {
+                frame: command.at.frame.number,
+                from: Side::Client.name(),
+                text,
+                time: command.at.time,
+            });
         }
         if let Some(reply) = &exchange.reply {
             transcript.push(Line {

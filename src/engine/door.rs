@@ -4,21 +4,23 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+use super::Config;
 use super::attempts::{Attempts, Member};
 use super::connections::{judge, record};
 use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
-use super::record::{FindingRecord, LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis};
+use super::record::{
+    FindingRecord, LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
+};
 use super::searches::{Fate, Searches, Waiting};
-use super::Config;
-use crate::base::{Foreign, FrameRef, Mark, MILLISECOND, Side, SourceId, Timestamp};
-use crate::diagnosis::{Lookup, Outcome, judge_lookup, judge_neighbors};
+use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
+use crate::diagnosis::{Lookup, judge_lookup, judge_neighbors};
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
+use crate::proto::Service;
 use crate::proto::dns::{self, Answer, StreamDecoder};
 use crate::proto::mail::replies::ReplyTable;
-use crate::proto::Service;
 use crate::wire::{Icmp, Ip, Link, Net, Packet, Reassembler, Tcp, Transport, Udp, dissect};
 
 /// TCP streams of DNS that are decoded at once.
@@ -75,7 +77,8 @@ pub struct Engine {
     lookups: Lookups,
     neighbors: Neighbors,
     fragments: Reassembler,
-    dns_streams: HashMap<(SourceId, Endpoint, Endpoint), StreamDecoder, foldhash::fast::RandomState>,
+    dns_streams:
+        HashMap<(SourceId, Endpoint, Endpoint), StreamDecoder, foldhash::fast::RandomState>,
     knowledge: Knowledge,
     names: Names,
     searches: Searches,
@@ -119,7 +122,12 @@ impl Engine {
     }
 
     /// Announces an input; its frames carry the number returned.
-    pub fn open_source(&mut self, kind: &'static str, name: Foreign, format: Option<&'static str>) -> SourceId {
+    pub fn open_source(
+        &mut self,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) -> SourceId {
         let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
         self.sources.push(Source {
             kind,
@@ -138,16 +146,28 @@ impl Engine {
 
     /// Takes a frame; hands out what has become ripe by its time.
     pub fn frame(&mut self, input: &Input<'_>, out: &mut dyn FnMut(Record)) {
-        let Some(source) = self.sources.get_mut(input.source.0 as usize) else { return };
+        let Some(source) = self.sources.get_mut(input.source.0 as usize) else {
+            return;
+        };
         source.packets = source.packets.max(input.number);
         source.bytes = source.bytes.saturating_add(u64::from(input.original_len));
-        source.first = Some(source.first.map_or(input.time, |first| first.min(input.time)));
+        source.first = Some(
+            source
+                .first
+                .map_or(input.time, |first| first.min(input.time)),
+        );
         source.last = Some(source.last.map_or(input.time, |last| last.max(input.time)));
         self.tick(input.time, out);
         if input.control {
             return;
         }
-        let mark = Mark { frame: FrameRef { source: input.source, number: input.number }, time: input.time };
+        let mark = Mark {
+            frame: FrameRef {
+                source: input.source,
+                number: input.number,
+            },
+            time: input.time,
+        };
         let packet = dissect(input.link_type, input.data, input.original_len);
         self.packet(mark, &packet);
     }
@@ -202,11 +222,18 @@ impl Engine {
     }
 
     fn tcp(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) {
-        let from = Endpoint { ip: ip.source, port: tcp.source_port };
-        let to = Endpoint { ip: ip.destination, port: tcp.destination_port };
+        let from = Endpoint {
+            ip: ip.source,
+            port: tcp.source_port,
+        };
+        let to = Endpoint {
+            ip: ip.destination,
+            port: tcp.destination_port,
+        };
         if tcp.flags.syn() {
             if tcp.flags.ack() {
-                self.knowledge.answered(from, mark, syn_options(tcp), ip.ttl);
+                self.knowledge
+                    .answered(from, mark, syn_options(tcp), ip.ttl);
             } else if self.config.ports.service(to.port).is_some() {
                 self.names.use_address(from.ip, to.ip, mark);
             }
@@ -221,10 +248,19 @@ impl Engine {
         if udp.source_port != 53 && udp.destination_port != 53 {
             return;
         }
-        let Some(message) = dns::decode(udp.payload, udp.payload_len) else { return };
-        let from = Endpoint { ip: ip.source, port: udp.source_port };
-        let to = Endpoint { ip: ip.destination, port: udp.destination_port };
-        self.lookups.message(mark, Carrier::Udp, ip, from, to, message);
+        let Some(message) = dns::decode(udp.payload, udp.payload_len) else {
+            return;
+        };
+        let from = Endpoint {
+            ip: ip.source,
+            port: udp.source_port,
+        };
+        let to = Endpoint {
+            ip: ip.destination,
+            port: udp.destination_port,
+        };
+        self.lookups
+            .message(mark, Carrier::Udp, ip, from, to, message);
     }
 
     fn dns_over_tcp(&mut self, mark: Mark, ip: &Ip, from: Endpoint, to: Endpoint, tcp: &Tcp<'_>) {
@@ -240,26 +276,33 @@ impl Engine {
             None
         };
         if let Some(event) = event {
-            self.lookups.tcp(mark, client.ip, resolver.ip, event, ip.ttl);
+            self.lookups
+                .tcp(mark, client.ip, resolver.ip, event, ip.ttl);
         }
         let key = (mark.frame.source, client, resolver);
         if tcp.flags.syn() || tcp.flags.rst() || tcp.flags.fin() && tcp.payload.is_empty() {
             self.dns_streams.remove(&key);
         }
-        if tcp.payload.is_empty() || self.dns_streams.len() >= DNS_STREAMS && !self.dns_streams.contains_key(&key) {
+        if tcp.payload.is_empty()
+            || self.dns_streams.len() >= DNS_STREAMS && !self.dns_streams.contains_key(&key)
+        {
             return;
         }
         let mut messages = Vec::new();
         let side = if asks { Side::Client } else { Side::Server };
-        self.dns_streams.entry(key).or_insert_with(StreamDecoder::new).data(side, mark, tcp.payload, &mut messages);
+        self.dns_streams
+            .entry(key)
+            .or_insert_with(StreamDecoder::new)
+            .data(side, mark, tcp.payload, &mut messages);
         for framed in messages {
-            self.lookups.message(framed.at, Carrier::Tcp, ip, from, to, framed.message);
+            self.lookups
+                .message(framed.at, Carrier::Tcp, ip, from, to, framed.message);
         }
     }
 
     fn icmp(&mut self, mark: Mark, link: &Link, ip: &Ip, icmp: &Icmp<'_>) {
         if let Some(neighbor) = &icmp.neighbor {
-            self.neighbors.ndp(mark, link, ip, neighbor);
+            self.neighbors.ndp(mark, ip.source, neighbor, link.source);
         }
         if let Some(quote) = &icmp.quote
             && !self.table.icmp(mark, ip, icmp, quote)
@@ -283,7 +326,8 @@ impl Engine {
 
     fn search_closed(&mut self, facts: LookupFacts) {
         self.searches_seen += 1;
-        self.searches.closed(facts, self.searches_seen, &mut self.names);
+        self.searches
+            .closed(facts, self.searches_seen, &mut self.names);
     }
 
     fn ended(&mut self, ended: Ended<Inside>, out: &mut dyn FnMut(Record)) {
@@ -311,7 +355,9 @@ impl Engine {
             .any(|capability| matches!(capability.as_str(), "STARTTLS" | "STLS"))
             .then_some(flow.tracker.facts().first);
         let bare = session.tls.is_some_and(|tls| {
-            tls.client_finished.is_some() && tls.application_data[Side::Client].is_none() && tls.refusal.is_none()
+            tls.client_finished.is_some()
+                && tls.application_data[Side::Client].is_none()
+                && tls.refusal.is_none()
         });
         self.knowledge.learn(&key, flow.tracker.facts(), starttls);
         if bare {
@@ -340,13 +386,27 @@ impl Engine {
         if let Some(source) = self.sources.get_mut(key.source.0 as usize) {
             source.mail_connections += u64::from(judged_as_mail);
         }
-        let found = self.names.of(key.client.ip, key.server.ip, tcp.first.time).cloned();
+        let found = self
+            .names
+            .of(key.client.ip, key.server.ip, tcp.first.time)
+            .cloned();
         let mut context = self.knowledge.context(&key, tcp, false);
         context.server_name = found.as_ref().map(|found| found.name.clone());
         context.roots = self.config.roots.clone();
-        let horizon = self.sources.get(key.source.0 as usize).and_then(|source| source.last).unwrap_or(self.horizon);
+        let horizon = self
+            .sources
+            .get(key.source.0 as usize)
+            .and_then(|source| source.last)
+            .unwrap_or(self.horizon);
         let judged = judge(key, tcp, &session, &self.replies, horizon, &context);
-        let mut made = record(&key, tcp, &session, &judged, context.server_name.clone(), self.config.show_secrets);
+        let mut made = record(
+            &key,
+            tcp,
+            &session,
+            &judged,
+            context.server_name.clone(),
+            self.config.show_secrets,
+        );
         made.id = self.next_connection;
         self.next_connection += 1;
         let server = std::net::SocketAddr::new(key.server.ip, key.server.port).to_string();
@@ -372,7 +432,15 @@ impl Engine {
             self.attempts.summary.connections += 1;
             self.attempts.summary.checks += u64::from(judged.judgement.is_check);
         } else {
-            made.attempt = self.attempts.connection(key.client.ip, made.service, None, &address, member, false, out);
+            made.attempt = self.attempts.connection(
+                key.client.ip,
+                made.service,
+                None,
+                &address,
+                member,
+                false,
+                out,
+            );
         }
         out(Record::Connection(Box::new(made)));
     }
@@ -392,12 +460,23 @@ impl Engine {
     fn judge_search(&mut self, waiting: &Waiting, out: &mut dyn FnMut(Record)) {
         let facts = &waiting.facts;
         let mut context = self.searches.context(facts, &self.names);
-        context.answered_near =
-            self.knowledge.witness.answered_near(facts.client, facts.last.time, 60 * crate::base::SECOND);
+        context.answered_near = self.knowledge.witness.answered_near(
+            facts.client,
+            facts.last.time,
+            60 * crate::base::SECOND,
+        );
         context.one_way = self.knowledge.witness.one_way(facts.client);
         context.capture_drops = self.knowledge.drops;
-        let horizon = self.sources.get(facts.source.0 as usize).and_then(|source| source.last).unwrap_or(self.horizon);
-        let judgement = judge_lookup(&Lookup { facts, horizon, context: &context });
+        let horizon = self
+            .sources
+            .get(facts.source.0 as usize)
+            .and_then(|source| source.last)
+            .unwrap_or(self.horizon);
+        let judgement = judge_lookup(&Lookup {
+            facts,
+            horizon,
+            context: &context,
+        });
         let verdict = VerdictInfo::from(&judgement.verdict);
         let id = self.next_lookup;
         self.next_lookup += 1;
@@ -416,14 +495,24 @@ impl Engine {
             attempt,
             client: facts.client.to_string(),
             resolver: facts.resolver.to_string(),
-            transport: match answer.map(|reply| reply.transport).or(facts.queries.last().map(|query| query.transport)) {
+            transport: match answer
+                .map(|reply| reply.transport)
+                .or(facts.queries.last().map(|query| query.transport))
+            {
                 Some(Carrier::Tcp) => "tcp",
                 _ => "udp",
             },
             name: facts.name.clone(),
             kind: dns::type_name(facts.kind).to_string(),
             rcode: answer.map(|reply| dns::rcode_name(reply.message.rcode).to_string()),
-            answers: answer.map_or_else(Vec::new, |reply| reply.message.answers.iter().map(|r| text_of(&r.answer)).collect()),
+            answers: answer.map_or_else(Vec::new, |reply| {
+                reply
+                    .message
+                    .answers
+                    .iter()
+                    .map(|r| text_of(&r.answer))
+                    .collect()
+            }),
             tries: facts.tries,
             rtt_ms: facts.duration().map(millis),
             started: Moment(facts.first.time),
@@ -437,7 +526,11 @@ impl Engine {
 
     /// The source ends: everything of it is judged with what is known now.
     pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
-        if self.sources.get(id.0 as usize).is_none_or(|source| source.closed) {
+        if self
+            .sources
+            .get(id.0 as usize)
+            .is_none_or(|source| source.closed)
+        {
             return;
         }
         self.knowledge.drops |= end.dropped > 0;
@@ -460,9 +553,17 @@ impl Engine {
                 Ended::Other(..) => self.attempts.summary.other += 1,
             }
         }
-        flows.sort_by_key(|flow| (flow.tracker.facts().first.time, flow.tracker.facts().first.frame));
+        flows.sort_by_key(|flow| {
+            (
+                flow.tracker.facts().first.time,
+                flow.tracker.facts().first.frame,
+            )
+        });
         let mail = flows.iter().any(|flow| flow.dialogue.0.facts().mail)
-            || self.sources.iter().any(|source| !source.closed && source.mail_connections > 0);
+            || self
+                .sources
+                .iter()
+                .any(|source| !source.closed && source.mail_connections > 0);
         for fate in self.searches.drain(mail, &self.names) {
             self.fate(fate, out);
         }
@@ -473,14 +574,23 @@ impl Engine {
 
     fn finish_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
         let neighbors = std::mem::take(&mut self.neighbors);
-        let Some(source) = self.sources.get_mut(id.0 as usize) else { return };
+        let Some(source) = self.sources.get_mut(id.0 as usize) else {
+            return;
+        };
         source.closed = true;
-        for verdict in judge_neighbors(&neighbors, source.last.unwrap_or(Timestamp(0)), source.unicast_answers) {
+        for verdict in judge_neighbors(
+            &neighbors,
+            source.last.unwrap_or(Timestamp(0)),
+            source.unicast_answers,
+        ) {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {
                 self.attempts.causes.add_finding(&verdict);
             }
-            out(Record::Finding(FindingRecord { source: Some(id.0), verdict }));
+            out(Record::Finding(FindingRecord {
+                source: Some(id.0),
+                verdict,
+            }));
         }
         out(Record::Source(SourceRecord {
             id: id.0,
@@ -533,7 +643,9 @@ fn text_of(answer: &Answer) -> Foreign {
     match answer {
         Answer::Address(address) => Foreign::from(address.to_string().as_str()),
         Answer::Name(name) => name.clone(),
-        Answer::Mx(preference, target) if target.is_empty() => Foreign::from(format!("{preference} .").as_str()),
+        Answer::Mx(preference, target) if target.is_empty() => {
+            Foreign::from(format!("{preference} .").as_str())
+        }
         Answer::Mx(preference, target) => Foreign::from(format!("{preference} {target}").as_str()),
         Answer::Srv(priority, weight, port, target) => {
             Foreign::from(format!("{priority} {weight} {port} {target}").as_str())
@@ -554,9 +666,4 @@ fn frames_of(facts: &LookupFacts) -> Vec<u64> {
     frames.sort_unstable();
     frames.dedup();
     frames
-}
-
-/// Whether an outcome counts as fault for the exit code.
-pub fn is_fault(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Failed | Outcome::Degraded)
 }

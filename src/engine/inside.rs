@@ -3,7 +3,8 @@
 use crate::base::{Mark, Side};
 use crate::flow::Dialogue;
 use crate::flow::tcp::StreamSink;
-use crate::proto::{Service, Session};
+use crate::proto::Service;
+use crate::proto::session::Session;
 
 /// What decodes the bytes of a mail connection.
 pub struct Inside(pub Session);

@@ -11,8 +11,8 @@ mod door;
 mod inside;
 mod knowledge;
 mod names;
-mod searches;
 pub mod record;
+mod searches;
 
 pub use config::Config;
 pub use door::{Engine, Input, SourceEnd};

@@ -31,17 +31,28 @@ pub struct Names {
 
 impl Names {
     /// An answer gave `address` to `client` for `name`.
-    pub fn answered(&mut self, client: IpAddr, address: IpAddr, name: &Foreign, answered: Mark, took: Nanos, search: u64) {
+    pub fn answered(
+        &mut self,
+        client: IpAddr,
+        address: IpAddr,
+        name: &Foreign,
+        answered: Mark,
+        took: Nanos,
+        search: u64,
+    ) {
         if self.found.len() >= REMEMBERED && !self.found.contains_key(&(client, address)) {
             return;
         }
-        let found = self.found.entry((client, address)).or_insert_with(|| Found {
-            name: name.clone(),
-            answered,
-            took,
-            searches: Vec::new(),
-            used: None,
-        });
+        let found = self
+            .found
+            .entry((client, address))
+            .or_insert_with(|| Found {
+                name: name.clone(),
+                answered,
+                took,
+                searches: Vec::new(),
+                used: None,
+            });
         if found.name != *name {
             found.searches.clear();
             found.used = None;
@@ -65,6 +76,8 @@ impl Names {
 
     /// What `client` had asked for before it opened a connection to `address` at `time`.
     pub fn of(&self, client: IpAddr, address: IpAddr, time: Timestamp) -> Option<&Found> {
-        self.found.get(&(client, address)).filter(|found| found.answered.time <= time)
+        self.found
+            .get(&(client, address))
+            .filter(|found| found.answered.time <= time)
     }
 }

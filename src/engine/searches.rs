@@ -60,7 +60,12 @@ pub struct Searches {
 /// Whether the answer holds a record of the type asked for.
 fn positive(facts: &LookupFacts) -> bool {
     facts.answer().is_some_and(|reply| {
-        reply.message.rcode == 0 && reply.message.answers.iter().any(|record| record.kind == facts.kind)
+        reply.message.rcode == 0
+            && reply
+                .message
+                .answers
+                .iter()
+                .any(|record| record.kind == facts.kind)
     })
 }
 
@@ -72,9 +77,20 @@ impl Searches {
             RecordType::MX => true,
             RecordType::SRV => {
                 let name = facts.name.as_str();
-                ["_submission", "_submissions", "_imap", "_imaps", "_pop3", "_pop3s", "_sieve"]
-                    .iter()
-                    .any(|service| name.strip_prefix(service).is_some_and(|rest| rest.starts_with("._tcp")))
+                [
+                    "_submission",
+                    "_submissions",
+                    "_imap",
+                    "_imaps",
+                    "_pop3",
+                    "_pop3s",
+                    "_sieve",
+                ]
+                .iter()
+                .any(|service| {
+                    name.strip_prefix(service)
+                        .is_some_and(|rest| rest.starts_with("._tcp"))
+                })
             }
             RecordType::A | RecordType::AAAA => is_mail_name(facts.name.as_str()),
             _ => false,
@@ -149,8 +165,16 @@ impl Searches {
             self.unused.push_back(waiting);
         }
         let first = self.unused.front()?;
-        if let Some(at) = self.unused.iter().take(64).position(|waiting| used(&waiting.facts, names).is_some()) {
-            return self.unused.remove(at).map(|waiting| Fate::Judge(Box::new(waiting)));
+        if let Some(at) = self
+            .unused
+            .iter()
+            .take(64)
+            .position(|waiting| used(&waiting.facts, names).is_some())
+        {
+            return self
+                .unused
+                .remove(at)
+                .map(|waiting| Fate::Judge(Box::new(waiting)));
         }
         if now.since(first.facts.last.time) < UNUSED {
             return None;
@@ -162,7 +186,10 @@ impl Searches {
     fn give_up(&mut self, waiting: Waiting) -> Fate {
         let address = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA);
         if address && !positive(&waiting.facts) && self.failed.len() < FAILED {
-            self.failed.push(Waiting { facts: waiting.facts.clone(), mail: false });
+            self.failed.push(Waiting {
+                facts: waiting.facts.clone(),
+                mail: false,
+            });
         }
         Fate::Other(Box::new(waiting))
     }
@@ -170,8 +197,12 @@ impl Searches {
     /// At the end of a source: everything that waits. `mail` tells whether it held a mail connection.
     pub fn drain(&mut self, mail: bool, names: &Names) -> Vec<Fate> {
         let mut fates = Vec::new();
-        for waiting in std::mem::take(&mut self.soon).into_iter().chain(std::mem::take(&mut self.unused)) {
-            let failed = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA) && !positive(&waiting.facts);
+        for waiting in std::mem::take(&mut self.soon)
+            .into_iter()
+            .chain(std::mem::take(&mut self.unused))
+        {
+            let failed = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA)
+                && !positive(&waiting.facts);
             if waiting.mail || used(&waiting.facts, names).is_some() || !mail && failed {
                 fates.push(Fate::Judge(Box::new(waiting)));
             } else {
@@ -181,7 +212,11 @@ impl Searches {
         let failed = std::mem::take(&mut self.failed);
         if !mail {
             // They were counted as other when they were given up; a source without mail judges them after all.
-            fates.extend(failed.into_iter().map(|waiting| Fate::Judge(Box::new(waiting))));
+            fates.extend(
+                failed
+                    .into_iter()
+                    .map(|waiting| Fate::Judge(Box::new(waiting))),
+            );
         }
         fates
     }
@@ -190,18 +225,21 @@ impl Searches {
     pub fn context(&self, facts: &LookupFacts, names: &Names) -> LookupContext {
         let label = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         let own = label(facts.name.as_str());
-        let siblings = self.recent.get(&facts.client).map_or_else(Vec::new, |recent| {
-            recent
-                .iter()
-                .filter(|other| {
-                    let itself = other.first == facts.first && other.kind == facts.kind;
-                    !itself
-                        && other.first.time.since(facts.first.time).abs() <= SIBLINGS_WITHIN
-                        && (other.name == facts.name || label(other.name.as_str()) == own)
-                })
-                .cloned()
-                .collect()
-        });
+        let siblings = self
+            .recent
+            .get(&facts.client)
+            .map_or_else(Vec::new, |recent| {
+                recent
+                    .iter()
+                    .filter(|other| {
+                        let itself = other.first == facts.first && other.kind == facts.kind;
+                        !itself
+                            && other.first.time.since(facts.first.time).abs() <= SIBLINGS_WITHIN
+                            && (other.name == facts.name || label(other.name.as_str()) == own)
+                    })
+                    .cloned()
+                    .collect()
+            });
         let pair = (facts.client, facts.resolver);
         LookupContext {
             siblings,
@@ -217,11 +255,15 @@ impl Searches {
 /// Where a mail connection used an address of the answer.
 fn used(facts: &LookupFacts, names: &Names) -> Option<Mark> {
     let reply = facts.answer()?;
-    reply.message.answers.iter().find_map(|record| match record.answer {
-        Answer::Address(address) => names
-            .of(facts.client, address, Timestamp(i64::MAX))
-            .filter(|found| found.name == facts.name)
-            .and_then(|found| found.used),
-        _ => None,
-    })
+    reply
+        .message
+        .answers
+        .iter()
+        .find_map(|record| match record.answer {
+            Answer::Address(address) => names
+                .of(facts.client, address, Timestamp(i64::MAX))
+                .filter(|found| found.name == facts.name)
+                .and_then(|found| found.used),
+            _ => None,
+        })
 }

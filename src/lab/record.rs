@@ -91,7 +91,13 @@ pub struct Recorder {
 impl Recorder {
     /// With nothing recorded.
     pub fn new(spec: RecordSpec) -> Recorder {
-        Recorder { spec, epoch: Timestamp(0), seen: 0, first: None, frames: Vec::new() }
+        Recorder {
+            spec,
+            epoch: Timestamp(0),
+            seen: 0,
+            first: None,
+            frames: Vec::new(),
+        }
     }
 
     /// Fixes the time that the path's nanoseconds count from.
@@ -104,7 +110,11 @@ impl Recorder {
         if at == self.spec.at {
             let kind = if packet.version() == 4 { IPV4 } else { IPV6 };
             let (near, far) = ([2, 0, 0, 0, 2, 1], [2, 0, 0, 0, 2, 2]);
-            let (to, from) = if toward == Toward::Server { (far, near) } else { (near, far) };
+            let (to, from) = if toward == Toward::Server {
+                (far, near)
+            } else {
+                (near, far)
+            };
             self.keep(now, &frame(to, from, kind, packet.bytes()), toward);
         }
     }
@@ -123,16 +133,33 @@ impl Recorder {
         self.seen += 1;
         let first = *self.first.get_or_insert(now);
         let late = self.spec.stop_after.is_some_and(|n| self.seen > n)
-            || self.spec.stop_after_ms.is_some_and(|ms| now - first > ms * crate::base::MILLISECOND);
-        if late || self.seen <= self.spec.skip || self.spec.without.contains(&self.seen) || self.frames.len() >= FRAMES {
+            || self
+                .spec
+                .stop_after_ms
+                .is_some_and(|ms| now - first > ms * crate::base::MILLISECOND);
+        if late
+            || self.seen <= self.spec.skip
+            || self.spec.without.contains(&self.seen)
+            || self.frames.len() >= FRAMES
+        {
             return;
         }
-        let kept = bytes.get(..self.spec.snaplen.unwrap_or(usize::MAX)).unwrap_or(bytes).to_vec();
-        self.frames.push(Frame { time: self.epoch.plus(now), bytes: kept, length: bytes.len() as u32 });
+        let kept = bytes
+            .get(..self.spec.snaplen.unwrap_or(usize::MAX))
+            .unwrap_or(bytes)
+            .to_vec();
+        self.frames.push(Frame {
+            time: self.epoch.plus(now),
+            bytes: kept,
+            length: bytes.len() as u32,
+        });
     }
 
     /// Ends the recording.
     pub fn finish(self) -> Recording {
-        Recording { frames: self.frames, snaplen: self.spec.snaplen.unwrap_or(0) as u32 }
+        Recording {
+            frames: self.frames,
+            snaplen: self.spec.snaplen.unwrap_or(0) as u32,
+        }
     }
 }
