@@ -61,7 +61,7 @@ impl<T: PartialEq> Some1<T> {
 
 /// Source ports by their remainder: what a hash over links or a broken rule of ranges makes of them.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct PortClass {
     /// Divisor.
     pub modulo: u16,
