@@ -371,7 +371,8 @@ impl Channel {
     /// close_notify (if TLS is on) and FIN; the socket still reads.
     pub fn half_close(&mut self) {
         if self.close_notify {
-            if let Some(tls) = &mut self.tls {
+            // Nobody says close_notify in the middle of a handshake.
+            if let Some(tls) = self.tls.as_mut().filter(|tls| !tls.is_handshaking()) {
                 tls.send_close_notify();
             }
             let _ = self.flush_tls();

@@ -129,7 +129,7 @@ fn run(session: &mut Session<'_>, dns: Option<&Dns>, too_many: bool) -> Result<(
         let lines = match kind {
             ServiceKind::Imap | ServiceKind::Imaps => imap::too_many(session),
             ServiceKind::Pop3 | ServiceKind::Pop3s => pop3::too_many(session),
-            ServiceKind::Sieve => sieve::too_many(session),
+            ServiceKind::Sieve => sieve::too_many(),
             _ => smtp::too_many(session),
         };
         session.say(&lines)?;

@@ -310,8 +310,8 @@ pub fn decode(bytes: &[u8]) -> Option<Message> {
         cursor.u16()?;
         message.question.get_or_insert(question);
     }
-    for section in 1..4 {
-        for _ in 0..counts[section] {
+    for (section, count) in counts.into_iter().enumerate().skip(1) {
+        for _ in 0..count {
             let name = cursor.name()?;
             let (rtype, class) = (cursor.u16()?, cursor.u16()?);
             let ttl = cursor

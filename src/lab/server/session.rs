@@ -205,6 +205,9 @@ impl<'a> Session<'a> {
     pub fn finish(mut self, end: &End, farewell: &[String]) {
         let stop = self.channel.stop().clone();
         let reset = self.service.spec.reset_on_close;
+        if matches!(end, End::Tls(_)) {
+            self.channel.without_close_notify();
+        }
         match end {
             End::Stopped => {}
             End::Scripted(Then::Reset) => self.channel.reset(),

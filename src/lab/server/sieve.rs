@@ -21,14 +21,8 @@ pub fn farewell(session: &Session<'_>) -> Vec<String> {
 }
 
 /// What the software says to one connection too many.
-pub fn too_many(session: &Session<'_>) -> Vec<String> {
-    vec![format!(
-        "BYE (TRYLATER) \"{}\"",
-        "Maximum number of connections from user+IP exceeded"
-    )]
-    .into_iter()
-    .filter(|_| !session.secure())
-    .collect()
+pub fn too_many() -> Vec<String> {
+    vec!["BYE (TRYLATER) \"Maximum number of connections from user+IP exceeded\"".to_owned()]
 }
 
 fn capabilities(session: &Session<'_>, last: &str) -> Vec<String> {

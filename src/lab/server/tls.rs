@@ -90,10 +90,14 @@ pub fn accept(
 ) -> Result<(), End> {
     let mut acceptor = Acceptor::default();
     let deadline = Instant::now() + HELLO;
+    let mut seen = Vec::new();
     let accepted = loop {
         let mut buffer = [0; 4096];
         let count = channel.read_raw(&mut buffer, deadline)?;
         let mut fresh = buffer.get(..count).unwrap_or_default();
+        if seen.len() < 11 {
+            seen.extend_from_slice(fresh);
+        }
         while !fresh.is_empty() {
             acceptor
                 .read_tls(&mut fresh)
@@ -106,7 +110,7 @@ pub fn accept(
                 misbehave(channel, spec)?;
                 let mut out = Vec::new();
                 let _ = alert.write(&mut out);
-                channel.write_raw(&out)?;
+                channel.write_raw(too_old(&seen).unwrap_or(&out))?;
                 return Err(End::Tls(error.to_string()));
             }
         }
@@ -128,9 +132,17 @@ pub fn accept(
         Err((error, mut alert)) => {
             let mut out = Vec::new();
             let _ = alert.write(&mut out);
-            channel.write_raw(&out)?;
+            channel.write_raw(too_old(&seen).unwrap_or(&out))?;
             Err(End::Tls(error.to_string()))
         }
+    }
+}
+
+/// protocol_version, as OpenSSL says it, for a hello below TLS 1.2; rustls would say handshake_failure.
+fn too_old(hello: &[u8]) -> Option<&'static [u8]> {
+    match (hello.first(), hello.get(9..11)) {
+        (Some(22), Some(version)) if version < [3, 3].as_slice() => Some(&[21, 3, 1, 0, 2, 2, 70]),
+        _ => None,
     }
 }
 
