@@ -40,7 +40,9 @@ impl Tap {
         let mut netlink = Netlink::open()?;
         let tap = match Tap::open() {
             Ok(tap) => tap,
-            Err(closed) => Tap { fd: veth::open(&mut netlink).map_err(|_| closed)? },
+            Err(closed) => Tap {
+                fd: veth::open(&mut netlink).map_err(|_| closed)?,
+            },
         };
         tap.configure(spec, &mut netlink)?;
         Ok(tap)
@@ -67,7 +69,12 @@ impl Tap {
 
     fn open() -> Result<Tap, LabError> {
         // SAFETY: the path is NUL-terminated.
-        let fd = unsafe { libc::open(c"/dev/net/tun".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK) };
+        let fd = unsafe {
+            libc::open(
+                c"/dev/net/tun".as_ptr(),
+                libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK,
+            )
+        };
         if fd < 0 {
             let error = io::Error::last_os_error();
             return Err(Reason(format!(
@@ -98,7 +105,13 @@ impl Tap {
     /// Reads one frame; `None` when there is none now.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         // SAFETY: pointer and length are those of a live buffer.
-        let got = unsafe { libc::read(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+        let got = unsafe {
+            libc::read(
+                self.fd.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+            )
+        };
         if got >= 0 {
             return Ok(Some(got as usize));
         }

@@ -38,12 +38,21 @@ impl Netlink {
     /// Opens one in the calling thread's namespace.
     pub fn open() -> Result<Netlink, LabError> {
         // SAFETY: socket takes no pointers.
-        let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+        let fd = unsafe {
+            libc::socket(
+                libc::AF_NETLINK,
+                libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+                libc::NETLINK_ROUTE,
+            )
+        };
         if fd < 0 {
             return Err(LabError::last("open a netlink socket"));
         }
         // SAFETY: the descriptor was just made and nobody else owns it.
-        Ok(Netlink { fd: unsafe { OwnedFd::from_raw_fd(fd) }, sequence: 0 })
+        Ok(Netlink {
+            fd: unsafe { OwnedFd::from_raw_fd(fd) },
+            sequence: 0,
+        })
     }
 
     /// Makes a pair of virtual Ethernet interfaces.
@@ -58,12 +67,22 @@ impl Netlink {
         let mut body = link_header(0, 0);
         attribute(&mut body, IFLA_IFNAME, &terminated(one));
         attribute(&mut body, IFLA_LINKINFO | NESTED, &info);
-        self.ask(libc::RTM_NEWLINK, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body, "make a pair of interfaces")
+        self.ask(
+            libc::RTM_NEWLINK,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "make a pair of interfaces",
+        )
     }
 
     /// Brings a link up; with an Ethernet address and an MTU when they are given.
     /// The kernel makes no link-local address of its own, so nothing unasked is sent.
-    pub fn link_up(&mut self, index: u32, ethernet: Option<[u8; 6]>, mtu: Option<u32>) -> Result<(), LabError> {
+    pub fn link_up(
+        &mut self,
+        index: u32,
+        ethernet: Option<[u8; 6]>,
+        mtu: Option<u32>,
+    ) -> Result<(), LabError> {
         if let Some(address) = ethernet {
             let mut body = link_header(index, 0);
             attribute(&mut body, IFLA_ADDRESS, &address);
@@ -91,19 +110,44 @@ impl Netlink {
         if address.is_ipv6() {
             attribute(&mut body, IFA_FLAGS, &IFA_F_NODAD.to_ne_bytes());
         }
-        self.ask(libc::RTM_NEWADDR, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body, "give an interface its address")
+        self.ask(
+            libc::RTM_NEWADDR,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "give an interface its address",
+        )
     }
 
     /// Makes `gateway` the default route of its family.
     pub fn default_route(&mut self, index: u32, gateway: IpAddr) -> Result<(), LabError> {
-        let mut body = vec![family(gateway), 0, 0, 0, libc::RT_TABLE_MAIN, libc::RTPROT_STATIC, 0, libc::RTN_UNICAST];
+        let mut body = vec![
+            family(gateway),
+            0,
+            0,
+            0,
+            libc::RT_TABLE_MAIN,
+            libc::RTPROT_STATIC,
+            0,
+            libc::RTN_UNICAST,
+        ];
         body.extend_from_slice(&0u32.to_ne_bytes());
         attribute(&mut body, RTA_GATEWAY, &octets(gateway));
         attribute(&mut body, RTA_OIF, &index.to_ne_bytes());
-        self.ask(libc::RTM_NEWROUTE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body, "set the default route")
+        self.ask(
+            libc::RTM_NEWROUTE,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "set the default route",
+        )
     }
 
-    fn ask(&mut self, kind: u16, flags: i32, body: &[u8], what: &'static str) -> Result<(), LabError> {
+    fn ask(
+        &mut self,
+        kind: u16,
+        flags: i32,
+        body: &[u8],
+        what: &'static str,
+    ) -> Result<(), LabError> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = (flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
         let mut message = Vec::with_capacity(16 + body.len());
@@ -126,7 +170,14 @@ impl Netlink {
         }
         // The acknowledgement is an nlmsgerr: a header, then the errno, negative, 0 for success.
         let code = i32::from_ne_bytes([answer[16], answer[17], answer[18], answer[19]]);
-        if code == 0 { Ok(()) } else { Err(LabError::System { what, source: io::Error::from_raw_os_error(-code) }) }
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(LabError::System {
+                what,
+                source: io::Error::from_raw_os_error(-code),
+            })
+        }
     }
 }
 
@@ -152,7 +203,11 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
 }
 
 fn family(address: IpAddr) -> u8 {
-    (if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
+    (if address.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    }) as u8
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {

@@ -35,7 +35,11 @@ pub fn open(netlink: &mut Netlink) -> Result<OwnedFd, LabError> {
     let protocol = (libc::ETH_P_ALL as u16).to_be();
     // SAFETY: socket takes no pointers.
     let fd = unsafe {
-        libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, libc::c_int::from(protocol))
+        libc::socket(
+            libc::AF_PACKET,
+            libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+            libc::c_int::from(protocol),
+        )
     };
     if fd < 0 {
         return Err(LabError::last("open a packet socket"));
@@ -55,7 +59,16 @@ pub fn open(netlink: &mut Netlink) -> Result<OwnedFd, LabError> {
     let one: libc::c_int = 1;
     let size = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: pointer and size are those of a live integer.
-    if unsafe { libc::setsockopt(fd, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, (&raw const one).cast(), size) } != 0 {
+    if unsafe {
+        libc::setsockopt(
+            fd,
+            libc::SOL_PACKET,
+            PACKET_IGNORE_OUTGOING,
+            (&raw const one).cast(),
+            size,
+        )
+    } != 0
+    {
         return Err(LabError::last("set up a packet socket"));
     }
     switch_off_checksums(&socket)?;
@@ -63,7 +76,10 @@ pub fn open(netlink: &mut Netlink) -> Result<OwnedFd, LabError> {
 }
 
 fn switch_off_checksums(socket: &OwnedFd) -> Result<(), LabError> {
-    let mut value = EthtoolValue { command: ETHTOOL_STXCSUM, data: 0 };
+    let mut value = EthtoolValue {
+        command: ETHTOOL_STXCSUM,
+        data: 0,
+    };
     // SAFETY: an ifreq of zeroes is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"mail0") {
