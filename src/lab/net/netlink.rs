@@ -12,6 +12,11 @@ use crate::lab::error::LabError;
 /// Attributes and constants of linux/rtnetlink.h, if_link.h and if_addr.h that libc does not name alike everywhere.
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_MTU: u16 = 4;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const ADDR_GEN_MODE_NONE: u8 = 1;
@@ -48,6 +53,26 @@ impl Netlink {
             fd: unsafe { OwnedFd::from_raw_fd(fd) },
             sequence: 0,
         })
+    }
+
+    /// Makes a pair of virtual Ethernet interfaces.
+    pub fn veth(&mut self, one: &str, other: &str) -> Result<(), LabError> {
+        let mut peer = link_header(0, 0);
+        attribute(&mut peer, IFLA_IFNAME, &terminated(other));
+        let mut data = Vec::new();
+        attribute(&mut data, VETH_INFO_PEER | NESTED, &peer);
+        let mut info = Vec::new();
+        attribute(&mut info, IFLA_INFO_KIND, b"veth");
+        attribute(&mut info, IFLA_INFO_DATA | NESTED, &data);
+        let mut body = link_header(0, 0);
+        attribute(&mut body, IFLA_IFNAME, &terminated(one));
+        attribute(&mut body, IFLA_LINKINFO | NESTED, &info);
+        self.ask(
+            libc::RTM_NEWLINK,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "make a pair of interfaces",
+        )
     }
 
     /// Brings a link up; with an Ethernet address and an MTU when they are given.
@@ -162,6 +187,12 @@ fn link_header(index: u32, up: u32) -> Vec<u8> {
     body.extend_from_slice(&up.to_ne_bytes());
     body.extend_from_slice(&up.to_ne_bytes());
     body
+}
+
+fn terminated(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.push(0);
+    bytes
 }
 
 fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {

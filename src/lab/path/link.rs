@@ -86,7 +86,7 @@ pub enum Loss {
 
 /// A share of the packets and a time.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Chance {
     /// Between 0 and 1.
     pub rate: f64,

@@ -65,7 +65,7 @@ impl<T: PartialEq> Some1<T> {
 
 /// Source ports by their remainder: what a hash over links or a broken rule of ranges makes of them.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct PortClass {
     /// Divisor.
     pub modulo: u16,
@@ -228,8 +228,8 @@ impl Match {
                 .client_port
                 .is_none_or(|c| packet.ports().is_some() && client_port % c.modulo.max(1) == c.is)
             && self.address.as_ref().is_none_or(address)
-            && self.longer_than.is_none_or(|n| packet.len() > n)
-            && self.up_to.is_none_or(|n| packet.len() <= n)
+            && self.longer_than.is_none_or(|n| packet.length() > n)
+            && self.up_to.is_none_or(|n| packet.length() <= n)
             && self.data.is_none_or(|d| d != packet.payload().is_empty())
             && self
                 .flags

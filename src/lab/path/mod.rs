@@ -11,12 +11,12 @@ pub mod link;
 pub mod matching;
 pub mod neighbor;
 pub mod packet;
+mod queue;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use rand_pcg::Pcg32;
@@ -27,6 +27,7 @@ pub use self::drive::{Driver, Stop};
 use self::fault::{Fate, FaultSpec, Here, Placed, Sent};
 use self::link::{Lane, LinkSpec, TooBig, millis};
 use self::packet::{Packet, Toward};
+use self::queue::{Event, Queue};
 pub use self::spec::{HopSpec, PathSpec};
 use super::record::{Point, Recorder};
 use crate::base::{MILLISECOND, Nanos, SECOND};
@@ -34,9 +35,6 @@ use crate::base::{MILLISECOND, Nanos, SECOND};
 /// How long the last router tries to find a host on its own wire before it says that there is none:
 /// Linux sends three requests, a second apart.
 const NEIGHBOR_PATIENCE: Nanos = 3 * SECOND + 70 * MILLISECOND;
-
-/// Packets that may be under way at once; more are dropped, as by a full queue.
-const UNDER_WAY: usize = 65_536;
 
 struct Hop {
     spec: HopSpec,
@@ -48,54 +46,12 @@ struct Hop {
     icmp: (f64, Nanos),
 }
 
-enum Event {
-    /// At a hop, from a link.
-    Arrive {
-        hop: usize,
-        toward: Toward,
-        packet: Packet,
-        bounced: Option<usize>,
-    },
-    /// Leaves a hop, after its faults.
-    Leave {
-        hop: usize,
-        toward: Toward,
-        packet: Packet,
-    },
-    /// At an end, from its link.
-    Deliver { toward: Toward, packet: Packet },
-}
-
-struct Scheduled {
-    at: Nanos,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        (self.at, self.number) == (other.at, other.number)
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
-
 /// The path with everything that is under way on it. Time is handed in.
 pub struct Path {
     hops: Vec<Hop>,
     /// `links[k]` lies before hop k; the last one before the server. Both directions.
     links: Vec<(LinkSpec, Lane, Lane)>,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    number: u64,
+    queue: Queue,
     /// Addresses that really exist at the server's end.
     servers: Vec<IpAddr>,
     /// Source addresses at the server's end whose packets enter at a hop.
@@ -148,8 +104,7 @@ impl Path {
         Path {
             hops,
             links,
-            queue: BinaryHeap::new(),
-            number: 0,
+            queue: Queue::default(),
             servers: spec.server.clone(),
             shortcuts,
             delivered: Vec::new(),
@@ -161,7 +116,7 @@ impl Path {
         match toward {
             Toward::Server => self.cross(0, toward, packet, now, None, recorder),
             Toward::Client => match self.shortcuts.get(&packet.source()).copied() {
-                Some(hop) => self.plan(
+                Some(hop) => self.queue.plan(
                     now,
                     Event::Arrive {
                         hop,
@@ -177,7 +132,7 @@ impl Path {
 
     /// When something is due next.
     pub fn next(&self) -> Option<Nanos> {
-        self.queue.peek().map(|scheduled| scheduled.0.at)
+        self.queue.next()
     }
 
     /// Does what is due, and gives what has reached an end.
@@ -186,14 +141,7 @@ impl Path {
         now: Nanos,
         recorder: &mut Recorder,
     ) -> std::vec::Drain<'_, (Toward, Packet)> {
-        while self
-            .queue
-            .peek()
-            .is_some_and(|scheduled| scheduled.0.at <= now)
-        {
-            let Some(Reverse(Scheduled { at, event, .. })) = self.queue.pop() else {
-                break;
-            };
+        while let Some((at, event)) = self.queue.due(now) {
             match event {
                 Event::Arrive {
                     hop,
@@ -210,17 +158,6 @@ impl Path {
             }
         }
         self.delivered.drain(..)
-    }
-
-    fn plan(&mut self, at: Nanos, event: Event) {
-        if self.queue.len() < UNDER_WAY {
-            self.number += 1;
-            self.queue.push(Reverse(Scheduled {
-                at,
-                number: self.number,
-                event,
-            }));
-        }
     }
 
     /// Sends a packet over a link. `bounced` names the other router of a loop.
@@ -245,7 +182,7 @@ impl Path {
         if toward == Toward::Server && link > 0 {
             recorder.see(Point::AfterHop(link), now, &packet, toward);
         }
-        for at in lane.send(now, packet.len()).into_iter().flatten() {
+        for at in lane.send(now, packet.length()).into_iter().flatten() {
             let packet = packet.clone();
             let event = match toward {
                 Toward::Server if link == last => Event::Deliver { toward, packet },
@@ -263,7 +200,7 @@ impl Path {
                     bounced,
                 },
             };
-            self.plan(at, event);
+            self.queue.plan(at, event);
         }
     }
 
@@ -318,7 +255,7 @@ impl Path {
         let (link, _, _) = self
             .links
             .get(if toward == Toward::Server { at + 1 } else { at })?;
-        let Some(mtu) = link.mtu.filter(|mtu| packet.len() > *mtu as usize) else {
+        let Some(mtu) = link.mtu.filter(|mtu| packet.length() > *mtu as usize) else {
             return Some(packet);
         };
         if !packet.dont_fragment() {
@@ -385,12 +322,12 @@ impl Path {
                     packet,
                 }
             };
-            self.plan(now + after, event);
+            self.queue.plan(now + after, event);
         }
         match fate {
             Fate::Gone => {}
             Fate::Bounced(with) => self.bounce(at, with, packet, now, recorder),
-            Fate::Late(by) => self.plan(
+            Fate::Late(by) => self.queue.plan(
                 now + by,
                 Event::Leave {
                     hop: at,
@@ -483,7 +420,7 @@ impl Path {
             } else {
                 Toward::Client
             };
-            self.plan(
+            self.queue.plan(
                 now + after,
                 Event::Leave {
                     hop: at,

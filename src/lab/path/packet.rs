@@ -136,7 +136,7 @@ impl Packet {
     }
 
     /// Its length in bytes, IP header included.
-    pub fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.bytes.len()
     }
 

@@ -306,5 +306,5 @@ fn a_large_packet_that_may_be_cut_is_cut() {
     let pieces = packet.fragments(1400);
     let total: usize = pieces.iter().map(|p| p.body().len()).sum();
     assert_eq!((pieces.len(), total), (2, 2008));
-    assert!(pieces.iter().all(|p| p.len() <= 1400 && p.is_fragment()));
+    assert!(pieces.iter().all(|p| p.length() <= 1400 && p.is_fragment()));
 }
