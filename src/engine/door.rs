@@ -345,7 +345,6 @@ impl Engine {
 
     /// What an ended connection teaches, before any of its generation is judged.
     fn settle(&mut self, flow: &mut MailFlow<Inside>) {
-        flow.tracker.finish(self.horizon, &mut flow.dialogue);
         let key = *flow.tracker.key();
         let session = flow.dialogue.0.facts();
         let starttls = session
@@ -413,6 +412,7 @@ impl Engine {
         let member = Member {
             id: made.id,
             started: tcp.first.time,
+            opened: tcp.established.map_or(tcp.first.time, |mark| mark.time),
             ended: tcp.last.time,
             outcome: judged.judgement.outcome,
             verdict: made.verdict.clone(),
@@ -484,6 +484,7 @@ impl Engine {
         let member = Member {
             id,
             started: facts.first.time,
+            opened: facts.first.time,
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome: judgement.outcome,
             verdict: verdict.clone(),
