@@ -7,6 +7,7 @@
 pub mod dns;
 pub mod mail;
 mod service;
+pub mod session;
 pub mod tls;
 
 pub use service::{Service, TlsMode};

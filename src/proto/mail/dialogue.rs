@@ -35,11 +35,13 @@ pub struct Dialogue {
     pub exchanges: Vec<Exchange>,
     /// How many exchanges were left out of the middle.
     pub omitted: u64,
-    /// What the server offered, in the order of first mention, upper case (EHLO keywords, CAPABILITY, CAPA,
-    /// Sieve capabilities), from the latest listing before TLS.
+    /// What the server offered, in the order of first mention, upper case, with parameters (`SIZE 1000`, `AUTH=PLAIN`,
+    /// `SASL PLAIN LOGIN`): EHLO keywords, CAPABILITY, CAPA, Sieve capabilities, from the latest listing before TLS.
     pub capabilities: Vec<Foreign>,
     /// Mechanisms offered for authentication in the latest listing.
     pub mechanisms: Vec<Mechanism>,
+    /// The POP3 greeting carried a timestamp: APOP may be used (RFC 1939 7).
+    pub apop_offered: bool,
     /// Software named by greeting, EHLO reply or ID: `Postfix`, `Dovecot`, `Exim`, `Exchange`, `Gmail` …
     pub software: Option<Foreign>,
     /// Name that the server gives itself in the greeting or the EHLO reply.
@@ -50,6 +52,8 @@ pub struct Dialogue {
     pub user: Option<Foreign>,
     /// Password or token of the latest login attempt, when visible.
     pub secret: Option<Secret>,
+    /// The latest STARTTLS or STLS command.
+    pub starttls_asked: Option<Mark>,
     /// STARTTLS or STLS was asked for, and the reply invited to go on (then bytes are TLS).
     pub starttls_accepted: Option<Mark>,
     /// IMAP COMPRESS accepted (RFC 4978): all that follows is opaque.
@@ -78,6 +82,16 @@ pub struct Dialogue {
     pub last_client: Option<Timestamp>,
     /// The server's, likewise.
     pub last_server: Option<Timestamp>,
+}
+
+impl Dialogue {
+    /// Whether the latest listing has this keyword (`STARTTLS`, `LOGINDISABLED`; case ignored, parameters too).
+    pub fn offers(&self, keyword: &str) -> bool {
+        self.capabilities.iter().any(|line| {
+            let word = line.as_str().split(' ').next().unwrap_or_default();
+            word.eq_ignore_ascii_case(keyword)
+        })
+    }
 }
 
 /// A command with its reply. The greeting is an exchange without a command.

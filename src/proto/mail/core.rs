@@ -1,0 +1,386 @@
+//! What the five decoders share: the dialogue being written, and the commands that await a reply.
+//!
+//! It exists so that bounds, marks and the matching of replies to commands are written once. It
+//! knows no language and refuses to judge: a reply without a command is written down as such.
+
+use std::collections::VecDeque;
+
+use super::body::Body;
+use super::dialogue::{Command, Dialogue, Exchange, Oddity, Phase, Reply, Status, Verb};
+use super::lines::{Line, is_pause};
+use super::software;
+use super::syntax;
+use crate::base::{Foreign, Mark, PerSide, Secret, Side, limits};
+
+/// Commands waiting for a reply at once; with more, the oldest is given up (RFC 2920 clients send some ten).
+const PENDING: usize = 256;
+/// Exchanges dropped from the middle at once when the bound is hit, so that dropping stays cheap.
+const DROPPED: usize = 32;
+/// Capabilities kept.
+const CAPABILITIES: usize = 64;
+/// Oddities kept.
+const ODDITIES: usize = 32;
+/// Bytes kept of a reply's words.
+pub(super) const TEXT: usize = 1_024;
+/// Bytes kept of a literal that may be a login name or password.
+const LITERAL: usize = 1_024;
+
+/// A command that awaits its reply.
+pub(super) struct Pending {
+    /// Its exchange.
+    pub seq: u64,
+    /// What it asks.
+    pub verb: Verb,
+    /// IMAP tag; empty elsewhere.
+    pub tag: Box<[u8]>,
+    /// A multi-line answer follows a positive reply (POP3).
+    pub listing: bool,
+    /// Further replies of its own that follow the first one (LMTP: one per recipient).
+    pub more: u32,
+}
+
+/// The dialogue in the making.
+pub(super) struct Core {
+    pub dialogue: Dialogue,
+    pub body: PerSide<Body>,
+    /// The literal just read, when it was to be kept.
+    pub literal: PerSide<Vec<u8>>,
+    pub pending: VecDeque<Pending>,
+    /// A gap on this side since it was last understood.
+    pub gapped: PerSide<bool>,
+    /// This side said anything at all.
+    pub spoke: PerSide<Option<Mark>>,
+    /// The last bytes of this side.
+    pub latest: PerSide<Option<Mark>>,
+    /// The start of the server's words was not captured: no greeting is to be expected.
+    pub greeting_missed: bool,
+    next: u64,
+    asked_before_gap: u64,
+}
+
+impl Core {
+    pub fn new() -> Core {
+        Core {
+            dialogue: Dialogue::default(),
+            body: PerSide {
+                client: Body::Lines,
+                server: Body::Lines,
+            },
+            literal: PerSide::default(),
+            pending: VecDeque::new(),
+            gapped: PerSide::default(),
+            spoke: PerSide::default(),
+            latest: PerSide::default(),
+            greeting_missed: false,
+            next: 0,
+            asked_before_gap: 0,
+        }
+    }
+
+    /// Bytes of a side are missing.
+    pub fn gap(&mut self, side: Side) {
+        self.dialogue.gaps = self.dialogue.gaps.saturating_add(1);
+        self.gapped[side] = true;
+        if side == Side::Server {
+            self.asked_before_gap = self.next;
+            if self.spoke.server.is_none() {
+                self.greeting_missed = true;
+            }
+        }
+    }
+
+    /// Notes that a side said something.
+    pub fn heard(&mut self, side: Side, mark: Mark) {
+        self.spoke[side].get_or_insert(mark);
+        self.latest[side] = Some(mark);
+        match side {
+            Side::Client => self.dialogue.last_client = Some(mark.time),
+            Side::Server => self.dialogue.last_server = Some(mark.time),
+        }
+    }
+
+    /// Whether the next words of the server are its greeting.
+    pub fn awaits_greeting(&self) -> bool {
+        !self.dialogue.greeted && !self.greeting_missed
+    }
+
+    /// Writes a command down; returns the number of its exchange.
+    pub fn command(&mut self, command: Command, phase: Phase) -> u64 {
+        if std::mem::take(&mut self.gapped.server)
+            && self.dialogue.language != Some(super::dialogue::Language::Imap)
+        {
+            // What was asked before the gap got its answer in the gap; the client would not go on otherwise.
+            let known = self.asked_before_gap;
+            self.pending.retain(|pending| pending.seq >= known);
+        }
+        self.gapped.client = false;
+        if command.verb == Verb::Starttls {
+            self.dialogue.starttls_asked = Some(command.at);
+        }
+        self.push(Exchange {
+            command: Some(command),
+            reply: None,
+            phase,
+        })
+    }
+
+    /// Puts a command into the queue of those that await a reply.
+    pub fn expect(&mut self, pending: Pending) {
+        if self.pending.len() >= PENDING {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(pending);
+    }
+
+    /// A command without tag or further answers, written down and expected.
+    pub fn ask(&mut self, command: Command, phase: Phase) -> u64 {
+        let verb = command.verb;
+        let seq = self.command(command, phase);
+        self.expect(Pending {
+            seq,
+            verb,
+            tag: Box::default(),
+            listing: false,
+            more: 0,
+        });
+        seq
+    }
+
+    /// Writes a reply down with its command, or alone when that is gone or has its reply.
+    pub fn answer(&mut self, seq: u64, reply: Reply) {
+        match self.exchange(seq) {
+            Some(exchange) if exchange.reply.is_none() => exchange.reply = Some(reply),
+            Some(exchange) => {
+                let phase = exchange.phase;
+                self.alone(reply, phase);
+            }
+            None => {}
+        }
+    }
+
+    /// Writes a reply down that no command asked for.
+    pub fn alone(&mut self, reply: Reply, phase: Phase) {
+        self.push(Exchange {
+            command: None,
+            reply: Some(reply),
+            phase,
+        });
+    }
+
+    /// The greeting: the server's first words.
+    pub fn greeting(&mut self, reply: Reply) {
+        self.dialogue.greeted = true;
+        self.dialogue.greeting_started.get_or_insert(reply.at);
+        self.name_software(reply.text.as_str());
+        if let Some(early) = self.spoke.client {
+            self.odd(Oddity::EarlyTalker, early);
+        }
+        if reply.status == Status::Bye || matches!(reply.status, Status::Negative) {
+            self.dialogue.goodbye.get_or_insert(reply.done);
+        }
+        self.alone(reply, Phase::Greeting);
+    }
+
+    /// Words of the server that nothing asked for, other than a greeting.
+    pub fn unsolicited(&mut self, reply: Reply, phase: Phase) {
+        let expected = reply.status == Status::Bye || self.gapped.client || self.greeting_missed;
+        if !expected && self.spoke.client.is_some() {
+            self.odd(Oddity::Unsolicited, reply.at);
+        }
+        if reply.status == Status::Bye {
+            self.dialogue.goodbye.get_or_insert(reply.done);
+        }
+        self.alone(reply, phase);
+    }
+
+    /// The exchange with this number, unless it was dropped from the middle.
+    pub fn exchange(&mut self, seq: u64) -> Option<&mut Exchange> {
+        let seq = usize::try_from(seq).ok()?;
+        let head = limits::EXCHANGES / 2;
+        let index = if seq < head {
+            seq
+        } else {
+            let omitted = usize::try_from(self.dialogue.omitted).ok()?;
+            seq.checked_sub(omitted).filter(|index| *index >= head)?
+        };
+        self.dialogue.exchanges.get_mut(index)
+    }
+
+    fn push(&mut self, exchange: Exchange) -> u64 {
+        let exchanges = &mut self.dialogue.exchanges;
+        if exchanges.len() >= limits::EXCHANGES {
+            let head = limits::EXCHANGES / 2;
+            exchanges.drain(head..head.saturating_add(DROPPED));
+            self.dialogue.omitted = self.dialogue.omitted.saturating_add(DROPPED as u64);
+        }
+        exchanges.push(exchange);
+        let seq = self.next;
+        self.next = self.next.saturating_add(1);
+        seq
+    }
+
+    /// A strange thing, the first of its kind.
+    pub fn odd(&mut self, oddity: Oddity, at: Mark) {
+        let oddities = &mut self.dialogue.oddities;
+        if oddities.len() < ODDITIES && oddities.iter().all(|(known, _)| *known != oddity) {
+            oddities.push((oddity, at));
+        }
+    }
+
+    /// A new listing of capabilities begins: it replaces the earlier one.
+    pub fn capabilities_start(&mut self) {
+        self.dialogue.capabilities.clear();
+        self.dialogue.mechanisms.clear();
+    }
+
+    /// One line of a listing.
+    pub fn capability(&mut self, line: &[u8], at: Mark) {
+        let line = line.trim_ascii();
+        let (keyword, _) = syntax::token(line);
+        if keyword.is_empty() {
+            return;
+        }
+        if syntax::is_masked(keyword) {
+            self.odd(Oddity::MaskedKeyword, at);
+        }
+        if self.dialogue.capabilities.len() < CAPABILITIES {
+            let text = Foreign::bounded(&line.to_ascii_uppercase(), 256);
+            if !self.dialogue.capabilities.contains(&text) {
+                self.dialogue.capabilities.push(text);
+            }
+        }
+    }
+
+    /// A mechanism on offer.
+    pub fn offer(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            return;
+        }
+        let mechanism = super::sasl::mechanism(name);
+        if !self.dialogue.mechanisms.contains(&mechanism) {
+            self.dialogue.mechanisms.push(mechanism);
+        }
+    }
+
+    /// Notes the software if the text names it and nothing did before.
+    pub fn name_software(&mut self, text: &str) {
+        if self.dialogue.software.is_none() {
+            self.dialogue.software = software::named_in(text).map(Foreign::from);
+        }
+    }
+
+    /// Keeps the start of a literal that may be a name or a password.
+    pub fn keep_literal(&mut self, side: Side, bytes: &[u8]) {
+        let literal = &mut self.literal[side];
+        let room = LITERAL.saturating_sub(literal.len());
+        literal.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+}
+
+/// A command from a line.
+pub(super) fn command(line: &Line, fallback: Mark, verb: Verb, text: &[u8]) -> Command {
+    let (at, done) = line.marks(fallback);
+    Command {
+        at,
+        done,
+        verb,
+        text: Foreign::from_bytes(text),
+        secret: None,
+        bytes: 0,
+    }
+}
+
+/// A line that is no command. It is shown only where it cannot be a stray credential: not as a lone base64 word near a
+/// login, and not once bytes are missing, since the command that it belonged to may be among them.
+pub(super) fn unknown(core: &Core, line: &Line, fallback: Mark, near_login: bool) -> Command {
+    let word = line.bytes.trim_ascii();
+    if core.dialogue.gaps > 0 || near_login && syntax::is_base64(word) {
+        masked(line, fallback, Verb::Unknown, b"", word)
+    } else {
+        command(line, fallback, Verb::Unknown, &line.bytes)
+    }
+}
+
+/// A command of which `secret` is not shown: `shown` followed by `***`.
+pub(super) fn masked(
+    line: &Line,
+    fallback: Mark,
+    verb: Verb,
+    shown: &[u8],
+    secret: &[u8],
+) -> Command {
+    let mut text = shown.to_vec();
+    if !text.is_empty() {
+        text.push(b' ');
+    }
+    text.extend_from_slice(b"***");
+    let mut command = command(line, fallback, verb, &text);
+    command.secret = Some(Secret::new(Foreign::from_bytes(secret)));
+    command
+}
+
+/// A reply in the making: its lines so far.
+pub(super) struct Building {
+    at: Mark,
+    last_start: Mark,
+    pub done: Mark,
+    pub lines: u32,
+    pauses: u32,
+    text: Vec<u8>,
+    first: Foreign,
+    /// The first enhanced code in it.
+    pub enhanced: Option<super::dialogue::Enhanced>,
+}
+
+impl Building {
+    /// With the first line.
+    pub fn new(line: &Line, fallback: Mark) -> Building {
+        let (at, done) = line.marks(fallback);
+        Building {
+            at,
+            last_start: at,
+            done,
+            lines: 0,
+            pauses: 0,
+            text: Vec::new(),
+            first: Foreign::from_bytes(&line.bytes),
+            enhanced: None,
+        }
+    }
+
+    /// Another line (also the first one), of which `words` are the text.
+    pub fn push(&mut self, line: &Line, words: &[u8]) {
+        let (at, done) = line.marks(self.done);
+        self.lines = self.lines.saturating_add(1);
+        self.pauses = self
+            .pauses
+            .saturating_add(line.pauses)
+            .saturating_add(u32::from(is_pause(self.last_start, at)));
+        self.last_start = at;
+        self.done = done;
+        let words = words.trim_ascii();
+        if !words.is_empty() && self.text.len() < TEXT {
+            if !self.text.is_empty() {
+                self.text.push(b' ');
+            }
+            self.text.extend_from_slice(words);
+        }
+    }
+
+    /// The reply, without codes.
+    pub fn finish(self, status: Status) -> Reply {
+        Reply {
+            at: self.at,
+            done: self.done,
+            status,
+            code: None,
+            enhanced: self.enhanced,
+            response_code: None,
+            text: Foreign::bounded(&self.text, TEXT),
+            line: self.first,
+            lines: self.lines,
+            pauses: self.pauses,
+            sasl_error: None,
+        }
+    }
+}

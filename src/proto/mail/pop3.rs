@@ -1,0 +1,336 @@
+//! POP3 (RFC 1939, RFC 2449 CAPA, RFC 2595 STLS, RFC 5034 AUTH, RFC 3206 response codes).
+//!
+//! Replies match commands in order; which of them go on for several lines depends on the command.
+//! Mail that is handed out is skipped, listings are counted. It refuses to keep either.
+
+use super::body::{Body, Dots};
+use super::core::{Building, Core, Pending, command, masked, unknown};
+use super::dialogue::{Mechanism, Oddity, Phase, Reply, Status, Verb};
+use super::lines::Line;
+use super::sasl::{self, Login};
+use super::syntax::{contains, starts, token};
+use crate::base::{Foreign, Mark};
+
+/// Lines that are no replies written down at most.
+const GARBAGE: u32 = 4;
+
+/// A multi-line answer that has begun.
+struct Listing {
+    seq: u64,
+    verb: Verb,
+    lines: u32,
+}
+
+/// The state of a POP3 dialogue.
+pub(super) struct Pop3 {
+    login: Option<Login>,
+    login_asked: bool,
+    listing: Option<Listing>,
+    garbage: u32,
+}
+
+impl Pop3 {
+    pub fn new() -> Pop3 {
+        Pop3 {
+            login: None,
+            login_asked: false,
+            listing: None,
+            garbage: 0,
+        }
+    }
+
+    /// A line of the client.
+    pub fn client_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        if self.login.is_some() {
+            return self.login_step(core, line, mark);
+        }
+        if line.bytes.trim_ascii().is_empty() {
+            return;
+        }
+        let (word, rest) = token(&line.bytes);
+        let name = word.to_ascii_uppercase();
+        let (at, _) = line.marks(mark);
+        let alone = rest.is_empty();
+        let (verb, phase, listing) = match name.as_slice() {
+            b"CAPA" => (Verb::Capability, Phase::Capabilities, true),
+            b"STLS" => (Verb::Starttls, Phase::Starttls, false),
+            b"USER" => (Verb::User, Phase::Auth, false),
+            b"PASS" => {
+                sasl::set_secret(&mut core.dialogue, after_word(line, word));
+                let secret = after_word(line, word);
+                core.ask(masked(line, mark, Verb::Pass, word, secret), Phase::Auth);
+                return;
+            }
+            b"APOP" => {
+                let (user, digest) = token(rest);
+                core.dialogue.secret = None;
+                sasl::set_user(&mut core.dialogue, user);
+                let shown = [word, b" ".as_slice(), user].concat();
+                core.ask(masked(line, mark, Verb::Apop, &shown, digest), Phase::Auth);
+                return;
+            }
+            b"AUTH" if alone => (Verb::Capability, Phase::Capabilities, true),
+            b"AUTH" => return self.auth(core, line, mark, word, rest),
+            b"RETR" | b"TOP" => (Verb::Retrieve, Phase::Session, true),
+            b"LIST" | b"UIDL" => (Verb::Other, Phase::Session, alone),
+            b"LANG" => (Verb::Other, Phase::Session, alone),
+            b"STAT" | b"DELE" | b"LAST" | b"UTF8" | b"XTND" | b"XSENDER" | b"XUIDL" => {
+                (Verb::Other, Phase::Session, false)
+            }
+            b"NOOP" | b"RSET" => (Verb::Noop, Phase::Session, false),
+            b"QUIT" => (Verb::Quit, Phase::Quit, false),
+            _ => {
+                if line.after_gap {
+                    core.gapped.client = true;
+                    return;
+                }
+                if contains(&line.bytes, b" HTTP/1.") {
+                    core.odd(Oddity::Http, at);
+                }
+                let command = unknown(core, line, mark, self.login_asked);
+                core.ask(command, Phase::Session);
+                return;
+            }
+        };
+        match verb {
+            Verb::User => {
+                core.dialogue.secret = None;
+                sasl::set_user(&mut core.dialogue, rest);
+            }
+            Verb::Quit => {
+                core.dialogue.quit.get_or_insert(at);
+            }
+            _ => {}
+        }
+        let seq = core.command(command(line, mark, verb, &line.bytes), phase);
+        core.expect(Pending {
+            seq,
+            verb,
+            tag: Box::default(),
+            listing,
+            more: 0,
+        });
+    }
+
+    /// `AUTH mechanism [initial-response]` (RFC 5034 4).
+    fn auth(&mut self, core: &mut Core, line: &Line, mark: Mark, word: &[u8], rest: &[u8]) {
+        let (name, initial) = token(rest);
+        let mechanism = sasl::mechanism(name);
+        let mut login = Login::start(mechanism, &mut core.dialogue);
+        self.login_asked = true;
+        let verb = Verb::Auth(mechanism);
+        let shown = [word, b" ".as_slice(), name].concat();
+        let command = if initial.is_empty() {
+            command(line, mark, verb, &shown)
+        } else {
+            login.message(initial, &mut core.dialogue);
+            masked(line, mark, verb, &shown, initial)
+        };
+        self.login = Some(login);
+        core.ask(command, Phase::Auth);
+    }
+
+    fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        let blob = line.bytes.trim_ascii();
+        if blob != b"*"
+            && let Some(login) = self.login.as_mut()
+        {
+            login.message(blob, &mut core.dialogue);
+        }
+        let command = if blob == b"*" || blob.is_empty() {
+            command(line, mark, Verb::AuthStep, blob)
+        } else {
+            masked(line, mark, Verb::AuthStep, b"", blob)
+        };
+        core.ask(command, Phase::Auth);
+    }
+
+    /// A line of the server.
+    pub fn server_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        let (word, rest) = token(&line.bytes);
+        let status = match word {
+            _ if self.listing.is_some() && !core.gapped.server => None,
+            b"+" => Some(Status::Intermediate),
+            word if word.eq_ignore_ascii_case(b"+OK") => Some(Status::Positive),
+            word if word.eq_ignore_ascii_case(b"-ERR") => Some(Status::Negative),
+            _ => None,
+        };
+        let Some(status) = status else {
+            return match self.listing.take() {
+                Some(listing) => self.listing_line(core, line, mark, listing),
+                None => self.no_reply(core, line, mark),
+            };
+        };
+        if self.listing.take().is_some() {
+            core.gapped.server = false; // the listing's end was in the gap
+        }
+        let reply = reply(line, mark, status, rest);
+        if core.awaits_greeting() {
+            if status != Status::Intermediate {
+                return self.greet(core, reply);
+            }
+            core.greeting_missed = true;
+        }
+        self.answer(core, reply);
+    }
+
+    fn greet(&mut self, core: &mut Core, reply: Reply) {
+        let text = reply.text.as_str().as_bytes();
+        if let Some(start) = text.iter().position(|b| *b == b'<')
+            && let Some(stamp) = text.get(start..)
+            && let Some(end) = stamp.iter().position(|b| *b == b'>')
+            && stamp.get(..end).is_some_and(|inner| inner.contains(&b'@'))
+        {
+            core.dialogue.apop_offered = true;
+        }
+        core.greeting(reply);
+    }
+
+    fn answer(&mut self, core: &mut Core, mut reply: Reply) {
+        let positive = reply.status == Status::Positive;
+        let done = reply.done;
+        let Some(pending) = core.pending.pop_front() else {
+            if reply.status == Status::Negative {
+                // The last words of a server that gives up a silent client.
+                core.dialogue.goodbye.get_or_insert(done);
+            }
+            return core.unsolicited(reply, Phase::Session);
+        };
+        match pending.verb {
+            Verb::Starttls if positive => {
+                core.dialogue.starttls_accepted = Some(done);
+                core.body.client = Body::Over;
+                core.body.server = Body::Over;
+            }
+            Verb::Pass | Verb::Apop if positive => core.dialogue.authenticated = Some(done),
+            Verb::Auth(_) | Verb::AuthStep => {
+                if reply.status == Status::Intermediate {
+                    let challenge = reply.text.as_str().as_bytes();
+                    reply.sasl_error = sasl::error_json(challenge);
+                    if let Some(login) = self.login.as_mut() {
+                        login.challenge(challenge);
+                    }
+                } else {
+                    self.login = None;
+                    if positive {
+                        core.dialogue.authenticated = Some(done);
+                    }
+                }
+            }
+            Verb::Quit => {
+                core.dialogue.goodbye.get_or_insert(done);
+            }
+            Verb::Retrieve if positive => {
+                core.dialogue.messages = core.dialogue.messages.saturating_add(1);
+                core.body.server = Body::Dotted(Dots::new());
+            }
+            Verb::Capability if positive => core.capabilities_start(),
+            _ => {}
+        }
+        if pending.listing && positive {
+            self.listing = Some(Listing {
+                seq: pending.seq,
+                verb: pending.verb,
+                lines: 1,
+            });
+        }
+        core.answer(pending.seq, reply);
+    }
+
+    /// A line of a multi-line answer; a dot ends it.
+    fn listing_line(&mut self, core: &mut Core, line: &Line, mark: Mark, mut listing: Listing) {
+        listing.lines = listing.lines.saturating_add(1);
+        if line.bytes == b"." {
+            core.gapped.server = false;
+            return self.listing_done(core, line.marks(mark).1, &listing);
+        }
+        if listing.verb == Verb::Capability && !line.after_gap {
+            let (word, mut rest) = token(&line.bytes);
+            core.capability(&line.bytes, line.marks(mark).0);
+            if word.eq_ignore_ascii_case(b"SASL") {
+                while !rest.is_empty() {
+                    let (name, tail) = token(rest);
+                    core.offer(name);
+                    rest = tail;
+                }
+            } else if word.eq_ignore_ascii_case(b"IMPLEMENTATION") {
+                core.name_software(&String::from_utf8_lossy(rest));
+            } else if rest.is_empty() && sasl::mechanism(word) != Mechanism::Other {
+                core.offer(word); // the answer to AUTH without an argument
+            }
+        }
+        self.listing = Some(listing);
+    }
+
+    /// The dot after a message.
+    pub fn body_done(&mut self, core: &mut Core, mark: Mark) {
+        core.body.server = Body::Lines;
+        if let Some(mut listing) = self.listing.take() {
+            listing.lines = listing.lines.saturating_add(1);
+            self.listing_done(core, mark, &listing);
+        }
+    }
+
+    fn listing_done(&mut self, core: &mut Core, done: Mark, listing: &Listing) {
+        if let Some(reply) = core.exchange(listing.seq).and_then(|e| e.reply.as_mut()) {
+            reply.done = done;
+            reply.lines = listing.lines;
+        }
+    }
+
+    fn no_reply(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        if line.after_gap || core.gapped.server {
+            core.gapped.server = true;
+            return;
+        }
+        if line.bytes.trim_ascii().is_empty() {
+            return;
+        }
+        let (at, _) = line.marks(mark);
+        if starts(&line.bytes, b"HTTP/") || starts(&line.bytes, b"<html") {
+            core.odd(Oddity::Http, at);
+        } else if line.bytes.starts_with(b"SSH-") {
+            core.odd(Oddity::Ssh, at);
+        } else if core.awaits_greeting() {
+            core.odd(Oddity::NotMail, at);
+        }
+        self.garbage = self.garbage.saturating_add(1);
+        if self.garbage <= GARBAGE {
+            let mut building = Building::new(line, mark);
+            building.push(line, &line.bytes);
+            let phase = if core.awaits_greeting() {
+                Phase::Greeting
+            } else {
+                Phase::Session
+            };
+            core.alone(building.finish(Status::Garbage), phase);
+        }
+    }
+}
+
+/// A reply with its response code (RFC 2449 8) taken out of the text.
+fn reply(line: &Line, mark: Mark, status: Status, text: &[u8]) -> Reply {
+    let bracket = text
+        .strip_prefix(b"[")
+        .and_then(|inner| Some((inner, inner.iter().position(|b| *b == b']')?)))
+        .filter(|(_, end)| status == Status::Negative && *end <= 32);
+    let (code, words) = match bracket {
+        Some((inner, end)) => (inner.get(..end), inner.get(end.saturating_add(1)..)),
+        None => (None, Some(text)),
+    };
+    let mut building = Building::new(line, mark);
+    building.push(line, words.unwrap_or_default());
+    let mut reply = building.finish(status);
+    reply.response_code = code.map(|code| Foreign::bounded(&code.to_ascii_uppercase(), 32));
+    reply
+}
+
+/// All that follows the command's word and one blank: passwords may contain blanks (RFC 1939 7).
+fn after_word<'a>(line: &'a Line, word: &[u8]) -> &'a [u8] {
+    let start = line.bytes.iter().position(|b| !b.is_ascii_whitespace());
+    let skip = start
+        .unwrap_or(0)
+        .saturating_add(word.len())
+        .saturating_add(1);
+    line.bytes.get(skip..).unwrap_or_default()
+}

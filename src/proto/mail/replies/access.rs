@@ -1,0 +1,139 @@
+//! Words about the connection itself: who may connect, how often, and how well the server is.
+
+use super::Place::{Any, Connection, Hello, Mailbox, Smtp, Starttls, Transaction};
+use super::Strength::{Generic, Known, Sure};
+use super::{Words, words};
+use crate::proto::mail::dialogue::Family::{
+    GreetingRejected, HeloRejected, IdleTimeout, MailboxBusy, ProtocolError, ProxyProtocol,
+    RateLimited, ServiceUnavailable, StarttlsRefused, StarttlsRequired, TooManyConnections,
+};
+
+/// The rows.
+#[rustfmt::skip]
+pub(super) const ROWS: &[Words] = &[
+    words(TooManyConnections, Any, Sure, "Postfix src/smtpd/smtpd.c, src/postscreen/postscreen.c; Exim src/smtp_in.c", &[
+        "too many connections", "too many concurrent smtp connections", "too many concurrent connections",
+        "too many simultaneous connections", "too many open connections", "too many sessions",
+        "too many concurrent", "too many simultaneous", "connection limit exceeded", "connection limit reached",
+        "connections limit", "max connections", "maximum connections", "too many smtp sessions",
+        "too many imap connections", "too many pop3 connections", "session limit", "concurrent connection limit",
+        "concurrent connections limit", "concurrent session",
+    ]),
+    words(TooManyConnections, Any, Sure, "Dovecot src/imap/main.c, src/pop3/main.c; Exchange receive connectors; Cyrus", &[
+        "maximum number of connections", "maximum number of concurrent connections",
+        "maximum number of simultaneous", "maximum concurrent connections", "number of connections * exceeded",
+        "max message per connection", "sender thread limit exceeded", "all screening ports are busy",
+        "all server ports are busy",
+    ]),
+    words(RateLimited, Any, Sure, "Postfix src/smtpd/smtpd.c (anvil); Exchange throttling; Google", &[
+        "too many new tls sessions", "too much mail from", "too many recipients from", "too many messages",
+        "message submission rate", "submission rate", "request is throttled", "suggested backoff time",
+        "exceeded command or bandwidth limits", "bandwidth limits", "connection rate limit",
+        "too many connections from your * rate", "exceeded the rate", "exceeds rate", "rate limited",
+        "rate-limited", "ratelimit", "rate limit", "throttled", "throttling", "sending rate", "message rate",
+        "mail rate", "sending limit", "sending quota", "receiving mail at a rate", "receiving rate",
+        "unusual rate of", "recipient rate", "too much mail", "daily limit", "hourly limit", "excessive volume",
+        "excessive rate", "unexpected volume", "tss04", "too many emails", "limit on the number of messages",
+        "per hour", "message limit", "quota * messages per", "too many mails", "maximum number of messages",
+        "sends too fast", "slow down", "as(s777", "as/s777",
+        "unusual rate of unsolicited mail originating from your ip",
+    ]),
+    words(ProxyProtocol, Any, Sure, "Exim src/proxy.c; Postfix src/smtpd/smtpd_haproxy.c; HAProxy proxy-protocol.txt", &[
+        "required proxy negotiation failed", "proxy negotiation failed", "proxy protocol", "haproxy",
+    ]),
+    words(IdleTimeout, Any, Sure, "Postfix src/smtpd/smtpd.c; Exim src/smtp_in.c; Dovecot src/imap; Cyrus; Gmail", &[
+        "timeout exceeded", "smtp command timeout", "command timeout", "disconnected for inactivity",
+        "for inactivity", "idle for too long", "idle too long", "autologout; idle", "autologout", "idle timeout",
+        "inactivity timeout", "inactivity", "connection timed out", "session timed out", "session timeout",
+        "timeout waiting for", "timeout - closing", "timed out waiting", "input timeout", "read timeout",
+        "timeout on connection", "timeout closing", "data timeout", "no activity", "connection timeout",
+        "idle time-out", "timeout during", "closing idle connection",
+    ]),
+    words(MailboxBusy, Mailbox, Sure, "RFC 2449 8.1; Cyrus imap/pop3d.c; Dovecot src/pop3; Courier; qpopper", &[
+        "unable to lock maildrop", "maildrop already locked", "maildrop locked", "mailbox is locked",
+        "mailbox locked", "mailbox in use", "mailbox is in use", "mailbox is already in use", "unable to lock",
+        "can't lock", "cannot lock", "is locked by another", "lock busy", "already in use",
+        "minimum login interval", "logins too frequent", "logging in too frequently", "mailbox already open",
+        "mailbox is busy",
+    ]),
+    words(StarttlsRequired, Any, Sure, "RFC 3207 4; Postfix src/smtpd/smtpd.c; Exchange 5.7.x; Courier; Google", &[
+        "must issue a starttls", "must issue starttls", "issue a starttls command first",
+        "starttls is required first", "starttls is required", "starttls required", "starttls command first",
+        "session encryption is required", "tls required for rcpt domain", "must use tls", "requires starttls",
+        "encryption required", "tls is required", "tls required", "requires tls", "must use starttls",
+        "start tls first", "use starttls", "tls encryption is required", "requires encryption",
+        "secure connection is required", "not using tls", "unencrypted",
+    ]),
+    words(StarttlsRefused, Smtp, Sure, "Postfix src/smtpd/smtpd.c; Exim src/tls.c; RFC 3207 4", &[
+        "tls not available due to", "tls currently unavailable", "tls not available", "tls is not available",
+        "tls temporarily unavailable", "starttls not available", "tls unavailable",
+    ]),
+    words(StarttlsRefused, Starttls, Known, "Cyrus imap/imapd.c; Courier; Dovecot src/login-common; Cisco ESMTP inspection", &[
+        "error initializing tls", "starttls failed", "starttls not", "tls support isn't enabled", "tls isn't",
+        "tls already active", "tls not", "not supported", "not implemented", "not available", "not enabled",
+        "unrecognized command", "command not recognized", "unknown command", "temporar", "disabled",
+        "command unrecognized", "command not implemented", "invalid command",
+    ]),
+    words(ServiceUnavailable, Any, Known, "Postfix src/postscreen; Exim; Exchange; Gmail; Courier; RFC 3463 3.4", &[
+        "no system resources", "insufficient system resources", "insufficient system storage",
+        "insufficient disk space", "too much load", "server busy", "server too busy", "server is busy",
+        "system busy", "too busy", "overloaded", "under heavy load", "high load", "load average",
+        "server shutting down", "shutting down", "shutdown", "maintenance", "server is temporarily unavailable",
+        "service temporarily unavailable", "temporarily unavailable", "temporary system problem",
+        "temporary problem", "temporary server error", "server unavailable", "server configuration error",
+        "server configuration problem", "configuration error", "local configuration error",
+        "queue file write error", "internal server error", "internal error", "temporary local problem",
+        "temporary lookup failure", "temporary local error", "local error in processing", "database error",
+        "server error", "not enough resources", "out of memory", "fatal error",
+        "system not accepting network messages", "out of resources", "backend unavailable", "cannot connect to",
+        "could not connect to", "storage unavailable", "i/o error", "disk full", "no space left",
+        "mail system unavailable", "unable to access",
+    ]),
+    words(ServiceUnavailable, Any, Generic, "RFC 5321 4.2.3 (421)", &[
+        "service not available", "service unavailable", "service currently unavailable", "not available",
+        "service is currently unavailable", "try later",
+    ]),
+    words(GreetingRejected, Connection, Known, "Exim src/smtp_in.c; RFC 7504; Postfix postscreen; Proofpoint", &[
+        "smtp service not available", "does not accept mail", "no smtp service here", "no smtp service",
+        "esmtp not accepting connections", "not accepting connections", "connection refused", "connection rejected",
+        "connections will not be accepted", "you are not allowed to connect", "not authorized to connect",
+        "not allowed to connect", "access denied", "access not allowed", "connection not allowed",
+        "connections not accepted",
+    ]),
+    words(HeloRejected, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c; Exim ACL acl_smtp_helo; Courier; Sendmail; Haraka helo.checks", &[
+        "helo command rejected", "ehlo command rejected", "helo rejected", "ehlo rejected", "invalid helo",
+        "invalid ehlo", "bad helo", "bad ehlo", "helo name", "ehlo name", "helo argument", "ehlo argument",
+        "polite people say helo", "helo hostname", "helo host", "helo/ehlo", "helo string",
+        "syntactically invalid helo argument", "syntactically invalid ehlo argument", "forged helo",
+        "need fully-qualified hostname in helo", "helo does not", "invalid domain name in helo", "fix your helo",
+        "impersonat",
+    ]),
+    words(HeloRejected, Hello, Known, "Sendmail srvrsmtp.c; Google (421 4.7.0 after EHLO); OpenSMTPD; MailEnable", &[
+        "invalid domain name", "invalid hostname", "requires domain address", "try again later, closing connection",
+        "need fully-qualified hostname", "invalid name", "host not found", "access denied", "rejected",
+        "domain name required", "invalid argument", "not a valid", "domain required",
+    ]),
+    words(ProtocolError, Transaction, Sure, "Postfix src/smtpd/smtpd.c, postscreen; Exim src/smtp_in.c; RFC 5321 4.2.4", &[
+        "smtp protocol synchronization", "smtp synchronization error", "send helo/ehlo first", "send helo first",
+        "send ehlo first", "need mail command", "need rcpt", "nested mail command", "bad sequence of commands",
+        "out of sequence", "improper command pipelining", "synchronization error", "polite people say hello",
+        "bare lf", "bare <lf>", "bare newline", "bare linefeed", "pipelining", "i can break rules",
+        "valid rcpt command must precede data", "sender not yet given", "mail first", "rcpt first",
+        "say helo first", "ehlo or helo required", "helo or ehlo required", "ehlo/helo first",
+        "expected helo or ehlo", "hello first", "no valid recipients", "must have sender and recipient first",
+        "need recipient", "duplicate helo", "sender already specified", "use 8bit", "early talker",
+        "talks too soon", "protocol error", "pregreet", "you talk too soon",
+    ]),
+    words(ProtocolError, Any, Known, "Postfix src/smtpd/smtpd.c; Exim (too many errors); Dovecot src/imap, login-common; Cisco", &[
+        "too many errors", "too many syntax or protocol errors", "too many invalid imap commands",
+        "too many invalid commands", "too many unrecognized commands", "too many bad commands",
+        "too many unknown commands", "too many protocol errors", "syntax error", "command not recognized",
+        "command not recognised", "unrecognized command", "unrecognised command", "unknown command",
+        "command unknown", "bad command", "invalid command", "command unrecognized", "command not implemented",
+        "not implemented", "invalid arguments", "bad syntax", "sasl response limit exceeded", "line too long",
+        "authentication aborted", "authentication cancelled", "authentication canceled", "invalid base64",
+        "cannot decode", "initial data not expected", "optional argument not permitted", "parse error",
+        "this is an imap server", "error in imap command", "unknown or invalid", "missing argument", "cannot parse",
+        "command parse error", "malformed",
+    ]),
+];

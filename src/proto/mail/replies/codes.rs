@@ -1,0 +1,182 @@
+//! What the codes alone say, where no text names a cause.
+//!
+//! Sources: RFC 5321 4.2.3, RFC 4954 6, RFC 5248 and the IANA registry of enhanced codes, RFC 5530,
+//! RFC 2449 8, RFC 3206, RFC 5804 1.3, and the vendors' lists that are named at the rows.
+
+use super::Asked;
+use crate::proto::mail::dialogue::Family::{self, *};
+use crate::proto::mail::dialogue::{Answer, Language, Phase, Reply, Status, Verb};
+
+/// Reads the codes.
+pub(super) fn read(asked: &Asked, reply: &Reply) -> Option<Answer> {
+    let (family, origin) = if asked.is_smtp() {
+        smtp(asked, reply)?
+    } else {
+        mailbox(asked, reply)?
+    };
+    Some(Answer {
+        family,
+        origin,
+        by_text: false,
+    })
+}
+
+fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
+    let code = reply.code?;
+    let login = asked.is_login();
+    if let Some(found) = enhanced(asked, reply, code, login) {
+        return Some(found);
+    }
+    let transient = (400..500).contains(&code);
+    Some(match code {
+        432 => (PasswordExpired, "RFC 4954 6"),
+        435 if login => (AuthServerFailure, "Exim src/smtp_in.c"),
+        454 if login => (AuthServerFailure, "RFC 4954 6"),
+        454 if asked.command == Some(Verb::Starttls) => (StarttlsRefused, "RFC 3207 4"),
+        500..=503 | 554 if asked.command == Some(Verb::Starttls) => (StarttlsRefused, "RFC 3207 4"),
+        523 | 524 | 538 => (NeedsTls, "RFC 4954 6, RFC 5248"),
+        525 => (AccountDisabled, "RFC 5248"),
+        530 => (AuthRequired, "RFC 4954 6"),
+        534 => (AppPasswordRequired, "RFC 4954 6, Google"),
+        535 => (CredentialsRejected, "RFC 4954 6"),
+        504 if login => (MechanismUnsupported, "RFC 4954 4"),
+        500 | 502 | 503 if login && !asked.tls => (NeedsTls, "RFC 4954 4 (AUTH not offered)"),
+        500 | 502 if login => (MechanismUnsupported, "RFC 4954 4 (AUTH not offered)"),
+        _ if login && transient => (AuthServerFailure, "RFC 4954 6"),
+        550 | 553 | 554 if login => (CredentialsRejected, "RFC 4954 6"),
+        421 => (ServiceUnavailable, "RFC 5321 4.2.3"),
+        500..=504 | 555 => (ProtocolError, "RFC 5321 4.2.3"),
+        552 if matches!(
+            asked.command,
+            Some(Verb::Mail | Verb::Data | Verb::DataLast)
+        ) =>
+        {
+            (MessageTooLarge, "RFC 1870 6")
+        }
+        552 if asked.command == Some(Verb::Rcpt) => (MailboxFull, "RFC 5321 4.2.3"),
+        521 | 554 if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 7504, RFC 5321 3.1"),
+        521 | 556 => (Rejected, "RFC 7504"),
+        _ if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 5321 3.1"),
+        _ => stage(asked, transient),
+    })
+}
+
+/// A 4xx or 5xx that says nothing more: the stage gives the family.
+fn stage(asked: &Asked, transient: bool) -> (Family, &'static str) {
+    const ORIGIN: &str = "RFC 5321 4.2.3";
+    if transient {
+        return (Temporary, ORIGIN);
+    }
+    let family = match asked.command {
+        Some(Verb::Ehlo | Verb::Helo | Verb::Lhlo) => HeloRejected,
+        Some(Verb::Mail) => SenderRejected,
+        Some(Verb::Rcpt) => RecipientRejected,
+        _ => Rejected,
+    };
+    (family, ORIGIN)
+}
+
+/// Enhanced codes (IANA registry, RFC 5248); Google's and Microsoft's own details by their documents.
+fn enhanced(
+    asked: &Asked,
+    reply: &Reply,
+    code: u16,
+    login: bool,
+) -> Option<(Family, &'static str)> {
+    const REGISTRY: &str = "IANA enhanced status codes (RFC 5248)";
+    const GOOGLE: &str = "Google support.google.com/a/answer/3726730";
+    const MICROSOFT: &str = "Microsoft learn.microsoft.com exchange non-delivery reports";
+    let status = reply.enhanced?;
+    let family = match (status.subject, status.detail) {
+        (7, 26 | 27 | 30 | 32) => return Some((DomainUnauthenticated, GOOGLE)),
+        (7, 20..=24 | 515 | 509 | 512) => {
+            return Some((DomainUnauthenticated, "RFC 7372, Microsoft"));
+        }
+        (7, 25) => RdnsRequired,
+        (7, 510) => return Some((RdnsRequired, MICROSOFT)),
+        (7, 28) => return Some((RateLimited, GOOGLE)),
+        (7, 29) => return Some((StarttlsRequired, GOOGLE)),
+        (7, 511 | 606..=649) => return Some((Blocklisted, MICROSOFT)),
+        (7, 500 | 650 | 700..=749 | 850..=899) => return Some((RateLimited, MICROSOFT)),
+        (7, 54 | 64) if !login => return Some((RelayDenied, MICROSOFT)),
+        (7, 57) => return Some((AuthRequired, MICROSOFT)),
+        (7, 60) => return Some((SenderRejected, MICROSOFT)),
+        (7, 8) => CredentialsRejected,
+        (7, 9) if login => match code {
+            504 => MechanismUnsupported,
+            _ => AppPasswordRequired,
+        },
+        (7, 14) if login => return Some((WebLoginRequired, GOOGLE)),
+        (7, 10 | 11) => NeedsTls,
+        (7, 12) => PasswordExpired,
+        (7, 13) => AccountDisabled,
+        (7, 139) if login => return Some((CredentialsRejected, MICROSOFT)),
+        (7, 3) if login => return Some((CredentialsRejected, MICROSOFT)),
+        (7, 4) if login => MechanismUnsupported,
+        (7, 0) if login && status.class == 4 => AuthServerFailure,
+        (5, 4) if login && code == 504 => MechanismUnsupported,
+        (2, 2) => MailboxFull,
+        (3, 4) => MessageTooLarge,
+        (2, 3) => MessageTooLarge,
+        (5, 3) if status.class == 4 => RateLimited,
+        (4, 5) if status.class == 5 => RateLimited,
+        (4, 2) if code == 421 => IdleTimeout,
+        (1, 0..=3 | 6 | 10) if !login => RecipientRejected,
+        (1, 7 | 8) if !login => SenderRejected,
+        (3, 0 | 2 | 5) if status.class == 4 && !login => ServiceUnavailable,
+        (3, 1) if status.class == 4 => ServiceUnavailable,
+        (6, _) => ContentRejected,
+        (7, 7) => ContentRejected,
+        _ => return None,
+    };
+    let _ = asked;
+    Some((family, REGISTRY))
+}
+
+fn mailbox(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
+    let login = asked.is_login();
+    if let Some(code) = reply.response_code.as_ref() {
+        let found = match code.as_str() {
+            "AUTHENTICATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
+            "AUTHORIZATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
+            "EXPIRED" => Some((PasswordExpired, "RFC 5530 3")),
+            "PRIVACYREQUIRED" | "ENCRYPT-NEEDED" => Some((NeedsTls, "RFC 5530 3, RFC 5804 1.3")),
+            "AUTH-TOO-WEAK" => Some((MechanismUnsupported, "RFC 5804 1.3")),
+            "TRANSITION-NEEDED" => Some((PasswordExpired, "RFC 5804 1.3")),
+            "UNAVAILABLE" | "SYS/TEMP" | "TRYLATER" | "SERVERBUG" | "SYS/PERM" if login => {
+                Some((AuthServerFailure, "RFC 5530 3, RFC 3206"))
+            }
+            "UNAVAILABLE" | "SYS/TEMP" | "SYS/PERM" | "TRYLATER" | "SERVERBUG" => {
+                Some((ServiceUnavailable, "RFC 5530 3, RFC 3206"))
+            }
+            "INUSE" | "IN-USE" | "LOGIN-DELAY" => Some((MailboxBusy, "RFC 5530 3, RFC 2449 8")),
+            "LIMIT" => Some((TooManyConnections, "RFC 5530 3")),
+            "OVERQUOTA" | "QUOTA" | "QUOTA/MAXSIZE" => {
+                Some((MailboxFull, "RFC 5530 3, RFC 5804 1.3"))
+            }
+            "CLIENTBUG" => Some((ProtocolError, "RFC 5530 3")),
+            "CONTACTADMIN" if login => Some((AccountDisabled, "RFC 5530 3")),
+            "AUTH" if login => Some((CredentialsRejected, "RFC 3206 4")),
+            "WEBALERT" => Some((WebLoginRequired, "Google IMAP")),
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    let starttls = asked.command == Some(Verb::Starttls);
+    Some(match reply.status {
+        _ if starttls => (StarttlsRefused, "RFC 9051 6.2.1, RFC 2595 4"),
+        Status::Bye if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 9051 7.1.5"),
+        Status::Bye => (ServiceUnavailable, "RFC 9051 7.1.5"),
+        Status::Bad if login && !asked.tls => (NeedsTls, "RFC 9051 6.2.3 (LOGINDISABLED)"),
+        Status::Bad => (ProtocolError, "RFC 9051 7.1.3"),
+        _ if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 1939 3"),
+        _ if login => (CredentialsRejected, "RFC 9051 6.2.2, RFC 1939 7"),
+        _ if asked.language == Language::Pop3 && asked.command == Some(Verb::Unknown) => {
+            (ProtocolError, "RFC 1939 3")
+        }
+        _ if asked.command == Some(Verb::Capability) => (ProtocolError, "RFC 2449 5"),
+        _ => (Rejected, "RFC 9051 7.1.2, RFC 1939 3"),
+    })
+}

@@ -1,0 +1,293 @@
+//! What a negative reply means: code, enhanced code, response code, and the words of real servers.
+//!
+//! The table exists because the same digits mean different things at different servers, and the words
+//! decide. A text that names a cause outranks the codes, also against the stage; without one the codes
+//! decide. Every row names the programs whose words it holds; rows that name several, or are called
+//! generic, collect wordings and are no citation of one line of one source. It refuses to read positive replies, and says nothing
+//! rather than something vague.
+
+mod access;
+mod codes;
+mod login;
+mod policy;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::dialogue::{Answer, Family, Language, Mechanism, Phase, Reply, Status, Verb};
+
+/// Where a row applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Anywhere.
+    Any,
+    /// SMTP and LMTP.
+    Smtp,
+    /// SMTP and LMTP, outside of a login.
+    Transaction,
+    /// IMAP, POP3, ManageSieve.
+    Mailbox,
+    /// While logging in, in any language.
+    Login,
+    /// As answer to RCPT.
+    Rcpt,
+    /// As answer to EHLO, HELO, LHLO.
+    Hello,
+    /// As answer to message data (or to what follows it).
+    Data,
+    /// As answer to STARTTLS, STLS.
+    Starttls,
+    /// As greeting, or said without being asked.
+    Connection,
+}
+
+/// How much a text proves where several match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strength {
+    /// Generic words, for servers that no other row knows.
+    Generic,
+    /// The words of a known server.
+    Known,
+    /// Names its cause beyond doubt, whatever stands beside it.
+    Sure,
+}
+
+/// Rows with one meaning and one source. `a * b` in a text: both, in this order.
+struct Words {
+    family: Family,
+    place: Place,
+    strength: Strength,
+    origin: &'static str,
+    texts: &'static [&'static str],
+}
+
+const fn words(
+    family: Family,
+    place: Place,
+    strength: Strength,
+    origin: &'static str,
+    texts: &'static [&'static str],
+) -> Words {
+    Words {
+        family,
+        place,
+        strength,
+        origin,
+        texts,
+    }
+}
+
+const TABLES: [&[Words]; 4] = [login::ROWS, access::ROWS, policy::ROWS, transaction::ROWS];
+
+/// One text of a row: its first part is what the automaton finds.
+struct Text {
+    row: &'static Words,
+    rest: Vec<&'static str>,
+    length: usize,
+}
+
+/// The table, ready to read replies. Build it once and share it: building takes milliseconds, reading microseconds.
+pub struct ReplyTable {
+    automaton: Option<AhoCorasick>,
+    texts: Vec<Text>,
+}
+
+impl Default for ReplyTable {
+    fn default() -> ReplyTable {
+        ReplyTable::new()
+    }
+}
+
+impl ReplyTable {
+    /// Builds the automaton over all texts.
+    pub fn new() -> ReplyTable {
+        let mut firsts = Vec::new();
+        let mut texts = Vec::new();
+        for row in TABLES.iter().copied().flatten() {
+            for text in row.texts {
+                let mut parts = text.split(" * ");
+                firsts.push(parts.next().unwrap_or_default());
+                texts.push(Text {
+                    row,
+                    rest: parts.collect(),
+                    length: text.len(),
+                });
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(firsts)
+            .ok();
+        ReplyTable { automaton, texts }
+    }
+
+    /// Reads a negative reply (also a refusal of an OAuth token in a 334 or `+`). `command` is what it answers; for
+    /// the last reply of a login pass the `Auth` verb that began it, so that the mechanism is known. `tls` says whether
+    /// the dialogue was encrypted. `None` for a positive reply, and for one that proves nothing.
+    pub fn read(
+        &self,
+        language: Language,
+        phase: Phase,
+        command: Option<Verb>,
+        reply: &Reply,
+        tls: bool,
+    ) -> Option<Answer> {
+        match reply.status {
+            Status::Positive | Status::Garbage => return None,
+            Status::Intermediate => {
+                return reply.sasl_error.is_some().then_some(Answer {
+                    family: Family::TokenRejected,
+                    origin: "RFC 7628 3.2.2",
+                    by_text: true,
+                });
+            }
+            Status::Transient | Status::Negative | Status::Bad | Status::Bye => {}
+        }
+        let asked = Asked {
+            language,
+            phase,
+            command,
+            tls,
+        };
+        let answer = match self.by_words(&asked, reply) {
+            Some(row) => Some(Answer {
+                family: row.family,
+                origin: row.origin,
+                by_text: true,
+            }),
+            None => codes::read(&asked, reply),
+        };
+        answer.map(|answer| asked.refine(answer, reply))
+    }
+
+    fn by_words(&self, asked: &Asked, reply: &Reply) -> Option<&'static Words> {
+        let text = reply.text.as_str();
+        let lower = text.to_ascii_lowercase();
+        let mut best: Option<(Strength, usize, &'static Words)> = None;
+        for found in self.automaton.as_ref()?.find_overlapping_iter(text) {
+            let Some(entry) = self.texts.get(found.pattern().as_usize()) else {
+                continue;
+            };
+            let better = best.is_none_or(|(strength, length, _)| {
+                (entry.row.strength, entry.length) > (strength, length)
+            });
+            if better
+                && asked.is_at(entry.row.place)
+                && starts_word(text, found.start())
+                && follows(&lower, found.end(), &entry.rest)
+            {
+                best = Some((entry.row.strength, entry.length, entry.row));
+            }
+        }
+        best.map(|(_, _, row)| row)
+    }
+}
+
+/// What a reply answers.
+struct Asked {
+    language: Language,
+    phase: Phase,
+    command: Option<Verb>,
+    tls: bool,
+}
+
+impl Asked {
+    fn is_smtp(&self) -> bool {
+        matches!(self.language, Language::Smtp | Language::Lmtp)
+    }
+
+    fn is_login(&self) -> bool {
+        self.phase == Phase::Auth
+            || matches!(
+                self.command,
+                Some(
+                    Verb::Auth(_)
+                        | Verb::AuthStep
+                        | Verb::Login
+                        | Verb::User
+                        | Verb::Pass
+                        | Verb::Apop
+                )
+            )
+    }
+
+    fn is_at(&self, place: Place) -> bool {
+        match place {
+            Place::Any => true,
+            Place::Smtp => self.is_smtp(),
+            Place::Transaction => self.is_smtp() && !self.is_login(),
+            Place::Mailbox => !self.is_smtp(),
+            Place::Login => self.is_login(),
+            Place::Rcpt => self.command == Some(Verb::Rcpt),
+            Place::Hello => {
+                matches!(self.command, Some(Verb::Ehlo | Verb::Helo | Verb::Lhlo))
+            }
+            Place::Data => matches!(
+                self.command,
+                Some(Verb::Data | Verb::DataLast | Verb::DataStart)
+            ),
+            Place::Starttls => self.command == Some(Verb::Starttls),
+            Place::Connection => self.phase == Phase::Greeting || self.command.is_none(),
+        }
+    }
+
+    /// What depends on more than the words.
+    fn refine(&self, mut answer: Answer, reply: &Reply) -> Answer {
+        let oauth = matches!(
+            self.command,
+            Some(Verb::Auth(Mechanism::Xoauth2 | Mechanism::OauthBearer))
+        );
+        answer.family = match answer.family {
+            Family::CredentialsRejected if oauth => Family::TokenRejected,
+            // "Must issue STARTTLS" to a login is about the login.
+            Family::StarttlsRequired if self.is_login() => Family::NeedsTls,
+            // A refused STARTTLS cannot be cured by STARTTLS.
+            Family::ServiceUnavailable | Family::Temporary | Family::AuthServerFailure
+                if self.command == Some(Verb::Starttls) =>
+            {
+                Family::StarttlsRefused
+            }
+            Family::MechanismUnsupported if !self.is_login() => Family::ProtocolError,
+            // AUTH that is not on offer: before TLS it may be afterwards, within TLS it is not there.
+            Family::MechanismUnsupported if reply.code == Some(503) && !self.tls => {
+                Family::NeedsTls
+            }
+            Family::NeedsTls if reply.code == Some(503) && self.tls => Family::MechanismUnsupported,
+            // The account of the recipient, not the client's own.
+            Family::AccountDisabled if self.command == Some(Verb::Rcpt) => {
+                Family::RecipientRejected
+            }
+            // "Come back later" for good is no greylist.
+            Family::Greylisted if reply.status == Status::Negative && self.is_smtp() => {
+                Family::ServiceUnavailable
+            }
+            family => family,
+        };
+        answer
+    }
+}
+
+/// Whether a match begins a word: "rate" is not in "corporate".
+fn starts_word(text: &str, start: usize) -> bool {
+    let before = start.checked_sub(1).and_then(|i| text.as_bytes().get(i));
+    let first = text.as_bytes().get(start);
+    !(before.is_some_and(u8::is_ascii_alphanumeric) && first.is_some_and(u8::is_ascii_alphanumeric))
+}
+
+/// Whether the further parts of a text follow, in order.
+fn follows(lower: &str, from: usize, parts: &[&str]) -> bool {
+    let mut rest = lower.get(from..).unwrap_or_default();
+    for part in parts {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = rest
+            .get(at.saturating_add(part.len())..)
+            .unwrap_or_default();
+    }
+    true
+}

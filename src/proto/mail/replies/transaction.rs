@@ -1,0 +1,98 @@
+//! Words about the transaction: the sender, the recipient, the message.
+
+use super::Place::{Any, Data, Smtp, Transaction};
+use super::Strength::{Generic, Known, Sure};
+use super::{Words, words};
+use crate::proto::mail::dialogue::Family::{
+    AccountDisabled, ContentRejected, MailboxFull, MessageTooLarge, RateLimited, RecipientRejected,
+    RelayDenied, SenderRejected,
+};
+
+/// The rows.
+#[rustfmt::skip]
+pub(super) const ROWS: &[Words] = &[
+    words(RelayDenied, Transaction, Sure, "Postfix src/smtpd/smtpd_check.c; Exim configure.default; Sendmail check_rcpt; Exchange 5.7.54; Gmail; qmail-smtpd.c; Zoho", &[
+        "relay access denied", "relay not permitted", "relaying denied", "relaying not allowed", "relay denied",
+        "relay not allowed", "unable to relay", "mail relay denied", "relaying disallowed", "relaying prohibited",
+        "relay prohibited", "relaying is not allowed", "relay is not allowed", "not permitted to relay",
+        "not allowed to relay", "won't relay", "we do not relay", "we don't relay", "does not relay", "no relaying",
+        "relay attempt", "relaying to", "relaying through", "invalid credentials for relay",
+        "not authorized to send email directly", "isn't in my list of allowed rcpthosts", "allowed rcpthosts",
+        "list of allowed rcpthosts", "cannot relay", "rejected relay", "relaying mail to",
+        "i cannot deliver mail for", "refused to relay", "open relay", "not a gateway", "is not hosted here",
+        "domain not hosted", "not our customer", "domain isn't allowed to be relayed", "we don't handle mail for",
+        "attribution; relay", "tenantattribution",
+    ]),
+    words(MessageTooLarge, Smtp, Sure, "Postfix src/smtpd/smtpd.c; Exim; Sendmail; Exchange; RFC 1870 6; Gmail", &[
+        "message size exceeds", "message too large", "message too big", "message is too large",
+        "message is too big", "size exceeds", "exceeds maximum message size", "exceeded maximum message size",
+        "exceeds fixed maximum", "exceeds size limit", "message file too big", "max message size",
+        "maximum message size", "message size limit", "message larger than", "exceeded storage allocation: message",
+        "size limit exceeded", "larger than the current system limit", "too much mail data",
+        "message length exceeds", "exceeds the maximum size", "sorry, that message size exceeds", "message exceeds",
+    ]),
+    words(MailboxFull, Any, Sure, "Dovecot src/plugins/quota; Postfix virtual; Exim; Gmail 4.2.2/5.2.2; Exchange; RFC 5530 OVERQUOTA; Cyrus", &[
+        "mailbox full", "mailbox is full", "mailbox quota", "mail box full", "over quota", "overquota",
+        "over their quota", "over its quota", "quota exceeded", "quota is exceeded", "exceeded quota",
+        "exceeds quota", "exceeded his quota", "exceeded their quota", "exceeded its quota", "out of storage space",
+        "is over quota", "user is overquota", "inbox is full", "mailbox size limit", "mailbox would exceed",
+        "exceeded storage", "storage quota", "mailbox exceeds", "account is full", "no more space in mailbox",
+        "insufficient storage in mailbox", "disk quota", "quota violation", "mailbox has exceeded",
+        "recipient storage full", "mailfolder is full",
+    ]),
+    words(RateLimited, Transaction, Sure, "Postfix src/smtpd/smtpd.c; Exim ACLs; RFC 3463 4.5.3", &[
+        "too many recipients", "too many rcpt", "recipient limit", "maximum recipients", "rcpt limit",
+        "recipients per", "too many invalid recipients", "messages from * temporarily deferred", "deferred due to",
+    ]),
+    words(SenderRejected, Transaction, Sure, "Postfix src/smtpd/smtpd_check.c; Exim sender verification; Sendmail; Exchange SendAsDenied", &[
+        "sender address rejected", "sender verify failed", "sender rejected", "sender denied",
+        "sender address is not", "sendasdenied", "not owned by user", "not logged in", "sender domain",
+        "sender not allowed", "sender is not allowed", "sender address does not", "invalid sender",
+        "sender verification", "could not verify sender", "bad sender", "sender unknown", "unknown sender",
+        "domain of sender address", "sender address * does not exist", "sender address verification",
+        "mail from * not allowed", "sender's domain", "bad sender's", "your envelope sender", "envelope sender",
+        "not permitted to send as", "not allowed to send as", "cannot send as", "not authorized to send as",
+        "not allowed to use this sender", "sender must", "from address", "return address", "mailfrom",
+        "spoofed sender", "sender blocked", "blocked sender", "sender is blocked", "sender address blocked",
+        "you are not allowed to send", "must match the authenticated", "does not match authenticated",
+    ]),
+    words(AccountDisabled, Transaction, Known, "Gmail 5.2.1; Yahoo", &[
+        "email account that you tried to reach is disabled", "account that you tried to reach is inactive",
+        "mailbox disabled", "mailbox is disabled", "mailbox inactive",
+    ]),
+    words(RecipientRejected, Transaction, Known, "Postfix src/smtpd/smtpd_check.c; Exim verify=recipient; Sendmail; Exchange 5.1.10; Gmail 5.1.1; qmail; hMailServer; MDaemon", &[
+        "recipient address rejected", "user unknown in", "user unknown", "unknown user", "no such user",
+        "recipient unknown", "unknown recipient", "unrouteable address", "unroutable address", "no mailbox here",
+        "mailbox unavailable", "mailbox not found", "no such recipient", "recipient rejected", "invalid recipient",
+        "does not exist", "doesn't exist", "recipientnotfound", "recipient not found", "not a valid mailbox",
+        "unknown address", "address unknown", "no such mailbox", "user not found", "no such account",
+        "no such address", "bad destination mailbox", "invalid mailbox", "mailbox does not exist",
+        "user doesn't have", "undeliverable address", "recipient is not", "recipient address",
+        "no account by that name", "invalid address", "unknown local part", "unknown mailbox",
+        "account that you tried to reach", "recipient address is not", "sorry, no mailbox", "address rejected",
+        "unknown user account", "not our user", "delivery not authorized", "recipient verify failed",
+        "recipient not accepted", "could not deliver", "cannot deliver", "no valid recipient",
+        "recipient verification", "mailbox not allowed", "is not a known user", "user is unknown", "isn't a known",
+    ]),
+    words(ContentRejected, Smtp, Sure, "Postfix cleanup header_checks; rspamd; SpamAssassin milter; amavisd; ClamAV; Gmail 5.7.0; Exchange", &[
+        "spam message rejected", "message rejected as spam", "message content rejected", "content rejected",
+        "rejected as spam", "spam detected", "detected as spam", "classified as spam", "identified as spam",
+        "considered spam", "looks like spam", "appears to be spam", "is spam", "spam score", "this message is spam",
+        "high probability of spam", "likely unsolicited", "unsolicited message", "unsolicited mail", "virus",
+        "malware", "infected", "phishing", "suspicious content", "blocked due to content", "content policy",
+        "message contains", "attachment", "security issue", "banned file", "banned content", "content filter",
+        "message blocked", "message was blocked", "message refused", "url in the message", "surbl", "uribl",
+        "rejected by content", "header checks", "body contains", "message header size exceeds", "message failed",
+        "not rfc 5322 compliant", "rfc 5322", "rfc 2822", "not rfc", "missing header", "invalid header", "milter",
+        "inappropriate content", "spamassassin",
+    ]),
+    words(ContentRejected, Data, Known, "generic: Haraka, Mailgun, Mimecast, Barracuda, Cisco ESA, OpenSMTPD after the dot", &[
+        "spam", "message rejected", "rejected by policy", "policy violation", "content", "rejected due to policy",
+        "administrative prohibition", "blocked by", "transaction failed due to policy", "policy reasons",
+        "message denied", "message not accepted", "unacceptable", "rejected by recipient", "scan",
+    ]),
+    words(SenderRejected, Transaction, Generic, "Sendmail cf/m4/proto.m4; Exim: sender verification", &[
+        "domain does not exist", "domain of sender", "domain not found", "does not resolve", "unresolvable domain",
+        "domain name required for sender", "domain must resolve", "domain must exist",
+    ]),
+];

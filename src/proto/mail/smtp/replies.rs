@@ -1,0 +1,315 @@
+//! The server's lines: replies, matched to commands in order (RFC 2920 3.1).
+
+use super::{Smtp, Transfer};
+use crate::base::{Foreign, Mark};
+use crate::proto::mail::body::Body;
+use crate::proto::mail::core::{Building, Core, Pending};
+use crate::proto::mail::dialogue::{Oddity, Phase, Reply, Status, Verb};
+use crate::proto::mail::lines::Line;
+use crate::proto::mail::sasl;
+use crate::proto::mail::syntax::{
+    contains, enhanced, enhanced_in_brackets, reply_line, starts, token,
+};
+
+/// Lines that are no replies written down at most.
+const GARBAGE: u32 = 4;
+
+impl Smtp {
+    /// A line of the server.
+    pub fn server_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        let Some((code, last, text)) = reply_line(&line.bytes) else {
+            return self.no_reply(core, line, mark);
+        };
+        if core.awaits_greeting() {
+            core.dialogue
+                .greeting_started
+                .get_or_insert(line.marks(mark).0);
+        }
+        self.garbage = 0;
+        let listing = core
+            .pending
+            .front()
+            .is_some_and(|pending| matches!(pending.verb, Verb::Ehlo | Verb::Lhlo) && code == 250);
+        let mut building = self
+            .building
+            .take()
+            .unwrap_or_else(|| Building::new(line, mark));
+        let words = match enhanced(text) {
+            Some((status, words)) if !listing => {
+                building.enhanced.get_or_insert(status);
+                words
+            }
+            _ => text,
+        };
+        building.push(line, words);
+        if listing {
+            capability_line(core, text, building.lines, line.marks(mark).0);
+        }
+        if last {
+            // Should the codes of the lines differ, the last one counts, as Postfix reads it.
+            let mut reply = building.finish(status_of(code));
+            reply.code = Some(code);
+            reply.enhanced = reply
+                .enhanced
+                .or_else(|| enhanced_in_brackets(reply.text.as_str().as_bytes()));
+            self.reply(core, reply);
+        } else {
+            self.building = Some(building);
+        }
+    }
+
+    /// A line without a reply code: part of a reply, another protocol, or noise.
+    fn no_reply(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        if line.after_gap {
+            core.gapped.server = true;
+            return;
+        }
+        if line.bytes.trim_ascii().is_empty() {
+            return;
+        }
+        if let Some(building) = self.building.as_mut() {
+            building.push(line, &line.bytes);
+            return;
+        }
+        let (at, _) = line.marks(mark);
+        if starts(&line.bytes, b"HTTP/")
+            || starts(&line.bytes, b"<html")
+            || starts(&line.bytes, b"<!doctype")
+        {
+            core.odd(Oddity::Http, at);
+        } else if line.bytes.starts_with(b"SSH-") {
+            core.odd(Oddity::Ssh, at);
+        } else if core.awaits_greeting() {
+            core.odd(Oddity::NotMail, at);
+        }
+        self.garbage = self.garbage.saturating_add(1);
+        if self.garbage <= GARBAGE {
+            let mut building = Building::new(line, mark);
+            building.push(line, &line.bytes);
+            let reply = building.finish(Status::Garbage);
+            let phase = if core.awaits_greeting() {
+                Phase::Greeting
+            } else {
+                Phase::Session
+            };
+            core.alone(reply, phase);
+        }
+    }
+
+    /// A complete reply.
+    fn reply(&mut self, core: &mut Core, reply: Reply) {
+        let code = reply.code.unwrap_or_default();
+        if masked_text(reply.line.as_str().as_bytes()) {
+            core.odd(Oddity::MaskedBanner, reply.at);
+        }
+        if core.awaits_greeting() {
+            // A greeting is 220, or a refusal; anything else answers a command that was sent before.
+            if matches!(code, 220 | 400..600) || core.pending.is_empty() {
+                let (name, _) = token(reply.text.as_str().as_bytes());
+                if code == 220 && !name.is_empty() {
+                    core.dialogue.server_name = Some(Foreign::bounded(name, 256));
+                }
+                if contains(reply.text.as_str().as_bytes(), b" LMTP") {
+                    self.lmtp = true;
+                    core.dialogue.language = Some(crate::proto::mail::Language::Lmtp);
+                }
+                return core.greeting(reply);
+            }
+            core.greeting_missed = true;
+        }
+        self.skip_impossible(core, code);
+        let Some(pending) = core.pending.pop_front() else {
+            return self.without_command(core, reply);
+        };
+        self.answer(core, pending, reply);
+    }
+
+    /// After a gap on the server's side some replies are lost: drop commands that this code cannot answer.
+    fn skip_impossible(&mut self, core: &mut Core, code: u16) {
+        if !core.gapped.server {
+            return;
+        }
+        while core.pending.len() > 1 {
+            let Some(first) = core.pending.front() else {
+                break;
+            };
+            let fits = match code {
+                354 => matches!(first.verb, Verb::DataStart | Verb::Other),
+                334 | 235 => matches!(first.verb, Verb::Auth(_) | Verb::AuthStep),
+                220 => first.verb == Verb::Starttls,
+                221 => first.verb == Verb::Quit,
+                _ => true,
+            };
+            if fits {
+                break;
+            }
+            core.pending.pop_front();
+        }
+    }
+
+    /// Nothing is outstanding: an answer to a message still being sent, a farewell, or odd.
+    fn without_command(&mut self, core: &mut Core, reply: Reply) {
+        if self.transfer == Transfer::Open {
+            let done = core.latest.client.unwrap_or(reply.at);
+            let terminator_lost = core.gapped.client;
+            self.message(core, done);
+            self.transfer = Transfer::Answered;
+            if terminator_lost || core.body.client == Body::Lines {
+                core.body.client = Body::Lines;
+                self.transfer = Transfer::None;
+                core.dialogue.in_data = None;
+            }
+            if let Some(pending) = core.pending.pop_front() {
+                self.answer(core, pending, reply);
+            }
+            return;
+        }
+        let phase = if core.dialogue.quit.is_some() {
+            Phase::Quit
+        } else if self.login.is_some() {
+            Phase::Auth
+        } else {
+            Phase::Session
+        };
+        core.unsolicited(reply, phase);
+    }
+
+    fn answer(&mut self, core: &mut Core, mut pending: Pending, mut reply: Reply) {
+        let positive = reply.status == Status::Positive;
+        let done = reply.done;
+        let code = reply.code.unwrap_or_default();
+        if reply.status == Status::Bye {
+            core.dialogue.goodbye.get_or_insert(done);
+        }
+        match pending.verb {
+            Verb::Helo if positive => {
+                core.capabilities_start();
+                name_server(core, &reply);
+            }
+            Verb::Starttls if code == 220 => {
+                core.dialogue.starttls_accepted = Some(done);
+                core.body.client = Body::Over;
+                core.body.server = Body::Over;
+            }
+            Verb::Auth(_) | Verb::AuthStep => {
+                if code == 334 {
+                    let challenge = reply.text.as_str().as_bytes();
+                    reply.sasl_error = sasl::error_json(challenge);
+                    if let Some(login) = self.login.as_mut() {
+                        login.challenge(challenge);
+                    }
+                } else {
+                    self.login = None;
+                }
+                if positive {
+                    core.dialogue.authenticated = Some(done);
+                }
+            }
+            Verb::Rcpt if positive => self.accepted = self.accepted.saturating_add(1),
+            Verb::DataStart if code == 354 && self.transfer == Transfer::Asked => {
+                self.transfer = Transfer::Open;
+                core.dialogue.in_data.get_or_insert(done);
+            }
+            Verb::DataStart if code == 354 => {}
+            Verb::DataStart => {
+                if matches!(self.transfer, Transfer::Asked) {
+                    self.transfer = Transfer::None;
+                    core.dialogue.in_data = None;
+                    core.body.client = Body::Lines;
+                }
+            }
+            Verb::Other => {
+                if let Transfer::Blob(left) = self.transfer {
+                    if code == 354 {
+                        core.body.client = Body::Count { left, keep: false };
+                    } else {
+                        self.transfer = Transfer::None;
+                    }
+                }
+            }
+            Verb::Data | Verb::DataLast if positive => {
+                let chunk = core
+                    .exchange(pending.seq)
+                    .and_then(|e| e.command.as_ref())
+                    .is_some_and(|c| c.verb == Verb::Data && c.text.as_str() != "<data>");
+                if !chunk {
+                    core.dialogue.messages = core.dialogue.messages.saturating_add(1);
+                }
+            }
+            Verb::Quit => {
+                core.dialogue.goodbye.get_or_insert(done);
+            }
+            _ => {}
+        }
+        self.write(core, &mut pending, reply);
+        if pending.more > 0 {
+            pending.more = pending.more.saturating_sub(1);
+            core.pending.push_front(pending);
+        }
+    }
+
+    /// Writes the reply; a further one for the same message (LMTP) gets an exchange with the same command.
+    fn write(&mut self, core: &mut Core, pending: &mut Pending, reply: Reply) {
+        let repeated = core
+            .exchange(pending.seq)
+            .filter(|exchange| exchange.reply.is_some())
+            .map(|exchange| (exchange.command.clone(), exchange.phase));
+        if let Some((Some(command), phase)) = repeated {
+            pending.seq = core.command(command, phase);
+        }
+        core.answer(pending.seq, reply);
+    }
+}
+
+/// One line of the reply to EHLO (RFC 5321 4.1.1.1): the first names the server.
+fn capability_line(core: &mut Core, text: &[u8], number: u32, at: Mark) {
+    if number <= 1 {
+        core.capabilities_start();
+        let (name, _) = token(text);
+        if !name.is_empty() {
+            core.dialogue.server_name = Some(Foreign::bounded(name, 256));
+        }
+        return;
+    }
+    core.capability(text, at);
+    let (keyword, rest) = token(text);
+    let mut mechanisms = if keyword.eq_ignore_ascii_case(b"AUTH") {
+        rest
+    } else if starts(keyword, b"AUTH=") {
+        // The form of old Outlook versions: `250-AUTH=LOGIN PLAIN`.
+        text.trim_ascii_start().get(5..).unwrap_or_default()
+    } else {
+        return;
+    };
+    while !mechanisms.is_empty() {
+        let (name, rest) = token(mechanisms);
+        core.offer(name);
+        mechanisms = rest;
+    }
+}
+
+fn name_server(core: &mut Core, reply: &Reply) {
+    let (name, _) = token(reply.text.as_str().as_bytes());
+    if !name.is_empty() {
+        core.dialogue.server_name = Some(Foreign::bounded(name, 256));
+    }
+}
+
+/// Postfix's predicate of a masked banner (`strspn(text, "20 *\t\n")`), with at least one `*`.
+fn masked_text(line: &[u8]) -> bool {
+    line.contains(&b'*')
+        && line
+            .iter()
+            .all(|b| matches!(b, b'2' | b'0' | b' ' | b'*' | b'\t' | b'-'))
+}
+
+fn status_of(code: u16) -> Status {
+    match code {
+        421 => Status::Bye,
+        200..300 => Status::Positive,
+        300..400 => Status::Intermediate,
+        400..500 => Status::Transient,
+        500..600 => Status::Negative,
+        _ => Status::Garbage,
+    }
+}
