@@ -3,6 +3,7 @@
 //! A rule is a function that gets the view of its stage and may push claims. It knows no other rule; what
 //! outranks what stands in `claim_order`. The view exists only when its stage was reached.
 
+pub mod dns;
 pub mod path;
 pub mod tcp;
 
