@@ -11,11 +11,11 @@ use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
 use super::record::{
-    FindingRecord, LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
+    LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
 };
 use super::searches::{Fate, Searches, Waiting};
 use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
-use crate::diagnosis::{Lookup, judge_lookup, judge_neighbors};
+use crate::diagnosis::{Lookup, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
@@ -187,8 +187,16 @@ impl Engine {
             Net::None => {}
             Net::Arp(arp) => self.neighbors.arp(mark, arp),
             Net::Ip(ip) => {
-                if ip.fragment.is_some() {
+                if let Some(fragment) = ip.fragment {
+                    let (from, to) = (ip.source, ip.destination);
+                    if fragment.offset == 0
+                        && let Transport::Fragment([0, 53, ..]) = packet.transport
+                        && ip.protocol == 17
+                    {
+                        self.searches.fragment(to, from, mark);
+                    }
                     if let Some(datagram) = self.fragments.add(packet, mark.time) {
+                        self.searches.whole(to, from);
                         self.whole(mark, &datagram.packet());
                     }
                     return;
@@ -574,25 +582,10 @@ impl Engine {
     }
 
     fn finish_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
-        let neighbors = std::mem::take(&mut self.neighbors);
         let Some(source) = self.sources.get_mut(id.0 as usize) else {
             return;
         };
         source.closed = true;
-        for verdict in judge_neighbors(
-            &neighbors,
-            source.last.unwrap_or(Timestamp(0)),
-            source.unicast_answers,
-        ) {
-            let verdict = VerdictInfo::from(&verdict);
-            if verdict.code.starts_with("route.") {
-                self.attempts.causes.add_finding(&verdict);
-            }
-            out(Record::Finding(FindingRecord {
-                source: Some(id.0),
-                verdict,
-            }));
-        }
         out(Record::Source(SourceRecord {
             id: id.0,
             kind: source.kind,
