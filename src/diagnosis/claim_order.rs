@@ -7,6 +7,20 @@ use super::Code;
 
 /// (cause, symptom) – either may be a code or a stage prefix ending in a dot.
 const ORDER: &[(&str, &str)] = &[
+    // A filter says why by name, whatever code it comes with; a forger's answer says nothing about the name.
+    ("dns.filtered", "dns.servfail"),
+    ("dns.filtered", "dns.bogus"),
+    ("dns.filtered", "dns.refused"),
+    ("dns.filtered", "dns.error"),
+    ("dns.filtered", "dns.nxdomain"),
+    ("dns.filtered", "dns.no-address"),
+    ("dns.filtered", "dns.mx-unresolvable"),
+    ("dns.forged", "dns."),
+    // What vanishes for a reason is no plain silence.
+    ("dns.type-dropped", "dns.timeout"),
+    ("dns.type-dropped", "dns.large-dropped"),
+    ("dns.large-dropped", "dns.timeout"),
+    ("dns.large-dropped", "dns.slow"),
     // What happens before the handshake explains everything after it.
     ("tcp.prohibited", "tcp.dropped"),
     ("route.unreachable", "tcp.dropped"),
@@ -104,6 +118,27 @@ const ORDER: &[(&str, &str)] = &[
     ("mail.banner-masked", "mail.protocol-error"),
     ("mail.starttls-missing", "mail.protocol-error"),
     ("mail.starttls-missing", "mail.starttls-refused"),
+    ("mail.starttls-stripped", "auth.needs-tls"),
+    ("mail.starttls-stripped", "auth.required"),
+    ("mail.starttls-stripped", "auth.mechanism-unsupported"),
+    ("mail.not-mail", "mail.helo-rejected"),
+    ("mail.not-mail", "mail.rejected"),
+    ("mail.not-mail", "mail.command-timeout"),
+    ("mail.not-mail", "mail.starttls-missing"),
+    ("mail.proxy-protocol", "mail.protocol-error"),
+    ("mail.proxy-protocol", "mail.greeting-rejected"),
+    ("mail.proxy-protocol", "mail.helo-rejected"),
+    ("mail.proxy-protocol", "mail.rejected"),
+    ("mail.proxy-protocol", "mail.service-unavailable"),
+    ("mail.proxy-protocol", "mail.not-mail"),
+    ("mail.proxy-protocol", "mail.sender-rejected"),
+    ("mail.proxy-protocol", "mail.recipient-rejected"),
+    ("mail.proxy-protocol", "mail.command-timeout"),
+    ("mail.banner-masked", "mail.helo-rejected"),
+    ("mail.banner-masked", "mail.rejected"),
+    ("tcp.stalled", "mail.idle-timeout"),
+    // A refused login explains that the client then left without one.
+    ("auth.", "tcp.client-vanished"),
     ("auth.", "tcp.reset-midstream"),
     ("auth.", "tcp.closed-midstream"),
     ("auth.", "tcp.client-reset"),

@@ -29,6 +29,8 @@ pub struct Member {
     pub id: u64,
     /// When it began.
     pub started: Timestamp,
+    /// When its TCP handshake was done; `started` for what has none.
+    pub opened: Timestamp,
     /// When it was over.
     pub ended: Timestamp,
     /// How it ended.
@@ -130,7 +132,7 @@ impl Attempts {
             let patience = if attempt.transient { RETRY } else { NEXT_TRY };
             match attempt.success() {
                 // It worked already: only a loser that began before the winner belongs to it.
-                Some(winner) => !works && member.started <= winner.started.plus(SECOND),
+                Some(winner) => !works && member.started <= winner.opened,
                 None => attempt.connections.is_empty() || gap <= patience,
             }
         };

@@ -11,11 +11,11 @@ use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
 use super::record::{
-    FindingRecord, LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
+    LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
 };
 use super::searches::{Fate, Searches, Waiting};
 use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
-use crate::diagnosis::{Lookup, judge_lookup, judge_neighbors};
+use crate::diagnosis::{Lookup, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
@@ -187,8 +187,16 @@ impl Engine {
             Net::None => {}
             Net::Arp(arp) => self.neighbors.arp(mark, arp),
             Net::Ip(ip) => {
-                if ip.fragment.is_some() {
+                if let Some(fragment) = ip.fragment {
+                    let (from, to) = (ip.source, ip.destination);
+                    if fragment.offset == 0
+                        && let Transport::Fragment([0, 53, ..]) = packet.transport
+                        && ip.protocol == 17
+                    {
+                        self.searches.fragment(to, from, mark);
+                    }
                     if let Some(datagram) = self.fragments.add(packet, mark.time) {
+                        self.searches.whole(to, from);
                         self.whole(mark, &datagram.packet());
                     }
                     return;
@@ -345,7 +353,6 @@ impl Engine {
 
     /// What an ended connection teaches, before any of its generation is judged.
     fn settle(&mut self, flow: &mut MailFlow<Inside>) {
-        flow.tracker.finish(self.horizon, &mut flow.dialogue);
         let key = *flow.tracker.key();
         let session = flow.dialogue.0.facts();
         let starttls = session
@@ -413,6 +420,7 @@ impl Engine {
         let member = Member {
             id: made.id,
             started: tcp.first.time,
+            opened: tcp.established.map_or(tcp.first.time, |mark| mark.time),
             ended: tcp.last.time,
             outcome: judged.judgement.outcome,
             verdict: made.verdict.clone(),
@@ -484,6 +492,7 @@ impl Engine {
         let member = Member {
             id,
             started: facts.first.time,
+            opened: facts.first.time,
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome: judgement.outcome,
             verdict: verdict.clone(),
@@ -573,25 +582,10 @@ impl Engine {
     }
 
     fn finish_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
-        let neighbors = std::mem::take(&mut self.neighbors);
         let Some(source) = self.sources.get_mut(id.0 as usize) else {
             return;
         };
         source.closed = true;
-        for verdict in judge_neighbors(
-            &neighbors,
-            source.last.unwrap_or(Timestamp(0)),
-            source.unicast_answers,
-        ) {
-            let verdict = VerdictInfo::from(&verdict);
-            if verdict.code.starts_with("route.") {
-                self.attempts.causes.add_finding(&verdict);
-            }
-            out(Record::Finding(FindingRecord {
-                source: Some(id.0),
-                verdict,
-            }));
-        }
         out(Record::Source(SourceRecord {
             id: id.0,
             kind: source.kind,

@@ -3,6 +3,9 @@
 //! A rule is a function that gets the view of its stage and may push claims. It knows no other rule; what
 //! outranks what stands in `claim_order`. The view exists only when its stage was reached.
 
+pub mod auth;
+pub mod dns;
+pub mod mail;
 pub mod path;
 pub mod tcp;
 
@@ -22,7 +25,7 @@ pub enum Rule {
 }
 
 /// Every table of rules, by stage.
-const TABLES: &[&[Rule]] = &[tcp::RULES, path::RULES];
+const TABLES: &[&[Rule]] = &[tcp::RULES, path::RULES, mail::RULES, auth::RULES];
 
 /// Hears every rule on one connection.
 pub fn hear_connection(c: &Connection<'_>) -> Vec<Claim> {

@@ -3,6 +3,9 @@
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 
+/// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
+const SMALLEST: u32 = 500;
+
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     for side in [Side::Server, Side::Client] {
@@ -18,6 +21,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             if mtu.largest_arrived >= size
                 || mtu.dead_transmissions < 3
                 || last.time.since(first.time) < SECOND / 2
+            {
+                continue;
+            }
+            // No link is that narrow (RFC 791 3.1: every host takes 576); what dies that small dies of something else.
+            if size < SMALLEST {
+                continue;
+            }
+            // A ClientHello that vanishes is this only when its tail got through.
+            let hello = c.tls.and_then(|tls| tls.started[Side::Client]);
+            if side == Side::Client
+                && hello.is_some_and(|hello| hello.frame.number >= first.frame.number)
+                && mtu.smaller_arrived_after.is_none()
             {
                 continue;
             }
@@ -60,7 +75,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             }
             claim
         } else if let Some((mark, length)) = mtu.unfilled_gap {
-            if c.partly_unseen() {
+            // Lost by the capture, not by the path: then the other side acknowledged it.
+            let by_capture = c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
+            // A full-size segment that arrived before speaks against it; so does a hole that had no time to fill.
+            let full = full_size(c, side);
+            if by_capture || full.is_some_and(|full| mtu.largest_arrived >= full) || c.watched_after(mark.time) < 3 * SECOND {
                 continue;
             }
             Claim::new(
@@ -91,4 +110,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
         return;
     }
+}
+
+/// Payload of a segment that counts as full size from that side: the receiver's MSS less room for options.
+fn full_size(c: &Connection<'_>, side: Side) -> Option<u32> {
+    let receiver = match side {
+        Side::Client => c.tcp.syn_acks.seen.first(),
+        Side::Server => c.tcp.syns.seen.first(),
+    };
+    receiver.and_then(|handshake| handshake.options.mss).map(|mss| u32::from(mss).saturating_sub(40))
 }
