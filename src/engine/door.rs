@@ -153,7 +153,7 @@ impl Engine {
         let Some(source) = self.sources.get_mut(input.source.0 as usize) else {
             return;
         };
-        source.packets = source.packets.max(input.number);
+        source.packets = source.packets.saturating_add(1);
         source.bytes = source.bytes.saturating_add(u64::from(input.original_len));
         source.first = Some(
             source
@@ -432,6 +432,7 @@ impl Engine {
             server,
         };
         let address = Foreign::from(made.server.ip.as_str());
+        let twin = tcp.syns.seen.first().and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
             made.attempt = self.attempts.connection(
                 key.client.ip,
@@ -440,6 +441,7 @@ impl Engine {
                 &address,
                 member,
                 judged.transient,
+                twin,
                 out,
             );
             self.attempts.summary.connections += 1;
@@ -452,6 +454,7 @@ impl Engine {
                 &address,
                 member,
                 false,
+                None,
                 out,
             );
         }

@@ -8,6 +8,10 @@ use crate::proto::dns::{RecordType, type_name};
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let Some(silence) = l.silence() else { return };
     let facts = l.facts;
+    // A piece of the answer arrived: it is a matter of size, not of type.
+    if l.context.stray_fragment.is_some() {
+        return;
+    }
     // One lost query proves nothing about a type.
     if silence.tries < 2 || facts.icmp_count > 0 || facts.kind == RecordType::A {
         return;
