@@ -11,6 +11,8 @@ use crate::proto::Service;
 pub struct Ports {
     only: Option<Vec<u16>>,
     assigned: HashMap<u16, Service, foldhash::fast::RandomState>,
+    /// What is not mail is tracked all the same (`--all`).
+    pub(super) everything: bool,
 }
 
 impl Ports {
@@ -22,6 +24,11 @@ impl Ports {
     /// Says what is spoken on a port (`--as`).
     pub fn assign(&mut self, port: u16, service: Service) {
         self.assigned.insert(port, service);
+    }
+
+    /// Also what is not mail gets a full tracker (`--all`).
+    pub fn everything(&mut self) {
+        self.everything = true;
     }
 
     /// The service of a port; `None` when it is not mail. A listed port without a known service is `Other`.

@@ -291,6 +291,34 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
+    /// Remembers a five-tuple as none of a connection, for a while.
+    fn bury(&mut self, tuple: Tuple, client: Endpoint, time: Timestamp) {
+        if self.index.len() >= self.limit || self.index.contains_key(&tuple) {
+            return;
+        }
+        let slot = Slot {
+            tuple,
+            client,
+            flow: Flow::Gone,
+            pending: None,
+        };
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                let Some(at) = u32::try_from(self.slots.len()).ok().filter(|at| *at != NONE) else {
+                    return;
+                };
+                self.slots.push(None);
+                at
+            }
+        };
+        if let Some(place) = self.slots.get_mut(at as usize) {
+            *place = Some(slot);
+        }
+        self.index.insert(tuple, at);
+        self.queues.touch(at, Queue::Gone, time);
+    }
+
     /// A SYN-ACK that fits a waiting SYN in all but the address.
     fn foreign_answer(
         &mut self,
@@ -315,6 +343,8 @@ impl<S: Dialogue> Table<S> {
             .facts_mut()
             .foreign_syn_ack
             .get_or_insert((mark, from));
+        // What the client then says to that address is no connection of its own.
+        self.bury(Tuple::new(source, from, to), to, mark.time);
         true
     }
 
@@ -341,7 +371,10 @@ impl<S: Dialogue> Table<S> {
             server,
             source: tuple.source,
         };
-        let service = self.ports.service(server.port);
+        let service = self
+            .ports
+            .service(server.port)
+            .or(self.ports.everything.then_some(Service::Other));
         let flow = match service {
             Some(service) => Flow::Mail(Box::new(MailFlow {
                 tracker: Tracker::new(key, mark, true, reused),

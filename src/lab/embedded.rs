@@ -22,8 +22,12 @@ pub struct Embedded {
 
 impl Embedded {
     fn pki(&self, scenario: &Scenario) -> Result<&Pki, LabError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let made = self.pki.get_or_init(|| Servers::certificates(&scenario.server, now));
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        let made = self
+            .pki
+            .get_or_init(|| Servers::certificates(&scenario.server, now));
         made.as_ref().map_err(|why| LabError::Actor(why.clone()))
     }
 }
@@ -36,13 +40,20 @@ fn by_role(addresses: &[IpAddr]) -> (Vec<IpAddr>, Vec<IpAddr>) {
     };
     let resolvers = addresses.iter().filter(is_resolver).copied().collect();
     let first = |v4: bool| addresses.iter().find(|a| a.is_ipv4() == v4).copied();
-    (resolvers, first(true).into_iter().chain(first(false)).collect())
+    (
+        resolvers,
+        first(true).into_iter().chain(first(false)).collect(),
+    )
 }
 
 impl Actors for Embedded {
     fn serve(&self, scenario: &Scenario) -> Result<Box<dyn std::any::Any>, LabError> {
-        let ground = Ground { addresses: scenario.path.server.clone(), any_port: false };
-        let servers = Servers::start(&scenario.server, &ground, self.pki(scenario)?).map_err(LabError::Actor)?;
+        let ground = Ground {
+            addresses: scenario.path.server.clone(),
+            any_port: false,
+        };
+        let servers = Servers::start(&scenario.server, &ground, self.pki(scenario)?)
+            .map_err(LabError::Actor)?;
         Ok(Box::new(servers))
     }
 
@@ -50,18 +61,32 @@ impl Actors for Embedded {
         let (resolvers, servers) = by_role(&scenario.path.server);
         let network = Network {
             servers,
-            resolvers: resolvers.into_iter().map(|ip| SocketAddr::new(ip, 53)).collect(),
+            resolvers: resolvers
+                .into_iter()
+                .map(|ip| SocketAddr::new(ip, 53))
+                .collect(),
             pki: self.pki(scenario)?,
             stop: Arc::new(Stop::new().map_err(LabError::when("make an eventfd"))?),
             seed: scenario.seed,
         };
         if !scenario.together {
-            return Ok(scenario.client.iter().map(|spec| words(&client::run(spec, &network))).collect());
+            return Ok(scenario
+                .client
+                .iter()
+                .map(|spec| words(&client::run(spec, &network)))
+                .collect());
         }
         thread::scope(|scope| {
             let network = &network;
-            let started: Vec<_> = scenario.client.iter().map(|spec| scope.spawn(move || words(&client::run(spec, network)))).collect();
-            started.into_iter().map(|one| one.join().map_err(|_| LabError::Thread("a client"))).collect()
+            let started: Vec<_> = scenario
+                .client
+                .iter()
+                .map(|spec| scope.spawn(move || words(&client::run(spec, network))))
+                .collect();
+            started
+                .into_iter()
+                .map(|one| one.join().map_err(|_| LabError::Thread("a client")))
+                .collect()
         })
     }
 }
@@ -70,7 +95,12 @@ impl Actors for Embedded {
 fn words(outcome: &ClientOutcome) -> Vec<String> {
     let mut said = vec![outcome.trouble().unwrap_or_else(|| "done".to_owned())];
     for session in &outcome.sessions {
-        said.extend(session.tried.iter().map(|(address, why)| format!("{address}: {why}")));
+        said.extend(
+            session
+                .tried
+                .iter()
+                .map(|(address, why)| format!("{address}: {why}")),
+        );
     }
     said
 }

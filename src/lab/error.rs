@@ -50,7 +50,10 @@ pub enum LabError {
 impl LabError {
     /// The last error of the system, while doing `what`.
     pub(super) fn last(what: &'static str) -> LabError {
-        LabError::System { what, source: std::io::Error::last_os_error() }
+        LabError::System {
+            what,
+            source: std::io::Error::last_os_error(),
+        }
     }
 
     /// Gives an I/O error the words for what was being done.

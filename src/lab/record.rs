@@ -13,6 +13,9 @@ use crate::base::{Nanos, Timestamp};
 /// Frames that are kept of one run; what comes later is counted only.
 const FRAMES: usize = 1_000_000;
 
+/// How much later a mirror port's second copy comes.
+const MIRRORED: Nanos = 4_000;
+
 /// Where the recording is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,6 +47,14 @@ pub struct RecordSpec {
     pub stop_after: Option<u64>,
     /// Nothing after so many milliseconds from the first frame.
     pub stop_after_ms: Option<i64>,
+    /// Every frame is recorded twice, some microseconds apart: a mirror port that sees both directions twice.
+    pub twice: bool,
+    /// Every fifth frame comes behind the one after it, with its own time: a capture from several queues.
+    pub disorder: bool,
+    /// The file lacks so many bytes at its end.
+    pub cut_file: usize,
+    /// The capture says of itself that so many frames were dropped.
+    pub dropped: u64,
 }
 
 /// One recorded frame.
@@ -64,6 +75,10 @@ pub struct Recording {
     pub frames: Vec<Frame>,
     /// Bytes kept per frame; 0 for all.
     pub snaplen: u32,
+    /// Bytes that the file lacks at its end.
+    pub cut_file: usize,
+    /// Frames that the capture says were dropped.
+    pub dropped: u64,
 }
 
 impl Recording {
@@ -75,6 +90,13 @@ impl Recording {
         for frame in &self.frames {
             writer.packet(interface, frame.time, &frame.bytes, frame.length, None)?;
         }
+        if self.dropped > 0
+            && let Some(last) = self.frames.last()
+        {
+            let received = self.frames.len() as u64 + self.dropped;
+            writer.statistics(interface, last.time, received, self.dropped)?;
+        }
+        bytes.truncate(bytes.len().saturating_sub(self.cut_file));
         Ok(bytes)
     }
 }
@@ -91,7 +113,13 @@ pub struct Recorder {
 impl Recorder {
     /// With nothing recorded.
     pub fn new(spec: RecordSpec) -> Recorder {
-        Recorder { spec, epoch: Timestamp(0), seen: 0, first: None, frames: Vec::new() }
+        Recorder {
+            spec,
+            epoch: Timestamp(0),
+            seen: 0,
+            first: None,
+            frames: Vec::new(),
+        }
     }
 
     /// Fixes the time that the path's nanoseconds count from.
@@ -104,7 +132,11 @@ impl Recorder {
         if at == self.spec.at {
             let kind = if packet.version() == 4 { IPV4 } else { IPV6 };
             let (near, far) = ([2, 0, 0, 0, 2, 1], [2, 0, 0, 0, 2, 2]);
-            let (to, from) = if toward == Toward::Server { (far, near) } else { (near, far) };
+            let (to, from) = if toward == Toward::Server {
+                (far, near)
+            } else {
+                (near, far)
+            };
             self.keep(now, &frame(to, from, kind, packet.bytes()), toward);
         }
     }
@@ -123,16 +155,47 @@ impl Recorder {
         self.seen += 1;
         let first = *self.first.get_or_insert(now);
         let late = self.spec.stop_after.is_some_and(|n| self.seen > n)
-            || self.spec.stop_after_ms.is_some_and(|ms| now - first > ms * crate::base::MILLISECOND);
-        if late || self.seen <= self.spec.skip || self.spec.without.contains(&self.seen) || self.frames.len() >= FRAMES {
+            || self
+                .spec
+                .stop_after_ms
+                .is_some_and(|ms| now - first > ms * crate::base::MILLISECOND);
+        if late
+            || self.seen <= self.spec.skip
+            || self.spec.without.contains(&self.seen)
+            || self.frames.len() >= FRAMES
+        {
             return;
         }
-        let kept = bytes.get(..self.spec.snaplen.unwrap_or(usize::MAX)).unwrap_or(bytes).to_vec();
-        self.frames.push(Frame { time: self.epoch.plus(now), bytes: kept, length: bytes.len() as u32 });
+        let kept = bytes
+            .get(..self.spec.snaplen.unwrap_or(usize::MAX))
+            .unwrap_or(bytes)
+            .to_vec();
+        let frame = Frame {
+            time: self.epoch.plus(now),
+            bytes: kept,
+            length: bytes.len() as u32,
+        };
+        if self.spec.twice {
+            let time = frame.time.plus(MIRRORED);
+            self.frames.push(frame.clone());
+            self.frames.push(Frame { time, ..frame });
+        } else {
+            self.frames.push(frame);
+        }
     }
 
     /// Ends the recording.
-    pub fn finish(self) -> Recording {
-        Recording { frames: self.frames, snaplen: self.spec.snaplen.unwrap_or(0) as u32 }
+    pub fn finish(mut self) -> Recording {
+        if self.spec.disorder {
+            for pair in self.frames.chunks_exact_mut(5) {
+                pair.swap(3, 4);
+            }
+        }
+        Recording {
+            frames: self.frames,
+            snaplen: self.spec.snaplen.unwrap_or(0) as u32,
+            cut_file: self.spec.cut_file,
+            dropped: self.spec.dropped,
+        }
     }
 }

@@ -115,20 +115,30 @@ pub struct ProbeSpec {
 impl Scenario {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Scenario, LabError> {
-        let file = |source| LabError::File { path: path.to_owned(), source };
+        let file = |source| LabError::File {
+            path: path.to_owned(),
+            source,
+        };
         if fs::metadata(path).map_err(file)?.len() > LARGEST {
-            return Err(LabError::Syntax { path: path.to_owned(), text: "larger than a scenario can be (1 MiB)".to_owned() });
+            return Err(LabError::Syntax {
+                path: path.to_owned(),
+                text: "larger than a scenario can be (1 MiB)".to_owned(),
+            });
         }
         let text = fs::read_to_string(path).map_err(file)?;
         Scenario::parse(&text).map_err(|error| match error {
-            LabError::Nonsense(text) => LabError::Syntax { path: path.to_owned(), text },
+            LabError::Nonsense(text) => LabError::Syntax {
+                path: path.to_owned(),
+                text,
+            },
             other => other,
         })
     }
 
     /// Reads a scenario's text. An error says line and column.
     pub fn parse(text: &str) -> Result<Scenario, LabError> {
-        let scenario: Scenario = toml::from_str(text).map_err(|error| LabError::Nonsense(error.to_string().trim_end().to_owned()))?;
+        let scenario: Scenario = toml::from_str(text)
+            .map_err(|error| LabError::Nonsense(error.to_string().trim_end().to_owned()))?;
         scenario.check().map_err(LabError::Nonsense)?;
         Ok(scenario)
     }
@@ -138,12 +148,18 @@ impl Scenario {
         let hops = self.path.hop.len();
         for fault in &self.fault {
             if fault.hop == 0 || fault.hop > hops {
-                return Err(format!("a fault is at hop {}, and the path has hops 1 to {hops}", fault.hop));
+                return Err(format!(
+                    "a fault is at hop {}, and the path has hops 1 to {hops}",
+                    fault.hop
+                ));
             }
             if let Action::Loop { with } = fault.action
                 && (with == 0 || with > hops || with.abs_diff(fault.hop) != 1)
             {
-                return Err(format!("hop {} cannot send packets in a circle with hop {with}: they are no neighbours", fault.hop));
+                return Err(format!(
+                    "hop {} cannot send packets in a circle with hop {with}: they are no neighbours",
+                    fault.hop
+                ));
             }
             if let Some(name) = &fault.matching.dns_type
                 && super::path::matching::type_named(name).is_none()
@@ -175,7 +191,11 @@ pub fn list(folder: &Path) -> Result<Vec<Listed>, LabError> {
         }
         for path in entries(&code)? {
             if path.extension().is_some_and(|e| e == "toml") {
-                found.push(Listed { code: stem(&code), name: stem(&path.with_extension("")), path });
+                found.push(Listed {
+                    code: stem(&code),
+                    name: stem(&path.with_extension("")),
+                    path,
+                });
             }
         }
     }
@@ -184,12 +204,20 @@ pub fn list(folder: &Path) -> Result<Vec<Listed>, LabError> {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, LabError> {
-    let file = |source| LabError::File { path: folder.to_owned(), source };
-    fs::read_dir(folder).map_err(file)?.map(|entry| entry.map(|e| e.path()).map_err(file)).collect()
+    let file = |source| LabError::File {
+        path: folder.to_owned(),
+        source,
+    };
+    fs::read_dir(folder)
+        .map_err(file)?
+        .map(|entry| entry.map(|e| e.path()).map_err(file))
+        .collect()
 }
 
 fn stem(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -198,14 +226,17 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_with_its_line() {
-        let error = Scenario::parse("summary = \"x\"\n[[fault]]\nhop = 1\nmatch = { prot = 25 }\naction = \"drop\"\n[truth]\n");
+        let error = Scenario::parse(
+            "summary = \"x\"\n[[fault]]\nhop = 1\nmatch = { prot = 25 }\naction = \"drop\"\n[truth]\n",
+        );
         let text = error.err().map(|e| e.to_string()).unwrap_or_default();
         assert!(text.contains("line 4") && text.contains("prot"), "{text}");
     }
 
     #[test]
     fn a_fault_beyond_the_path_is_an_error() {
-        let error = Scenario::parse("summary = \"x\"\n[[fault]]\nhop = 4\naction = \"drop\"\n[truth]\n");
+        let error =
+            Scenario::parse("summary = \"x\"\n[[fault]]\nhop = 4\naction = \"drop\"\n[truth]\n");
         assert!(error.err().is_some_and(|e| e.to_string().contains("hop 4")));
     }
 
@@ -213,6 +244,10 @@ mod tests {
     fn actions_are_written_as_one_word_or_a_table() {
         let text = "summary = \"x\"\n[[fault]]\nhop = 2\nmatch = { port = [25, 587], toward = \"server\", flags = \"S!A\" }\n\
                     action.reset = { ttl = 255, window = { fixed = 100 } }\n[[path.hop]]\n[[path.hop]]\nlink = { loss = { random = 0.1 } }\n[truth]\n";
-        assert!(Scenario::parse(text).is_ok(), "{:?}", Scenario::parse(text).err());
+        assert!(
+            Scenario::parse(text).is_ok(),
+            "{:?}",
+            Scenario::parse(text).err()
+        );
     }
 }

@@ -132,8 +132,9 @@ impl Session {
                 self.headless[side] = true;
                 if self.expects_tls() {
                     self.tls_decoder().gap(side, mark, len);
+                } else {
+                    self.decoder.gap(side, mark, len);
                 }
-                self.decoder.gap(side, mark, len);
             }
             Layer::Clear => self.decoder.gap(side, mark, len),
             Layer::Tls => self.tls_decoder().gap(side, mark, len),

@@ -6,6 +6,7 @@
 mod interface;
 mod namespace;
 mod netlink;
+mod veth;
 
 pub use interface::{EndSpec, Tap};
 pub use namespace::{claim, enter_network, sysctl};

@@ -14,7 +14,13 @@ use crate::lab::error::{LabError, Reason};
 /// As root (with CAP_SYS_ADMIN) there is nothing to do. Else the process enters a user namespace in
 /// which it is root, for good.
 pub fn claim() -> Result<(), Reason> {
-    if caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SYS_ADMIN).unwrap_or(false) {
+    if caps::has_cap(
+        None,
+        caps::CapSet::Effective,
+        caps::Capability::CAP_SYS_ADMIN,
+    )
+    .unwrap_or(false)
+    {
         return Ok(());
     }
     // SAFETY: getuid and getgid cannot fail and touch no memory of ours.
@@ -52,13 +58,19 @@ pub fn enter_network() -> Result<(), LabError> {
 /// Only `net.` is reached: those are per namespace.
 pub fn sysctl(name: &str, value: &str) -> Result<(), LabError> {
     let harmless = name.starts_with("net.")
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         && !name.contains("..");
     if !harmless {
-        return Err(LabError::Nonsense(format!("{name} is no parameter of a network namespace")));
+        return Err(LabError::Nonsense(format!(
+            "{name} is no parameter of a network namespace"
+        )));
     }
-    fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).map_err(|source| LabError::System {
-        what: "set a kernel parameter of its namespace",
-        source,
+    fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value).map_err(|source| {
+        LabError::System {
+            what: "set a kernel parameter of its namespace",
+            source,
+        }
     })
 }

@@ -12,6 +12,11 @@ use crate::lab::error::LabError;
 /// Attributes and constants of linux/rtnetlink.h, if_link.h and if_addr.h that libc does not name alike everywhere.
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_MTU: u16 = 4;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const ADDR_GEN_MODE_NONE: u8 = 1;
@@ -33,17 +38,51 @@ impl Netlink {
     /// Opens one in the calling thread's namespace.
     pub fn open() -> Result<Netlink, LabError> {
         // SAFETY: socket takes no pointers.
-        let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
+        let fd = unsafe {
+            libc::socket(
+                libc::AF_NETLINK,
+                libc::SOCK_RAW | libc::SOCK_CLOEXEC,
+                libc::NETLINK_ROUTE,
+            )
+        };
         if fd < 0 {
             return Err(LabError::last("open a netlink socket"));
         }
         // SAFETY: the descriptor was just made and nobody else owns it.
-        Ok(Netlink { fd: unsafe { OwnedFd::from_raw_fd(fd) }, sequence: 0 })
+        Ok(Netlink {
+            fd: unsafe { OwnedFd::from_raw_fd(fd) },
+            sequence: 0,
+        })
+    }
+
+    /// Makes a pair of virtual Ethernet interfaces.
+    pub fn veth(&mut self, one: &str, other: &str) -> Result<(), LabError> {
+        let mut peer = link_header(0, 0);
+        attribute(&mut peer, IFLA_IFNAME, &terminated(other));
+        let mut data = Vec::new();
+        attribute(&mut data, VETH_INFO_PEER | NESTED, &peer);
+        let mut info = Vec::new();
+        attribute(&mut info, IFLA_INFO_KIND, b"veth");
+        attribute(&mut info, IFLA_INFO_DATA | NESTED, &data);
+        let mut body = link_header(0, 0);
+        attribute(&mut body, IFLA_IFNAME, &terminated(one));
+        attribute(&mut body, IFLA_LINKINFO | NESTED, &info);
+        self.ask(
+            libc::RTM_NEWLINK,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "make a pair of interfaces",
+        )
     }
 
     /// Brings a link up; with an Ethernet address and an MTU when they are given.
     /// The kernel makes no link-local address of its own, so nothing unasked is sent.
-    pub fn link_up(&mut self, index: u32, ethernet: Option<[u8; 6]>, mtu: Option<u32>) -> Result<(), LabError> {
+    pub fn link_up(
+        &mut self,
+        index: u32,
+        ethernet: Option<[u8; 6]>,
+        mtu: Option<u32>,
+    ) -> Result<(), LabError> {
         if let Some(address) = ethernet {
             let mut body = link_header(index, 0);
             attribute(&mut body, IFLA_ADDRESS, &address);
@@ -71,19 +110,44 @@ impl Netlink {
         if address.is_ipv6() {
             attribute(&mut body, IFA_FLAGS, &IFA_F_NODAD.to_ne_bytes());
         }
-        self.ask(libc::RTM_NEWADDR, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body, "give an interface its address")
+        self.ask(
+            libc::RTM_NEWADDR,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "give an interface its address",
+        )
     }
 
     /// Makes `gateway` the default route of its family.
     pub fn default_route(&mut self, index: u32, gateway: IpAddr) -> Result<(), LabError> {
-        let mut body = vec![family(gateway), 0, 0, 0, libc::RT_TABLE_MAIN, libc::RTPROT_STATIC, 0, libc::RTN_UNICAST];
+        let mut body = vec![
+            family(gateway),
+            0,
+            0,
+            0,
+            libc::RT_TABLE_MAIN,
+            libc::RTPROT_STATIC,
+            0,
+            libc::RTN_UNICAST,
+        ];
         body.extend_from_slice(&0u32.to_ne_bytes());
         attribute(&mut body, RTA_GATEWAY, &octets(gateway));
         attribute(&mut body, RTA_OIF, &index.to_ne_bytes());
-        self.ask(libc::RTM_NEWROUTE, libc::NLM_F_CREATE | libc::NLM_F_EXCL, &body, "set the default route")
+        self.ask(
+            libc::RTM_NEWROUTE,
+            libc::NLM_F_CREATE | libc::NLM_F_EXCL,
+            &body,
+            "set the default route",
+        )
     }
 
-    fn ask(&mut self, kind: u16, flags: i32, body: &[u8], what: &'static str) -> Result<(), LabError> {
+    fn ask(
+        &mut self,
+        kind: u16,
+        flags: i32,
+        body: &[u8],
+        what: &'static str,
+    ) -> Result<(), LabError> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = (flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
         let mut message = Vec::with_capacity(16 + body.len());
@@ -106,7 +170,14 @@ impl Netlink {
         }
         // The acknowledgement is an nlmsgerr: a header, then the errno, negative, 0 for success.
         let code = i32::from_ne_bytes([answer[16], answer[17], answer[18], answer[19]]);
-        if code == 0 { Ok(()) } else { Err(LabError::System { what, source: io::Error::from_raw_os_error(-code) }) }
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(LabError::System {
+                what,
+                source: io::Error::from_raw_os_error(-code),
+            })
+        }
     }
 }
 
@@ -118,6 +189,12 @@ fn link_header(index: u32, up: u32) -> Vec<u8> {
     body
 }
 
+fn terminated(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.push(0);
+    bytes
+}
+
 fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend_from_slice(&((4 + value.len()) as u16).to_ne_bytes());
     body.extend_from_slice(&kind.to_ne_bytes());
@@ -126,7 +203,11 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
 }
 
 fn family(address: IpAddr) -> u8 {
-    (if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 }) as u8
+    (if address.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    }) as u8
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {

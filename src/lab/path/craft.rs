@@ -27,11 +27,23 @@ pub struct Habit {
 impl Habit {
     /// What Linux does for an answer without a socket: ID 0, DF.
     pub fn linux(ttl: u8) -> Habit {
-        Habit { ttl, identification: 0, dont_fragment: true, traffic_class: 0, flow_label: 0 }
+        Habit {
+            ttl,
+            identification: 0,
+            dont_fragment: true,
+            traffic_class: 0,
+            flow_label: 0,
+        }
     }
 }
 
-fn ip(source: IpAddr, destination: IpAddr, transport: u8, habit: Habit, body: &[u8]) -> Option<Packet> {
+fn ip(
+    source: IpAddr,
+    destination: IpAddr,
+    transport: u8,
+    habit: Habit,
+    body: &[u8],
+) -> Option<Packet> {
     let mut bytes = match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let mut header = Ipv4Header::new(
@@ -69,7 +81,14 @@ fn ip(source: IpAddr, destination: IpAddr, transport: u8, habit: Habit, body: &[
 }
 
 /// A TCP segment.
-pub fn tcp(source: IpAddr, destination: IpAddr, habit: Habit, segment: Segment, options: &[u8], payload: &[u8]) -> Option<Packet> {
+pub fn tcp(
+    source: IpAddr,
+    destination: IpAddr,
+    habit: Habit,
+    segment: Segment,
+    options: &[u8],
+    payload: &[u8],
+) -> Option<Packet> {
     let mut header = TcpHeader::new(segment.from, segment.to, segment.seq, segment.window);
     header.acknowledgment_number = segment.ack;
     header.set_options_raw(options).ok()?;
@@ -80,7 +99,13 @@ pub fn tcp(source: IpAddr, destination: IpAddr, habit: Habit, segment: Segment, 
 }
 
 /// A UDP datagram.
-pub fn udp(source: IpAddr, destination: IpAddr, habit: Habit, ports: (u16, u16), payload: &[u8]) -> Option<Packet> {
+pub fn udp(
+    source: IpAddr,
+    destination: IpAddr,
+    habit: Habit,
+    ports: (u16, u16),
+    payload: &[u8],
+) -> Option<Packet> {
     let header = UdpHeader {
         source_port: ports.0,
         destination_port: ports.1,
@@ -105,22 +130,44 @@ pub struct Complaint {
 
 impl Complaint {
     /// Time exceeded in transit.
-    pub const TIME_EXCEEDED: Complaint = Complaint { v4: (11, 0), v6: (3, 0), extra: 0 };
+    pub const TIME_EXCEEDED: Complaint = Complaint {
+        v4: (11, 0),
+        v6: (3, 0),
+        extra: 0,
+    };
     /// Host unreachable, address unreachable.
-    pub const HOST_UNREACHABLE: Complaint = Complaint { v4: (3, 1), v6: (1, 3), extra: 0 };
+    pub const HOST_UNREACHABLE: Complaint = Complaint {
+        v4: (3, 1),
+        v6: (1, 3),
+        extra: 0,
+    };
     /// Port unreachable.
-    pub const PORT_UNREACHABLE: Complaint = Complaint { v4: (3, 3), v6: (1, 4), extra: 0 };
+    pub const PORT_UNREACHABLE: Complaint = Complaint {
+        v4: (3, 3),
+        v6: (1, 4),
+        extra: 0,
+    };
 
     /// Fragmentation needed, packet too big.
     pub fn too_big(mtu: u32) -> Complaint {
-        Complaint { v4: (3, 4), v6: (2, 0), extra: mtu }
+        Complaint {
+            v4: (3, 4),
+            v6: (2, 0),
+            extra: mtu,
+        }
     }
 }
 
 /// An ICMP error from `from` about `packet`, quoting it as Linux routers do: all of it, up to 576 (RFC 1812,
 /// 4.3.2.3) or 1280 bytes (RFC 4443, 2.4) for the whole error; traffic class internetwork control.
 /// `None` where none may be sent: about an ICMP error, or a fragment that is not the first.
-pub fn complain(from: IpAddr, packet: &Packet, complaint: Complaint, ttl: u8, identification: u16) -> Option<Packet> {
+pub fn complain(
+    from: IpAddr,
+    packet: &Packet,
+    complaint: Complaint,
+    ttl: u8,
+    identification: u16,
+) -> Option<Packet> {
     let v4 = packet.version() == 4;
     let kind = packet.body().first().copied().unwrap_or(0);
     let about_error = match packet.transport() {
@@ -128,17 +175,41 @@ pub fn complain(from: IpAddr, packet: &Packet, complaint: Complaint, ttl: u8, id
         ICMP6 if !v4 => kind < 128,
         _ => false,
     };
-    let later_fragment = v4 && packet.bytes().get(6..8).is_some_and(|b| u16::from_be_bytes([b[0], b[1]]) & 0x1fff != 0);
+    let later_fragment = v4
+        && packet
+            .bytes()
+            .get(6..8)
+            .is_some_and(|b| u16::from_be_bytes([b[0], b[1]]) & 0x1fff != 0);
     if about_error || later_fragment {
         return None;
     }
-    let ((kind, code), room) = if v4 { (complaint.v4, 548) } else { (complaint.v6, 1232) };
+    let ((kind, code), room) = if v4 {
+        (complaint.v4, 548)
+    } else {
+        (complaint.v6, 1232)
+    };
     let mut body = vec![kind, code, 0, 0];
     body.extend_from_slice(&complaint.extra.to_be_bytes());
     body.extend_from_slice(packet.bytes().get(..room).unwrap_or(packet.bytes()));
-    let traffic_class = if v4 { (packet.traffic_class() & 0x1e) | 0xc0 } else { 0 };
-    let habit = Habit { ttl, identification, dont_fragment: false, traffic_class, flow_label: 0 };
-    ip(from, packet.source(), if v4 { ICMP } else { ICMP6 }, habit, &body)
+    let traffic_class = if v4 {
+        (packet.traffic_class() & 0x1e) | 0xc0
+    } else {
+        0
+    };
+    let habit = Habit {
+        ttl,
+        identification,
+        dont_fragment: false,
+        traffic_class,
+        flow_label: 0,
+    };
+    ip(
+        from,
+        packet.source(),
+        if v4 { ICMP } else { ICMP6 },
+        habit,
+        &body,
+    )
 }
 
 /// The answer of a router to a packet for itself: echo reply, port unreachable, or a reset.
@@ -153,11 +224,29 @@ pub fn answer_for_router(packet: &Packet, ttl: u8, identification: u16) -> Optio
                 return None;
             }
             *body.first_mut()? = reply;
-            let habit = Habit { identification, dont_fragment: false, traffic_class: packet.traffic_class(), ..Habit::linux(ttl) };
+            let habit = Habit {
+                identification,
+                dont_fragment: false,
+                traffic_class: packet.traffic_class(),
+                ..Habit::linux(ttl)
+            };
             ip(own, packet.source(), packet.transport(), habit, &body)
         }
-        UDP => complain(own, packet, Complaint::PORT_UNREACHABLE, ttl, identification),
-        TCP => reset_for(packet, Habit { traffic_class: packet.traffic_class() & 0xfc, ..Habit::linux(ttl) }, 0),
+        UDP => complain(
+            own,
+            packet,
+            Complaint::PORT_UNREACHABLE,
+            ttl,
+            identification,
+        ),
+        TCP => reset_for(
+            packet,
+            Habit {
+                traffic_class: packet.traffic_class() & 0xfc,
+                ..Habit::linux(ttl)
+            },
+            0,
+        ),
         _ => None,
     }
 }
@@ -177,8 +266,22 @@ pub fn reset_for(packet: &Packet, habit: Habit, window: u16) -> Option<Packet> {
     } else {
         (0, segment.seq.wrapping_add(length), RST | ACK)
     };
-    let reply = Segment { from: segment.to, to: segment.from, seq, ack, flags, window };
-    tcp(packet.destination(), packet.source(), habit, reply, &[], &[])
+    let reply = Segment {
+        from: segment.to,
+        to: segment.from,
+        seq,
+        ack,
+        flags,
+        window,
+    };
+    tcp(
+        packet.destination(),
+        packet.source(),
+        habit,
+        reply,
+        &[],
+        &[],
+    )
 }
 
 /// A reset that goes on in the direction of `packet`, as if its sender had sent it in its place.
@@ -186,6 +289,17 @@ pub fn reset_onward(packet: &Packet, habit: Habit, window: u16) -> Option<Packet
     use super::packet::flag::{ACK, RST};
     let segment = packet.segment()?;
     let flags = RST | (segment.flags & ACK);
-    let onward = Segment { flags, window, ..segment };
-    tcp(packet.source(), packet.destination(), habit, onward, &[], &[])
+    let onward = Segment {
+        flags,
+        window,
+        ..segment
+    };
+    tcp(
+        packet.source(),
+        packet.destination(),
+        habit,
+        onward,
+        &[],
+        &[],
+    )
 }

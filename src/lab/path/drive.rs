@@ -83,8 +83,12 @@ impl Driver {
         }
         // SAFETY: the descriptor was just made and nobody else owns it.
         let stop = unsafe { OwnedFd::from_raw_fd(fd) };
-        let told = stop.try_clone().map_err(LabError::when("copy a descriptor"))?;
-        let epoch = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
+        let told = stop
+            .try_clone()
+            .map_err(LabError::when("copy a descriptor"))?;
+        let epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_nanos() as i64);
         recorder.begin(Timestamp(epoch));
         let ends = [
             End {
@@ -107,7 +111,17 @@ impl Driver {
             },
         ];
         let linger = i64::try_from(linger.as_nanos()).unwrap_or(i64::MAX / 4);
-        Ok((Driver { path, ends, recorder, stop, start: Instant::now(), linger }, Stop(told)))
+        Ok((
+            Driver {
+                path,
+                ends,
+                recorder,
+                stop,
+                start: Instant::now(),
+                linger,
+            },
+            Stop(told),
+        ))
     }
 
     fn now(&self) -> Nanos {
@@ -124,7 +138,9 @@ impl Driver {
             let until = match stopping {
                 None => due,
                 Some(since) => {
-                    let end = (moved.max(since) + QUIET).max(since + self.linger).min(since + self.linger + PATIENCE);
+                    let end = (moved.max(since) + QUIET)
+                        .max(since + self.linger)
+                        .min(since + self.linger + PATIENCE);
                     Some(due.map_or(end, |due| due.min(end)))
                 }
             };
@@ -155,23 +171,48 @@ impl Driver {
     fn wait(&self, until: Option<Nanos>) -> Result<bool, LabError> {
         let [client, server] = &self.ends;
         let fds = [client.tap.raw(), server.tap.raw(), self.stop.as_raw_fd()];
-        let mut polled = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        let mut polled = fds.map(|fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        });
         let left = until.map(|until| (until - self.now()).max(0));
-        let timeout = left.map(|left| libc::timespec { tv_sec: left / SECOND, tv_nsec: left % SECOND });
-        let pointer = timeout.as_ref().map_or(std::ptr::null(), |t| t as *const libc::timespec);
+        let timeout = left.map(|left| libc::timespec {
+            tv_sec: left / SECOND,
+            tv_nsec: left % SECOND,
+        });
+        let pointer = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), |t| t as *const libc::timespec);
         // SAFETY: the array and the time live as long as the call; no signal mask is given.
-        let ready = unsafe { libc::ppoll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, pointer, std::ptr::null()) };
+        let ready = unsafe {
+            libc::ppoll(
+                polled.as_mut_ptr(),
+                polled.len() as libc::nfds_t,
+                pointer,
+                std::ptr::null(),
+            )
+        };
         if ready < 0 {
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
-                return Err(LabError::System { what: "wait for packets", source: error });
+                return Err(LabError::System {
+                    what: "wait for packets",
+                    source: error,
+                });
             }
         }
         let told = polled[2].revents != 0;
         if told {
             let mut count = [0u8; 8];
             // SAFETY: pointer and length are those of a live buffer.
-            let _ = unsafe { libc::read(self.stop.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+            let _ = unsafe {
+                libc::read(
+                    self.stop.as_raw_fd(),
+                    count.as_mut_ptr().cast(),
+                    count.len(),
+                )
+            };
         }
         Ok(told)
     }
@@ -181,22 +222,37 @@ impl Driver {
         let mut any = false;
         loop {
             let now = self.now();
-            let Some(end) = self.ends.get(index) else { return Ok(any) };
-            let Some(length) = end.tap.read(buffer).map_err(LabError::when("read from the TAP interface"))? else {
+            let Some(end) = self.ends.get(index) else {
                 return Ok(any);
             };
-            let Some(frame) = buffer.get(..length).filter(|f| f.len() >= 14) else { continue };
+            let Some(length) = end
+                .tap
+                .read(buffer)
+                .map_err(LabError::when("read from the TAP interface"))?
+            else {
+                return Ok(any);
+            };
+            let Some(frame) = buffer.get(..length).filter(|f| f.len() >= 14) else {
+                continue;
+            };
             any = true;
             self.recorder.frame(end.point, now, frame, end.toward);
             let kind = u16::from_be_bytes([frame[12], frame[13]]);
             for answer in neighbor::answers(frame, &end.gateways, end.router, end.neighbor) {
-                self.recorder.frame(end.point, self.start.elapsed().as_nanos() as i64, &answer, end.toward.back());
+                self.recorder.frame(
+                    end.point,
+                    self.start.elapsed().as_nanos() as i64,
+                    &answer,
+                    end.toward.back(),
+                );
                 end.tap.write(&answer);
             }
             if !matches!(kind, neighbor::IPV4 | neighbor::IPV6) {
                 continue;
             }
-            let Some(packet) = Packet::new(frame[14..].to_vec()) else { continue };
+            let Some(packet) = Packet::new(frame[14..].to_vec()) else {
+                continue;
+            };
             if is_forwarded(packet.destination()) {
                 let toward = end.toward;
                 self.path.enter(toward, packet, now, &mut self.recorder);
@@ -212,11 +268,19 @@ impl Driver {
         let arrived: Vec<_> = self.path.advance(now, &mut self.recorder).collect();
         for (toward, packet) in arrived {
             any = true;
-            let end = if toward == Toward::Client { client } else { server };
+            let end = if toward == Toward::Client {
+                client
+            } else {
+                server
+            };
             if end.neighbor == Neighbor::Silent && end.point == Point::Server {
                 continue;
             }
-            let kind = if packet.version() == 4 { neighbor::IPV4 } else { neighbor::IPV6 };
+            let kind = if packet.version() == 4 {
+                neighbor::IPV4
+            } else {
+                neighbor::IPV6
+            };
             let frame = neighbor::frame(end.own, end.router, kind, packet.bytes());
             let now = self.start.elapsed().as_nanos() as i64;
             self.recorder.frame(end.point, now, &frame, toward);
@@ -229,7 +293,9 @@ impl Driver {
 /// Multicast, broadcast and link-local packets stay on their wire.
 fn is_forwarded(destination: IpAddr) -> bool {
     match destination {
-        IpAddr::V4(v4) => !(v4.is_multicast() || v4.is_broadcast() || v4.is_link_local() || v4.is_unspecified()),
+        IpAddr::V4(v4) => {
+            !(v4.is_multicast() || v4.is_broadcast() || v4.is_link_local() || v4.is_unspecified())
+        }
         IpAddr::V6(v6) => !(v6.is_multicast() || v6.is_unicast_link_local() || v6.is_unspecified()),
     }
 }

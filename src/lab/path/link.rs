@@ -86,7 +86,7 @@ pub enum Loss {
 
 /// A share of the packets and a time.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Chance {
     /// Between 0 and 1.
     pub rate: f64,
@@ -120,7 +120,15 @@ pub fn unit(random: &mut Pcg32) -> f64 {
 impl Lane {
     /// A direction with its own stream of random numbers.
     pub fn new(spec: LinkSpec, lossy: bool, seed: u64, stream: u64) -> Lane {
-        Lane { spec, random: Pcg32::new(seed, stream), lossy, bad: false, count: 0, free_at: 0, latest: 0 }
+        Lane {
+            spec,
+            random: Pcg32::new(seed, stream),
+            lossy,
+            bad: false,
+            count: 0,
+            free_at: 0,
+            latest: 0,
+        }
     }
 
     /// When a packet of `length` bytes that is sent at `now` arrives: never, once, or twice.
@@ -138,17 +146,25 @@ impl Lane {
             leaves = starts + (length as i64 * 8).saturating_mul(SECOND / 1000) / i64::from(rate);
             self.free_at = leaves;
         }
-        let jitter = if self.spec.jitter_ms > 0.0 { millis(self.spec.jitter_ms * unit(&mut self.random)) } else { 0 };
+        let jitter = if self.spec.jitter_ms > 0.0 {
+            millis(self.spec.jitter_ms * unit(&mut self.random))
+        } else {
+            0
+        };
         let regular = (leaves + millis(self.spec.delay_ms) + jitter).max(self.latest);
         let arrives = match self.spec.reorder {
-            Some(reorder) if unit(&mut self.random) < reorder.rate => regular + millis(reorder.by_ms),
+            Some(reorder) if unit(&mut self.random) < reorder.rate => {
+                regular + millis(reorder.by_ms)
+            }
             _ => {
                 self.latest = regular;
                 regular
             }
         };
         let again = match self.spec.duplicate {
-            Some(twice) if unit(&mut self.random) < twice.rate => Some(arrives + millis(twice.by_ms)),
+            Some(twice) if unit(&mut self.random) < twice.rate => {
+                Some(arrives + millis(twice.by_ms))
+            }
             _ => None,
         };
         [Some(arrives), again]
@@ -178,9 +194,18 @@ mod tests {
     #[test]
     fn the_same_seed_loses_the_same_packets() {
         let fate = |seed| {
-            let spec = LinkSpec { loss: Some(Loss::Burst { enter: 0.1, leave: 0.3, bad: 0.9 }), ..LinkSpec::default() };
+            let spec = LinkSpec {
+                loss: Some(Loss::Burst {
+                    enter: 0.1,
+                    leave: 0.3,
+                    bad: 0.9,
+                }),
+                ..LinkSpec::default()
+            };
             let mut lane = Lane::new(spec, true, seed, 1);
-            (0..200).map(|n| lane.send(n, 100)[0].is_some()).collect::<Vec<_>>()
+            (0..200)
+                .map(|n| lane.send(n, 100)[0].is_some())
+                .collect::<Vec<_>>()
         };
         assert_eq!(fate(7), fate(7));
         assert_ne!(fate(7), fate(8));
@@ -189,7 +214,16 @@ mod tests {
 
     #[test]
     fn a_slow_link_makes_packets_queue_up() {
-        let mut lane = Lane::new(LinkSpec { delay_ms: 0.0, bandwidth_kbit: Some(8), ..LinkSpec::default() }, false, 1, 1);
+        let mut lane = Lane::new(
+            LinkSpec {
+                delay_ms: 0.0,
+                bandwidth_kbit: Some(8),
+                ..LinkSpec::default()
+            },
+            false,
+            1,
+            1,
+        );
         assert_eq!(lane.send(0, 100)[0], Some(100_000_000));
         assert_eq!(lane.send(0, 100)[0], Some(200_000_000));
     }

@@ -36,7 +36,11 @@ impl FlowKey {
             Toward::Server => (source, destination),
             Toward::Client => (destination, source),
         };
-        FlowKey { client, server, transport: packet.transport() }
+        FlowKey {
+            client,
+            server,
+            transport: packet.transport(),
+        }
     }
 }
 
@@ -61,7 +65,7 @@ impl<T: PartialEq> Some1<T> {
 
 /// Source ports by their remainder: what a hash over links or a broken rule of ranges makes of them.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct PortClass {
     /// Divisor.
     pub modulo: u16,
@@ -145,9 +149,17 @@ pub struct Matcher {
 impl Matcher {
     /// From its conditions; the stream of random numbers is its own.
     pub fn new(spec: Match, seed: u64, stream: u64) -> Matcher {
-        let needs_flow =
-            spec.sticky || spec.after_bytes.is_some() || spec.after_packets.is_some() || spec.after_seconds.is_some();
-        Matcher { spec, needs_flow, flows: HashMap::new(), matches: 0, random: Pcg32::new(seed, stream) }
+        let needs_flow = spec.sticky
+            || spec.after_bytes.is_some()
+            || spec.after_packets.is_some()
+            || spec.after_seconds.is_some();
+        Matcher {
+            spec,
+            needs_flow,
+            flows: HashMap::new(),
+            matches: 0,
+            random: Pcg32::new(seed, stream),
+        }
     }
 
     /// Whether the fault is about this packet.
@@ -172,14 +184,21 @@ impl Matcher {
             let first = *seen.first.get_or_insert(now);
             let due = self.spec.after_packets.is_none_or(|n| seen.packets >= n)
                 && self.spec.after_bytes.is_none_or(|n| seen.bytes >= n)
-                && self.spec.after_seconds.is_none_or(|s| now - first >= (s * SECOND as f64) as Nanos);
+                && self
+                    .spec
+                    .after_seconds
+                    .is_none_or(|s| now - first >= (s * SECOND as f64) as Nanos);
             seen.packets += 1;
             seen.bytes += packet.payload().len() as u64;
             if !due {
                 return false;
             }
         }
-        if self.spec.probability.is_some_and(|p| unit(&mut self.random) >= p) {
+        if self
+            .spec
+            .probability
+            .is_some_and(|p| unit(&mut self.random) >= p)
+        {
             return false;
         }
         if self.spec.sticky
@@ -199,20 +218,33 @@ impl Match {
             Toward::Server => (to, from),
             Toward::Client => (from, to),
         };
-        let address = |list: &Some1<IpAddr>| list.has(&packet.source()) || list.has(&packet.destination());
+        let address =
+            |list: &Some1<IpAddr>| list.has(&packet.source()) || list.has(&packet.destination());
         self.toward.is_none_or(|t| t == toward)
             && self.family.is_none_or(|f| f == packet.version())
             && self.protocol.is_none_or(|p| p.is(packet.transport()))
             && self.port.as_ref().is_none_or(|p| p.has(&server_port))
-            && self.client_port.is_none_or(|c| packet.ports().is_some() && client_port % c.modulo.max(1) == c.is)
+            && self
+                .client_port
+                .is_none_or(|c| packet.ports().is_some() && client_port % c.modulo.max(1) == c.is)
             && self.address.as_ref().is_none_or(address)
-            && self.longer_than.is_none_or(|n| packet.len() > n)
-            && self.up_to.is_none_or(|n| packet.len() <= n)
+            && self.longer_than.is_none_or(|n| packet.length() > n)
+            && self.up_to.is_none_or(|n| packet.length() <= n)
             && self.data.is_none_or(|d| d != packet.payload().is_empty())
-            && self.flags.as_ref().is_none_or(|f| packet.segment().is_some_and(|s| flags_hold(f, s.flags)))
-            && self.contains.as_ref().is_none_or(|text| contains(packet.payload(), text.as_bytes()))
-            && self.sni.as_ref().is_none_or(|name| is_client_hello(packet.payload()) && contains(packet.payload(), name.as_bytes()))
-            && self.dns_type.as_ref().is_none_or(|name| dns_type(packet.payload()).is_some_and(|t| type_named(name) == Some(t)))
+            && self
+                .flags
+                .as_ref()
+                .is_none_or(|f| packet.segment().is_some_and(|s| flags_hold(f, s.flags)))
+            && self
+                .contains
+                .as_ref()
+                .is_none_or(|text| contains(packet.payload(), text.as_bytes()))
+            && self.sni.as_ref().is_none_or(|name| {
+                is_client_hello(packet.payload()) && contains(packet.payload(), name.as_bytes())
+            })
+            && self.dns_type.as_ref().is_none_or(|name| {
+                dns_type(packet.payload()).is_some_and(|t| type_named(name) == Some(t))
+            })
     }
 }
 
@@ -253,7 +285,10 @@ fn flags_hold(wanted: &str, flags: u8) -> bool {
 
 /// Whether `needle` occurs; an empty one does.
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || haystack.windows(needle.len()).any(|window| window == needle)
+    needle.is_empty()
+        || haystack
+            .windows(needle.len())
+            .any(|window| window == needle)
 }
 
 /// TLS record of type handshake that starts with a ClientHello.
@@ -271,7 +306,10 @@ pub fn dns_type(payload: &[u8]) -> Option<u16> {
             _ => return None,
         }
     }
-    Some(u16::from_be_bytes([*payload.get(at + 1)?, *payload.get(at + 2)?]))
+    Some(u16::from_be_bytes([
+        *payload.get(at + 1)?,
+        *payload.get(at + 2)?,
+    ]))
 }
 
 /// A record type by its name.

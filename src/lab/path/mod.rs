@@ -11,32 +11,30 @@ pub mod link;
 pub mod matching;
 pub mod neighbor;
 pub mod packet;
+mod queue;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng as _;
 
-pub use self::drive::{Driver, Stop};
-pub use self::spec::{HopSpec, PathSpec};
 use self::craft::{Complaint, answer_for_router, complain};
+pub use self::drive::{Driver, Stop};
 use self::fault::{Fate, FaultSpec, Here, Placed, Sent};
 use self::link::{Lane, LinkSpec, TooBig, millis};
 use self::packet::{Packet, Toward};
+use self::queue::{Event, Queue};
+pub use self::spec::{HopSpec, PathSpec};
 use super::record::{Point, Recorder};
 use crate::base::{MILLISECOND, Nanos, SECOND};
 
 /// How long the last router tries to find a host on its own wire before it says that there is none:
 /// Linux sends three requests, a second apart.
 const NEIGHBOR_PATIENCE: Nanos = 3 * SECOND + 70 * MILLISECOND;
-
-/// Packets that may be under way at once; more are dropped, as by a full queue.
-const UNDER_WAY: usize = 65_536;
 
 struct Hop {
     spec: HopSpec,
@@ -48,45 +46,12 @@ struct Hop {
     icmp: (f64, Nanos),
 }
 
-enum Event {
-    /// At a hop, from a link.
-    Arrive { hop: usize, toward: Toward, packet: Packet, bounced: Option<usize> },
-    /// Leaves a hop, after its faults.
-    Leave { hop: usize, toward: Toward, packet: Packet },
-    /// At an end, from its link.
-    Deliver { toward: Toward, packet: Packet },
-}
-
-struct Scheduled {
-    at: Nanos,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        (self.at, self.number) == (other.at, other.number)
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
-
 /// The path with everything that is under way on it. Time is handed in.
 pub struct Path {
     hops: Vec<Hop>,
     /// `links[k]` lies before hop k; the last one before the server. Both directions.
     links: Vec<(LinkSpec, Lane, Lane)>,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    number: u64,
+    queue: Queue,
     /// Addresses that really exist at the server's end.
     servers: Vec<IpAddr>,
     /// Source addresses at the server's end whose packets enter at a hop.
@@ -121,7 +86,10 @@ impl Path {
                 shortcuts.insert(address, at);
             }
         }
-        let access = LinkSpec { delay_ms: 0.0, ..LinkSpec::default() };
+        let access = LinkSpec {
+            delay_ms: 0.0,
+            ..LinkSpec::default()
+        };
         let links = std::iter::once(access)
             .chain(spec.hop.iter().map(|hop| hop.link.clone()))
             .enumerate()
@@ -136,8 +104,7 @@ impl Path {
         Path {
             hops,
             links,
-            queue: BinaryHeap::new(),
-            number: 0,
+            queue: Queue::default(),
             servers: spec.server.clone(),
             shortcuts,
             delivered: Vec::new(),
@@ -149,7 +116,15 @@ impl Path {
         match toward {
             Toward::Server => self.cross(0, toward, packet, now, None, recorder),
             Toward::Client => match self.shortcuts.get(&packet.source()).copied() {
-                Some(hop) => self.plan(now, Event::Arrive { hop, toward, packet, bounced: None }),
+                Some(hop) => self.queue.plan(
+                    now,
+                    Event::Arrive {
+                        hop,
+                        toward,
+                        packet,
+                        bounced: None,
+                    },
+                ),
                 None => self.cross(self.hops.len(), toward, packet, now, None, recorder),
             },
         }
@@ -157,57 +132,98 @@ impl Path {
 
     /// When something is due next.
     pub fn next(&self) -> Option<Nanos> {
-        self.queue.peek().map(|scheduled| scheduled.0.at)
+        self.queue.next()
     }
 
     /// Does what is due, and gives what has reached an end.
-    pub fn advance(&mut self, now: Nanos, recorder: &mut Recorder) -> std::vec::Drain<'_, (Toward, Packet)> {
-        while self.queue.peek().is_some_and(|scheduled| scheduled.0.at <= now) {
-            let Some(Reverse(Scheduled { at, event, .. })) = self.queue.pop() else { break };
+    pub fn advance(
+        &mut self,
+        now: Nanos,
+        recorder: &mut Recorder,
+    ) -> std::vec::Drain<'_, (Toward, Packet)> {
+        while let Some((at, event)) = self.queue.due(now) {
             match event {
-                Event::Arrive { hop, toward, packet, bounced } => self.arrive(hop, toward, packet, bounced, at, recorder),
-                Event::Leave { hop, toward, packet } => self.leave(hop, toward, packet, at, recorder),
+                Event::Arrive {
+                    hop,
+                    toward,
+                    packet,
+                    bounced,
+                } => self.arrive(hop, toward, packet, bounced, at, recorder),
+                Event::Leave {
+                    hop,
+                    toward,
+                    packet,
+                } => self.leave(hop, toward, packet, at, recorder),
                 Event::Deliver { toward, packet } => self.delivered.push((toward, packet)),
             }
         }
         self.delivered.drain(..)
     }
 
-    fn plan(&mut self, at: Nanos, event: Event) {
-        if self.queue.len() < UNDER_WAY {
-            self.number += 1;
-            self.queue.push(Reverse(Scheduled { at, number: self.number, event }));
-        }
-    }
-
     /// Sends a packet over a link. `bounced` names the other router of a loop.
-    fn cross(&mut self, link: usize, toward: Toward, packet: Packet, now: Nanos, bounced: Option<usize>, recorder: &mut Recorder) {
+    fn cross(
+        &mut self,
+        link: usize,
+        toward: Toward,
+        packet: Packet,
+        now: Nanos,
+        bounced: Option<usize>,
+        recorder: &mut Recorder,
+    ) {
         let last = self.hops.len();
-        let Some((_, there, back)) = self.links.get_mut(link) else { return };
-        let lane = if toward == Toward::Server { there } else { back };
+        let Some((_, there, back)) = self.links.get_mut(link) else {
+            return;
+        };
+        let lane = if toward == Toward::Server {
+            there
+        } else {
+            back
+        };
         if toward == Toward::Server && link > 0 {
             recorder.see(Point::AfterHop(link), now, &packet, toward);
         }
-        for at in lane.send(now, packet.len()).into_iter().flatten() {
+        for at in lane.send(now, packet.length()).into_iter().flatten() {
             let packet = packet.clone();
             let event = match toward {
                 Toward::Server if link == last => Event::Deliver { toward, packet },
                 Toward::Client if link == 0 => Event::Deliver { toward, packet },
-                Toward::Server => Event::Arrive { hop: link, toward, packet, bounced },
-                Toward::Client => Event::Arrive { hop: link.saturating_sub(1), toward, packet, bounced },
+                Toward::Server => Event::Arrive {
+                    hop: link,
+                    toward,
+                    packet,
+                    bounced,
+                },
+                Toward::Client => Event::Arrive {
+                    hop: link.saturating_sub(1),
+                    toward,
+                    packet,
+                    bounced,
+                },
             };
-            self.plan(at, event);
+            self.queue.plan(at, event);
         }
     }
 
-    fn arrive(&mut self, at: usize, toward: Toward, mut packet: Packet, bounced: Option<usize>, now: Nanos, recorder: &mut Recorder) {
+    fn arrive(
+        &mut self,
+        at: usize,
+        toward: Toward,
+        mut packet: Packet,
+        bounced: Option<usize>,
+        now: Nanos,
+        recorder: &mut Recorder,
+    ) {
         if toward == Toward::Client {
             recorder.see(Point::AfterHop(at + 1), now, &packet, toward);
         }
-        let Some(hop) = self.hops.get_mut(at) else { return };
+        let Some(hop) = self.hops.get_mut(at) else {
+            return;
+        };
         if packet.destination() == hop.v4 || packet.destination() == hop.v6 {
             let id = identification(&mut hop.random);
-            if let Some(answer) = answer_for_router(&packet, hop.spec.icmp_ttl, id).filter(|_| !hop.spec.silent) {
+            if let Some(answer) =
+                answer_for_router(&packet, hop.spec.icmp_ttl, id).filter(|_| !hop.spec.silent)
+            {
                 self.leave(at, toward.back(), answer, now, recorder);
             }
             return;
@@ -221,14 +237,27 @@ impl Path {
             self.bounce(at, with, packet, now, recorder);
             return;
         }
-        let Some(packet) = self.fit(at, toward, packet, now, recorder) else { return };
+        let Some(packet) = self.fit(at, toward, packet, now, recorder) else {
+            return;
+        };
         self.filter(at, toward, packet, now, recorder);
     }
 
     /// Passes the packet if the next link takes it; else cuts it or complains.
-    fn fit(&mut self, at: usize, toward: Toward, packet: Packet, now: Nanos, recorder: &mut Recorder) -> Option<Packet> {
-        let (link, _, _) = self.links.get(if toward == Toward::Server { at + 1 } else { at })?;
-        let Some(mtu) = link.mtu.filter(|mtu| packet.len() > *mtu as usize) else { return Some(packet) };
+    fn fit(
+        &mut self,
+        at: usize,
+        toward: Toward,
+        packet: Packet,
+        now: Nanos,
+        recorder: &mut Recorder,
+    ) -> Option<Packet> {
+        let (link, _, _) = self
+            .links
+            .get(if toward == Toward::Server { at + 1 } else { at })?;
+        let Some(mtu) = link.mtu.filter(|mtu| packet.length() > *mtu as usize) else {
+            return Some(packet);
+        };
         if !packet.dont_fragment() {
             for piece in packet.fragments(mtu as usize) {
                 self.filter(at, toward, piece, now, recorder);
@@ -247,43 +276,106 @@ impl Path {
         None
     }
 
-    fn filter(&mut self, at: usize, toward: Toward, mut packet: Packet, now: Nanos, recorder: &mut Recorder) {
-        let Some(hop) = self.hops.get_mut(at) else { return };
+    fn filter(
+        &mut self,
+        at: usize,
+        toward: Toward,
+        mut packet: Packet,
+        now: Nanos,
+        recorder: &mut Recorder,
+    ) {
+        let Some(hop) = self.hops.get_mut(at) else {
+            return;
+        };
         let mut sent = Vec::new();
         let mut fate = Fate::On;
         for fault in &mut hop.faults {
-            let address = if packet.version() == 4 { hop.v4 } else { hop.v6 };
-            let mut here = Here { toward, now, address, random: &mut hop.random };
+            let address = if packet.version() == 4 {
+                hop.v4
+            } else {
+                hop.v6
+            };
+            let mut here = Here {
+                toward,
+                now,
+                address,
+                random: &mut hop.random,
+            };
             fate = fault.packet(&mut packet, &mut here, &mut sent);
             if fate != Fate::On {
                 break;
             }
         }
-        for Sent { packet, toward, after, direct } in sent {
-            let event = if direct { Event::Deliver { toward, packet } } else { Event::Leave { hop: at, toward, packet } };
-            self.plan(now + after, event);
+        for Sent {
+            packet,
+            toward,
+            after,
+            direct,
+        } in sent
+        {
+            let event = if direct {
+                Event::Deliver { toward, packet }
+            } else {
+                Event::Leave {
+                    hop: at,
+                    toward,
+                    packet,
+                }
+            };
+            self.queue.plan(now + after, event);
         }
         match fate {
             Fate::Gone => {}
             Fate::Bounced(with) => self.bounce(at, with, packet, now, recorder),
-            Fate::Late(by) => self.plan(now + by, Event::Leave { hop: at, toward, packet }),
+            Fate::Late(by) => self.queue.plan(
+                now + by,
+                Event::Leave {
+                    hop: at,
+                    toward,
+                    packet,
+                },
+            ),
             Fate::On => self.leave(at, toward, packet, now, recorder),
         }
     }
 
-    fn bounce(&mut self, at: usize, with: usize, packet: Packet, now: Nanos, recorder: &mut Recorder) {
-        let (link, toward) = if with > at { (at + 1, Toward::Server) } else { (at, Toward::Client) };
+    fn bounce(
+        &mut self,
+        at: usize,
+        with: usize,
+        packet: Packet,
+        now: Nanos,
+        recorder: &mut Recorder,
+    ) {
+        let (link, toward) = if with > at {
+            (at + 1, Toward::Server)
+        } else {
+            (at, Toward::Client)
+        };
         self.cross(link, toward, packet, now, Some(at), recorder);
     }
 
     /// Forwards a packet from a hop; the last one knows which hosts there are.
-    fn leave(&mut self, at: usize, toward: Toward, packet: Packet, now: Nanos, recorder: &mut Recorder) {
+    fn leave(
+        &mut self,
+        at: usize,
+        toward: Toward,
+        packet: Packet,
+        now: Nanos,
+        recorder: &mut Recorder,
+    ) {
         match toward {
             Toward::Client => self.cross(at, toward, packet, now, None, recorder),
             Toward::Server => {
                 let destination = packet.destination();
                 if at + 1 == self.hops.len() && !self.servers.contains(&destination) {
-                    self.error(at, &packet, Complaint::HOST_UNREACHABLE, NEIGHBOR_PATIENCE, now);
+                    self.error(
+                        at,
+                        &packet,
+                        Complaint::HOST_UNREACHABLE,
+                        NEIGHBOR_PATIENCE,
+                        now,
+                    );
                     return;
                 }
                 self.cross(at + 1, toward, packet, now, None, recorder);
@@ -292,8 +384,17 @@ impl Path {
     }
 
     /// A hop complains to the sender, if it ever does and its rate allows it.
-    fn error(&mut self, at: usize, packet: &Packet, complaint: Complaint, after: Nanos, now: Nanos) {
-        let Some(hop) = self.hops.get_mut(at) else { return };
+    fn error(
+        &mut self,
+        at: usize,
+        packet: &Packet,
+        complaint: Complaint,
+        after: Nanos,
+        now: Nanos,
+    ) {
+        let Some(hop) = self.hops.get_mut(at) else {
+            return;
+        };
         if hop.spec.silent {
             return;
         }
@@ -305,13 +406,28 @@ impl Path {
             }
             hop.icmp.0 -= 1.0;
         }
-        let own = if packet.version() == 4 { hop.v4 } else { hop.v6 };
+        let own = if packet.version() == 4 {
+            hop.v4
+        } else {
+            hop.v6
+        };
         let id = identification(&mut hop.random);
         let after = after + millis(hop.spec.icmp_delay_ms);
         if let Some(packet) = complain(own, packet, complaint, hop.spec.icmp_ttl, id) {
             // What went in a loop came from the client's side as well.
-            let home = if self.servers.contains(&packet.destination()) { Toward::Server } else { Toward::Client };
-            self.plan(now + after, Event::Leave { hop: at, toward: home, packet });
+            let home = if self.servers.contains(&packet.destination()) {
+                Toward::Server
+            } else {
+                Toward::Client
+            };
+            self.queue.plan(
+                now + after,
+                Event::Leave {
+                    hop: at,
+                    toward: home,
+                    packet,
+                },
+            );
         }
     }
 }

@@ -43,10 +43,17 @@ pub fn frame(to: [u8; 6], from: [u8; 6], kind: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The answers that a gateway with these addresses and this behaviour gives to `request`, a whole frame.
-pub fn answers(request: &[u8], gateways: &[IpAddr], ethernet: [u8; 6], neighbor: Neighbor) -> Vec<Vec<u8>> {
+pub fn answers(
+    request: &[u8],
+    gateways: &[IpAddr],
+    ethernet: [u8; 6],
+    neighbor: Neighbor,
+) -> Vec<Vec<u8>> {
     let mut second = ethernet;
     second[5] ^= 0x80;
-    let is_arp = request.get(12..14).is_some_and(|kind| kind == ARP.to_be_bytes());
+    let is_arp = request
+        .get(12..14)
+        .is_some_and(|kind| kind == ARP.to_be_bytes());
     let speakers: &[[u8; 6]] = match neighbor {
         Neighbor::Silent => &[],
         Neighbor::SilentV4 if is_arp => &[],
@@ -54,7 +61,12 @@ pub fn answers(request: &[u8], gateways: &[IpAddr], ethernet: [u8; 6], neighbor:
         Neighbor::Answers | Neighbor::SilentV4 | Neighbor::SilentV6 => &[ethernet],
         Neighbor::Duplicate => &[ethernet, second],
     };
-    speakers.iter().filter_map(|own| arp(request, gateways, *own).or_else(|| advertise(request, gateways, *own))).collect()
+    speakers
+        .iter()
+        .filter_map(|own| {
+            arp(request, gateways, *own).or_else(|| advertise(request, gateways, *own))
+        })
+        .collect()
 }
 
 fn arp(request: &[u8], gateways: &[IpAddr], own: [u8; 6]) -> Option<Vec<u8>> {
@@ -76,7 +88,9 @@ fn arp(request: &[u8], gateways: &[IpAddr], own: [u8; 6]) -> Option<Vec<u8>> {
 
 /// Neighbour advertisement for a neighbour solicitation (RFC 4861, 4.3 and 4.4).
 fn advertise(request: &[u8], gateways: &[IpAddr], own: [u8; 6]) -> Option<Vec<u8>> {
-    let solicits = request.get(12..14)? == IPV6.to_be_bytes() && *request.get(20)? == 58 && *request.get(54)? == 135;
+    let solicits = request.get(12..14)? == IPV6.to_be_bytes()
+        && *request.get(20)? == 58
+        && *request.get(54)? == 135;
     if !solicits {
         return None;
     }

@@ -87,7 +87,12 @@ impl Packet {
             4 => {
                 let header = usize::from(bytes.first()? & 15) * 4;
                 let total = usize::from(half(&bytes, 2)?);
-                (*bytes.get(9)?, header, total, half(&bytes, 6)? & 0x3fff != 0)
+                (
+                    *bytes.get(9)?,
+                    header,
+                    total,
+                    half(&bytes, 6)? & 0x3fff != 0,
+                )
             }
             6 => {
                 let total = usize::from(half(&bytes, 4)?) + 40;
@@ -102,14 +107,24 @@ impl Packet {
             return None;
         }
         bytes.truncate(total);
-        let mut packet = Packet { bytes, transport, header, payload: header, fragment };
+        let mut packet = Packet {
+            bytes,
+            transport,
+            header,
+            payload: header,
+            fragment,
+        };
         packet.payload = packet.find_payload().min(total);
         Some(packet)
     }
 
     fn find_payload(&self) -> usize {
         match self.transport {
-            TCP => self.header + usize::from(self.bytes.get(self.header + 12).copied().unwrap_or(0x50) >> 4) * 4,
+            TCP => {
+                self.header
+                    + usize::from(self.bytes.get(self.header + 12).copied().unwrap_or(0x50) >> 4)
+                        * 4
+            }
             UDP | ICMP | ICMP6 => self.header + 8,
             _ => self.header,
         }
@@ -121,7 +136,7 @@ impl Packet {
     }
 
     /// Its length in bytes, IP header included.
-    pub fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.bytes.len()
     }
 
@@ -152,10 +167,18 @@ impl Packet {
 
     fn address(&self, v4: usize, v6: usize) -> IpAddr {
         if self.version() == 4 {
-            let octets: [u8; 4] = self.bytes.get(v4..v4 + 4).and_then(|b| b.try_into().ok()).unwrap_or_default();
+            let octets: [u8; 4] = self
+                .bytes
+                .get(v4..v4 + 4)
+                .and_then(|b| b.try_into().ok())
+                .unwrap_or_default();
             IpAddr::V4(Ipv4Addr::from(octets))
         } else {
-            let octets: [u8; 16] = self.bytes.get(v6..v6 + 16).and_then(|b| b.try_into().ok()).unwrap_or_default();
+            let octets: [u8; 16] = self
+                .bytes
+                .get(v6..v6 + 16)
+                .and_then(|b| b.try_into().ok())
+                .unwrap_or_default();
             IpAddr::V6(Ipv6Addr::from(octets))
         }
     }
@@ -180,7 +203,10 @@ impl Packet {
 
     /// TTL or hop limit.
     pub fn ttl(&self) -> u8 {
-        self.bytes.get(if self.version() == 4 { 8 } else { 7 }).copied().unwrap_or(0)
+        self.bytes
+            .get(if self.version() == 4 { 8 } else { 7 })
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Sets TTL or hop limit; the IPv4 header is sealed again.
@@ -195,7 +221,11 @@ impl Packet {
 
     /// IPv4 identification; 0 for IPv6.
     pub fn identification(&self) -> u16 {
-        if self.version() == 4 { half(&self.bytes, 4).unwrap_or(0) } else { 0 }
+        if self.version() == 4 {
+            half(&self.bytes, 4).unwrap_or(0)
+        } else {
+            0
+        }
     }
 
     /// Whether nobody may cut it: DF, or IPv6.
@@ -205,8 +235,15 @@ impl Packet {
 
     /// The IPv4 TOS byte or IPv6 traffic class.
     pub fn traffic_class(&self) -> u8 {
-        let (a, b) = (self.bytes.first().copied().unwrap_or(0), self.bytes.get(1).copied().unwrap_or(0));
-        if self.version() == 4 { b } else { (a << 4) | (b >> 4) }
+        let (a, b) = (
+            self.bytes.first().copied().unwrap_or(0),
+            self.bytes.get(1).copied().unwrap_or(0),
+        );
+        if self.version() == 4 {
+            b
+        } else {
+            (a << 4) | (b >> 4)
+        }
     }
 
     /// Source and destination port of TCP or UDP.
@@ -214,7 +251,10 @@ impl Packet {
         if self.fragment || !matches!(self.transport, TCP | UDP) {
             return None;
         }
-        Some((half(&self.bytes, self.header)?, half(&self.bytes, self.header + 2)?))
+        Some((
+            half(&self.bytes, self.header)?,
+            half(&self.bytes, self.header + 2)?,
+        ))
     }
 
     /// Replaces the ports of TCP or UDP.
@@ -251,12 +291,24 @@ impl Packet {
 
     /// The TCP options, raw; empty for everything else.
     pub fn options(&self) -> &[u8] {
-        if self.segment().is_none() { &[] } else { self.bytes.get(self.header + 20..self.payload).unwrap_or(&[]) }
+        if self.segment().is_none() {
+            &[]
+        } else {
+            self.bytes
+                .get(self.header + 20..self.payload)
+                .unwrap_or(&[])
+        }
     }
 
     /// The TCP options, to be changed in place.
     pub fn options_mut(&mut self) -> &mut [u8] {
-        if self.segment().is_none() { &mut [] } else { self.bytes.get_mut(self.header + 20..self.payload).unwrap_or(&mut []) }
+        if self.segment().is_none() {
+            &mut []
+        } else {
+            self.bytes
+                .get_mut(self.header + 20..self.payload)
+                .unwrap_or(&mut [])
+        }
     }
 
     /// What the transport carries.
@@ -330,12 +382,18 @@ impl Packet {
             .enumerate()
             .filter_map(|(index, chunk)| {
                 let offset = first + (index * room / 8) as u16;
-                let more = if index * room + chunk.len() < body.len() { 0x2000 } else { last_has_more };
+                let more = if index * room + chunk.len() < body.len() {
+                    0x2000
+                } else {
+                    last_has_more
+                };
                 let mut bytes = self.bytes.get(..self.header)?.to_vec();
                 bytes.extend_from_slice(chunk);
                 let total = bytes.len() as u16;
                 bytes.get_mut(2..4)?.copy_from_slice(&total.to_be_bytes());
-                bytes.get_mut(6..8)?.copy_from_slice(&(offset | more).to_be_bytes());
+                bytes
+                    .get_mut(6..8)?
+                    .copy_from_slice(&(offset | more).to_be_bytes());
                 let mut piece = Packet::new(bytes)?;
                 piece.seal_ip();
                 Some(piece)
@@ -362,7 +420,9 @@ impl Checksum {
         for pair in bytes.chunks(2) {
             let high = pair.first().copied().unwrap_or(0);
             let low = pair.get(1).copied().unwrap_or(0);
-            self.0 = self.0.wrapping_add(u32::from(u16::from_be_bytes([high, low])));
+            self.0 = self
+                .0
+                .wrapping_add(u32::from(u16::from_be_bytes([high, low])));
         }
     }
 

@@ -36,7 +36,16 @@ impl Default for PathSpec {
         let v4 = |host| IpAddr::V4(Ipv4Addr::new(192, 0, 2, host));
         PathSpec {
             client: vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)), v6(0xc, 5)],
-            server: vec![v4(10), v4(11), v4(25), v4(53), v6(5, 0x10), v6(5, 0x11), v6(5, 0x25), v6(5, 0x53)],
+            server: vec![
+                v4(10),
+                v4(11),
+                v4(25),
+                v4(53),
+                v6(5, 0x10),
+                v6(5, 0x11),
+                v6(5, 0x25),
+                v6(5, 0x53),
+            ],
             client_mtu: 1500,
             server_mtu: 1500,
             client_neighbor: Neighbor::default(),
@@ -95,7 +104,16 @@ impl PathSpec {
         let given = self.hop.get(index).and_then(|hop| hop.address6);
         given.unwrap_or(match index {
             0 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 1)),
-            n => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, (n + 1) as u16)),
+            n => IpAddr::V6(Ipv6Addr::new(
+                0x2001,
+                0xdb8,
+                0xa,
+                0,
+                0,
+                0,
+                0,
+                (n + 1) as u16,
+            )),
         })
     }
 
@@ -118,7 +136,10 @@ impl PathSpec {
                     IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 1))
                 }
             };
-            if !found.iter().any(|known| known.is_ipv4() == gateway.is_ipv4()) {
+            if !found
+                .iter()
+                .any(|known| known.is_ipv4() == gateway.is_ipv4())
+            {
                 found.push(gateway);
             }
         }

@@ -8,7 +8,9 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let server = &c.tcp.sides[Side::Server];
     let Some(o) = server.outstanding else { return };
-    if c.done.is_some() || o.transmissions < 3 || o.last.time.since(o.first.time) < 3 * SECOND {
+    // The client's own goodbye ends all; the server's, sent into the void, does not.
+    let left = c.dialogue.quit.is_some() || c.tcp.sides[Side::Client].fin.is_some();
+    if left || o.transmissions < 3 || o.last.time.since(o.first.time) < 3 * SECOND {
         return;
     }
     let spoke_after = c.tcp.sides[Side::Client]
@@ -27,11 +29,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let asked = c.tcp.sides[Side::Client]
         .last
         .is_some_and(|last| o.first.time.since(last.time) < 5 * SECOND);
-    let weight = if asked {
-        Weight::Fatal
-    } else {
-        Weight::Finding
-    };
+    let weight = if asked { Weight::Fatal } else { Weight::Unsettled };
     claims.push(
         Claim::new(
             Code::TcpClientVanished,

@@ -36,13 +36,26 @@ pub struct Nat {
 impl Nat {
     /// An empty table.
     pub fn new(spec: NatSpec) -> Nat {
-        Nat { next: spec.first_port, spec, outward: HashMap::new(), inward: HashMap::new() }
+        Nat {
+            next: spec.first_port,
+            spec,
+            outward: HashMap::new(),
+            inward: HashMap::new(),
+        }
     }
 }
 
 impl Fault for Nat {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
-        let Some((from, to)) = packet.ports() else { return Fate::On };
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
+        let Some((from, to)) = packet.ports() else {
+            return Fate::On;
+        };
         if packet.source().is_ipv4() != self.spec.address.is_ipv4() {
             return Fate::On;
         }
@@ -56,7 +69,8 @@ impl Fault for Nat {
                         let port = self.next;
                         self.next = self.next.wrapping_add(1).max(self.spec.first_port);
                         self.outward.insert(key, port);
-                        self.inward.insert((packet.transport(), port), (packet.source(), from));
+                        self.inward
+                            .insert((packet.transport(), port), (packet.source(), from));
                         port
                     }
                 };
@@ -64,7 +78,9 @@ impl Fault for Nat {
                 packet.set_ports(port, to);
             }
             Toward::Client if packet.destination() == self.spec.address => {
-                let Some((address, port)) = self.inward.get(&(packet.transport(), to)) else { return Fate::Gone };
+                let Some((address, port)) = self.inward.get(&(packet.transport(), to)) else {
+                    return Fate::Gone;
+                };
                 packet.set_destination(*address);
                 packet.set_ports(from, *port);
             }
@@ -88,7 +104,13 @@ impl Readdress {
 }
 
 impl Fault for Readdress {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, _: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        _: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
         if hit {
             packet.set_source(self.source);
             packet.seal();
@@ -124,12 +146,21 @@ pub struct Redirect {
 impl Redirect {
     /// An empty table.
     pub fn new(spec: RedirectSpec) -> Redirect {
-        Redirect { spec, meant: HashMap::new() }
+        Redirect {
+            spec,
+            meant: HashMap::new(),
+        }
     }
 }
 
 impl Fault for Redirect {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
         match here.toward {
             Toward::Server if hit => {
                 let meant = packet.destination();
@@ -139,7 +170,12 @@ impl Fault for Redirect {
                     self.meant.insert(FlowKey::of(packet, here.toward), meant);
                 }
                 let after = millis(self.spec.delay_ms);
-                sent.push(Sent { packet: packet.clone(), toward: Toward::Server, after, direct: true });
+                sent.push(Sent {
+                    packet: packet.clone(),
+                    toward: Toward::Server,
+                    after,
+                    direct: true,
+                });
                 Fate::Gone
             }
             Toward::Client => {

@@ -12,10 +12,19 @@ use super::{Fate, Fault, Here, Sent};
 
 /// Commands that Cisco's ESMTP inspection lets pass.
 const COMMANDS: [&str; 15] = [
-    "AUTH", "DATA", "EHLO", "ETRN", "HELO", "HELP", "MAIL", "NOOP", "QUIT", "RCPT", "RSET", "SAML", "SEND", "SOML", "VRFY",
+    "AUTH", "DATA", "EHLO", "ETRN", "HELO", "HELP", "MAIL", "NOOP", "QUIT", "RCPT", "RSET", "SAML",
+    "SEND", "SOML", "VRFY",
 ];
 /// Keywords of the EHLO reply that it lets pass.
-const KEYWORDS: [&str; 7] = ["8BITMIME", "AUTH", "ENHANCEDSTATUSCODES", "ETRN", "HELP", "SIZE", "VRFY"];
+const KEYWORDS: [&str; 7] = [
+    "8BITMIME",
+    "AUTH",
+    "ENHANCEDSTATUSCODES",
+    "ETRN",
+    "HELP",
+    "SIZE",
+    "VRFY",
+];
 
 #[derive(Clone, Copy, Default)]
 struct Dialogue {
@@ -40,12 +49,23 @@ pub struct SmtpFixup {
 impl SmtpFixup {
     /// Which parts it masks.
     pub fn new(banner: bool, keywords: bool, commands: bool) -> SmtpFixup {
-        SmtpFixup { banner, keywords, commands, flows: HashMap::new() }
+        SmtpFixup {
+            banner,
+            keywords,
+            commands,
+            flows: HashMap::new(),
+        }
     }
 }
 
 impl Fault for SmtpFixup {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
         if !hit || packet.segment().is_none() || packet.payload().is_empty() {
             return Fate::On;
         }
@@ -60,7 +80,10 @@ impl Fault for SmtpFixup {
         let text = packet.payload_mut();
         match here.toward {
             Toward::Client => {
-                let code: [u8; 3] = text.get(..3).and_then(|c| c.try_into().ok()).unwrap_or_default();
+                let code: [u8; 3] = text
+                    .get(..3)
+                    .and_then(|c| c.try_into().ok())
+                    .unwrap_or_default();
                 if code == *b"220" && !state.greeted {
                     state.greeted = true;
                     if self.banner {
@@ -91,7 +114,10 @@ impl Fault for SmtpFixup {
 }
 
 fn verb(line: &[u8]) -> String {
-    line.iter().take_while(|b| b.is_ascii_alphanumeric()).map(|b| b.to_ascii_uppercase() as char).collect()
+    line.iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .map(|b| b.to_ascii_uppercase() as char)
+        .collect()
 }
 
 /// Every character of the greeting but `2`, `0` and space becomes `*`.
@@ -107,7 +133,9 @@ fn mask_banner(text: &mut [u8]) {
 fn mask_keywords(text: &mut [u8]) {
     for line in text.split_mut(|b| *b == b'\n').skip(1) {
         let end = line.iter().position(|b| *b == b'\r').unwrap_or(line.len());
-        let Some(keyword) = line.get_mut(4..end) else { continue };
+        let Some(keyword) = line.get_mut(4..end) else {
+            continue;
+        };
         if !KEYWORDS.contains(&verb(keyword).as_str()) {
             keyword.fill(b'X');
             if let Some(last) = keyword.last_mut() {
@@ -121,14 +149,26 @@ fn mask_keywords(text: &mut [u8]) {
 pub struct StripStartTls;
 
 impl Fault for StripStartTls {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
         if !hit || here.toward != Toward::Client || packet.segment().is_none() {
             return Fate::On;
         }
         let text = packet.payload_mut();
         let mut changed = false;
-        for (word, mask) in [(&b"STARTTLS"[..], &b"XXXXXXXA"[..]), (b"\nSTLS\r", b"\nXXXA\r")] {
-            while let Some(at) = text.windows(word.len()).position(|w| w.eq_ignore_ascii_case(word)) {
+        for (word, mask) in [
+            (&b"STARTTLS"[..], &b"XXXXXXXA"[..]),
+            (b"\nSTLS\r", b"\nXXXA\r"),
+        ] {
+            while let Some(at) = text
+                .windows(word.len())
+                .position(|w| w.eq_ignore_ascii_case(word))
+            {
                 if let Some(place) = text.get_mut(at..at + mask.len()) {
                     place.copy_from_slice(mask);
                 }
@@ -194,7 +234,18 @@ impl DnsForge {
             })
             .collect();
         let mut message = query.get(..2)?.to_vec();
-        message.extend_from_slice(&[0x81, 0x80 | (self.spec.rcode & 15), 0, 1, 0, records.len() as u8, 0, 0, 0, 0]);
+        message.extend_from_slice(&[
+            0x81,
+            0x80 | (self.spec.rcode & 15),
+            0,
+            1,
+            0,
+            records.len() as u8,
+            0,
+            0,
+            0,
+            0,
+        ]);
         message.extend_from_slice(question);
         for record in records {
             message.extend_from_slice(&[0xc0, 12]);
@@ -208,11 +259,31 @@ impl DnsForge {
 }
 
 impl Fault for DnsForge {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
-        let Some((from, to)) = packet.ports().filter(|(_, to)| hit && *to == 53) else { return Fate::On };
-        let Some(message) = self.answer(packet.payload()) else { return Fate::On };
-        let forged = udp(packet.destination(), packet.source(), Habit::linux(self.spec.ttl), (to, from), &message);
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
+        let Some((from, to)) = packet.ports().filter(|(_, to)| hit && *to == 53) else {
+            return Fate::On;
+        };
+        let Some(message) = self.answer(packet.payload()) else {
+            return Fate::On;
+        };
+        let forged = udp(
+            packet.destination(),
+            packet.source(),
+            Habit::linux(self.spec.ttl),
+            (to, from),
+            &message,
+        );
         sent.extend(forged.map(|p| Sent::now(p, here.toward.back())));
-        if self.spec.swallow { Fate::Gone } else { Fate::On }
+        if self.spec.swallow {
+            Fate::Gone
+        } else {
+            Fate::On
+        }
     }
 }

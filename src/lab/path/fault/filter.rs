@@ -108,8 +108,16 @@ impl Reset {
 }
 
 impl Fault for Reset {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else { return Fate::On };
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| hit) else {
+            return Fate::On;
+        };
         let (sender, receiver) = match (self.spec.to, here.toward) {
             (Target::Sender, _) => (true, false),
             (Target::Receiver, _) => (false, true),
@@ -120,7 +128,11 @@ impl Fault for Reset {
         let window = self.spec.window.of(segment.window, here);
         let habit = Habit {
             identification: self.spec.identification.of(packet.identification(), here),
-            traffic_class: if self.spec.copy_class { packet.traffic_class() } else { 0 },
+            traffic_class: if self.spec.copy_class {
+                packet.traffic_class()
+            } else {
+                0
+            },
             ..Habit::linux(self.spec.ttl)
         };
         let made = [
@@ -128,7 +140,9 @@ impl Fault for Reset {
             (receiver, reset_onward(packet, habit, window), here.toward),
         ];
         for (wanted, reset, toward) in made {
-            let Some(reset) = reset.filter(|_| wanted) else { continue };
+            let Some(reset) = reset.filter(|_| wanted) else {
+                continue;
+            };
             for guess in 0..self.spec.guesses.min(16) {
                 let mut one = reset.clone();
                 if let Some(segment) = one.segment().filter(|_| guess > 0) {
@@ -200,7 +214,12 @@ pub struct ProhibitSpec {
 
 impl Default for ProhibitSpec {
     fn default() -> ProhibitSpec {
-        ProhibitSpec { icmp: IcmpKind::default(), from: None, delay_ms: 0.0, ttl: 64 }
+        ProhibitSpec {
+            icmp: IcmpKind::default(),
+            from: None,
+            delay_ms: 0.0,
+            ttl: 64,
+        }
     }
 }
 
@@ -217,14 +236,29 @@ impl Prohibit {
 }
 
 impl Fault for Prohibit {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
         if !hit {
             return Fate::On;
         }
         let from = self.spec.from.unwrap_or(here.address);
         let identification = (here.random.next_u32() >> 16) as u16 | 1;
-        if let Some(error) = complain(from, packet, self.spec.icmp.complaint(), self.spec.ttl, identification) {
-            sent.push(Sent { after: millis(self.spec.delay_ms), ..Sent::now(error, here.toward.back()) });
+        if let Some(error) = complain(
+            from,
+            packet,
+            self.spec.icmp.complaint(),
+            self.spec.ttl,
+            identification,
+        ) {
+            sent.push(Sent {
+                after: millis(self.spec.delay_ms),
+                ..Sent::now(error, here.toward.back())
+            });
         }
         Fate::Gone
     }
@@ -244,7 +278,11 @@ impl Loop {
 
 impl Fault for Loop {
     fn packet(&mut self, _: &mut Packet, hit: bool, _: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
-        if hit { Fate::Bounced(self.with) } else { Fate::On }
+        if hit {
+            Fate::Bounced(self.with)
+        } else {
+            Fate::On
+        }
     }
 }
 
@@ -279,9 +317,18 @@ impl Repeat {
 }
 
 impl Fault for Repeat {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
         if hit {
-            sent.push(Sent { after: self.after, ..Sent::now(packet.clone(), here.toward) });
+            sent.push(Sent {
+                after: self.after,
+                ..Sent::now(packet.clone(), here.toward)
+            });
         }
         Fate::On
     }
@@ -315,12 +362,22 @@ pub struct RateLimit {
 impl RateLimit {
     /// A full bucket.
     pub fn new(spec: RateSpec) -> RateLimit {
-        RateLimit { tokens: spec.burst, spec, last: 0 }
+        RateLimit {
+            tokens: spec.burst,
+            spec,
+            last: 0,
+        }
     }
 }
 
 impl Fault for RateLimit {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
         if !hit {
             return Fate::On;
         }
@@ -364,13 +421,23 @@ impl Split {
 }
 
 impl Fault for Split {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
         if !hit {
             return Fate::On;
         }
         // Ports alone decide, so that a scenario can choose its source ports.
         let key = FlowKey::of(packet, here.toward);
         let sum = u64::from(key.client.1) + u64::from(key.server.1);
-        if sum % self.spec.branches.max(1) == self.spec.dead { Fate::Gone } else { Fate::On }
+        if sum % self.spec.branches.max(1) == self.spec.dead {
+            Fate::Gone
+        } else {
+            Fate::On
+        }
     }
 }

@@ -49,16 +49,30 @@ pub struct ForgetIdle {
 impl ForgetIdle {
     /// An empty table.
     pub fn new(spec: ForgetSpec) -> ForgetIdle {
-        ForgetIdle { spec, last: HashMap::new() }
+        ForgetIdle {
+            spec,
+            last: HashMap::new(),
+        }
     }
 }
 
 impl Fault for ForgetIdle {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else { return Fate::On };
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| hit) else {
+            return Fate::On;
+        };
         let key = FlowKey::of(packet, here.toward);
         let opens = segment.flags & (flag::SYN | flag::ACK) == flag::SYN;
-        let known = self.last.get(&key).is_some_and(|last| here.now - last <= millis(self.spec.after_ms));
+        let known = self
+            .last
+            .get(&key)
+            .is_some_and(|last| here.now - last <= millis(self.spec.after_ms));
         if opens || known {
             if self.last.len() < FLOWS || known {
                 self.last.insert(key, here.now);

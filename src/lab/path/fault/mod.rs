@@ -61,14 +61,25 @@ pub struct Sent {
 impl Sent {
     /// Sent at once along the path.
     pub fn now(packet: Packet, toward: Toward) -> Sent {
-        Sent { packet, toward, after: 0, direct: false }
+        Sent {
+            packet,
+            toward,
+            after: 0,
+            direct: false,
+        }
     }
 }
 
 /// A fault with its state.
 pub trait Fault: Send {
     /// Sees a packet. `hit` says whether the fault's match holds.
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate;
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate;
 }
 
 /// A fault in its place, with its match.
@@ -80,11 +91,19 @@ pub struct Placed {
 impl Placed {
     /// Builds it; `index` gives it random numbers of its own.
     pub fn new(spec: &FaultSpec, seed: u64, index: u64) -> Placed {
-        Placed { matcher: Matcher::new(spec.matching.clone(), seed, 1_000 + index), fault: spec.action.build() }
+        Placed {
+            matcher: Matcher::new(spec.matching.clone(), seed, 1_000 + index),
+            fault: spec.action.build(),
+        }
     }
 
     /// Shows it a packet.
-    pub fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
+    pub fn packet(
+        &mut self,
+        packet: &mut Packet,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
         let hit = self.matcher.hit(packet, here.toward, here.now);
         self.fault.packet(packet, hit, here, sent)
     }

@@ -45,7 +45,9 @@ pub fn walk(options: &mut [u8], mut each: impl FnMut(u8, &mut [u8])) {
             1 => 1,
             _ => options.get(at + 1).copied().map_or(0, usize::from),
         };
-        let Some(option) = options.get_mut(at..at + length).filter(|o| !o.is_empty()) else { return };
+        let Some(option) = options.get_mut(at..at + length).filter(|o| !o.is_empty()) else {
+            return;
+        };
         each(kind, option);
         at += length;
     }
@@ -63,12 +65,20 @@ pub struct StripOptions {
 impl StripOptions {
     /// These options.
     pub fn new(options: Vec<TcpOption>) -> StripOptions {
-        StripOptions { kinds: options.into_iter().map(TcpOption::kind).collect() }
+        StripOptions {
+            kinds: options.into_iter().map(TcpOption::kind).collect(),
+        }
     }
 }
 
 impl Fault for StripOptions {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, _: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        _: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
         if hit && is_opening(packet) {
             walk(packet.options_mut(), |kind, option| {
                 if self.kinds.contains(&kind) {
@@ -94,7 +104,13 @@ impl ClampMss {
 }
 
 impl Fault for ClampMss {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, _: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        _: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
         if hit && is_opening(packet) {
             walk(packet.options_mut(), |kind, option| {
                 if let (2, [_, _, high, low]) = (kind, option) {

@@ -31,19 +31,34 @@ pub struct Randomise {
 impl Randomise {
     /// Without flows.
     pub fn new(spec: RandomiseSpec) -> Randomise {
-        Randomise { spec, shift: HashMap::new() }
+        Randomise {
+            spec,
+            shift: HashMap::new(),
+        }
     }
 }
 
 impl Fault for Randomise {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, _: &mut Vec<Sent>) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else { return Fate::On };
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| hit) else {
+            return Fate::On;
+        };
         let key = FlowKey::of(packet, here.toward);
         let own = here.toward == self.spec.toward;
         if own && segment.flags & flag::SYN != 0 && self.shift.len() < FLOWS {
-            self.shift.entry(key).or_insert_with(|| here.random.next_u32());
+            self.shift
+                .entry(key)
+                .or_insert_with(|| here.random.next_u32());
         }
-        let Some(shift) = self.shift.get(&key).copied() else { return Fate::On };
+        let Some(shift) = self.shift.get(&key).copied() else {
+            return Fate::On;
+        };
         if own {
             packet.set_seq(segment.seq.wrapping_add(shift));
         } else if segment.flags & flag::ACK != 0 {
@@ -103,7 +118,10 @@ pub struct SynProxy {
 impl SynProxy {
     /// Without flows.
     pub fn new(spec: SynProxySpec) -> SynProxy {
-        SynProxy { spec, flows: HashMap::new() }
+        SynProxy {
+            spec,
+            flows: HashMap::new(),
+        }
     }
 
     fn mss_option(&self) -> [u8; 4] {
@@ -113,8 +131,16 @@ impl SynProxy {
 }
 
 impl Fault for SynProxy {
-    fn packet(&mut self, packet: &mut Packet, hit: bool, here: &mut Here<'_>, sent: &mut Vec<Sent>) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else { return Fate::On };
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        here: &mut Here<'_>,
+        sent: &mut Vec<Sent>,
+    ) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| hit) else {
+            return Fate::On;
+        };
         let key = FlowKey::of(packet, here.toward);
         let habit = Habit::linux(self.spec.ttl);
         let options = self.mss_option();
@@ -125,7 +151,8 @@ impl Fault for SynProxy {
                 _ if self.flows.len() >= FLOWS => return Fate::Gone,
                 _ => here.random.next_u32(),
             };
-            self.flows.insert(key, (Stage::Answered { own }, segment.seq));
+            self.flows
+                .insert(key, (Stage::Answered { own }, segment.seq));
             let answer = Segment {
                 from: segment.to,
                 to: segment.from,
@@ -135,11 +162,21 @@ impl Fault for SynProxy {
                 window: 29_200,
             };
             sent.extend(
-                tcp(packet.destination(), packet.source(), habit, answer, &options, &[]).map(|p| Sent::now(p, Toward::Client)),
+                tcp(
+                    packet.destination(),
+                    packet.source(),
+                    habit,
+                    answer,
+                    &options,
+                    &[],
+                )
+                .map(|p| Sent::now(p, Toward::Client)),
             );
             return Fate::Gone;
         }
-        let Some((stage, client_isn)) = self.flows.get_mut(&key) else { return Fate::On };
+        let Some((stage, client_isn)) = self.flows.get_mut(&key) else {
+            return Fate::On;
+        };
         match (*stage, here.toward) {
             (Stage::Answered { own } | Stage::Opening { own }, Toward::Server) => {
                 if segment.flags & flag::RST != 0 {
@@ -147,8 +184,23 @@ impl Fault for SynProxy {
                     return Fate::Gone;
                 }
                 *stage = Stage::Opening { own };
-                let syn = Segment { seq: *client_isn, ack: 0, flags: flag::SYN, ..segment };
-                sent.extend(tcp(packet.source(), packet.destination(), habit, syn, &options, &[]).map(|p| Sent::now(p, Toward::Server)));
+                let syn = Segment {
+                    seq: *client_isn,
+                    ack: 0,
+                    flags: flag::SYN,
+                    ..segment
+                };
+                sent.extend(
+                    tcp(
+                        packet.source(),
+                        packet.destination(),
+                        habit,
+                        syn,
+                        &options,
+                        &[],
+                    )
+                    .map(|p| Sent::now(p, Toward::Server)),
+                );
                 Fate::Gone
             }
             (Stage::Opening { own }, Toward::Client) if segment.flags & flag::RST != 0 => {
@@ -157,7 +209,9 @@ impl Fault for SynProxy {
                 Fate::On
             }
             (Stage::Opening { own }, Toward::Client) => {
-                *stage = Stage::Open { shift: own.wrapping_sub(segment.seq) };
+                *stage = Stage::Open {
+                    shift: own.wrapping_sub(segment.seq),
+                };
                 let ack = Segment {
                     from: segment.to,
                     to: segment.from,
@@ -166,12 +220,17 @@ impl Fault for SynProxy {
                     flags: flag::ACK,
                     window: 29_200,
                 };
-                sent.extend(tcp(packet.destination(), packet.source(), habit, ack, &[], &[]).map(|p| Sent::now(p, Toward::Server)));
+                sent.extend(
+                    tcp(packet.destination(), packet.source(), habit, ack, &[], &[])
+                        .map(|p| Sent::now(p, Toward::Server)),
+                );
                 Fate::Gone
             }
             (Stage::Open { shift }, toward) => {
                 match toward {
-                    Toward::Server if segment.flags & flag::ACK != 0 => packet.set_ack(segment.ack.wrapping_sub(shift)),
+                    Toward::Server if segment.flags & flag::ACK != 0 => {
+                        packet.set_ack(segment.ack.wrapping_sub(shift))
+                    }
                     Toward::Server => {}
                     Toward::Client => packet.set_seq(segment.seq.wrapping_add(shift)),
                 }

@@ -15,7 +15,10 @@ use super::super::matching::Match;
 use super::Fault;
 use super::address::{Nat, NatSpec, Readdress, Redirect, RedirectSpec};
 use super::content::{DnsForge, ForgeSpec, SmtpFixup, StripStartTls};
-use super::filter::{Delay, Drop, Loop, Prohibit, ProhibitSpec, RateLimit, RateSpec, Repeat, Reset, ResetSpec, Split, SplitSpec};
+use super::filter::{
+    Delay, Drop, Loop, Prohibit, ProhibitSpec, RateLimit, RateSpec, Repeat, Reset, ResetSpec,
+    Split, SplitSpec,
+};
 use super::forget::{ForgetIdle, ForgetSpec};
 use super::options::{ClampMss, StripOptions, TcpOption};
 use super::sequence::{Randomise, RandomiseSpec, SynProxy, SynProxySpec};
@@ -129,7 +132,11 @@ impl Action {
             Action::ClampMss { mss } => Box::new(ClampMss::new(mss)),
             Action::RandomiseSequence(spec) => Box::new(Randomise::new(spec)),
             Action::SynProxy(spec) => Box::new(SynProxy::new(spec)),
-            Action::SmtpFixup { banner, keywords, commands } => Box::new(SmtpFixup::new(banner, keywords, commands)),
+            Action::SmtpFixup {
+                banner,
+                keywords,
+                commands,
+            } => Box::new(SmtpFixup::new(banner, keywords, commands)),
             Action::StripStarttls => Box::new(StripStartTls),
             Action::DnsForge(spec) => Box::new(DnsForge::new(spec)),
         }

@@ -2,7 +2,8 @@
 //!
 //! The table exists because the same digits mean different things at different servers, and the words
 //! decide. A text that names a cause outranks the codes, also against the stage; without one the codes
-//! decide. Every row names where it comes from. It refuses to read positive replies, and says nothing
+//! decide. Every row names the programs whose words it holds; rows that name several, or are called
+//! generic, collect wordings and are no citation of one line of one source. It refuses to read positive replies, and says nothing
 //! rather than something vague.
 
 mod access;

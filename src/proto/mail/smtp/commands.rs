@@ -214,7 +214,7 @@ impl Smtp {
         }
     }
 
-    /// `XEXCH50 size number`: the blob follows once the server says 354 (MS-SMTPNTLM's neighbour, Exchange 2003).
+    /// `XEXCH50 size number`: the blob follows once the server says 354 (Exchange 2000 and 2003).
     fn blob(&mut self, core: &mut Core, line: &Line, mark: Mark, rest: &[u8]) {
         let (size, _) = token(rest);
         core.ask(

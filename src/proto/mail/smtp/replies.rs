@@ -206,12 +206,11 @@ impl Smtp {
                 }
             }
             Verb::Rcpt if positive => self.accepted = self.accepted.saturating_add(1),
-            Verb::DataStart if code == 354 => {
-                if self.transfer == Transfer::Asked {
-                    self.transfer = Transfer::Open;
-                    core.dialogue.in_data.get_or_insert(done);
-                }
+            Verb::DataStart if code == 354 && self.transfer == Transfer::Asked => {
+                self.transfer = Transfer::Open;
+                core.dialogue.in_data.get_or_insert(done);
             }
+            Verb::DataStart if code == 354 => {}
             Verb::DataStart => {
                 if matches!(self.transfer, Transfer::Asked) {
                     self.transfer = Transfer::None;
