@@ -153,7 +153,16 @@ impl ReplyTable {
             command,
             tls,
         };
+        // A vendor's own detail (X.7.500) is a definition, "server busy" beside it only a manner of speaking.
+        let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
         let answer = match self.by_words(&asked, reply) {
+            Some(row)
+                if row.family == Family::ServiceUnavailable
+                    && defined
+                    && codes::read(&asked, reply).is_some() =>
+            {
+                codes::read(&asked, reply)
+            }
             Some(row) => Some(Answer {
                 family: row.family,
                 origin: row.origin,
