@@ -33,6 +33,9 @@ pub enum OpenErrorKind {
     Unreadable,
 }
 
+/// What a format's own header check found: the kind, and the words for after the name.
+pub(super) type Refusal = (OpenErrorKind, String);
+
 /// Why an input could not be opened as a capture. Its `Display` is the one sentence to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenError {

@@ -5,6 +5,7 @@
 //! Source: draft-ietf-opsawg-pcap; libpcap's `sf-pcap.c` for the old versions with swapped lengths.
 
 use super::bytes::ByteOrder;
+use super::open_error::{OpenErrorKind, Refusal};
 use super::pcapng_writer::MAX_FRAME;
 use super::reader::Record;
 use super::recognise::{PCAP_MAGICS, PCAP_MODIFIED, PCAP_NANOSECONDS};
@@ -38,13 +39,18 @@ enum Lengths {
 }
 
 impl PcapFormat {
-    /// Reads the file header; the window stands behind it then. An error is words about the version.
-    pub(super) fn open(window: &mut Window, notes: &mut Notes) -> Result<PcapFormat, String> {
+    /// Reads the file header; the window stands behind it then.
+    pub(super) fn open(window: &mut Window, notes: &mut Notes) -> Result<PcapFormat, Refusal> {
         let header: [u8; FILE_HEADER] = window
             .bytes()
             .get(..FILE_HEADER)
             .and_then(|header| header.try_into().ok())
-            .ok_or("is cut off in its header")?;
+            .ok_or_else(|| {
+                (
+                    OpenErrorKind::HeaderCut,
+                    "is cut off in its header".to_string(),
+                )
+            })?;
         let order = if ByteOrder::Little
             .u32(&header, 0)
             .is_some_and(|magic| PCAP_MAGICS.contains(&magic))
@@ -58,10 +64,11 @@ impl PcapFormat {
         let (major, minor) = (half(4), half(6));
         let lengths = match (major, minor) {
             (0 | 1, _) => {
-                return Err(format!(
+                let what = format!(
                     "is pcap of version {major}.{minor}, which mxray does not read (it reads 2.x): convert it with \
                      `editcap -F pcapng IN OUT`"
-                ));
+                );
+                return Err((OpenErrorKind::Unsupported, what));
             }
             (2, 0..=2) | (543, _) => Lengths::OriginalFirst,
             (2, 3) => Lengths::Unsure,

@@ -221,14 +221,7 @@ impl CaptureReader {
             }
             Recognised::Other(kind, what) => return Err(refuse(&window, kind, what)),
         };
-        let format = format.map_err(|what| {
-            let kind = if what.contains("version") {
-                OpenErrorKind::Unsupported
-            } else {
-                OpenErrorKind::HeaderCut
-            };
-            refuse(&window, kind, what)
-        })?;
+        let format = format.map_err(|(kind, what)| refuse(&window, kind, what))?;
         Ok(CaptureReader {
             name,
             kind,

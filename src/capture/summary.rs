@@ -190,8 +190,5 @@ pub fn abut(
         .iter()
         .any(|known| known.name == interface.name && known.link_type == interface.link_type);
     let distance = begins.since(last);
-    same && earlier.format == format
-        && begins > first
-        && distance >= -CLOCK_STEP
-        && distance <= SECOND
+    same && earlier.format == format && begins > first && (-CLOCK_STEP..=SECOND).contains(&distance)
 }

@@ -28,7 +28,7 @@ pub fn decide(mut claims: Vec<Claim>) -> Decision {
             .cmp(&b.since)
             .then(b.confidence.total_cmp(&a.confidence))
     });
-    let weight = [Weight::Fatal, Weight::Costly]
+    let weight = [Weight::Fatal, Weight::Costly, Weight::Unsettled]
         .into_iter()
         .find(|weight| claims.iter().any(|claim| claim.weight == *weight));
     let (candidates, others): (Vec<Claim>, Vec<Claim>) = claims

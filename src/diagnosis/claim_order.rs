@@ -7,6 +7,20 @@ use super::Code;
 
 /// (cause, symptom) – either may be a code or a stage prefix ending in a dot.
 const ORDER: &[(&str, &str)] = &[
+    // A filter says why by name, whatever code it comes with; a forger's answer says nothing about the name.
+    ("dns.filtered", "dns.servfail"),
+    ("dns.filtered", "dns.bogus"),
+    ("dns.filtered", "dns.refused"),
+    ("dns.filtered", "dns.error"),
+    ("dns.filtered", "dns.nxdomain"),
+    ("dns.filtered", "dns.no-address"),
+    ("dns.filtered", "dns.mx-unresolvable"),
+    ("dns.forged", "dns."),
+    // What vanishes for a reason is no plain silence.
+    ("dns.type-dropped", "dns.timeout"),
+    ("dns.type-dropped", "dns.large-dropped"),
+    ("dns.large-dropped", "dns.timeout"),
+    ("dns.large-dropped", "dns.slow"),
     // What happens before the handshake explains everything after it.
     ("tcp.prohibited", "tcp.dropped"),
     ("route.unreachable", "tcp.dropped"),

@@ -52,6 +52,9 @@ fn settle(
     let mut is_check = false;
     let (outcome, verdict) = match cause {
         Some(claim) if claim.weight == Weight::Fatal => (Outcome::Failed, Verdict::from(claim)),
+        Some(claim) if claim.weight == Weight::Unsettled => {
+            (Outcome::Incomplete, Verdict::from(claim))
+        }
         Some(claim) => with_cost(c, claim, ladder, &mut findings),
         None => {
             let (outcome, verdict, check) = without_cause(c, checked, ladder);

@@ -2,9 +2,15 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Foreign, Mark, Timestamp};
-use crate::flow::lookup::LookupFacts;
-use crate::proto::dns::RecordType;
+use super::principles::Absence;
+use crate::base::{Foreign, MILLISECOND, Mark, Nanos, SECOND, Timestamp};
+use crate::flow::lookup::{LookupFacts, Query, Reply, Transport};
+use crate::proto::dns::{Answer, RecordType, type_name};
+
+/// A look-up is over after this much silence.
+const LIFE: Nanos = 30 * SECOND;
+/// Copies of one frame made by the capture lie at most this far apart.
+const COPY: Nanos = 3 * MILLISECOND;
 
 /// One look-up, whole.
 pub struct Lookup<'a> {
@@ -38,6 +44,8 @@ pub struct LookupContext {
     pub other_addresses: Vec<IpAddr>,
     /// A small answer of this resolver came while large ones of this name never did: where.
     pub small_answer: Option<Mark>,
+    /// Fragments of this resolver's UDP datagrams to this client that never became whole during the look-up: the first.
+    pub stray_fragment: Option<Mark>,
 }
 
 /// Another look-up of the same search.
@@ -57,4 +65,194 @@ pub struct Sibling {
     pub first: Mark,
     /// Its answer.
     pub answer: Option<Mark>,
+    /// Length of its answer in bytes; 0 when not known.
+    pub length: u32,
+}
+
+/// How an answered look-up was answered, as far as the capture lets it be read.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// At least one record of the type asked for.
+    Positive(&'a Reply),
+    /// RCODE 3: there is no such name.
+    NoName(&'a Reply),
+    /// RCODE 0 and no record of the type (NODATA, RFC 2308 2.2).
+    NoData(&'a Reply),
+    /// Any other RCODE.
+    Error(&'a Reply),
+    /// The capture cut the answer before its records, or it is a referral: nothing can be said.
+    Unreadable(&'a Reply),
+}
+
+/// A silence that counts: verdicts.md, "Silence has a clock".
+#[derive(Clone, Copy, Debug)]
+pub struct Silence {
+    /// The first try.
+    pub first: Mark,
+    /// The last try: nobody answered it.
+    pub last: Mark,
+    /// How many tries there were.
+    pub tries: u32,
+    /// From the first try to the end of what can be seen, at most the life of a look-up behind the last.
+    pub lasted: Nanos,
+    /// The look-up may still be answered.
+    pub open: bool,
+}
+
+impl<'a> Lookup<'a> {
+    /// `A of mail.example.org`.
+    pub fn question(&self) -> String {
+        format!("{} of {}", type_name(self.facts.kind), self.facts.name)
+    }
+
+    /// Tries up to `end`, copies made by the capture not counted.
+    pub fn tries_until(&self, end: Timestamp) -> u32 {
+        let queries = &self.facts.queries;
+        let is_copy = |index: usize, query: &Query| {
+            queries.iter().take(index).any(|earlier| {
+                (earlier.id, earlier.port, earlier.transport)
+                    == (query.id, query.port, query.transport)
+                    && query.at.time.since(earlier.at.time) <= COPY
+            })
+        };
+        let real = queries
+            .iter()
+            .enumerate()
+            .filter(|(index, query)| query.at.time <= end && !is_copy(*index, query))
+            .count();
+        let kept = u32::try_from(queries.len()).unwrap_or(u32::MAX);
+        // Tries that are only counted came after the kept ones.
+        let uncounted = match queries.last() {
+            Some(last) if last.at.time <= end => self.facts.tries.saturating_sub(kept),
+            _ => 0,
+        };
+        u32::try_from(real)
+            .unwrap_or(u32::MAX)
+            .saturating_add(uncounted)
+    }
+
+    /// The answer that the client can use, or that turned it away: truncated and broken ones do not settle anything, and an
+    /// error that made the client ask again is outlived by what came then.
+    pub fn answer(&self) -> Option<&'a Reply> {
+        let facts = self.facts;
+        let usable = |reply: &&Reply| {
+            let message = &reply.message;
+            let cut_off = message.truncated && reply.transport == Transport::Udp;
+            !cut_off
+                && (message.malformed.is_none() || message.rcode != 0 || has(reply, facts.kind))
+        };
+        let first = facts.replies.iter().find(usable)?;
+        if matches!(first.message.rcode, 0 | 3) {
+            return Some(first);
+        }
+        let later = facts.replies.iter().filter(usable).find(|reply| {
+            matches!(reply.message.rcode, 0 | 3)
+                && facts
+                    .queries
+                    .iter()
+                    .any(|query| query.at.time > first.at.time && query.at.time <= reply.at.time)
+        });
+        Some(later.unwrap_or(first))
+    }
+
+    /// What the answer says.
+    pub fn content(&self) -> Option<Content<'a>> {
+        let reply = self.answer()?;
+        let message = &reply.message;
+        Some(match message.rcode {
+            3 => Content::NoName(reply),
+            0 if has(reply, self.facts.kind) => Content::Positive(reply),
+            0 if message.incomplete => Content::Unreadable(reply),
+            // A referral: name servers in the authority section, no SOA.
+            0 if message.authority.0 > 0 && !message.authority.1 && !message.authoritative => {
+                Content::Unreadable(reply)
+            }
+            0 => Content::NoData(reply),
+            _ => Content::Error(reply),
+        })
+    }
+
+    /// Nothing whatever came back, and for long enough.
+    pub fn silence(&self) -> Option<Silence> {
+        let facts = self.facts;
+        if facts.reply_count > 0 || facts.mismatched_count > 0 {
+            return None;
+        }
+        self.unanswered()
+    }
+
+    /// No usable answer came, whatever else did, and for long enough: ≥ 3 tries over ≥ 4 s, a retry unanswered for
+    /// 2 s, or 5 s.
+    pub fn unanswered(&self) -> Option<Silence> {
+        let facts = self.facts;
+        let last = facts.last_query?;
+        let tries = self.tries_until(last.time);
+        let after = self.horizon.since(last.time);
+        let counts = (tries >= 3 && last.time.since(facts.first.time) >= 4 * SECOND)
+            || (tries >= 2 && after >= 2 * SECOND)
+            || self.horizon.since(facts.first.time) >= 5 * SECOND;
+        if self.answer().is_some() || !counts {
+            return None;
+        }
+        Some(Silence {
+            first: facts.first,
+            last,
+            tries,
+            lasted: last
+                .time
+                .since(facts.first.time)
+                .saturating_add(after.min(LIFE)),
+            open: after < LIFE,
+        })
+    }
+
+    /// How much an absence weighs (verdicts.md, "Absence needs a witness").
+    pub fn absence(&self) -> Absence {
+        if self.context.one_way && !self.context.answered_near {
+            Absence::Blind
+        } else if self.context.answered_near || self.facts.icmp_count > 0 {
+            Absence::Witnessed(if self.context.capture_drops {
+                0.75
+            } else {
+                0.97
+            })
+        } else {
+            Absence::Unwitnessed
+        }
+    }
+
+    /// Look-ups of the same name, of other types or at other resolvers.
+    pub fn same_name(&self) -> impl Iterator<Item = &'a Sibling> + '_ {
+        let name = &self.facts.name;
+        self.context
+            .siblings
+            .iter()
+            .filter(move |sibling| sibling.name == *name)
+    }
+
+    /// Addresses of the answer.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
+        self.answer().into_iter().flat_map(addresses)
+    }
+}
+
+/// The addresses in an answer.
+pub fn addresses(reply: &Reply) -> impl Iterator<Item = IpAddr> + '_ {
+    reply
+        .message
+        .answers
+        .iter()
+        .filter_map(|record| match record.answer {
+            Answer::Address(address) => Some(address),
+            _ => None,
+        })
+}
+
+/// Whether an answer holds a record of that type.
+fn has(reply: &Reply, kind: RecordType) -> bool {
+    reply
+        .message
+        .answers
+        .iter()
+        .any(|record| record.kind == kind || kind == RecordType::ANY)
 }

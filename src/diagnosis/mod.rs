@@ -7,7 +7,9 @@ pub mod arbiter;
 mod catalogue;
 mod claim_order;
 mod judge;
+mod judge_lookup;
 mod ladder;
+pub mod lookup_view;
 pub mod principles;
 pub mod quoted;
 pub mod rules;
@@ -16,6 +18,8 @@ mod view;
 
 pub use catalogue::{Class, Code};
 pub use judge::{Judgement, judge_connection};
+pub use judge_lookup::{is_mail_name, is_mail_question, judge_lookup};
 pub use ladder::{Ladder, Stage};
+pub use lookup_view::{Lookup, LookupContext, Sibling};
 pub use verdict::{Alternative, At, Claim, Evidence, Outcome, Proof, Verdict, Weight, Where};
 pub use view::{Connection, Context, Ending};

@@ -156,6 +156,8 @@ pub enum Weight {
     Fatal,
     /// It cost it time.
     Costly,
+    /// It is what the packets show, but nothing was asked for: the outcome stays incomplete.
+    Unsettled,
     /// Worth saying.
     Finding,
 }

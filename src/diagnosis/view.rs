@@ -201,9 +201,30 @@ impl<'a> Connection<'a> {
             || (client == 0 && server > 0)
     }
 
+    /// The client had begun a line that never ended: bytes of its own after its last complete command.
+    pub fn half_said(&self) -> bool {
+        let Some(last) = self.tcp.sides[Side::Client].last_data else {
+            return false;
+        };
+        let said = self
+            .dialogue
+            .exchanges
+            .iter()
+            .rev()
+            .find_map(|exchange| exchange.command.as_ref());
+        self.tls.is_none()
+            && self.dialogue.compressed.is_none()
+            && self.dialogue.quit.is_none()
+            && self.dialogue.in_data.is_none()
+            && self.dialogue.language.is_some()
+            && said.is_none_or(|command| {
+                (last.time, last.frame.number) > (command.done.time, command.done.frame.number)
+            })
+    }
+
     /// Login or a mail transaction was begun and is not finished, or a request is open.
     pub fn work_open(&self) -> bool {
-        if self.dialogue.in_data.is_some() || self.unanswered().is_some() {
+        if self.dialogue.in_data.is_some() || self.unanswered().is_some() || self.half_said() {
             return true;
         }
         let mut transaction = false;

@@ -3,4 +3,16 @@
 //! It opens nothing, waits for nothing and reads no clock: a file, an interface, the lab and a probe are
 //! all callers of the same engine, so what is learned live and from a capture cannot differ.
 
+mod attempts;
+mod causes;
+mod config;
+mod connections;
+mod door;
+mod inside;
+mod knowledge;
+mod names;
 pub mod record;
+mod searches;
+
+pub use config::Config;
+pub use door::{Engine, Input, SourceEnd};

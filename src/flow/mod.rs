@@ -9,6 +9,7 @@ mod facts;
 mod foreign;
 pub mod lookup;
 mod neighbor;
+mod ports;
 mod queues;
 mod table;
 pub mod tcp;
@@ -21,5 +22,6 @@ pub use facts::{
 };
 pub use foreign::Foreigner;
 pub use neighbor::{NeighborFacts, Neighbors};
-pub use table::{Dialogue, Ended, Ending, MailFlow, Ports, Table};
+pub use ports::Ports;
+pub use table::{Dialogue, Ended, Ending, MailFlow, Table};
 pub use witness::{SynOutcome, SynRecord, Witness};

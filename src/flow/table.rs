@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::facts::{Endpoint, FlowKey};
 use super::foreign::{Foreigner, Guess};
+use super::ports::Ports;
 use super::queues::{NONE, Queue, Queues};
 use super::tcp::{Labels, StreamSink, Tracker, Verdict};
 use crate::base::limits::FLOWS;
@@ -19,38 +20,6 @@ use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 pub trait Dialogue: StreamSink {
     /// A decoder for a connection that is meant for `service`, if that is known.
     fn open(service: Option<Service>) -> Self;
-}
-
-/// Which TCP ports are mail, and of which service.
-#[derive(Clone, Debug, Default)]
-pub struct Ports {
-    only: Option<Vec<u16>>,
-    assigned: HashMap<u16, Service, foldhash::fast::RandomState>,
-}
-
-impl Ports {
-    /// Restricts mail to these ports (`--ports`).
-    pub fn only(&mut self, ports: Vec<u16>) {
-        self.only = Some(ports);
-    }
-
-    /// Says what is spoken on a port (`--as`).
-    pub fn assign(&mut self, port: u16, service: Service) {
-        self.assigned.insert(port, service);
-    }
-
-    /// The service of a port; `None` when it is not mail. A listed port without a known service is `Other`.
-    pub fn service(&self, port: u16) -> Option<Service> {
-        if let Some(service) = self.assigned.get(&port) {
-            return Some(*service).filter(|service| *service != Service::Other);
-        }
-        match &self.only {
-            Some(ports) => ports
-                .contains(&port)
-                .then(|| Service::of_port(port).unwrap_or(Service::Other)),
-            None => Service::of_port(port),
-        }
-    }
 }
 
 /// A connection of mail.
@@ -322,6 +291,34 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
+    /// Remembers a five-tuple as none of a connection, for a while.
+    fn bury(&mut self, tuple: Tuple, client: Endpoint, time: Timestamp) {
+        if self.index.len() >= self.limit || self.index.contains_key(&tuple) {
+            return;
+        }
+        let slot = Slot {
+            tuple,
+            client,
+            flow: Flow::Gone,
+            pending: None,
+        };
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                let Some(at) = u32::try_from(self.slots.len()).ok().filter(|at| *at != NONE) else {
+                    return;
+                };
+                self.slots.push(None);
+                at
+            }
+        };
+        if let Some(place) = self.slots.get_mut(at as usize) {
+            *place = Some(slot);
+        }
+        self.index.insert(tuple, at);
+        self.queues.touch(at, Queue::Gone, time);
+    }
+
     /// A SYN-ACK that fits a waiting SYN in all but the address.
     fn foreign_answer(
         &mut self,
@@ -346,6 +343,8 @@ impl<S: Dialogue> Table<S> {
             .facts_mut()
             .foreign_syn_ack
             .get_or_insert((mark, from));
+        // What the client then says to that address is no connection of its own.
+        self.bury(Tuple::new(source, from, to), to, mark.time);
         true
     }
 
@@ -372,7 +371,10 @@ impl<S: Dialogue> Table<S> {
             server,
             source: tuple.source,
         };
-        let service = self.ports.service(server.port);
+        let service = self
+            .ports
+            .service(server.port)
+            .or(self.ports.everything.then_some(Service::Other));
         let flow = match service {
             Some(service) => Flow::Mail(Box::new(MailFlow {
                 tracker: Tracker::new(key, mark, true, reused),

@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The lab: a network with a fault in it, on one machine.
+//!
+//! It exists so that every cause of death can be provoked for real: the kernel's own TCP at both ends,
+//! a path in user space between them, embedded servers and clients, and the truth beside it. Everything
+//! that it makes belongs to its threads and vanishes with them. It refuses to touch the machine's own
+//! network: no packet leaves its namespaces.
+//!
+//! [`claim`] must be called before the process has a second thread.
+
+pub mod client;
+mod embedded;
+mod error;
+mod net;
+pub mod path;
+pub mod record;
+mod run;
+mod scenario;
+pub mod server;
+pub mod truth;
+
+pub use embedded::Embedded;
+pub use error::{LabError, Reason};
+pub use net::claim;
+pub use record::Recording;
+pub use run::{Actors, Run, available, run, run_with};
+pub use scenario::{Kernel, Listed, ProbeSpec, Scenario, Setting, list};

@@ -69,6 +69,8 @@ impl<'a> Dissector<'a> {
             // 802.1ah: instance tag of 4 bytes, then the customer's whole frame.
             0x88e7 => self.enter(Tunnel::Other, Next::Ethernet(rest.skip(4)), rest),
             // Cisco metadata: version, length and a group tag, then the ethertype.
+            // In GRE the ethertype is left 0 and IP follows all the same.
+            0x8909 if rest.skip(8).looks_like_ip() => Next::Ip(rest.skip(8)),
             0x8909 => match rest.u16(6) {
                 Some(inner) => typed(inner, rest.skip(8)),
                 None => self.short("cmd", rest, 8),

@@ -12,6 +12,7 @@ mod resync;
 
 use self::interface::SectionInterface;
 use super::bytes::ByteOrder;
+use super::open_error::{OpenErrorKind, Refusal};
 use super::pcap_format::ended;
 use super::pcapng_writer::{
     BYTE_ORDER_MAGIC, DECRYPTION_SECRETS, ENHANCED_PACKET, INTERFACE_DESCRIPTION,
@@ -55,28 +56,31 @@ struct Header {
 }
 
 impl PcapngFormat {
-    /// Looks at the first section header; the window stays in front of it. An error is words about it.
-    pub(super) fn open(window: &mut Window) -> Result<PcapngFormat, String> {
-        let short = "is cut off in its header";
+    /// Looks at the first section header; the window stays in front of it.
+    pub(super) fn open(window: &mut Window) -> Result<PcapngFormat, Refusal> {
+        let broken = |what: String| (OpenErrorKind::HeaderCut, what);
+        let short = || broken("is cut off in its header".into());
         if window.fill(12) < 12 {
-            return Err(short.into());
+            return Err(short());
         }
-        let order = byte_order(window.bytes(), 0)
-            .ok_or("is damaged in its header: it has no pcapng byte order mark")?;
+        let order = byte_order(window.bytes(), 0).ok_or_else(|| {
+            broken("is damaged in its header: it has no pcapng byte order mark".into())
+        })?;
         let len = order.u32(window.bytes(), 4).unwrap_or_default();
         if len < 28 || len as usize > BUFFER {
-            return Err(format!(
+            return Err(broken(format!(
                 "is damaged in its header, which claims to be {len} bytes long"
-            ));
+            )));
         }
         if window.fill(len as usize) < len as usize {
-            return Err(short.into());
+            return Err(short());
         }
         if let Some(version) = unsupported(order, window.bytes()) {
-            return Err(format!(
+            let what = format!(
                 "is pcapng of version {version}, which mxray does not read (it reads 1.x): convert it with `editcap -F \
                  pcapng IN OUT` of a Wireshark that knows it"
-            ));
+            );
+            return Err((OpenErrorKind::Unsupported, what));
         }
         Ok(PcapngFormat {
             order,
@@ -166,7 +170,6 @@ impl PcapngFormat {
         if len > BUFFER {
             let at = window.position();
             notes.damaged(at, || format!("damaged at byte {at}: a block of {len} bytes is skipped, its like is never so long"));
-            self.count(header.kind);
             self.pass(header, window, notes);
             return None;
         }
@@ -245,23 +248,20 @@ impl PcapngFormat {
 
     /// Passes over a block without looking into it.
     fn pass(&mut self, header: &Header, window: &mut Window, notes: &mut Notes) {
-        if header.kind == SYSTEMD_JOURNAL {
-            self.count(header.kind);
-        }
+        self.count(header.kind);
         let len = u64::from(header.padded);
         if window.skip(len) < len {
             self.cut(window, notes, &self.describe(header.kind));
         }
     }
 
-    /// Counts a block as Wireshark numbers frames.
+    /// Counts a block as Wireshark numbers frames: journal entries and custom blocks are frames there too.
     fn count(&mut self, kind: u32) {
-        if matches!(
+        let numbered = matches!(
             kind,
-            PACKET | SIMPLE_PACKET | ENHANCED_PACKET | SYSTEMD_JOURNAL
-        ) {
-            self.number = self.number.saturating_add(1);
-        }
+            PACKET | SIMPLE_PACKET | ENHANCED_PACKET | SYSTEMD_JOURNAL | CUSTOM | CUSTOM_NO_COPY
+        );
+        self.number = self.number.saturating_add(u64::from(numbered));
     }
 
     fn describe(&self, kind: u32) -> String {

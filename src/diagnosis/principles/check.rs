@@ -59,6 +59,9 @@ pub fn check(c: &Connection<'_>) -> Check {
     if !only_asked {
         return Check::No;
     }
+    if c.half_said() {
+        return Check::No;
+    }
     // Bytes that are no dialogue (garbage, another protocol) are no check.
     if c.tcp.sides[Side::Client].bytes > 0
         && c.dialogue

@@ -50,6 +50,16 @@ fn orderly_fin(c: &Connection<'_>) -> Option<Mark> {
     else {
         return None;
     };
+    // A hole that never filled is owed as well: its sender is still trying.
+    let hole = |side: Side| {
+        c.tcp.sides[side]
+            .mtu
+            .unfilled_gap
+            .is_some_and(|(mark, _)| mark.time <= at.time)
+    };
+    if hole(Side::Client) || hole(Side::Server) {
+        return None;
+    }
     let owed = |side: Side| {
         c.tcp.sides[side]
             .outstanding

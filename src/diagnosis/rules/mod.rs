@@ -4,6 +4,7 @@
 //! outranks what stands in `claim_order`. The view exists only when its stage was reached.
 
 pub mod auth;
+pub mod dns;
 pub mod mail;
 pub mod path;
 pub mod tcp;

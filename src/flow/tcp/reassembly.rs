@@ -150,11 +150,11 @@ impl Reassembly {
         while !self.waiting.is_empty() {
             self.give_up_hole(side, out);
         }
-        if let (Some((acked, mark)), Some(next)) = (self.acked.take(), self.next) {
-            if acked > next {
-                out.gap(side, mark, acked.saturating_sub(next).unsigned_abs());
-                self.next = Some(acked);
-            }
+        if let (Some((acked, mark)), Some(next)) = (self.acked.take(), self.next)
+            && acked > next
+        {
+            out.gap(side, mark, acked.saturating_sub(next).unsigned_abs());
+            self.next = Some(acked);
         }
     }
 

@@ -10,44 +10,15 @@ use std::collections::VecDeque;
 
 use arrayvec::ArrayVec;
 
-use crate::base::{MILLISECOND, Mark, Nanos, Side};
+use crate::base::{Mark, Nanos, Side};
 
 use super::super::facts::{ByteRange, LossEvent, LossPlace, MtuEvidence, Outstanding, TcpFacts};
+use super::range::{Range, Segment};
 
 /// Ranges kept apart per direction; beyond it neighbours are told as one.
 const RANGES: usize = 512;
-/// A late segment is reordering within this time while no round trip is known.
-const REORDER_WITHOUT_RTT: Nanos = 3 * MILLISECOND;
 /// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
 const DEAD: u32 = 3;
-
-/// One captured segment as the scoreboard sees it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
-    pub(super) mark: Mark,
-    /// Running number of the segment in its connection.
-    pub(super) ordinal: u64,
-    /// First offset.
-    pub(super) start: i64,
-    /// One past the last offset, a FIN included.
-    pub(super) end: i64,
-    /// Payload bytes.
-    pub(super) payload: u32,
-    pub(super) fin: bool,
-    pub(super) packet_len: u32,
-    pub(super) ip_id: Option<u16>,
-    pub(super) tsval: Option<u32>,
-    /// Silence of the connection before it.
-    pub(super) idle_before: Nanos,
-    /// Largest payload of one packet in this direction.
-    pub(super) mss: u32,
-    /// Smallest round trip known.
-    pub(super) rtt: Option<Nanos>,
-    /// The receiver asked for a resend (three duplicate ACKs or SACK).
-    pub(super) asked: bool,
-    /// It only probes a closed window.
-    pub(super) probe: bool,
-}
 
 /// What a segment was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,46 +27,6 @@ pub(super) struct Novelty {
     pub(super) fresh: i64,
     /// Offsets that it had.
     pub(super) again: bool,
-}
-
-/// A range of the stream with one story.
-#[derive(Clone, Debug)]
-struct Range {
-    start: i64,
-    end: i64,
-    /// It ends with a FIN.
-    fin: bool,
-    /// Times it passed; 0 while it is a hole.
-    count: u32,
-    first: Mark,
-    last: Mark,
-    ordinal: u64,
-    /// The first resend.
-    resent: Option<Mark>,
-    /// It began as a hole, noticed there.
-    hole: Option<Mark>,
-    /// The hole was filled by a resend, not by reordering.
-    lost_before: bool,
-    /// Already told as arrived by SACK.
-    sacked: bool,
-    /// Resends that are explained otherwise (ICMP said too big; came after its SACK).
-    excused: bool,
-    /// Separate losses that its resends stand for.
-    episodes: u32,
-    /// Largest payload it was carried in, how often in that size, and when.
-    size: u32,
-    size_count: u32,
-    size_first: Mark,
-    size_last: Mark,
-    /// Smallest payload it was carried in.
-    size_min: u32,
-    packet_len: u32,
-    /// TSval of the first copy, or of the segment after the hole; and likewise the identification.
-    tsval: Option<u32>,
-    ip_id: Option<u16>,
-    last_tsval: Option<u32>,
-    idle_before: Nanos,
-    mss: u32,
 }
 
 /// A loss that was told and may turn out to be none (D-SACK).
@@ -351,15 +282,13 @@ impl Scoreboard {
             .ranges
             .iter()
             .find(|range| range.count > 0 && !range.sacked)
+            && oldest.ordinal < sent
+            && oldest.size > 1
+            && self
+                .smaller_arrived
+                .is_none_or(|(start, _)| start != oldest.start)
         {
-            if oldest.ordinal < sent
-                && oldest.size > 1
-                && self
-                    .smaller_arrived
-                    .is_none_or(|(start, _)| start != oldest.start)
-            {
-                self.smaller_arrived = Some((oldest.start, mark));
-            }
+            self.smaller_arrived = Some((oldest.start, mark));
         }
     }
 
@@ -560,13 +489,13 @@ impl Scoreboard {
     }
 
     fn push(&mut self, range: Range) {
-        if self.ranges.len() >= RANGES {
-            if let Some(back) = self.ranges.back_mut() {
-                back.end = range.end;
-                back.fin |= range.fin;
-                back.size = back.size.max(range.size);
-                return;
-            }
+        if self.ranges.len() >= RANGES
+            && let Some(back) = self.ranges.back_mut()
+        {
+            back.end = range.end;
+            back.fin |= range.fin;
+            back.size = back.size.max(range.size);
+            return;
         }
         self.ranges.push_back(range);
     }
@@ -596,109 +525,4 @@ fn count_capture_gap(side: Side, start: i64, end: i64, facts: &mut TcpFacts) {
     facts.acked_unseen = facts.acked_unseen.saturating_add(1);
     let missed = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
     facts.capture_gaps[side] = facts.capture_gaps[side].saturating_add(missed);
-}
-
-impl Range {
-    fn new(start: i64, end: i64, segment: &Segment, hole: bool) -> Range {
-        let size = if hole {
-            0
-        } else {
-            segment.payload.min(segment.mss)
-        };
-        Range {
-            start,
-            end,
-            fin: segment.fin && !hole,
-            count: u32::from(!hole),
-            first: segment.mark,
-            last: segment.mark,
-            ordinal: segment.ordinal,
-            resent: None,
-            hole: hole.then_some(segment.mark),
-            lost_before: false,
-            sacked: false,
-            excused: segment.probe && !hole,
-            episodes: 0,
-            size,
-            size_count: 1,
-            size_first: segment.mark,
-            size_last: segment.mark,
-            size_min: size,
-            packet_len: if hole { 0 } else { segment.packet_len },
-            tsval: segment.tsval,
-            ip_id: segment.ip_id,
-            last_tsval: segment.tsval,
-            idle_before: segment.idle_before,
-            mss: segment.mss,
-        }
-    }
-
-    /// The first copy that the capture sees, after later bytes were seen.
-    fn fill(&mut self, segment: &Segment) {
-        self.lost_before = !self.reordered(segment);
-        let (hole, start, end) = (self.hole, self.start, self.end);
-        let lost_before = self.lost_before;
-        let excused = self.excused;
-        *self = Range::new(start, end, segment, false);
-        self.fin = segment.fin && end == segment.end;
-        self.hole = hole;
-        self.lost_before = lost_before && !excused;
-        self.excused = excused;
-    }
-
-    /// Whether a late first copy was merely overtaken: it was sent before the segment that showed the hole.
-    fn reordered(&self, segment: &Segment) -> bool {
-        if let (Some(own), Some(later)) = (
-            segment.ip_id.filter(|id| *id != 0),
-            self.ip_id.filter(|id| *id != 0),
-        ) {
-            if (1..64).contains(&later.wrapping_sub(own)) {
-                return true;
-            }
-        }
-        if let (Some(own), Some(later)) = (segment.tsval, self.tsval) {
-            if (own.wrapping_sub(later) as i32) > 0 {
-                return false;
-            }
-        }
-        let elapsed = self
-            .hole
-            .map_or(0, |hole| segment.mark.time.since(hole.time));
-        let limit = segment
-            .rtt
-            .filter(|rtt| *rtt > 0)
-            .unwrap_or(REORDER_WITHOUT_RTT);
-        elapsed < limit && !segment.asked
-    }
-
-    fn resend(&mut self, segment: &Segment) {
-        self.count = self.count.saturating_add(1);
-        self.last = segment.mark;
-        self.resent.get_or_insert(segment.mark);
-        self.last_tsval = segment.tsval;
-        self.excused |= self.sacked;
-        self.packet_len = self.packet_len.max(segment.packet_len);
-        let size = segment.payload.min(segment.mss);
-        if size > self.size {
-            self.size = size;
-            self.size_count = 1;
-            self.size_first = segment.mark;
-            self.size_last = segment.mark;
-        } else if size == self.size {
-            self.size_count = self.size_count.saturating_add(1);
-            self.size_last = segment.mark;
-        }
-        self.size_min = self.size_min.min(size);
-    }
-
-    /// The acknowledgement that came at `mark` answers the first copy: the resend was not needed.
-    fn needless(&self, mark: Mark, tsecr: Option<u32>, min_rtt: Option<Nanos>) -> bool {
-        if let (Some(echo), Some(first), Some(last)) = (tsecr, self.tsval, self.last_tsval) {
-            if first != last {
-                return echo == first;
-            }
-        }
-        let answered = mark.time.since(self.last.time);
-        min_rtt.is_some_and(|rtt| rtt > MILLISECOND && answered < rtt / 2)
-    }
 }

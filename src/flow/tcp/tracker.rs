@@ -4,19 +4,16 @@
 //! directions may be missing in part. It fills `TcpFacts` and hands the bytes on; it judges nothing. A flow that is
 //! nobody's business keeps its header statistics only.
 
-use crate::base::{MILLISECOND, Mark, Nanos, PerSide, SECOND, Side, Timestamp};
+use crate::base::{Mark, Nanos, PerSide, SECOND, Side, Timestamp};
 use crate::wire::{Ip, Link, Tcp, TcpFlags};
 
-use super::super::facts::{FlowKey, HopCount, IdleGap, Opening, ResetTrigger, Stall, TcpFacts};
+use super::super::facts::{FlowKey, HopCount, Opening, ResetTrigger, TcpFacts};
 use super::half::Half;
 use super::labels::{Labeller, Labels};
+use super::range::Segment;
 use super::reassembly::StreamSink;
-use super::scoreboard::{Segment, equivalents};
+use super::scoreboard::equivalents;
 
-/// Silences shorter than this are not worth a line.
-const IDLE: Nanos = SECOND;
-/// Pauses with data outstanding shorter than this are ordinary round trips.
-const STALL: Nanos = 200 * MILLISECOND;
 /// A SYN with another ISN so soon after a reset belongs to the same connection.
 pub(super) const REOPEN: Nanos = 3 * SECOND;
 /// A sequence number further away than this from all others is a stray.
@@ -172,7 +169,7 @@ impl Tracker {
             self.payload(side, mark, ip, tcp, labels, silence.max(0), out);
             self.window(side, mark, tcp);
         }
-        self.after_segment(side, mark, link, ip, tcp);
+        self.after_segment(side, mark, ip, tcp);
         for side in [Side::Client, Side::Server] {
             self.halves[side].stream.advance(side, mark.time, out);
         }
@@ -459,46 +456,7 @@ impl Tracker {
         }
     }
 
-    /// A silence of the whole connection ends with this segment.
-    fn silence(&mut self, mark: Mark, silence: Nanos) {
-        let from = self.facts.last;
-        if silence < 0 {
-            self.facts.disorder = self.facts.disorder.saturating_add(1);
-        }
-        if silence >= IDLE {
-            keep_longest(
-                &mut self.facts.idle,
-                IdleGap {
-                    from,
-                    to: mark,
-                    length: silence,
-                },
-                |gap| gap.length,
-            );
-        }
-        if silence < STALL {
-            return;
-        }
-        for side in [Side::Client, Side::Server] {
-            let in_flight = self.halves[side].board.in_flight();
-            if in_flight == 0 {
-                continue;
-            }
-            let peer = &self.halves[side.other()];
-            let window = peer.ack.is_some() && in_flight >= i64::from(peer.window);
-            let stall = Stall {
-                from,
-                to: mark,
-                length: silence,
-                window,
-            };
-            keep_longest(&mut self.facts.sides[side].stalls, stall, |stall| {
-                stall.length
-            });
-        }
-    }
-
-    fn after_segment(&mut self, side: Side, mark: Mark, _link: &Link, ip: &Ip, tcp: &Tcp<'_>) {
+    fn after_segment(&mut self, side: Side, mark: Mark, ip: &Ip, tcp: &Tcp<'_>) {
         let half = &mut self.halves[side];
         half.ordinal = self.ordinal;
         if tcp.flags.0 & (TcpFlags::RST | TcpFlags::ACK) == TcpFlags::ACK {
@@ -513,19 +471,4 @@ impl Tracker {
             self.facts.last = mark;
         }
     }
-}
-
-/// Keeps the four longest, longest first.
-fn keep_longest<T>(list: &mut arrayvec::ArrayVec<T, 4>, item: T, length: impl Fn(&T) -> Nanos) {
-    let at = list
-        .iter()
-        .take_while(|known| length(known) >= length(&item))
-        .count();
-    if at >= list.capacity() {
-        return;
-    }
-    if list.is_full() {
-        list.pop();
-    }
-    list.insert(at, item);
 }

@@ -8,7 +8,9 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let server = &c.tcp.sides[Side::Server];
     let Some(o) = server.outstanding else { return };
-    if c.done.is_some() || o.transmissions < 3 || o.last.time.since(o.first.time) < 3 * SECOND {
+    // The client's own goodbye ends all; the server's, sent into the void, does not.
+    let left = c.dialogue.quit.is_some() || c.tcp.sides[Side::Client].fin.is_some();
+    if left || o.transmissions < 3 || o.last.time.since(o.first.time) < 3 * SECOND {
         return;
     }
     let spoke_after = c.tcp.sides[Side::Client]
@@ -24,14 +26,26 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     // Something the client asked for is never taken, or the server spoke by itself after a silence.
-    let asked = c.tcp.sides[Side::Client]
-        .last
-        .is_some_and(|last| o.first.time.since(last.time) < 5 * SECOND);
-    let weight = if asked {
-        Weight::Fatal
-    } else {
-        Weight::Finding
-    };
+    let asked = c.unanswered().is_some()
+        || c.dialogue.exchanges.iter().rev().any(|exchange| {
+            exchange.command.is_some()
+                && exchange
+                    .reply
+                    .as_ref()
+                    .is_some_and(|reply| reply.at.time >= o.first.time)
+        })
+        || c.tls.is_some_and(|tls| {
+            let (client, server) = (
+                tls.application_data[Side::Client],
+                tls.application_data[Side::Server],
+            );
+            client.is_some_and(|(_, last)| {
+                last.time <= o.first.time
+                    && server.is_some_and(|(_, answer)| answer.time >= o.first.time)
+                    && o.first.time.since(last.time) < 5 * SECOND
+            })
+        });
+    let weight = if asked { Weight::Fatal } else { Weight::Unsettled };
     claims.push(
         Claim::new(
             Code::TcpClientVanished,

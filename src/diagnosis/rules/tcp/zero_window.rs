@@ -23,7 +23,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 Ending::Open => c.tcp.last.time.since(since.time),
             };
             let gave_up = c.ended() && c.done.is_none_or(|done| done.time > since.time);
-            if gave_up && waited >= 3 * SECOND || waited >= 30 * SECOND {
+            // Who gives up into a closed window cannot say so: the FIN waits behind the data. Closed for ≥ 5 s and never
+            // reopened is the fault, provisional while probes go on.
+            if gave_up && waited >= 3 * SECOND || waited >= 5 * SECOND && c.done.is_none() {
                 claims.push(
                     Claim::new(
                         Code::TcpZeroWindow,

@@ -1,0 +1,250 @@
+//! One verdict for each DNS look-up, and which look-ups are about mail at all.
+//!
+//! The same arbiter as for connections decides. A look-up that was answered without a fault is `ok` by its
+//! answer's frame; one whose answer the capture does not show, or cannot show, is `unknown`.
+
+use super::Code;
+use super::arbiter::{Decision, decide};
+use super::judge::Judgement;
+use super::ladder::Ladder;
+use super::lookup_view::{Content, Lookup};
+use super::principles::Absence;
+use super::rules::dns;
+use super::verdict::{Outcome, Verdict, Weight};
+use crate::base::MILLISECOND;
+use crate::flow::lookup::Reply;
+use crate::proto::dns::{RecordType, type_name};
+
+/// Judges a look-up.
+pub fn judge_lookup(lookup: &Lookup<'_>) -> Judgement {
+    let Decision {
+        cause,
+        findings,
+        undeclared,
+    } = decide(dns::hear_lookup(lookup));
+    let findings: Vec<Verdict> = findings.into_iter().map(Verdict::from).collect();
+    let (outcome, verdict) = match cause {
+        Some(claim) if claim.weight == Weight::Fatal => (Outcome::Failed, Verdict::from(claim)),
+        Some(claim) => (Outcome::Degraded, Verdict::from(claim)),
+        None => without_cause(lookup),
+    };
+    Judgement {
+        outcome,
+        verdict,
+        findings,
+        ladder: Ladder::default(),
+        is_check: false,
+        undeclared,
+    }
+}
+
+fn without_cause(l: &Lookup<'_>) -> (Outcome, Verdict) {
+    let kind = type_name(l.facts.kind);
+    let (reply, text) = match l.content() {
+        Some(Content::Positive(reply)) => (reply, positive(l, reply)),
+        Some(Content::NoName(reply)) => (
+            reply,
+            format!(
+                "There is no such name, and nothing needed it: {}.",
+                l.facts.name
+            ),
+        ),
+        Some(Content::NoData(reply)) => (
+            reply,
+            format!(
+                "{} has no {kind} record; that alone is no fault.",
+                l.facts.name
+            ),
+        ),
+        Some(Content::Unreadable(reply)) => {
+            let text = format!(
+                "The answer to {} cannot be read from this capture.",
+                l.question()
+            );
+            let verdict = Verdict::without_fault(Code::Unknown, text, Some(reply.at));
+            return (Outcome::Incomplete, verdict);
+        }
+        Some(Content::Error(_)) | None => return (Outcome::Incomplete, unknown(l)),
+    };
+    (
+        Outcome::Healthy,
+        Verdict::without_fault(Code::Ok, text, Some(reply.at)),
+    )
+}
+
+fn positive(l: &Lookup<'_>, reply: &Reply) -> String {
+    let took = reply.at.time.since(l.facts.first.time) as f64 / MILLISECOND as f64;
+    let addresses: Vec<String> = l.addresses().take(3).map(|ip| ip.to_string()).collect();
+    if addresses.is_empty() {
+        format!("{} was answered in {took:.1} ms.", l.question())
+    } else {
+        format!(
+            "{} is {}, in {took:.1} ms.",
+            l.question(),
+            addresses.join(", ")
+        )
+    }
+}
+
+fn unknown(l: &Lookup<'_>) -> Verdict {
+    let text = if l.facts.last_query.is_none() {
+        "Only the answer was captured: what was asked cannot be known."
+    } else if l.absence() == Absence::Blind {
+        "Only one direction was captured: whether an answer came cannot be known."
+    } else if l.facts.truncated().is_some() {
+        "The answer was cut off, and the capture does not show the client asking over TCP."
+    } else {
+        "No answer in this capture, and the silence is too short to count."
+    };
+    let shown = l.facts.last_query.unwrap_or(l.facts.last);
+    Verdict::without_fault(Code::Unknown, text.to_owned(), Some(shown))
+}
+
+/// What hosts that do mail are called.
+const WORDS: [&str; 16] = [
+    "mail",
+    "smtp",
+    "smtps",
+    "imap",
+    "imaps",
+    "pop",
+    "pop3",
+    "pop3s",
+    "mx",
+    "mta",
+    "relay",
+    "exchange",
+    "outlook",
+    "mailhost",
+    "submission",
+    "mailrelay",
+];
+
+/// Services whose SRV records mail programs ask for (RFC 6186, RFC 8314 5.1, RFC 5804 1.8).
+const SERVICES: [&str; 9] = [
+    "_submission",
+    "_submissions",
+    "_imap",
+    "_imaps",
+    "_pop3",
+    "_pop3s",
+    "_sieve",
+    "_smtp",
+    "_autodiscover",
+];
+
+/// Whether the first label of a host name is within one edit of what mail hosts are called: a letter too many, too
+/// few, wrong, or two exchanged. Trailing digits are passed over (`mx01`).
+///
+/// Of `mx` itself only insertions and exchanges count: every other two-letter label would be one edit away.
+pub fn is_mail_name(name: &str) -> bool {
+    let label = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if !label.is_ascii() || label.is_empty() || is_reversed(name) {
+        return false;
+    }
+    let bare = label.trim_end_matches(|c: char| c.is_ascii_digit());
+    let first = label.split(['-', '_']).next().unwrap_or_default();
+    let first = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    WORDS.iter().any(|word| {
+        let near = |label: &str| {
+            one_edit(label.as_bytes(), word.as_bytes())
+                && (word.len() > 2 || label.len() > 2 || label.contains('m') && label.contains('x'))
+        };
+        near(&label) || near(bare) || first == *word
+    })
+}
+
+/// Whether a question is about mail by its type and name: MX, SRV of a mail service, or an address of a mail name.
+pub fn is_mail_question(name: &str, kind: RecordType) -> bool {
+    match kind {
+        RecordType::MX => true,
+        RecordType::SRV => {
+            let mut labels = name.split('.');
+            let service = labels.next().unwrap_or_default();
+            labels.next() == Some("_tcp") && SERVICES.contains(&service)
+        }
+        RecordType::A | RecordType::AAAA => is_mail_name(name),
+        _ => false,
+    }
+}
+
+/// Whether a name is a reversed address under a zone, as blocklists are asked (RFC 5782 2.1, 2.4).
+pub fn is_reversed(name: &str) -> bool {
+    let octets = name.split('.').take(4);
+    let v4 = octets.clone().count() == 4
+        && octets
+            .clone()
+            .all(|label| label.parse::<u8>().is_ok() && !label.starts_with('+'));
+    let nibbles = name.split('.').take(32);
+    let v6 = nibbles.clone().count() == 32
+        && nibbles
+            .clone()
+            .all(|label| label.len() == 1 && label.bytes().all(|b| b.is_ascii_hexdigit()));
+    v4 && name.split('.').count() > 5 || v6
+}
+
+/// Whether two words differ by at most one insertion, deletion, substitution or exchange of neighbours.
+fn one_edit(a: &[u8], b: &[u8]) -> bool {
+    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (
+        a.get(same..).unwrap_or_default(),
+        b.get(same..).unwrap_or_default(),
+    );
+    match (a, b) {
+        ([], []) => true,
+        ([_, rest @ ..], other) if rest == other => true,
+        (other, [_, rest @ ..]) if rest == other => true,
+        ([_, x @ ..], [_, y @ ..]) if x == y => true,
+        ([p, q, x @ ..], [r, s, y @ ..]) => p == s && q == r && x == y,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_mail_name, is_mail_question, is_reversed};
+    use crate::proto::dns::RecordType;
+
+    #[test]
+    fn one_slip_of_the_finger_is_still_mail() {
+        for name in [
+            "mail.example.org",
+            "mial.example.org",
+            "smpt.example.org",
+            "imap4.example.org",
+            "mx01.example.org",
+            "maill.example.org",
+            "outlok.example.org",
+            "smtp-relay.example.org",
+            "mxx.example.org",
+        ] {
+            assert!(is_mail_name(name), "{name}");
+        }
+        for name in [
+            "www.example.org",
+            "my.example.org",
+            "m.example.org",
+            "ns1.example.org",
+            "2.0.0.127.pop.example",
+        ] {
+            assert!(!is_mail_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn questions_about_mail() {
+        assert!(is_mail_question("example.org", RecordType::MX));
+        assert!(is_mail_question(
+            "_submissions._tcp.example.org",
+            RecordType::SRV
+        ));
+        assert!(!is_mail_question("_ldap._tcp.example.org", RecordType::SRV));
+        assert!(!is_mail_question("mail.example.org", RecordType::TXT));
+        assert!(is_reversed("2.0.0.127.zen.spamhaus.org"));
+        assert!(!is_reversed("192.0.2.10"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Negative answers: `dns.nxdomain`, `dns.no-address`, and `dns.mx-unresolvable` for the target of an MX.
+//!
+//! NXDOMAIN and NODATA as RFC 2308 2 defines them. A and AAAA are two look-ups of one name: a negative one beside a positive one is no fault, and two
+//! negative ones carry the same code. A miss of a search list is no fault when another name of the search is answered. Blocklists say
+//! *not listed* by NXDOMAIN.
+
+use crate::base::SECOND;
+use crate::diagnosis::judge_lookup::is_reversed;
+use crate::diagnosis::lookup_view::{Content, Lookup, Sibling};
+use crate::diagnosis::{At, Claim, Code, Where};
+use crate::proto::dns::{RecordType, type_name};
+
+/// Hears a look-up.
+pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
+    let facts = l.facts;
+    let (reply, missing) = match l.content() {
+        Some(Content::NoName(reply)) => (reply, true),
+        Some(Content::NoData(reply)) => (reply, false),
+        _ => return,
+    };
+    let address = matches!(facts.kind, RecordType::A | RecordType::AAAA);
+    if !(address || facts.kind == RecordType::MX && missing) || is_reversed(facts.name.as_str()) {
+        return;
+    }
+    let others = || l.same_name().filter(|sibling| sibling.kind != facts.kind);
+    let partners =
+        || others().filter(|sibling| matches!(sibling.kind, RecordType::A | RecordType::AAAA));
+    // Another type of the same name has records: the name exists, whatever this answer says.
+    let lives = if address {
+        partners().any(|p| p.positive)
+    } else {
+        others().any(|o| o.positive)
+    };
+    if lives || found_in_search(l, reply.at.time) {
+        return;
+    }
+    let decided = |sibling: &Sibling| matches!(sibling.rcode, Some(0 | 3));
+    if !missing {
+        // The other family was not answered, or with an error: the fault stands there.
+        if partners().next().is_some() && !partners().any(decided) {
+            return;
+        }
+        // Nobody expects an IPv6 address everywhere.
+        let alone = partners().next().is_none();
+        if alone && facts.kind == RecordType::AAAA && l.context.mx_of.is_none() {
+            return;
+        }
+    }
+    let missing = missing || partners().any(|sibling| sibling.rcode == Some(3));
+    let (name, kind) = (&facts.name, type_name(facts.kind));
+    let (code, place, confidence, summary, advice) = match (&l.context.mx_of, missing) {
+        (Some(domain), true) => (
+            Code::DnsMxUnresolvable,
+            Where::Server,
+            0.95,
+            format!("The MX of {domain} names {name}, and there is no such name."),
+            format!(
+                "Owner of {domain}: correct the MX, or create {name} (a missing final dot in the zone is typical)"
+            ),
+        ),
+        (Some(domain), false) => (
+            Code::DnsMxUnresolvable,
+            Where::Server,
+            0.92,
+            format!("The MX of {domain} names {name}, which has no address."),
+            format!("Owner of {domain}: give {name} an A or AAAA record, or correct the MX"),
+        ),
+        (None, true) => (
+            Code::DnsNxdomain,
+            Where::Client,
+            0.95,
+            format!("There is no such name: {name}."),
+            format!(
+                "Compare {name} letter by letter with the provider's instructions, or create it"
+            ),
+        ),
+        (None, false) => (
+            Code::DnsNoAddress,
+            Where::Server,
+            if partners().next().is_some() {
+                0.95
+            } else {
+                0.85
+            },
+            format!("{name} exists, but has no address."),
+            format!("Owner of {name}: add an A or AAAA record to the last name of its CNAME chain"),
+        ),
+    };
+    let shown = if missing {
+        format!("{kind}: NXDOMAIN")
+    } else {
+        format!("{kind}: NOERROR without such a record")
+    };
+    let mut claim = Claim::new(code, At::of(place), reply.at, confidence, summary)
+        .shown_by(shown)
+        .because(facts.first, format!("query for {}", l.question()))
+        .advise(advice);
+    let elsewhere = l
+        .same_name()
+        .find(|sibling| sibling.resolver != facts.resolver && sibling.positive);
+    if let Some(sibling) = elsewhere {
+        claim.confidence = 0.7;
+        claim = claim.or(
+            Code::DnsFiltered,
+            0.25,
+            format!(
+                "{} has an answer to the same question: a filter, or another view of the zone",
+                sibling.resolver
+            ),
+        );
+    }
+    claims.push(claim);
+}
+
+/// Another name of the same search was answered: one continues the other by a suffix, or it was asked for straight after this miss.
+fn found_in_search(l: &Lookup<'_>, missed: crate::base::Timestamp) -> bool {
+    if l.context.mx_of.is_some() {
+        return false;
+    }
+    let own = l.facts.name.as_str();
+    l.context.siblings.iter().any(|sibling| {
+        let other = sibling.name.as_str();
+        let wait = sibling.first.time.since(missed);
+        sibling.positive
+            && other != own
+            && (continues(own, other)
+                || continues(other, own)
+                || same_label(own, other) && (0..=SECOND).contains(&wait))
+    })
+}
+
+/// Whether `long` is `short` with a suffix of whole labels.
+fn continues(long: &str, short: &str) -> bool {
+    long.strip_prefix(short)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn same_label(a: &str, b: &str) -> bool {
+    a.split('.').next() == b.split('.').next()
+}

@@ -1,0 +1,99 @@
+//! Error codes of the answer: `dns.servfail`, `dns.bogus`, `dns.refused`, `dns.error`.
+//!
+//! RCODEs of RFC 1035 4.1.1 and RFC 6895 2.3; extended errors of RFC 8914 4 make SERVFAIL more precise: 6 to 12 say that DNSSEC
+//! validation failed.
+
+use crate::diagnosis::lookup_view::{Content, Lookup};
+use crate::diagnosis::{At, Claim, Code, Where};
+use crate::proto::dns::rcode_name;
+
+/// Hears a look-up.
+pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
+    let Some(Content::Error(reply)) = l.content() else {
+        return;
+    };
+    let (message, facts) = (&reply.message, l.facts);
+    let (name, resolver) = (rcode_name(message.rcode), facts.resolver);
+    let extended = |range: std::ops::RangeInclusive<u16>| {
+        message
+            .extended_errors
+            .iter()
+            .find(|(code, _)| range.contains(code))
+    };
+    let (code, place, confidence, summary, advice) = match message.rcode {
+        2 if extended(6..=12).is_some() => (
+            Code::DnsBogus,
+            Where::Server,
+            0.95,
+            format!(
+                "The signatures of {} do not hold: DNSSEC validation fails at {resolver}.",
+                facts.name
+            ),
+            format!(
+                "Owner of {}: check signatures, DS and clocks (dnsviz.net); then the resolver's own clock",
+                facts.name
+            ),
+        ),
+        2 => (
+            Code::DnsServfail,
+            Where::Resolver,
+            0.95,
+            format!(
+                "Resolver {resolver} could not find out {}: SERVFAIL.",
+                l.question()
+            ),
+            format!(
+                "Ask another resolver for {}; if it fails too, the zone's own name servers are at fault",
+                facts.name
+            ),
+        ),
+        5 => (
+            Code::DnsRefused,
+            Where::Resolver,
+            0.95,
+            format!("Resolver {resolver} refuses to answer {}.", facts.client),
+            format!(
+                "Use a resolver meant for this network, or let {resolver} admit {}",
+                facts.client
+            ),
+        ),
+        _ => (
+            Code::DnsError,
+            Where::Resolver,
+            0.9,
+            format!("Resolver {resolver} answered {} with {name}.", l.question()),
+            format!(
+                "Ask without EDNS (dig +noedns @{resolver} {}); update the resolver, switch off DNS inspection",
+                facts.name
+            ),
+        ),
+    };
+    let mut words = format!("response code {name}");
+    for (number, text) in message.extended_errors.iter().take(2) {
+        words.push_str(&format!(", extended error {number}"));
+        if !text.is_empty() {
+            words.push_str(&format!(" \"{text}\""));
+        }
+    }
+    let mut claim = Claim::new(
+        code,
+        At::address(place, resolver),
+        reply.at,
+        confidence,
+        summary,
+    )
+    .shown_by(words)
+    .because(facts.first, format!("query for {}", l.question()))
+    .advise(advice);
+    if code == Code::DnsServfail {
+        claim = claim.or(
+            Code::DnsBogus,
+            0.04,
+            format!(
+                "dig +cd @{resolver} {}: an answer means that DNSSEC validation fails",
+                facts.name
+            ),
+        );
+    }
+    claims.push(claim);
+}

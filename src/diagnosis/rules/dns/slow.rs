@@ -1,0 +1,56 @@
+//! `dns.slow`: answered, but only after a retry or at least 2 s after the first try.
+//!
+//! Asking again over TCP because the answer was cut off is no retry.
+
+use crate::base::SECOND;
+use crate::diagnosis::lookup_view::Lookup;
+use crate::diagnosis::{At, Claim, Code, Weight, Where};
+
+/// Hears a look-up.
+pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
+    let facts = l.facts;
+    let (Some(answer), Some(first)) = (l.answer(), facts.replies.first()) else {
+        return;
+    };
+    if facts.last_query.is_none() {
+        return;
+    }
+    let tries = l.tries_until(first.at.time);
+    let took = answer.at.time.since(facts.first.time);
+    if tries < 2 && took < 2 * SECOND {
+        return;
+    }
+    let seconds = took as f64 / SECOND as f64;
+    let again = facts
+        .queries
+        .get(1)
+        .filter(|_| tries >= 2)
+        .map(|query| query.at);
+    let mut claim = Claim::new(
+        Code::DnsSlow,
+        At::address(Where::Unknown, facts.resolver),
+        again.unwrap_or(answer.at),
+        0.95,
+        format!(
+            "{} took {seconds:.1} s at {}, {tries} tries.",
+            l.question(),
+            facts.resolver
+        ),
+    )
+    .shown_by(match again {
+        Some(_) => "the same question again, the first was not answered",
+        None => "the answer, late",
+    })
+    .since(facts.first.time)
+    .weighing(Weight::Costly)
+    .because(facts.first, format!("query for {}", l.question()))
+    .advise(format!(
+        "Resolver's operator ({}): look at its load and at the name servers it waits for",
+        facts.resolver
+    ))
+    .advise("Steps of 5 s: a lost query or a dead resolver listed first in the client's settings");
+    if again.is_some() {
+        claim = claim.because(answer.at, format!("answered after {seconds:.1} s"));
+    }
+    claims.push(claim);
+}

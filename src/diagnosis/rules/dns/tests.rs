@@ -1,0 +1,467 @@
+//! Each code by hand-made facts, and what looks like it and is not.
+
+use std::net::IpAddr;
+
+use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, SourceId, Timestamp};
+use crate::diagnosis::judge_lookup;
+use crate::diagnosis::lookup_view::{Lookup, LookupContext, Sibling};
+use crate::diagnosis::{Code, Judgement, Outcome};
+use crate::flow::HopCount;
+use crate::flow::lookup::{LookupFacts, LookupIcmp, Query, Reply, TcpTry, Transport};
+use crate::proto::dns::{Answer, Message, Record, RecordType};
+
+/// A frame at that many milliseconds, numbered by them.
+fn mark(ms: i64) -> Mark {
+    Mark {
+        frame: FrameRef {
+            source: SourceId(0),
+            number: ms as u64 + 1,
+        },
+        time: Timestamp(ms * MILLISECOND),
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
+    let mut facts = LookupFacts {
+        source: SourceId(0),
+        client: ip("10.0.0.5"),
+        resolver: ip("10.0.0.1"),
+        name: Foreign::from("mail.example.org"),
+        kind,
+        first: mark(queries[0]),
+        last: mark(queries[0]),
+        queries: Default::default(),
+        tries: 0,
+        last_query: None,
+        replies: Vec::new(),
+        reply_count: 0,
+        mismatched: Vec::new(),
+        mismatched_count: 0,
+        icmp: Default::default(),
+        icmp_count: 0,
+        tcp: TcpTry::default(),
+    };
+    for ms in queries {
+        facts.queries.push(Query {
+            at: mark(*ms),
+            id: 7 + *ms as u16,
+            port: 40_000,
+            transport: Transport::Udp,
+            edns_size: None,
+            dnssec_ok: false,
+            checking_disabled: false,
+            ttl: 64,
+        });
+        facts.tries += 1;
+        facts.last_query = Some(mark(*ms));
+    }
+    facts
+}
+
+fn reply(ms: i64, rcode: u16, answers: Vec<(RecordType, Answer)>) -> Reply {
+    Reply {
+        at: mark(ms),
+        transport: Transport::Udp,
+        delay: Some(MILLISECOND),
+        hops: HopCount::of(60),
+        ip_id: None,
+        message: Box::new(Message {
+            id: 7,
+            response: true,
+            opcode: 0,
+            question: Some((Foreign::from("mail.example.org"), RecordType::A)),
+            questions: 1,
+            rcode,
+            truncated: false,
+            authoritative: false,
+            recursion_desired: true,
+            checking_disabled: false,
+            edns_size: None,
+            dnssec_ok: false,
+            extended_errors: Vec::new(),
+            answers: answers
+                .into_iter()
+                .map(|(kind, answer)| Record {
+                    owner: Foreign::from("mail.example.org"),
+                    kind,
+                    ttl: 300,
+                    answer,
+                })
+                .collect(),
+            authority: (0, false),
+            length: 60,
+            incomplete: false,
+            malformed: None,
+        }),
+    }
+}
+
+fn address(text: &str) -> (RecordType, Answer) {
+    (RecordType::A, Answer::Address(ip(text)))
+}
+
+fn answered(mut facts: LookupFacts, replies: Vec<Reply>) -> LookupFacts {
+    facts.reply_count = replies.len() as u32;
+    facts.replies = replies;
+    facts
+}
+
+fn sibling(name: &str, kind: RecordType, rcode: Option<u16>, positive: bool) -> Sibling {
+    Sibling {
+        name: Foreign::from(name),
+        kind,
+        resolver: ip("10.0.0.1"),
+        positive,
+        rcode,
+        first: mark(20),
+        answer: rcode.map(|_| mark(30)),
+        length: 60,
+    }
+}
+
+fn witnessed() -> LookupContext {
+    LookupContext {
+        answered_near: true,
+        ..LookupContext::default()
+    }
+}
+
+fn judge(facts: &LookupFacts, context: &LookupContext, horizon_ms: i64) -> Judgement {
+    judge_lookup(&Lookup {
+        facts,
+        horizon: Timestamp(horizon_ms * MILLISECOND),
+        context,
+    })
+}
+
+fn code(facts: &LookupFacts, context: &LookupContext, horizon_ms: i64) -> Code {
+    judge(facts, context, horizon_ms).verdict.code
+}
+
+#[test]
+fn an_answer_is_ok_by_its_frame() {
+    let facts = answered(
+        facts(RecordType::A, &[0]),
+        vec![reply(3, 0, vec![address("192.0.2.10")])],
+    );
+    let judgement = judge(&facts, &witnessed(), 10_000);
+    assert_eq!(judgement.outcome, Outcome::Healthy);
+    assert_eq!(judgement.verdict.frame, Some(mark(3).frame));
+    assert!(judgement.findings.is_empty());
+}
+
+#[test]
+fn silence_has_a_clock() {
+    let tries = facts(RecordType::A, &[0, 2_000, 4_000]);
+    let judgement = judge(&tries, &witnessed(), 40_000);
+    assert_eq!(judgement.verdict.code, Code::DnsTimeout);
+    assert_eq!(judgement.verdict.frame, Some(mark(4_000).frame));
+    assert!(judgement.verdict.is_final);
+    let one = facts(RecordType::A, &[0]);
+    assert_eq!(code(&one, &witnessed(), 4_900), Code::Unknown);
+    assert_eq!(code(&one, &witnessed(), 5_000), Code::DnsTimeout);
+    let two = facts(RecordType::A, &[0, 1_000]);
+    assert_eq!(code(&two, &witnessed(), 2_900), Code::Unknown);
+    assert_eq!(code(&two, &witnessed(), 3_000), Code::DnsTimeout);
+    // Frames recorded twice are one try.
+    let mut copied = facts(RecordType::A, &[0, 1]);
+    for query in &mut copied.queries {
+        query.id = 7;
+    }
+    assert_eq!(code(&copied, &witnessed(), 3_000), Code::Unknown);
+}
+
+#[test]
+fn silence_needs_a_witness() {
+    let tries = facts(RecordType::A, &[0, 2_000, 4_000]);
+    let alone = judge(&tries, &LookupContext::default(), 40_000);
+    assert!(alone.verdict.confidence <= 0.6);
+    let blind = LookupContext {
+        one_way: true,
+        ..LookupContext::default()
+    };
+    let judgement = judge(&tries, &blind, 40_000);
+    assert_eq!(judgement.verdict.code, Code::Unknown);
+    assert_eq!(judgement.findings[0].code, Code::CaptureOneWay);
+}
+
+#[test]
+fn one_type_that_is_never_answered() {
+    let tries = facts(RecordType::AAAA, &[0, 2_000, 4_000]);
+    let mut context = witnessed();
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(0), true)];
+    assert_eq!(code(&tries, &context, 40_000), Code::DnsTypeDropped);
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, None, false)];
+    assert_eq!(code(&tries, &context, 40_000), Code::DnsTimeout);
+}
+
+#[test]
+fn fragments_that_never_became_whole() {
+    let mut tries = facts(RecordType::MX, &[0, 2_000, 4_000]);
+    for query in &mut tries.queries {
+        query.edns_size = Some(4096);
+    }
+    let mut context = witnessed();
+    context.stray_fragment = Some(mark(50));
+    assert_eq!(code(&tries, &context, 40_000), Code::DnsLargeDropped);
+    for query in &mut tries.queries {
+        query.edns_size = None;
+    }
+    assert_eq!(code(&tries, &context, 40_000), Code::DnsTimeout);
+}
+
+#[test]
+fn who_rejects_by_icmp() {
+    let error = |sender: &str, code: u8| LookupIcmp {
+        at: mark(2),
+        sender: ip(sender),
+        v6: false,
+        kind: 3,
+        code,
+        hops: HopCount::of(60),
+        quoted_ttl: 60,
+        tcp: false,
+    };
+    for (sender, number, expected) in [
+        ("10.0.0.1", 3, Code::DnsPortClosed),
+        ("10.0.0.9", 3, Code::DnsBlocked),
+        ("10.0.0.1", 13, Code::DnsBlocked),
+        ("10.0.0.9", 1, Code::RouteUnreachable),
+    ] {
+        let mut facts = facts(RecordType::A, &[0]);
+        facts.icmp.push(error(sender, number));
+        facts.icmp_count = 1;
+        let judgement = judge(&facts, &witnessed(), 40_000);
+        assert_eq!(judgement.verdict.code, expected);
+        assert_eq!(judgement.verdict.frame, Some(mark(2).frame));
+    }
+}
+
+#[test]
+fn codes_of_the_answer() {
+    for (rcode, ede, expected) in [
+        (2, None, Code::DnsServfail),
+        (2, Some(7), Code::DnsBogus),
+        (2, Some(22), Code::DnsServfail),
+        (3, Some(15), Code::DnsFiltered),
+        (5, None, Code::DnsRefused),
+        (4, None, Code::DnsError),
+        (3, None, Code::DnsNxdomain),
+        (0, None, Code::DnsNoAddress),
+    ] {
+        let mut answer = reply(3, rcode, Vec::new());
+        answer.message.extended_errors = ede
+            .map(|code| (code, Foreign::default()))
+            .into_iter()
+            .collect();
+        let judgement = judge(
+            &answered(facts(RecordType::A, &[0]), vec![answer]),
+            &witnessed(),
+            9_000,
+        );
+        assert_eq!(judgement.verdict.code, expected);
+        assert_eq!(judgement.outcome, Outcome::Failed);
+        assert!(judgement.undeclared.is_empty());
+    }
+}
+
+#[test]
+fn an_error_that_was_outlived() {
+    let facts = answered(
+        facts(RecordType::A, &[0, 100]),
+        vec![
+            reply(3, 1, Vec::new()),
+            reply(103, 0, vec![address("192.0.2.10")]),
+        ],
+    );
+    assert_eq!(code(&facts, &witnessed(), 9_000), Code::Ok);
+}
+
+#[test]
+fn a_negative_answer_beside_a_positive_one() {
+    let none = || vec![reply(3, 0, Vec::new())];
+    let v6 = answered(facts(RecordType::AAAA, &[0]), none());
+    let mut context = witnessed();
+    assert_eq!(code(&v6, &context, 9_000), Code::Ok);
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(0), true)];
+    assert_eq!(code(&v6, &context, 9_000), Code::Ok);
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(0), false)];
+    assert_eq!(code(&v6, &context, 9_000), Code::DnsNoAddress);
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(2), false)];
+    assert_eq!(code(&v6, &context, 9_000), Code::Ok);
+}
+
+#[test]
+fn a_search_list_misses_until_it_hits() {
+    let mut miss = answered(facts(RecordType::A, &[0]), vec![reply(3, 3, Vec::new())]);
+    miss.name = Foreign::from("mail.example.org.corp.example.org");
+    let mut context = witnessed();
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(0), true)];
+    assert_eq!(code(&miss, &context, 9_000), Code::Ok);
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(3), false)];
+    assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain);
+    context.mx_of = Some(Foreign::from("example.org"));
+    assert_eq!(code(&miss, &context, 9_000), Code::DnsMxUnresolvable);
+}
+
+#[test]
+fn what_an_mx_says() {
+    let mx = |preference, target: &str| {
+        (
+            RecordType::MX,
+            Answer::Mx(preference, Foreign::from(target)),
+        )
+    };
+    let with = |answers| answered(facts(RecordType::MX, &[0]), vec![reply(3, 0, answers)]);
+    assert_eq!(
+        code(&with(vec![mx(0, "")]), &witnessed(), 9_000),
+        Code::DnsNullMx
+    );
+    assert_eq!(
+        code(&with(vec![mx(10, "192.0.2.1")]), &witnessed(), 9_000),
+        Code::DnsMxUnresolvable
+    );
+    let mixed = judge(
+        &with(vec![mx(10, "192.0.2.1"), mx(20, "mx.example.org")]),
+        &witnessed(),
+        9_000,
+    );
+    assert_eq!((mixed.outcome, mixed.findings.len()), (Outcome::Healthy, 1));
+    let none = judge(&with(Vec::new()), &witnessed(), 9_000);
+    assert_eq!(
+        (none.outcome, none.findings[0].code),
+        (Outcome::Healthy, Code::DnsNoMx)
+    );
+}
+
+#[test]
+fn cut_off_and_no_way_to_ask_again() {
+    let mut cut = reply(3, 0, Vec::new());
+    cut.message.truncated = true;
+    let mut facts = answered(facts(RecordType::MX, &[0]), vec![cut]);
+    assert_eq!(code(&facts, &witnessed(), 40_000), Code::Unknown);
+    facts.tcp = TcpTry {
+        syns: 3,
+        first_syn: Some(mark(5)),
+        last_syn: Some(mark(3_005)),
+        syn_ack: None,
+        reset: None,
+    };
+    let judgement = judge(&facts, &witnessed(), 40_000);
+    assert_eq!(judgement.verdict.code, Code::DnsTruncatedNoTcp);
+    assert_eq!(judgement.verdict.frame, Some(mark(3_005).frame));
+    let mut whole = reply(
+        3_100,
+        0,
+        vec![(
+            RecordType::MX,
+            Answer::Mx(10, Foreign::from("mx.example.org")),
+        )],
+    );
+    whole.transport = Transport::Tcp;
+    facts.replies.push(whole);
+    assert_eq!(
+        judge(&facts, &witnessed(), 40_000).outcome,
+        Outcome::Degraded
+    );
+}
+
+#[test]
+fn two_answers_that_contradict_each_other() {
+    let two = vec![
+        reply(1, 0, vec![address("198.51.100.66")]),
+        reply(9, 0, vec![address("192.0.2.10")]),
+    ];
+    assert_eq!(
+        code(
+            &answered(facts(RecordType::A, &[0]), two.clone()),
+            &witnessed(),
+            9_000
+        ),
+        Code::DnsForged
+    );
+    // An answer for each try is no contradiction, and lists may be turned.
+    let tried = answered(facts(RecordType::A, &[0, 8]), two);
+    assert_ne!(code(&tried, &witnessed(), 9_000), Code::DnsForged);
+    let turned = vec![
+        reply(1, 0, vec![address("192.0.2.10"), address("192.0.2.11")]),
+        reply(9, 0, vec![address("192.0.2.11")]),
+    ];
+    assert_eq!(
+        code(
+            &answered(facts(RecordType::A, &[0]), turned),
+            &witnessed(),
+            9_000
+        ),
+        Code::Ok
+    );
+}
+
+#[test]
+fn late_answers_cost() {
+    let late = answered(
+        facts(RecordType::A, &[0]),
+        vec![reply(2_500, 0, vec![address("192.0.2.10")])],
+    );
+    let judgement = judge(&late, &witnessed(), 9_000);
+    assert_eq!(
+        (judgement.outcome, judgement.verdict.code),
+        (Outcome::Degraded, Code::DnsSlow)
+    );
+    let again = answered(
+        facts(RecordType::A, &[0, 500]),
+        vec![reply(503, 0, vec![address("192.0.2.10")])],
+    );
+    assert_eq!(code(&again, &witnessed(), 9_000), Code::DnsSlow);
+    let soon = answered(
+        facts(RecordType::A, &[0]),
+        vec![reply(500, 0, vec![address("192.0.2.10")])],
+    );
+    assert_eq!(code(&soon, &witnessed(), 9_000), Code::Ok);
+}
+
+#[test]
+fn broken_answers() {
+    let mut broken = reply(3, 0, Vec::new());
+    broken.message.malformed = Some("a name is malformed");
+    broken.message.incomplete = true;
+    let facts_of = |reply| answered(facts(RecordType::A, &[0]), vec![reply]);
+    assert_eq!(
+        code(&facts_of(broken), &witnessed(), 9_000),
+        Code::DnsBadResponse
+    );
+    // Cut by the capture, not by the sender.
+    let mut cut = reply(3, 0, Vec::new());
+    cut.message.incomplete = true;
+    assert_eq!(code(&facts_of(cut), &witnessed(), 9_000), Code::Unknown);
+    let mut stray = facts(RecordType::A, &[0, 2_000, 4_000]);
+    stray.mismatched = vec![reply(3, 0, vec![address("192.0.2.10")])];
+    stray.mismatched_count = 1;
+    assert_eq!(code(&stray, &witnessed(), 40_000), Code::DnsBadResponse);
+}
+
+#[test]
+fn addresses_that_nobody_can_reach() {
+    let zero = answered(
+        facts(RecordType::A, &[0]),
+        vec![reply(3, 0, vec![address("0.0.0.0")])],
+    );
+    assert!(judge(&zero, &witnessed(), 9_000).verdict.confidence <= 0.6);
+    let mut context = witnessed();
+    context.other_addresses = vec![ip("192.0.2.10")];
+    let judgement = judge(&zero, &context, 9_000);
+    assert!(judgement.verdict.code == Code::DnsFiltered && judgement.verdict.confidence > 0.9);
+    let inside = |client: &str| {
+        let mut facts = answered(
+            facts(RecordType::A, &[0]),
+            vec![reply(3, 0, vec![address("10.1.2.3")])],
+        );
+        facts.client = ip(client);
+        judge(&facts, &witnessed(), 9_000).findings.len()
+    };
+    assert_eq!((inside("10.0.0.5"), inside("203.0.113.7")), (0, 1));
+}

@@ -1,0 +1,65 @@
+//! `dns.timeout`: asked, asked again, and nothing ever came back – no answer, no ICMP error.
+//!
+//! Stub resolvers ask again after 5 s (RFC 1035 4.2.1 leaves it to them); the clock is that of verdicts.md.
+
+use crate::base::SECOND;
+use crate::diagnosis::lookup_view::Lookup;
+use crate::diagnosis::{At, Claim, Code, Where};
+
+/// Hears a look-up.
+pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
+    let Some(silence) = l.silence() else { return };
+    let facts = l.facts;
+    if facts.icmp_count > 0 || facts.tcp.reset.is_some() || facts.tcp.syn_ack.is_some() {
+        return;
+    }
+    let absence = l.absence();
+    let full = if silence.tries >= 2 { 0.95 } else { 0.8 };
+    let Some(confidence) = absence.confidence(full) else {
+        return;
+    };
+    let lasted = silence.lasted as f64 / SECOND as f64;
+    let tries = match silence.tries {
+        0 | 1 => "one query".to_owned(),
+        n => format!("{n} queries"),
+    };
+    let mut claim = Claim::new(
+        Code::DnsTimeout,
+        At::address(Where::Network, facts.resolver),
+        silence.last,
+        confidence,
+        format!(
+            "Resolver {} never answered: {tries} for {} in {lasted:.1} s.",
+            facts.resolver,
+            l.question()
+        ),
+    )
+    .shown_by(format!(
+        "query number {}; no answer and no ICMP error came back",
+        silence.tries
+    ))
+    .since(silence.first.time)
+    .provisional_if(silence.open)
+    .advise(format!(
+        "Check that the resolver {} is alive, or take it out of the client's settings",
+        facts.resolver
+    ))
+    .advise(format!(
+        "Ask whoever runs the firewalls between {} and {} to allow UDP and TCP port 53",
+        facts.client, facts.resolver
+    ));
+    if silence.first != silence.last {
+        claim = claim.because(
+            silence.first,
+            format!("query for {}, first time", l.question()),
+        );
+    }
+    if absence.doubtful() {
+        claim = claim.or(
+            Code::CaptureOneWay,
+            0.3,
+            "any packet towards this client in the same capture",
+        );
+    }
+    claims.push(claim);
+}

@@ -1,0 +1,53 @@
+//! `dns.type-dropped`: the resolver answers A for this name, and another type never (RFC 4074 4.1).
+
+use crate::diagnosis::lookup_view::Lookup;
+use crate::diagnosis::{At, Claim, Code, Where};
+use crate::proto::dns::{RecordType, type_name};
+
+/// Hears a look-up.
+pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
+    let Some(silence) = l.silence() else { return };
+    let facts = l.facts;
+    // One lost query proves nothing about a type.
+    if silence.tries < 2 || facts.icmp_count > 0 || facts.kind == RecordType::A {
+        return;
+    }
+    let Some(answered) = l
+        .same_name()
+        .filter(|sibling| sibling.resolver == facts.resolver && sibling.kind == RecordType::A)
+        .find_map(|sibling| sibling.answer)
+    else {
+        return;
+    };
+    let kind = type_name(facts.kind);
+    let confidence = if silence.tries >= 3 { 0.9 } else { 0.75 };
+    let mut claim = Claim::new(
+        Code::DnsTypeDropped,
+        At::address(Where::Network, facts.resolver),
+        silence.last,
+        if l.context.capture_drops { 0.7 } else { confidence },
+        format!("{} answers A of {} and never {kind}.", facts.resolver, facts.name),
+    )
+    .shown_by(format!("{kind} query number {}, never answered", silence.tries))
+    .because(answered, "the A of the same name was answered")
+    .because(silence.first, format!("{kind} query, first time"))
+    .since(silence.first.time)
+    .provisional_if(silence.open)
+    .or(
+        Code::DnsTimeout,
+        0.08,
+        format!("mxray probe: it asks for {kind} and A in turn"),
+    )
+    .advise(format!(
+        "Look for DNS inspection between {} and {} that drops {kind}, then ask the zone's own servers for {kind}",
+        facts.client, facts.resolver
+    ));
+    if facts.kind != RecordType::AAAA {
+        claim = claim.or(
+            Code::DnsLargeDropped,
+            0.1,
+            "the same question with an EDNS size of 512: dig +bufsize=512",
+        );
+    }
+    claims.push(claim);
+}

@@ -1,0 +1,355 @@
+//! Attempts: what a client did for one purpose.
+//!
+//! Look-ups, the addresses and families it tried, retries without TLS, a 4xx and the retry are one attempt. What
+//! came before a success makes it degraded by the loser's code, or healthy with a finding when it cost less
+//! than a second. Open attempts are bounded; the oldest is closed first.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::causes::Causes;
+use super::record::{AttemptRecord, CodeOnly, Record, Summary, VerdictInfo};
+use crate::base::{Foreign, Nanos, SECOND, Timestamp};
+use crate::diagnosis::Outcome;
+
+/// A next try comes at most this long after the last one ended.
+const NEXT_TRY: Nanos = 30 * SECOND;
+/// A retry after a temporary refusal comes within this time (Postfix: at most 4000 s between tries).
+const RETRY: Nanos = 4_200 * SECOND;
+/// Attempts open at once.
+const OPEN: usize = 65_536;
+/// Connections and look-ups listed per attempt.
+const LISTED: usize = 256;
+
+/// One member of an attempt.
+pub struct Member {
+    /// Record number.
+    pub id: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// When its TCP handshake was done; `started` for what has none.
+    pub opened: Timestamp,
+    /// When it was over.
+    pub ended: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its verdict.
+    pub verdict: VerdictInfo,
+    /// What it wanted, for folding: address and port, or resolver.
+    pub server: String,
+}
+
+struct Attempt {
+    id: u64,
+    client: IpAddr,
+    family: &'static str,
+    service: Option<&'static str>,
+    target: Foreign,
+    connections: Vec<Member>,
+    lookups: Vec<Member>,
+    last: Timestamp,
+    transient: bool,
+}
+
+impl Attempt {
+    fn success(&self) -> Option<&Member> {
+        self.connections
+            .iter()
+            .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded))
+    }
+}
+
+type Key = (IpAddr, &'static str, Foreign);
+
+/// All attempts that may still grow, and the counts of those that are over.
+#[derive(Default)]
+pub struct Attempts {
+    open: BTreeMap<u64, Attempt>,
+    by_purpose: HashMap<Key, u64, foldhash::fast::RandomState>,
+    next: u64,
+    /// Counts of finished attempts.
+    pub summary: Summary,
+    /// Why they failed.
+    pub causes: Causes,
+}
+
+/// Services between which a client falls back belong to one family.
+pub fn family(service: &str) -> &'static str {
+    match service {
+        "smtp" | "submission" | "submissions" | "lmtp" => "send",
+        "imap" | "imaps" => "imap",
+        "pop3" | "pop3s" => "pop3",
+        "sieve" => "sieve",
+        _ => "other",
+    }
+}
+
+impl Attempts {
+    /// A judged look-up: the attempt it belongs to. `purpose` is what the client then wants from the name.
+    pub fn lookup(
+        &mut self,
+        client: IpAddr,
+        name: &Foreign,
+        member: Member,
+        out: &mut dyn FnMut(Record),
+    ) -> u64 {
+        let key = (client, "dns", name.clone());
+        let known = self.by_purpose.get(&key).copied().filter(|id| {
+            self.open.get(id).is_some_and(|attempt| {
+                attempt.connections.is_empty() && member.started.since(attempt.last) <= NEXT_TRY
+            })
+        });
+        let id = known.unwrap_or_else(|| self.start(key, None, name.clone(), member.started, out));
+        if let Some(attempt) = self.open.get_mut(&id) {
+            attempt.last = attempt.last.max(member.ended);
+            if attempt.lookups.len() < LISTED {
+                attempt.lookups.push(member);
+            }
+        }
+        id
+    }
+
+    /// A judged connection: the attempt it belongs to.
+    #[allow(clippy::too_many_arguments)] // all of it decides which attempt it is
+    pub fn connection(
+        &mut self,
+        client: IpAddr,
+        service: &'static str,
+        name: Option<&Foreign>,
+        address: &Foreign,
+        member: Member,
+        transient: bool,
+        out: &mut dyn FnMut(Record),
+    ) -> u64 {
+        let family = family(service);
+        let target = name.unwrap_or(address).clone();
+        let works = matches!(member.outcome, Outcome::Healthy | Outcome::Degraded);
+        let key = (client, family, target.clone());
+        let joins = |attempt: &Attempt| {
+            let gap = member.started.since(attempt.last);
+            let patience = if attempt.transient { RETRY } else { NEXT_TRY };
+            match attempt.success() {
+                // It worked already: only a loser that began before the winner belongs to it.
+                Some(winner) => !works && member.started <= winner.opened,
+                None => attempt.connections.is_empty() || gap <= patience,
+            }
+        };
+        // Look-ups of the name that wait for their connection, then earlier tries of the same purpose.
+        let mut known = self
+            .by_purpose
+            .get(&key)
+            .copied()
+            .filter(|id| self.open.get(id).is_some_and(joins));
+        if known.is_none()
+            && let Some(name) = name
+            && let Some(id) = self.by_purpose.remove(&(client, "dns", name.clone()))
+            && let Some(attempt) = self.open.get_mut(&id)
+            && attempt.connections.is_empty()
+        {
+            attempt.family = family;
+            attempt.service = Some(service);
+            self.by_purpose.insert(key.clone(), id);
+            known = Some(id);
+        }
+        let id =
+            known.unwrap_or_else(|| self.start(key, Some(service), target, member.started, out));
+        if let Some(attempt) = self.open.get_mut(&id) {
+            attempt.service = attempt.service.or(Some(service));
+            attempt.last = attempt.last.max(member.ended);
+            attempt.transient = transient && !works;
+            if attempt.connections.len() < LISTED {
+                attempt.connections.push(member);
+            }
+        }
+        id
+    }
+
+    fn start(
+        &mut self,
+        key: Key,
+        service: Option<&'static str>,
+        target: Foreign,
+        at: Timestamp,
+        out: &mut dyn FnMut(Record),
+    ) -> u64 {
+        if self.open.len() >= OPEN {
+            self.close_first(out);
+        }
+        let id = self.next;
+        self.next += 1;
+        let attempt = Attempt {
+            id,
+            client: key.0,
+            family: key.1,
+            service,
+            target,
+            connections: Vec::new(),
+            lookups: Vec::new(),
+            last: at,
+            transient: false,
+        };
+        self.by_purpose.insert(key, id);
+        self.open.insert(id, attempt);
+        id
+    }
+
+    fn close_first(&mut self, out: &mut dyn FnMut(Record)) {
+        if let Some((_, attempt)) = self.open.pop_first() {
+            let key = (attempt.client, attempt.family, attempt.target.clone());
+            if self.by_purpose.get(&key) == Some(&attempt.id) {
+                self.by_purpose.remove(&key);
+            }
+            self.close(attempt, out);
+        }
+    }
+
+    /// Closes what cannot grow any more at `now`.
+    pub fn expire(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
+        while let Some((_, first)) = self.open.first_key_value() {
+            let patience = if first.transient { RETRY } else { NEXT_TRY };
+            if now.since(first.last) <= patience.saturating_add(200 * SECOND) {
+                return;
+            }
+            self.close_first(out);
+        }
+    }
+
+    /// Closes everything.
+    pub fn finish(&mut self, out: &mut dyn FnMut(Record)) {
+        while !self.open.is_empty() {
+            self.close_first(out);
+        }
+    }
+
+    fn close(&mut self, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
+        attempt.connections.sort_by_key(|member| member.id);
+        attempt.lookups.sort_by_key(|member| member.id);
+        let (outcome, verdict, server) = verdict_of(&attempt);
+        let connections: Vec<u64> = attempt.connections.iter().map(|member| member.id).collect();
+        let lookups: Vec<u64> = attempt.lookups.iter().map(|member| member.id).collect();
+        self.summary.attempts += 1;
+        *match outcome {
+            Outcome::Healthy => &mut self.summary.healthy,
+            Outcome::Degraded => &mut self.summary.degraded,
+            Outcome::Failed => &mut self.summary.failed,
+            Outcome::Incomplete => &mut self.summary.incomplete,
+        } += 1;
+        *self.summary.by_code.entry(verdict.code).or_insert(0) += 1;
+        if matches!(outcome, Outcome::Failed | Outcome::Degraded) {
+            let of = |members: &[Member]| -> Vec<u64> {
+                members
+                    .iter()
+                    .filter(|member| member.verdict.code == verdict.code)
+                    .map(|member| member.id)
+                    .collect()
+            };
+            self.causes.add(
+                &verdict,
+                &server,
+                &of(&attempt.connections),
+                &of(&attempt.lookups),
+            );
+        }
+        out(Record::Attempt(AttemptRecord {
+            id: attempt.id,
+            client: attempt.client.to_string(),
+            service: attempt.service,
+            target: attempt.target,
+            outcome: outcome.name(),
+            verdict: CodeOnly { code: verdict.code },
+            connections,
+            lookups,
+        }));
+    }
+}
+
+/// How the attempt ended, and why.
+fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
+    let named = |member: &Member| (member.verdict.clone(), member.server.clone());
+    let failed_lookup = attempt
+        .lookups
+        .iter()
+        .find(|member| member.outcome == Outcome::Failed);
+    let costly_lookup = attempt
+        .lookups
+        .iter()
+        .find(|member| member.outcome == Outcome::Degraded);
+    if let Some(winner) = attempt.success() {
+        let loser = attempt
+            .connections
+            .iter()
+            .filter(|member| member.outcome == Outcome::Failed && member.started <= winner.started)
+            .min_by_key(|member| member.started);
+        let cost = |member: &Member| winner.started.since(member.started);
+        if let Some(loser) = loser
+            && cost(loser) >= SECOND
+        {
+            let (verdict, server) = named(loser);
+            return (Outcome::Degraded, verdict, server);
+        }
+        if let Some(lookup) = failed_lookup.or(costly_lookup)
+            && lookup.ended.since(lookup.started) >= SECOND
+        {
+            let (verdict, server) = named(lookup);
+            return (Outcome::Degraded, verdict, server);
+        }
+        let (verdict, server) = named(winner);
+        return (winner.outcome, verdict, server);
+    }
+    let worst = attempt
+        .connections
+        .iter()
+        .filter(|member| member.outcome == Outcome::Failed)
+        .max_by(|a, b| {
+            a.verdict
+                .confidence
+                .total_cmp(&b.verdict.confidence)
+                .then(b.id.cmp(&a.id))
+        });
+    if let Some(worst) = worst {
+        let (verdict, server) = named(worst);
+        return (Outcome::Failed, verdict, server);
+    }
+    if let Some(connection) = attempt.connections.first() {
+        let (verdict, server) = named(connection);
+        return (Outcome::Incomplete, verdict, server);
+    }
+    // Look-ups alone: failed when one did and no other of the same name was answered well.
+    let well = attempt
+        .lookups
+        .iter()
+        .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded));
+    if let Some(failed) = failed_lookup {
+        let (verdict, server) = named(failed);
+        let cost = failed.ended.since(failed.started);
+        return match well {
+            Some(_) if cost >= SECOND => (Outcome::Degraded, verdict, server),
+            Some(well) => {
+                let (verdict, server) = named(well);
+                (Outcome::Healthy, verdict, server)
+            }
+            None => (Outcome::Failed, verdict, server),
+        };
+    }
+    let member = costly_lookup.or(well).or(attempt.lookups.first());
+    match member {
+        Some(member) => {
+            let (verdict, server) = named(member);
+            (member.outcome, verdict, server)
+        }
+        None => {
+            let verdict = crate::diagnosis::Verdict::without_fault(
+                crate::diagnosis::Code::Unknown,
+                String::new(),
+                None,
+            );
+            (
+                Outcome::Incomplete,
+                VerdictInfo::from(&verdict),
+                String::new(),
+            )
+        }
+    }
+}

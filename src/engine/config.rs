@@ -1,0 +1,20 @@
+//! What the caller decides: ports, what gets a record, trust anchors, secrets.
+
+use std::sync::Arc;
+
+use crate::flow::Ports;
+
+/// Settings of an engine. Nothing here is a path or a handle: the caller has read everything.
+#[derive(Clone, Default)]
+pub struct Config {
+    /// Which ports are mail (`--ports`, `--as`).
+    pub ports: Ports,
+    /// Records also for connections and look-ups that are not mail (`--all`).
+    pub all: bool,
+    /// Trust anchors in DER, from `--roots`.
+    pub roots: Arc<Vec<Vec<u8>>>,
+    /// Transcripts hold passwords and tokens (`--show-secrets`).
+    pub show_secrets: bool,
+    /// Name of the command, for the report.
+    pub live: bool,
+}

@@ -1,0 +1,272 @@
+//! From an ended connection to its record: the view, the judgement, the numbers.
+
+use super::record::{
+    CertificateInfo, ConnectionRecord, EndpointInfo, Line, MailInfo, Moment, Pair, PerSideCount,
+    PerSideMss, TcpInfo, TlsInfo, VerdictInfo, millis,
+};
+use crate::base::{Foreign, Mark, Side, Timestamp};
+use crate::diagnosis::{Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection};
+use crate::flow::{FlowKey, TcpFacts};
+use crate::proto::mail::replies::ReplyTable;
+use crate::proto::mail::{Answer, Dialogue, Status, Verb};
+use crate::proto::session::SessionFacts;
+use crate::proto::tls::{TlsFacts, cipher_name};
+use crate::proto::{Service, TlsMode};
+
+/// Lines of a transcript in the report.
+const TRANSCRIPT: usize = 200;
+
+/// What a connection was judged from, and what came of it.
+pub struct Judged {
+    /// The judgement.
+    pub judgement: Judgement,
+    /// The service it turned out to be.
+    pub service: Service,
+    /// Its TLS mode.
+    pub mode: TlsMode,
+    /// Work was begun that failed for a while (4xx): a retry belongs to the same attempt.
+    pub transient: bool,
+}
+
+/// How the connection ended: the first FIN or RST of either side.
+pub fn ending(tcp: &TcpFacts) -> Ending {
+    let mut first: Option<(Side, Mark, bool)> = None;
+    let mut consider = |side: Side, at: Mark, reset: bool| {
+        if first.is_none_or(|(_, earliest, _)| {
+            (at.time, at.frame.number) < (earliest.time, earliest.frame.number)
+        }) {
+            first = Some((side, at, reset));
+        }
+    };
+    for side in [Side::Client, Side::Server] {
+        if let Some(fin) = tcp.sides[side].fin {
+            consider(side, fin, false);
+        }
+    }
+    if let Some(reset) = tcp.resets.first() {
+        consider(reset.side, reset.at, true);
+    }
+    first.map_or(Ending::Open, |(by, at, reset)| Ending::Closed {
+        by,
+        at,
+        reset,
+    })
+}
+
+/// Judges one connection.
+pub fn judge(
+    key: FlowKey,
+    tcp: &TcpFacts,
+    session: &SessionFacts<'_>,
+    replies: &ReplyTable,
+    horizon: Timestamp,
+    context: &Context,
+) -> Judged {
+    let service = session.service.unwrap_or(Service::Other);
+    let mode = session.tls_mode;
+    let answers = read_answers(session.dialogue, replies);
+    let mut ladder = Ladder::climb(service, mode, tcp, session.dialogue, session.tls);
+    if context.server_name.is_some() {
+        ladder.reach(Stage::Dns);
+    }
+    let mut connection = Connection {
+        key,
+        service,
+        tls_mode: mode,
+        tcp,
+        dialogue: session.dialogue,
+        answers: &answers,
+        tls: session.tls,
+        ending: ending(tcp),
+        horizon,
+        context,
+        ladder,
+        done: None,
+    };
+    let judgement = judge_connection(&mut connection);
+    let transient = session.dialogue.exchanges.iter().any(|exchange| {
+        exchange
+            .reply
+            .as_ref()
+            .is_some_and(|reply| reply.status == Status::Transient)
+    });
+    Judged {
+        judgement,
+        service,
+        mode,
+        transient,
+    }
+}
+
+/// What each negative reply means. The last reply of a login is read with the command that began it.
+fn read_answers(dialogue: &Dialogue, replies: &ReplyTable) -> Vec<Option<Answer>> {
+    let mut login = None;
+    let mut answers = Vec::with_capacity(dialogue.exchanges.len());
+    for exchange in &dialogue.exchanges {
+        let mut verb = exchange.command.as_ref().map(|command| command.verb);
+        match verb {
+            Some(Verb::Auth(_)) => login = verb,
+            Some(Verb::AuthStep) => verb = login.or(verb),
+            _ => {}
+        }
+        // What is visible was said in clear.
+        let answer =
+            exchange
+                .reply
+                .as_ref()
+                .zip(dialogue.language)
+                .and_then(|(reply, language)| {
+                    replies.read(language, exchange.phase, verb, reply, false)
+                });
+        answers.push(answer);
+    }
+    answers
+}
+
+/// The record of a judged connection; `id` and `attempt` are the caller's.
+pub fn record(
+    key: &FlowKey,
+    tcp: &TcpFacts,
+    session: &SessionFacts<'_>,
+    judged: &Judged,
+    server_name: Option<Foreign>,
+    show_secrets: bool,
+) -> ConnectionRecord {
+    let judgement = &judged.judgement;
+    let name = server_name.or_else(|| {
+        session
+            .tls
+            .and_then(|tls| tls.client_hello.as_ref())
+            .and_then(|hello| hello.sni.clone())
+    });
+    ConnectionRecord {
+        id: 0,
+        attempt: 0,
+        source: key.source.0,
+        role: "target",
+        client: EndpointInfo {
+            ip: key.client.ip.to_string(),
+            port: key.client.port,
+            name: Pair::Absent,
+        },
+        server: EndpointInfo {
+            ip: key.server.ip.to_string(),
+            port: key.server.port,
+            name: Pair::Name(name),
+        },
+        service: judged.service.name(),
+        tls_mode: judged.mode.name(),
+        intent: judgement.is_check.then_some("check"),
+        started: Moment(tcp.first.time),
+        ended: Moment(tcp.last.time),
+        stage: judgement.ladder.stage().name(),
+        reached: judgement.ladder.reached().map(Stage::name).collect(),
+        outcome: judgement.outcome.name(),
+        verdict: VerdictInfo::from(&judgement.verdict),
+        findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
+        tcp: tcp_info(tcp),
+        tls: session
+            .tls
+            .filter(|tls| tls.client_hello.is_some() || tls.server_hello.is_some())
+            .map(tls_info),
+        mail: mail_info(session.dialogue, show_secrets),
+        compare: None,
+        stream: 0,
+    }
+}
+
+fn tcp_info(tcp: &TcpFacts) -> TcpInfo {
+    let count = |f: fn(&crate::flow::Direction) -> u64| PerSideCount {
+        client: f(&tcp.sides.client),
+        server: f(&tcp.sides.server),
+    };
+    TcpInfo {
+        rtt_ms: tcp
+            .rtt_server
+            .map(|server| millis(server.saturating_add(tcp.rtt_client.unwrap_or(0)))),
+        segments: count(|direction| direction.segments),
+        retransmitted: count(|direction| u64::from(direction.retransmitted)),
+        mss: PerSideMss {
+            client: tcp.syns.seen.first().and_then(|syn| syn.options.mss),
+            server: tcp
+                .syn_acks
+                .seen
+                .first()
+                .and_then(|syn_ack| syn_ack.options.mss),
+        },
+    }
+}
+
+fn tls_info(tls: &TlsFacts) -> TlsInfo {
+    let hello = tls.client_hello.as_ref();
+    TlsInfo {
+        version: tls
+            .server_hello
+            .as_ref()
+            .map(|hello| hello.version.name().to_string()),
+        cipher: tls.server_hello.as_ref().map(|hello| {
+            cipher_name(hello.cipher).map_or_else(
+                || format!("0x{:04x}", hello.cipher),
+                |name| name.to_string(),
+            )
+        }),
+        sni: hello.and_then(|hello| hello.sni.clone()),
+        alpn: tls
+            .server_hello
+            .as_ref()
+            .and_then(|hello| hello.alpn.clone()),
+        ja4: hello.map(|hello| hello.ja4.clone()),
+        certificates: tls
+            .certificates
+            .iter()
+            .map(|certificate| CertificateInfo {
+                subject: certificate.subject.clone(),
+                issuer: certificate.issuer.clone(),
+                not_before: Moment(certificate.not_before),
+                not_after: Moment(certificate.not_after),
+            })
+            .collect(),
+    }
+}
+
+fn mail_info(dialogue: &Dialogue, show_secrets: bool) -> Option<MailInfo> {
+    if dialogue.exchanges.is_empty() && dialogue.capabilities.is_empty() {
+        return None;
+    }
+    let mut transcript = Vec::new();
+    for exchange in &dialogue.exchanges {
+        if let Some(command) = &exchange.command {
+            let text = match &command.secret {
+                Some(secret) if show_secrets => Foreign::bounded(
+                    format!("{} [{}]", command.text, secret.reveal()).as_bytes(),
+                    2 * Foreign::MAX,
+                ),
+                _ => command.text.clone(),
+            };
+            transcript.push(Line {
+                frame: command.at.frame.number,
+                from: Side::Client.name(),
+                text,
+                time: command.at.time,
+            });
+        }
+        if let Some(reply) = &exchange.reply {
+            transcript.push(Line {
+                frame: reply.at.frame.number,
+                from: Side::Server.name(),
+                text: reply.line.clone(),
+                time: reply.at.time,
+            });
+        }
+        if transcript.len() >= TRANSCRIPT {
+            break;
+        }
+    }
+    transcript.sort_by_key(|line| (line.time, line.frame));
+    Some(MailInfo {
+        software: dialogue.software.clone(),
+        capabilities: dialogue.capabilities.clone(),
+        user: dialogue.user.clone(),
+        transcript,
+    })
+}

@@ -1,0 +1,212 @@
+//! What connections say about each other: who answers where, from how far, with which options.
+//!
+//! Everything is bounded; beyond a bound nothing new is remembered, and that is counted.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::base::{Mark, Nanos, SECOND, Side};
+use crate::diagnosis::Context;
+use crate::flow::{Endpoint, FlowKey, HopCount, SynOptions, TcpFacts, Witness};
+
+const REMEMBERED: usize = 65_536;
+const PORTS: usize = 16;
+
+type Fast = foldhash::fast::RandomState;
+
+#[derive(Clone, Copy, Debug)]
+struct Port {
+    port: u16,
+    answered: Mark,
+    options: SynOptions,
+    starttls: Option<Mark>,
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    ports: Vec<Port>,
+    hops: Option<HopCount>,
+    syn_hops: Option<HopCount>,
+}
+
+#[derive(Debug, Default)]
+struct Pair {
+    lone: Option<(u32, Mark, Mark)>,
+    answered: bool,
+    last_success: Option<Mark>,
+    bare_handshakes: u32,
+}
+
+/// Everything that outlives a connection.
+#[derive(Debug, Default)]
+pub struct Knowledge {
+    servers: HashMap<IpAddr, Server, Fast>,
+    pairs: HashMap<(IpAddr, Endpoint), Pair, Fast>,
+    idle_deaths: HashMap<Endpoint, Vec<Nanos>, Fast>,
+    /// What came back to whom.
+    pub witness: Witness,
+    /// Frames that sources say were lost.
+    pub drops: bool,
+    /// A bound was hit.
+    pub full: bool,
+}
+
+impl Knowledge {
+    /// A SYN-ACK was seen, of any service.
+    pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
+        let Some(known) = entry(&mut self.servers, server.ip, &mut self.full) else {
+            return;
+        };
+        known.syn_hops = Some(HopCount::of(ttl));
+        if let Some(port) = known
+            .ports
+            .iter_mut()
+            .find(|known| known.port == server.port)
+        {
+            port.answered = mark;
+        } else if known.ports.len() < PORTS {
+            known.ports.push(Port {
+                port: server.port,
+                answered: mark,
+                options,
+                starttls: None,
+            });
+        }
+    }
+
+    /// A connection ended, or is looked at: what it teaches about its ends.
+    pub fn learn(&mut self, key: &FlowKey, tcp: &TcpFacts, starttls: Option<Mark>) {
+        let server = key.server;
+        if let Some(known) = entry(&mut self.servers, server.ip, &mut self.full) {
+            if let Some(hops) = tcp.sides[Side::Server].hops {
+                known.hops = Some(hops);
+            }
+            if let Some(port) = known
+                .ports
+                .iter_mut()
+                .find(|known| known.port == server.port)
+            {
+                port.starttls = port.starttls.or(starttls);
+            }
+        }
+        let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
+        let silent = tcp.sides[Side::Server].segments == 0
+            && tcp.syns.count > 0
+            && tcp.sides[Side::Client].data_segments == 0;
+        if !silent {
+            self.witness.flow(key.client.ip, two_way);
+        }
+        let Some(pair) = entry(&mut self.pairs, (key.client.ip, server), &mut self.full) else {
+            return;
+        };
+        if silent && tcp.icmp_count == 0 {
+            if let (Some(first), Some(last)) =
+                (tcp.syns.seen.first().map(|syn| syn.at), tcp.syns.last)
+            {
+                pair.lone = Some(match pair.lone {
+                    None => (tcp.syns.count, first, last),
+                    Some((count, before, after)) => (
+                        count.saturating_add(tcp.syns.count),
+                        if first.time < before.time {
+                            first
+                        } else {
+                            before
+                        },
+                        if last.time > after.time { last } else { after },
+                    ),
+                });
+            }
+        } else {
+            pair.answered = true;
+        }
+        let finished = tcp.established.is_some() && tcp.sides[Side::Server].data_segments > 0;
+        if finished {
+            pair.last_success = Some(tcp.first);
+        }
+    }
+
+    /// A bare TLS handshake of that client.
+    pub fn bare_handshake(&mut self, key: &FlowKey) {
+        if let Some(pair) = entry(&mut self.pairs, (key.client.ip, key.server), &mut self.full) {
+            pair.bare_handshakes = pair.bare_handshakes.saturating_add(1);
+        }
+    }
+
+    /// A connection to that server died after that silence.
+    pub fn idle_death(&mut self, server: Endpoint, idle: Nanos) {
+        if let Some(list) = entry(&mut self.idle_deaths, server, &mut self.full)
+            && list.len() < PORTS
+        {
+            list.push(idle);
+        }
+    }
+
+    /// What all this says to one connection.
+    pub fn context(&self, key: &FlowKey, tcp: &TcpFacts, one_way_source: bool) -> Context {
+        let server = self.servers.get(&key.server.ip);
+        let pair = self.pairs.get(&(key.client.ip, key.server));
+        let at = tcp.syns.last.map_or(tcp.last.time, |mark| mark.time);
+        let own = server.and_then(|server| {
+            server
+                .ports
+                .iter()
+                .find(|port| port.port == key.server.port)
+        });
+        let other = server.and_then(|server| {
+            server
+                .ports
+                .iter()
+                .find(|port| port.port != key.server.port)
+        });
+        let near = |mark: Mark| mark.time.since(at).abs() <= 60 * SECOND;
+        let own_answer = tcp.syn_acks.seen.first().map(|syn_ack| syn_ack.at);
+        let idle = tcp.idle.first().map(|gap| gap.length);
+        let same_idle = idle
+            .and_then(|idle| Some((idle, self.idle_deaths.get(&key.server)?)))
+            .map_or(0, |(idle, list)| {
+                list.iter()
+                    .filter(|other| (**other - idle).abs() <= idle / 10)
+                    .count()
+            });
+        Context {
+            answered_near: self.witness.answered_near(key.client.ip, at, 60 * SECOND),
+            one_way: one_way_source || self.witness.one_way(key.client.ip),
+            capture_drops: self.drops,
+            port_served: own
+                .map(|port| port.answered)
+                .filter(|mark| Some(*mark) != own_answer && near(*mark)),
+            host_answers: other
+                .filter(|port| near(port.answered))
+                .map(|port| (port.port, port.answered)),
+            server_hops: server.and_then(|server| server.hops.or(server.syn_hops)),
+            server_name: None,
+            lone_syns: pair
+                .filter(|pair| !pair.answered)
+                .and_then(|pair| pair.lone),
+            options_elsewhere: other
+                .filter(|port| port.options.window_scale.is_some())
+                .map(|port| (port.port, port.answered)),
+            retry_worked: pair.and_then(|pair| pair.last_success).filter(|mark| {
+                mark.time > tcp.last.time || mark.time > at && mark.frame != tcp.first.frame
+            }),
+            same_idle: u32::try_from(same_idle.saturating_sub(1)).unwrap_or(0),
+            starttls_elsewhere: server
+                .and_then(|server| server.ports.iter().find_map(|port| port.starttls)),
+            bare_handshakes: pair.map_or(0, |pair| pair.bare_handshakes),
+            ..Context::default()
+        }
+    }
+}
+
+fn entry<'a, K: std::hash::Hash + Eq, V: Default>(
+    map: &'a mut HashMap<K, V, Fast>,
+    key: K,
+    full: &mut bool,
+) -> Option<&'a mut V> {
+    if map.len() >= REMEMBERED && !map.contains_key(&key) {
+        *full = true;
+        return None;
+    }
+    Some(map.entry(key).or_default())
+}

@@ -1,0 +1,263 @@
+//! Look-ups on their way to a judgement.
+//!
+//! A closed look-up waits a little for its siblings (the other family, the next name of a search list) and, when its
+//! name does not look like mail, for a mail connection that uses its answer. What nobody used is counted as
+//! `other`; the failed ones of a source without any mail connection are judged after all.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::names::Names;
+use crate::base::{Foreign, Mark, Nanos, SECOND, Timestamp};
+use crate::diagnosis::{LookupContext, Sibling, is_mail_question};
+use crate::flow::lookup::{LookupFacts, Transport};
+use crate::proto::dns::{Answer, RecordType};
+
+/// Siblings may close this long after each other.
+const SIBLINGS_WITHIN: Nanos = 30 * SECOND;
+/// A mail-like look-up waits this long for its siblings.
+const PATIENCE: Nanos = 3 * SECOND;
+/// Any other waits this long for a mail connection.
+const UNUSED: Nanos = 120 * SECOND;
+/// Look-ups that wait at the most, and failed ones kept for a source without mail.
+const WAITING: usize = 65_536;
+const FAILED: usize = 4_096;
+const PER_CLIENT: usize = 64;
+const CLIENTS: usize = 16_384;
+
+type Fast = foldhash::fast::RandomState;
+
+/// A closed look-up that waits.
+pub struct Waiting {
+    /// Its facts.
+    pub facts: LookupFacts,
+    /// It is mail by name or type, whoever uses it.
+    pub mail: bool,
+}
+
+/// What becomes of a look-up.
+pub enum Fate {
+    /// To be judged.
+    Judge(Box<Waiting>),
+    /// Not mail: to be counted.
+    Other(Box<Waiting>),
+}
+
+/// All closed look-ups that wait.
+#[derive(Default)]
+pub struct Searches {
+    soon: VecDeque<Waiting>,
+    unused: VecDeque<Waiting>,
+    failed: Vec<Waiting>,
+    recent: HashMap<IpAddr, VecDeque<Sibling>, Fast>,
+    mx_targets: HashMap<Foreign, Foreign, Fast>,
+    sizes: HashMap<(IpAddr, IpAddr), (u32, Mark), Fast>,
+    small: HashMap<(IpAddr, IpAddr), Mark, Fast>,
+    fragments: HashMap<(IpAddr, IpAddr), Mark, Fast>,
+}
+
+/// Whether the answer holds a record of the type asked for.
+fn positive(facts: &LookupFacts) -> bool {
+    facts.answer().is_some_and(|reply| {
+        reply.message.rcode == 0
+            && reply
+                .message
+                .answers
+                .iter()
+                .any(|record| record.kind == facts.kind)
+    })
+}
+
+impl Searches {
+    /// The first fragment of a resolver's answer to that client.
+    pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
+        if self.fragments.len() < CLIENTS {
+            self.fragments.entry((client, resolver)).or_insert(mark);
+        }
+    }
+
+    /// A fragmented answer became whole.
+    pub fn whole(&mut self, client: IpAddr, resolver: IpAddr) {
+        self.fragments.remove(&(client, resolver));
+    }
+
+    /// Takes a closed look-up; teaches the names what addresses it gave.
+    pub fn closed(&mut self, facts: LookupFacts, number: u64, names: &mut Names) {
+        self.remember(&facts);
+        let mut mail = is_mail_question(facts.name.as_str(), facts.kind);
+        if matches!(facts.kind, RecordType::A | RecordType::AAAA) {
+            mail |= self.mx_targets.contains_key(&facts.name);
+            if let Some(reply) = facts.answer() {
+                let took = reply.at.time.since(facts.first.time);
+                for record in &reply.message.answers {
+                    if let Answer::Address(address) = record.answer {
+                        names.answered(facts.client, address, &facts.name, reply.at, took, number);
+                    }
+                }
+            }
+        }
+        let waiting = Waiting { facts, mail };
+        if self.soon.len() + self.unused.len() >= WAITING {
+            return;
+        }
+        self.soon.push_back(waiting);
+    }
+
+    fn remember(&mut self, facts: &LookupFacts) {
+        if let Some(reply) = facts.answer() {
+            for record in &reply.message.answers {
+                if let Answer::Mx(_, target) = &record.answer
+                    && !target.is_empty()
+                    && self.mx_targets.len() < WAITING
+                {
+                    self.mx_targets.insert(target.clone(), facts.name.clone());
+                }
+            }
+            if reply.transport == Transport::Udp && self.sizes.len() < WAITING {
+                let pair = (facts.client, facts.resolver);
+                let largest = self.sizes.entry(pair).or_insert((0, reply.at));
+                if reply.message.length > largest.0 {
+                    *largest = (reply.message.length, reply.at);
+                }
+                if reply.message.length <= 512 {
+                    self.small.insert(pair, reply.at);
+                }
+            }
+        }
+        if self.recent.len() >= CLIENTS && !self.recent.contains_key(&facts.client) {
+            return;
+        }
+        let recent = self.recent.entry(facts.client).or_default();
+        if recent.len() >= PER_CLIENT {
+            recent.pop_front();
+        }
+        recent.push_back(Sibling {
+            name: facts.name.clone(),
+            kind: facts.kind,
+            resolver: facts.resolver,
+            positive: positive(facts),
+            rcode: facts.answer().map(|reply| reply.message.rcode),
+            first: facts.first,
+            answer: facts.answer().map(|reply| reply.at),
+            length: facts.answer().map_or(0, |reply| reply.message.length),
+        });
+    }
+
+    /// The next look-up whose fate is sealed at `now`.
+    pub fn due(&mut self, now: Timestamp, names: &Names) -> Option<Fate> {
+        while let Some(first) = self.soon.front() {
+            if now.since(first.facts.last.time) < PATIENCE {
+                break;
+            }
+            let waiting = self.soon.pop_front()?;
+            if waiting.mail || used(&waiting.facts, names).is_some() {
+                return Some(Fate::Judge(Box::new(waiting)));
+            }
+            self.unused.push_back(waiting);
+        }
+        let first = self.unused.front()?;
+        if let Some(at) = self
+            .unused
+            .iter()
+            .take(64)
+            .position(|waiting| used(&waiting.facts, names).is_some())
+        {
+            return self
+                .unused
+                .remove(at)
+                .map(|waiting| Fate::Judge(Box::new(waiting)));
+        }
+        if now.since(first.facts.last.time) < UNUSED {
+            return None;
+        }
+        let waiting = self.unused.pop_front()?;
+        Some(self.give_up(waiting))
+    }
+
+    fn give_up(&mut self, waiting: Waiting) -> Fate {
+        let address = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA);
+        if address && !positive(&waiting.facts) && self.failed.len() < FAILED {
+            self.failed.push(Waiting {
+                facts: waiting.facts.clone(),
+                mail: false,
+            });
+        }
+        Fate::Other(Box::new(waiting))
+    }
+
+    /// At the end of a source: everything that waits. `mail` tells whether it held a mail connection.
+    pub fn drain(&mut self, mail: bool, names: &Names) -> Vec<Fate> {
+        let mut fates = Vec::new();
+        for waiting in std::mem::take(&mut self.soon)
+            .into_iter()
+            .chain(std::mem::take(&mut self.unused))
+        {
+            let failed = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA)
+                && !positive(&waiting.facts);
+            if waiting.mail || used(&waiting.facts, names).is_some() || !mail && failed {
+                fates.push(Fate::Judge(Box::new(waiting)));
+            } else {
+                fates.push(Fate::Other(Box::new(waiting)));
+            }
+        }
+        let failed = std::mem::take(&mut self.failed);
+        if !mail {
+            // They were counted as other when they were given up; a source without mail judges them after all.
+            fates.extend(
+                failed
+                    .into_iter()
+                    .map(|waiting| Fate::Judge(Box::new(waiting))),
+            );
+        }
+        fates
+    }
+
+    /// What the capture says around one look-up.
+    pub fn context(&self, facts: &LookupFacts, names: &Names) -> LookupContext {
+        let label = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+        let own = label(facts.name.as_str());
+        let siblings = self
+            .recent
+            .get(&facts.client)
+            .map_or_else(Vec::new, |recent| {
+                recent
+                    .iter()
+                    .filter(|other| {
+                        let itself = other.first == facts.first && other.kind == facts.kind;
+                        !itself
+                            && other.first.time.since(facts.first.time).abs() <= SIBLINGS_WITHIN
+                            && (other.name == facts.name || label(other.name.as_str()) == own)
+                    })
+                    .cloned()
+                    .collect()
+            });
+        let pair = (facts.client, facts.resolver);
+        LookupContext {
+            siblings,
+            largest_udp_answer: self.sizes.get(&pair).copied(),
+            used: used(facts, names),
+            mx_of: self.mx_targets.get(&facts.name).cloned(),
+            small_answer: self.small.get(&pair).copied(),
+            stray_fragment: self.fragments.get(&pair).copied().filter(|mark| mark.time >= facts.first.time),
+            ..LookupContext::default()
+        }
+    }
+}
+
+/// Where a mail connection used an address of the answer.
+fn used(facts: &LookupFacts, names: &Names) -> Option<Mark> {
+    let reply = facts.answer()?;
+    reply
+        .message
+        .answers
+        .iter()
+        .find_map(|record| match record.answer {
+            Answer::Address(address) => names
+                .of(facts.client, address, Timestamp(i64::MAX))
+                .filter(|found| found.name == facts.name)
+                .and_then(|found| found.used),
+            _ => None,
+        })
+}

@@ -1,0 +1,68 @@
+//! Pauses: silences of the whole connection, and those in which a side waited for an acknowledgement.
+//!
+//! They exist apart because an idle connection and a stalled one look alike to a clock. Only the longest are kept.
+
+use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side};
+
+use super::super::facts::{IdleGap, Stall};
+use super::tracker::Tracker;
+
+/// Silences shorter than this are not worth a line.
+const IDLE: Nanos = SECOND;
+/// Pauses with data outstanding shorter than this are ordinary round trips.
+const STALL: Nanos = 200 * MILLISECOND;
+impl Tracker {
+    /// A silence of the whole connection ends with this segment.
+    pub(super) fn silence(&mut self, mark: Mark, silence: Nanos) {
+        let from = self.facts.last;
+        if silence < 0 {
+            self.facts.disorder = self.facts.disorder.saturating_add(1);
+        }
+        if silence >= IDLE {
+            keep_longest(
+                &mut self.facts.idle,
+                IdleGap {
+                    from,
+                    to: mark,
+                    length: silence,
+                },
+                |gap| gap.length,
+            );
+        }
+        if silence < STALL {
+            return;
+        }
+        for side in [Side::Client, Side::Server] {
+            let in_flight = self.halves[side].board.in_flight();
+            if in_flight == 0 {
+                continue;
+            }
+            let peer = &self.halves[side.other()];
+            let window = peer.ack.is_some() && in_flight >= i64::from(peer.window);
+            let stall = Stall {
+                from,
+                to: mark,
+                length: silence,
+                window,
+            };
+            keep_longest(&mut self.facts.sides[side].stalls, stall, |stall| {
+                stall.length
+            });
+        }
+    }
+}
+
+/// Keeps the four longest, longest first.
+fn keep_longest<T>(list: &mut arrayvec::ArrayVec<T, 4>, item: T, length: impl Fn(&T) -> Nanos) {
+    let at = list
+        .iter()
+        .take_while(|known| length(known) >= length(&item))
+        .count();
+    if at >= list.capacity() {
+        return;
+    }
+    if list.is_full() {
+        list.pop();
+    }
+    list.insert(at, item);
+}

@@ -1,0 +1,253 @@
+//! A scenario: a network, what is broken in it, who talks to whom, and what is true about it.
+//!
+//! Scenarios are data, `captures/CODE/NAME.toml`. Unknown keys are errors that name file and line, so
+//! that a slip of the pen is never a fault that silently was not made. Nothing here acts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::client::ClientSpec;
+use super::error::LabError;
+use super::path::PathSpec;
+use super::path::fault::{Action, FaultSpec};
+use super::record::RecordSpec;
+use super::server::ServerSpec;
+use super::truth::Truth;
+
+/// The largest scenario file that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// One scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// One sentence: what is broken, as one would tell a colleague.
+    pub summary: String,
+    /// Decides all chances on the path.
+    #[serde(default)]
+    pub seed: u64,
+    /// Codes that this capture looks like and must not get.
+    #[serde(default)]
+    pub near_miss_of: Vec<String>,
+    /// Seconds that it takes, where its rule is a time: such scenarios are started first.
+    #[serde(default)]
+    pub takes_s: u32,
+    /// The network between the ends.
+    #[serde(default)]
+    pub path: PathSpec,
+    /// What is broken on it.
+    #[serde(default)]
+    pub fault: Vec<FaultSpec>,
+    /// Kernel parameters of the ends.
+    #[serde(default)]
+    pub kernel: Kernel,
+    /// The servers.
+    #[serde(default)]
+    pub server: ServerSpec,
+    /// The clients, one after the other.
+    #[serde(default)]
+    pub client: Vec<ClientSpec>,
+    /// All clients start at once.
+    #[serde(default)]
+    pub together: bool,
+    /// Milliseconds that the path is kept up after the last client is done.
+    #[serde(default)]
+    pub linger_ms: u32,
+    /// How the capture is made.
+    #[serde(default)]
+    pub record: RecordSpec,
+    /// What a probe is pointed at, where one makes sense.
+    #[serde(default)]
+    pub probe: Vec<ProbeSpec>,
+    /// What is true.
+    pub truth: Truth,
+}
+
+/// Kernel parameters (`net.…`) by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kernel {
+    /// Of the client.
+    pub client: BTreeMap<String, Setting>,
+    /// Of the server.
+    pub server: BTreeMap<String, Setting>,
+}
+
+/// A kernel parameter's value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// A number.
+    Number(i64),
+    /// Several numbers, separated by spaces.
+    Text(String),
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Setting::Number(number) => write!(f, "{number}"),
+            Setting::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// One probe.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeSpec {
+    /// The target, as on the command line.
+    pub target: String,
+    /// Options, as on the command line.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// The code that it finds, where that differs from what the capture shows.
+    pub code: Option<String>,
+    /// The culprit's hop that it finds.
+    pub hop: Option<u32>,
+    /// The last hop that still got through.
+    pub after_hop: Option<u32>,
+}
+
+impl Scenario {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Scenario, LabError> {
+        let file = |source| LabError::File {
+            path: path.to_owned(),
+            source,
+        };
+        if fs::metadata(path).map_err(file)?.len() > LARGEST {
+            return Err(LabError::Syntax {
+                path: path.to_owned(),
+                text: "larger than a scenario can be (1 MiB)".to_owned(),
+            });
+        }
+        let text = fs::read_to_string(path).map_err(file)?;
+        Scenario::parse(&text).map_err(|error| match error {
+            LabError::Nonsense(text) => LabError::Syntax {
+                path: path.to_owned(),
+                text,
+            },
+            other => other,
+        })
+    }
+
+    /// Reads a scenario's text. An error says line and column.
+    pub fn parse(text: &str) -> Result<Scenario, LabError> {
+        let scenario: Scenario = toml::from_str(text)
+            .map_err(|error| LabError::Nonsense(error.to_string().trim_end().to_owned()))?;
+        scenario.check().map_err(LabError::Nonsense)?;
+        Ok(scenario)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.path.check()?;
+        let hops = self.path.hop.len();
+        for fault in &self.fault {
+            if fault.hop == 0 || fault.hop > hops {
+                return Err(format!(
+                    "a fault is at hop {}, and the path has hops 1 to {hops}",
+                    fault.hop
+                ));
+            }
+            if let Action::Loop { with } = fault.action
+                && (with == 0 || with > hops || with.abs_diff(fault.hop) != 1)
+            {
+                return Err(format!(
+                    "hop {} cannot send packets in a circle with hop {with}: they are no neighbours",
+                    fault.hop
+                ));
+            }
+            if let Some(name) = &fault.matching.dns_type
+                && super::path::matching::type_named(name).is_none()
+            {
+                return Err(format!("{name} is no record type that a fault can match"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A scenario file and what it is called: `CODE/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// The folder's name: a code, `ok` or `unknown`.
+    pub code: String,
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// All scenarios below a folder, in the order of their names.
+pub fn list(folder: &Path) -> Result<Vec<Listed>, LabError> {
+    let mut found = Vec::new();
+    for code in entries(folder)? {
+        if !code.is_dir() {
+            continue;
+        }
+        for path in entries(&code)? {
+            if path.extension().is_some_and(|e| e == "toml") {
+                found.push(Listed {
+                    code: stem(&code),
+                    name: stem(&path.with_extension("")),
+                    path,
+                });
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, LabError> {
+    let file = |source| LabError::File {
+        path: folder.to_owned(),
+        source,
+    };
+    fs::read_dir(folder)
+        .map_err(file)?
+        .map(|entry| entry.map(|e| e.path()).map_err(file))
+        .collect()
+}
+
+fn stem(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scenario;
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let error = Scenario::parse(
+            "summary = \"x\"\n[[fault]]\nhop = 1\nmatch = { prot = 25 }\naction = \"drop\"\n[truth]\n",
+        );
+        let text = error.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(text.contains("line 4") && text.contains("prot"), "{text}");
+    }
+
+    #[test]
+    fn a_fault_beyond_the_path_is_an_error() {
+        let error =
+            Scenario::parse("summary = \"x\"\n[[fault]]\nhop = 4\naction = \"drop\"\n[truth]\n");
+        assert!(error.err().is_some_and(|e| e.to_string().contains("hop 4")));
+    }
+
+    #[test]
+    fn actions_are_written_as_one_word_or_a_table() {
+        let text = "summary = \"x\"\n[[fault]]\nhop = 2\nmatch = { port = [25, 587], toward = \"server\", flags = \"S!A\" }\n\
+                    action.reset = { ttl = 255, window = { fixed = 100 } }\n[[path.hop]]\n[[path.hop]]\nlink = { loss = { random = 0.1 } }\n[truth]\n";
+        assert!(
+            Scenario::parse(text).is_ok(),
+            "{:?}",
+            Scenario::parse(text).err()
+        );
+    }
+}
