@@ -74,7 +74,7 @@ impl Searches {
     /// The first fragment of a resolver's answer to that client.
     pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
         if self.fragments.len() < CLIENTS {
-            self.fragments.entry((client, resolver)).or_insert(mark);
+            self.fragments.insert((client, resolver), mark);
         }
     }
 
