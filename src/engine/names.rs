@@ -27,6 +27,8 @@ pub struct Found {
 #[derive(Debug, Default)]
 pub struct Names {
     found: HashMap<(IpAddr, IpAddr), Found, foldhash::fast::RandomState>,
+    /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
+    uses: HashMap<(IpAddr, IpAddr), Mark, foldhash::fast::RandomState>,
 }
 
 impl Names {
@@ -60,6 +62,10 @@ impl Names {
         found.name = name.clone();
         found.answered = answered;
         found.took = took;
+        if found.used.is_none() {
+            let latest = self.uses.get(&(client, address)).copied();
+            found.used = latest.filter(|mark| mark.time >= answered.time);
+        }
         if found.searches.len() < 4 {
             found.searches.push(search);
         } else if let Some(last) = found.searches.last_mut() {
@@ -69,6 +75,9 @@ impl Names {
 
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
+        if self.uses.len() < REMEMBERED || self.uses.contains_key(&(client, address)) {
+            self.uses.insert((client, address), mark);
+        }
         if let Some(found) = self.found.get_mut(&(client, address)) {
             found.used.get_or_insert(mark);
         }
