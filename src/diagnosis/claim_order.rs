@@ -5,7 +5,7 @@
 
 use super::Code;
 
-/// (cause, symptom) – either may be a code or a stage prefix ending in a dot.
+/// (cause, symptom) – either may be a code or a prefix ending in a dot (a stage) or a dash.
 const ORDER: &[(&str, &str)] = &[
     // A filter says why by name, whatever code it comes with; a forger's answer says nothing about the name.
     ("dns.filtered", "dns.servfail"),
@@ -75,7 +75,8 @@ const ORDER: &[(&str, &str)] = &[
     ("tcp.reset-midstream-by-path", "tcp.reset-midstream"),
     ("tcp.reset-midstream-by-path", "tcp.reset-before-greeting"),
     ("tcp.reset-midstream-by-path", "tcp.client-reset"),
-    ("tcp.reset-midstream-by-path", "tls.reset-on-hello"),
+    // That it answers the ClientHello says more than who sent it, and the claim itself names a device.
+    ("tls.reset-on-hello", "tcp.reset-midstream-by-path"),
     ("tcp.reset-midstream", "tcp.client-reset"),
     ("tls.reset-on-hello", "tcp.reset-before-greeting"),
     ("tls.reset-on-hello", "tcp.closed-before-greeting"),
@@ -91,6 +92,10 @@ const ORDER: &[(&str, &str)] = &[
     ("tls.", "mail.command-timeout"),
     ("tls.", "mail.protocol-error"),
     ("tls.", "mail.not-mail"),
+    ("tls.dane-mismatch", "tls.cert-"),
+    ("tls.mutual-wait", "tls.plaintext-on-tls-port"),
+    ("tls.version", "tls.alert"),
+    ("tls.version", "tls.cert-"),
     ("tls.cert-expired", "tls.cert-rejected"),
     ("tls.cert-expired", "tls.alert"),
     ("tls.client-cert-required", "tls.cipher"),
@@ -148,7 +153,7 @@ const ORDER: &[(&str, &str)] = &[
 /// Whether `cause` explains `symptom`, so that the symptom is not said.
 pub fn outranks(cause: Code, symptom: Code) -> bool {
     let names = |pattern: &str, code: Code| {
-        if pattern.ends_with('.') {
+        if pattern.ends_with(['.', '-']) {
             code.name().starts_with(pattern)
         } else {
             code.name() == pattern
@@ -169,7 +174,7 @@ mod tests {
         for (winner, loser) in ORDER {
             for name in [winner, loser] {
                 let known = Code::ALL.iter().any(|code| {
-                    if name.ends_with('.') {
+                    if name.ends_with(['.', '-']) {
                         code.name().starts_with(name)
                     } else {
                         code.name() == *name

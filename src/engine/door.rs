@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use super::Config;
@@ -12,11 +13,13 @@ use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
 use super::record::{
-    LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
+    FindingRecord, LookupRecord, Moment, Record, SourceRecord, VerdictInfo, millis,
 };
 use super::searches::{Fate, Searches, Waiting};
 use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
-use crate::diagnosis::{Code, Lookup, judge_lookup};
+use crate::diagnosis::{
+    Code, Lookup, SourceState, judge_lookup, judge_neighbors, judge_source,
+};
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
@@ -66,8 +69,30 @@ struct Source {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
     mail_connections: u64,
-    unicast_answers: bool,
+    /// MACs that asked for a neighbour, and whether unicast frames to one of them are visible here.
+    askers: ArrayVec<[u8; 6], 8>,
+    unicast_visible: bool,
     closed: bool,
+}
+
+impl Source {
+    /// ARP or NDP silence counts only where unicast frames to the one who asked are visible.
+    fn see_link(&mut self, packet: &Packet<'_>) {
+        if self.unicast_visible {
+            return;
+        }
+        let asks = matches!(packet.net, Net::Arp(arp) if !arp.reply)
+            || matches!(&packet.transport, Transport::Icmp(icmp) if icmp.neighbor.is_some_and(|n| !n.advertisement));
+        if asks
+            && let Some(mac) = packet.link.source
+            && !self.askers.contains(&mac)
+        {
+            let _ = self.askers.try_push(mac);
+        }
+        if let Some(to) = packet.link.destination {
+            self.unicast_visible = self.askers.contains(&to);
+        }
+    }
 }
 
 /// The one door.
@@ -142,7 +167,8 @@ impl Engine {
             first: None,
             last: None,
             mail_connections: 0,
-            unicast_answers: false,
+            askers: ArrayVec::new(),
+            unicast_visible: false,
             closed: false,
         });
         id
@@ -173,6 +199,9 @@ impl Engine {
             time: input.time,
         };
         let packet = dissect(input.link_type, input.data, input.original_len);
+        if let Some(source) = self.sources.get_mut(input.source.0 as usize) {
+            source.see_link(&packet);
+        }
         self.packet(mark, &packet);
     }
 
@@ -595,6 +624,28 @@ impl Engine {
             return;
         };
         source.closed = true;
+        let last = source.last.unwrap_or(Timestamp(0));
+        let limits = [
+            ("connections open at once", self.table.evicted()),
+            ("look-ups open at once", self.lookups.evicted()),
+            ("fragmented datagrams at once", self.fragments.counts().evicted),
+        ];
+        let state = SourceState {
+            damage: end.damage.as_deref(),
+            dropped: end.dropped,
+            limits: &limits,
+            last,
+        };
+        let mut verdicts = judge_source(&state);
+        // Neighbours are known by source: those of the others stay.
+        verdicts.extend(judge_neighbors(&self.neighbors, last, source.unicast_visible));
+        for verdict in verdicts {
+            let verdict = VerdictInfo::from(&verdict);
+            if verdict.code.starts_with("route.") {
+                self.attempts.causes.add_finding(&verdict);
+            }
+            out(Record::Finding(FindingRecord { source: Some(id.0), verdict }));
+        }
         out(Record::Source(SourceRecord {
             id: id.0,
             kind: source.kind,
@@ -613,6 +664,7 @@ impl Engine {
             self.names = Names::default();
             self.searches = Searches::default();
             self.dns_streams.clear();
+            self.neighbors = Neighbors::default();
             self.came_back = None;
             self.attempts.finish(out);
             self.horizon = Timestamp(i64::MIN);

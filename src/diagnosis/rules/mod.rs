@@ -4,16 +4,21 @@
 //! outranks what stands in `claim_order`. The view exists only when its stage was reached.
 
 pub mod auth;
+pub mod capture;
 pub mod dns;
 pub mod mail;
 pub mod path;
+pub mod route;
 pub mod tcp;
+pub mod tls;
 
 use super::{Claim, Connection};
 use crate::proto::tls::TlsFacts;
 
 /// A rule, by the stage whose view it gets.
 pub enum Rule {
+    /// Every connection.
+    Any(fn(&Connection<'_>, &mut Vec<Claim>)),
     /// The TCP handshake was not completed.
     Closed(fn(&Connection<'_>, &mut Vec<Claim>)),
     /// The connection is open, or the capture began in its middle.
@@ -25,13 +30,22 @@ pub enum Rule {
 }
 
 /// Every table of rules, by stage.
-const TABLES: &[&[Rule]] = &[tcp::RULES, path::RULES, mail::RULES, auth::RULES];
+const TABLES: &[&[Rule]] = &[
+    route::RULES,
+    tcp::RULES,
+    path::RULES,
+    tls::RULES,
+    mail::RULES,
+    auth::RULES,
+    capture::RULES,
+];
 
 /// Hears every rule on one connection.
 pub fn hear_connection(c: &Connection<'_>) -> Vec<Claim> {
     let mut claims = Vec::new();
     for rule in TABLES.iter().flat_map(|table| table.iter()) {
         match rule {
+            Rule::Any(rule) => rule(c, &mut claims),
             Rule::Closed(rule) if !c.open() => rule(c, &mut claims),
             Rule::Open(rule) if c.open() => rule(c, &mut claims),
             Rule::Encrypted(rule) => {

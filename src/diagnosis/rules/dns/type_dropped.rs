@@ -40,7 +40,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     .or(
         Code::DnsTimeout,
         0.08,
-        format!("mxray probe: it asks for {kind} and A in turn"),
+        format!("asking for {kind} and A in turn, several times (dig)"),
     )
     .advise(format!(
         "Look for DNS inspection between {} and {} that drops {kind}, then ask the zone's own servers for {kind}",

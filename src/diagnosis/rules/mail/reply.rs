@@ -23,6 +23,9 @@ const QUIET: i64 = 60 * SECOND;
 /// A client may still try something else until this long after a refusal at the end of the capture.
 const UNDECIDED: i64 = 5 * SECOND;
 
+/// Characters of a summary, about.
+const SUMMARY: usize = 108;
+
 /// A refusal, judged.
 struct Judged<'a> {
     index: usize,
@@ -175,12 +178,11 @@ fn refine(
         {
             Family::NeedsTls
         }
-        // No TLS to be had either: logins are not served on this port.
+        // No TLS to be had either: logins are not served on this port, or not in this way.
         Family::NeedsTls
-            if !answer.by_text
-                && login
-                && matches!(reply.code, Some(500 | 502 | 503))
-                && dialogue.mechanisms.is_empty()
+            if login
+                && matches!(reply.code, Some(500 | 502..=504))
+                && unknown_way(c, index, answer.by_text)
                 && starttls_offered(dialogue) == Some(false)
                 && !masked_starttls(dialogue)
                 && c.context.starttls_elsewhere.is_none() =>
@@ -190,6 +192,15 @@ fn refine(
         family => family,
     };
     answer
+}
+
+/// No login is on offer at all (and the words do not say that TLS is the reason), or others than the one tried.
+fn unknown_way(c: &Connection<'_>, index: usize, by_text: bool) -> bool {
+    let offered = &c.dialogue.mechanisms;
+    if offered.is_empty() {
+        return !by_text;
+    }
+    mechanism(c, index).is_some_and(|tried| !offered.contains(&tried))
 }
 
 /// The mechanism of the login that this exchange belongs to.
@@ -418,12 +429,13 @@ fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     if c.dialogue.gaps > 0 || c.partly_unseen() {
         confidence = f32::min(confidence, 0.75);
     }
+    let room = SUMMARY.saturating_sub(says.chars().count()).max(24);
     let mut claim = Claim::new(
         code,
         at,
         judged.reply.at,
         confidence,
-        format!("{says}: {}", cut(&words, 60)),
+        format!("{says}: {}", cut(&words, room)),
     )
     .weighing(judged.weight)
     .shown_by(evidence(judged, &words));

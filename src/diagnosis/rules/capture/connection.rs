@@ -1,0 +1,110 @@
+//! `capture.*` beside a connection: one direction missing, a beginning missing, frames cut, lost, copied, out of order, or a bound of mxray's own.
+
+use crate::base::{Mark, Side};
+use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::Opening;
+
+/// Copies are worth a word from this many on, and from this share of all frames (one in …).
+const COPIES: u32 = 3;
+const COPY_SHARE: u64 = 20;
+
+/// Hears every connection.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let tcp = c.tcp;
+    let (client, server) = (&tcp.sides[Side::Client], &tcp.sides[Side::Server]);
+    let one_way = c.one_sided();
+    let mut find = |code: Code, at: Mark, sure: f32, summary: String, advice: &str| {
+        claims.push(
+            Claim::new(code, At::of(Where::Unknown), at, sure, summary)
+                .weighing(Weight::Finding)
+                .advise(advice),
+        );
+    };
+    if one_way {
+        let side = if server.segments == 0 {
+            "client"
+        } else {
+            "server"
+        };
+        find(
+            Code::CaptureOneWay,
+            tcp.first,
+            0.9,
+            format!("Only packets of the {side} were captured."),
+            "Capture both directions: at an end, or on a mirror port that copies received and sent frames",
+        );
+    }
+    if tcp.opening == Opening::Midstream {
+        find(
+            Code::CaptureMidStream,
+            tcp.first,
+            0.95,
+            "The capture begins in the middle of this connection.".to_owned(),
+            "Start recording before the client connects",
+        );
+    }
+    if tcp.cut_frames > 0 {
+        find(
+            Code::CaptureSnaplen,
+            tcp.first,
+            0.98,
+            format!(
+                "{} frames of this connection were cut short by the recorder.",
+                tcp.cut_frames
+            ),
+            "Record whole packets: tcpdump -s 0",
+        );
+    }
+    let holes = tcp
+        .capture_gaps
+        .client
+        .saturating_add(tcp.capture_gaps.server)
+        .max(tcp.acked_unseen);
+    let tolerated = u32::from(tcp.opening == Opening::Midstream);
+    if !one_way && holes > tolerated {
+        find(
+            Code::CaptureDropped,
+            tcp.last,
+            0.85,
+            "Bytes of this connection were acknowledged that the capture does not hold.".to_owned(),
+            "Filter in the kernel, or give the recorder a larger buffer (tcpdump -B)",
+        );
+    }
+    let frames = client.segments.saturating_add(server.segments);
+    if tcp.duplicates >= COPIES && u64::from(tcp.duplicates).saturating_mul(COPY_SHARE) >= frames {
+        find(
+            Code::CaptureDuplicates,
+            tcp.first,
+            0.9,
+            format!(
+                "{} frames of this connection were recorded twice; they are counted once.",
+                tcp.duplicates
+            ),
+            "Capture on one interface or one mirror direction; editcap -d removes copies",
+        );
+    }
+    if tcp.disorder > 0 {
+        find(
+            Code::CaptureDisorder,
+            tcp.first,
+            0.9,
+            format!(
+                "Times of {} frames of this connection run backwards.",
+                tcp.disorder
+            ),
+            "Sort with reordercap; merge files with mergecap, not cat",
+        );
+    }
+    if c.dialogue.omitted > 0 {
+        find(
+            Code::CaptureLimit,
+            tcp.last,
+            0.98,
+            format!(
+                "{} commands in the middle of this long session were not kept.",
+                c.dialogue.omitted
+            ),
+            "Nothing to do: its beginning and its end were judged",
+        );
+    }
+}

@@ -1,0 +1,221 @@
+//! Fatal alerts in clear that are not about the server's certificate: `tls.version`, `tls.cipher`, `tls.name-unrecognized`,
+//! `tls.client-cert-required`, and `tls.alert` for every other.
+//!
+//! Numbers: IANA TLS Alerts; meaning: RFC 8446 6.2, RFC 5246 7.2.2, RFC 6066 3 (112).
+
+use crate::base::Side;
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::proto::tls::{Alert, ClientHello, TlsFacts, Version, alert_name};
+
+use super::{certificate, fatal_alert};
+
+/// Hears a connection with TLS.
+pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    let Some(alert) = fatal_alert(c, tls) else {
+        return;
+    };
+    if certificate::is_about_server(alert, tls) {
+        return;
+    }
+    let before_hello = tls.server_hello.is_none();
+    let no_certificate = tls.empty_client_certificate.is_some();
+    let claim = match (alert.description, alert.side) {
+        (70, _) => version(c, tls, alert),
+        (116, Side::Server) => client_certificate(c, tls, alert, 0.97),
+        (40..=42, Side::Server) if no_certificate => client_certificate(c, tls, alert, 0.92),
+        (112, _) => name(c, tls, alert),
+        (40 | 71, Side::Server) if before_hello => cipher_unseen(c, tls, alert),
+        (40 | 71, Side::Client) if !before_hello => cipher_seen(c, tls, alert),
+        _ => other(c, alert),
+    };
+    let named = format!(
+        "{} alert: {} ({})",
+        alert.side.name(),
+        alert_name(alert.description),
+        alert.description
+    );
+    let mut claim = claim.shown_by(named);
+    if let Some(hello) = &tls.client_hello {
+        claim = claim.because(hello.at, hello_text(hello));
+    }
+    if let Some(hello) = &tls.server_hello {
+        claim = claim.because(hello.at, format!("ServerHello: {}", hello.version.name()));
+    }
+    claims.push(claim);
+}
+
+/// What a ClientHello offers, in short.
+pub fn hello_text(hello: &ClientHello) -> String {
+    let from = hello
+        .min_version
+        .filter(|version| *version != hello.max_version)
+        .map_or(String::new(), |version| format!("{} to ", version.name()));
+    let sni = hello
+        .sni
+        .as_ref()
+        .map_or(String::new(), |sni| format!(" for {sni}"));
+    format!(
+        "ClientHello{sni}: {from}{}, {} suites",
+        hello.max_version.name(),
+        hello.ciphers.len()
+    )
+}
+
+fn version(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Claim {
+    let highest = tls.client_hello.as_ref().map(|hello| hello.max_version);
+    let chosen = tls.version();
+    let (place, address, summary) = match (alert.side, highest, chosen) {
+        (Side::Client, _, Some(version)) if version >= Version(0x0303) => (
+            Where::Client,
+            c.client().ip,
+            format!(
+                "The client refuses {}, which the server chose.",
+                version.name()
+            ),
+        ),
+        (Side::Client, _, version) => (
+            Where::Server,
+            c.server().ip,
+            format!(
+                "The client refuses the server's {}: too old.",
+                version.map_or("version", Version::name)
+            ),
+        ),
+        (Side::Server, Some(version), _) if version < Version(0x0303) => (
+            Where::Client,
+            c.client().ip,
+            format!(
+                "The client offers {} at the most, and the server refuses that.",
+                version.name()
+            ),
+        ),
+        (Side::Server, version, _) => (
+            Where::Server,
+            c.server().ip,
+            format!(
+                "The server speaks none of the versions offered, up to {}.",
+                version.map_or("unknown", Version::name)
+            ),
+        ),
+    };
+    Claim::new(
+        Code::TlsVersion,
+        At::address(place, address),
+        alert.at,
+        0.95,
+        summary,
+    )
+    .advise("Enable TLS 1.2 and 1.3 on both sides; update the older one")
+    .advise(format!(
+        "Which versions the server speaks: mxray probe {}",
+        c.server_text()
+    ))
+}
+
+fn cipher_unseen(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Claim {
+    let old = tls
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.max_version < Version(0x0303));
+    let mut claim = Claim::new(
+        Code::TlsCipher,
+        At::of(Where::Unknown),
+        alert.at,
+        if old { 0.5 } else { 0.7 },
+        "The server finds nothing in the client's offer that it could use: suites, groups or signatures.".to_owned(),
+    )
+    .or(
+        Code::TlsVersion,
+        if old { 0.4 } else { 0.12 },
+        "hellos of one version each: mxray probe",
+    );
+    if tls
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.sni.is_some())
+    {
+        claim = claim.or(
+            Code::TlsNameUnrecognized,
+            0.1,
+            "the same hello with another server name, or without",
+        );
+    }
+    claim
+        .advise(format!("Compare the client's list with the server's: mxray probe {}", c.server_text()))
+        .advise("Server: enable ECDHE with AES-GCM and a certificate of a kind (RSA, ECDSA) that the client knows")
+}
+
+fn cipher_seen(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Claim {
+    let weak = tls.dh_bits.filter(|bits| *bits < 2048);
+    let (place, summary, confidence) = match weak {
+        Some(bits) => (
+            At::address(Where::Server, c.server().ip),
+            format!(
+                "The client refuses the server's Diffie-Hellman key of {bits} bits as too weak."
+            ),
+            0.92,
+        ),
+        None => (
+            At::of(Where::Unknown),
+            "The client refuses what the server chose: suite, group or signature.".to_owned(),
+            0.8,
+        ),
+    };
+    Claim::new(Code::TlsCipher, place, alert.at, confidence, summary)
+        .advise("Server: Diffie-Hellman parameters of 2048 bits or more, ECDHE first, no RC4, 3DES or SHA-1")
+}
+
+fn name(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Claim {
+    let sni = tls
+        .client_hello
+        .as_ref()
+        .and_then(|hello| hello.sni.as_ref())
+        .map_or_else(|| "no name at all".to_owned(), |sni| sni.to_string());
+    Claim::new(
+        Code::TlsNameUnrecognized,
+        At::address(Where::Server, c.server().ip),
+        alert.at,
+        0.96,
+        format!("The server does not know the name that the client asked for: {sni}."),
+    )
+    .advise(format!("Server: add {sni} to its certificates and names, or give the client the name that the server knows"))
+}
+
+fn client_certificate(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert, confidence: f32) -> Claim {
+    let mut claim = Claim::new(
+        Code::TlsClientCertRequired,
+        At::address(Where::Client, c.client().ip),
+        alert.at,
+        confidence,
+        "The server insists on a certificate of the client, and the client has none.".to_owned(),
+    )
+    .advise("Give the client its certificate and key, or use a port of the server that does not ask for one");
+    if let Some(request) = tls.certificate_request {
+        claim = claim.because(request, "the server asks for a certificate");
+    }
+    if let Some(empty) = tls.empty_client_certificate {
+        claim = claim.because(empty, "the client sends none");
+    }
+    claim
+}
+
+fn other(c: &Connection<'_>, alert: &Alert) -> Claim {
+    let (place, address) = match alert.side {
+        Side::Client => (Where::Client, c.client().ip),
+        Side::Server => (Where::Server, c.server().ip),
+    };
+    let (side, number) = (alert.side.name(), alert.description);
+    Claim::new(
+        Code::TlsAlert,
+        At::address(place, address),
+        alert.at,
+        0.93,
+        format!(
+            "The {side} ended the TLS handshake with alert {number}, {}.",
+            alert_name(number)
+        ),
+    )
+    .advise(format!(
+        "The reason stands in the {side}'s log at this time"
+    ))
+}

@@ -1,0 +1,47 @@
+//! `tls.dane-mismatch`: TLSA records were answered before, the chain was seen, no record matches, and the client leaves.
+//!
+//! RFC 7672 2.2. Whether a record matches is worked out where records and chain meet; here it is known only that none does.
+
+use crate::base::Side;
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::proto::tls::TlsFacts;
+
+use super::{carried_data, cert_rejected, certificate, fatal_alert};
+
+/// Hears a connection with TLS.
+pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    let Some(records) = c.context.tlsa else {
+        return;
+    };
+    let (Some(leaf), Some(seen)) = (tls.certificates.first(), tls.certificate_seen) else {
+        return;
+    };
+    let alert = fatal_alert(c, tls)
+        .filter(|alert| certificate::is_about_server(alert, tls))
+        .map(|alert| alert.at);
+    let refusal = tls
+        .refusal
+        .filter(|refusal| refusal.side == Side::Client && !carried_data(tls))
+        .map(|refusal| refusal.at);
+    let Some(left) = alert.or(refusal).or_else(|| cert_rejected::quit(c, tls)) else {
+        return;
+    };
+    claims.push(
+        Claim::new(
+            Code::TlsDaneMismatch,
+            At::address(Where::Server, c.server().ip),
+            left,
+            0.85,
+            "The server's certificate matches none of the TLSA records that its domain publishes.".to_owned(),
+        )
+        .shown_by("the sender leaves instead of delivering")
+        .because(records, "TLSA records, none of which matches")
+        .because(seen, certificate::describe(leaf, tls.certificates.len()))
+        .or(
+            Code::TlsCertRejected,
+            0.12,
+            "the sending server's log: which of its policies refused",
+        )
+        .advise("Publish TLSA records for the new key before it is used (3 1 1), and keep the old ones until caches are empty"),
+    );
+}

@@ -1,0 +1,95 @@
+//! Agreeing on encryption.
+//!
+//! Rules read clear alerts, the order and size of encrypted records, and certificates where they are visible (TLS 1.2 and
+//! before). A half-seen handshake proves nothing.
+
+mod accepted;
+mod alerts;
+mod cert_rejected;
+mod certificate;
+mod dane_mismatch;
+mod hello_dropped;
+mod mutual_wait;
+mod no_reply;
+mod refused_version;
+mod reset_on_hello;
+mod wrong_mode;
+
+use super::Rule;
+use crate::base::{Mark, Side};
+use crate::diagnosis::Connection;
+use crate::flow::Opening;
+use crate::proto::tls::{Alert, TlsFacts};
+
+/// The rules of this stage.
+pub const RULES: &[Rule] = &[
+    Rule::Encrypted(wrong_mode::tls_on_clear_port),
+    Rule::Encrypted(wrong_mode::clear_on_tls_port),
+    Rule::Open(mutual_wait::rule),
+    Rule::Encrypted(no_reply::rule),
+    Rule::Encrypted(hello_dropped::rule),
+    Rule::Encrypted(reset_on_hello::rule),
+    Rule::Encrypted(alerts::rule),
+    Rule::Encrypted(refused_version::rule),
+    Rule::Encrypted(certificate::rule),
+    Rule::Encrypted(cert_rejected::rule),
+    Rule::Encrypted(dane_mismatch::rule),
+    Rule::Encrypted(accepted::rule),
+];
+
+/// Encrypted data went both ways: the handshake is over, whatever comes now is not about it.
+fn carried_data(tls: &TlsFacts) -> bool {
+    tls.application_data[Side::Client].is_some() && tls.application_data[Side::Server].is_some()
+}
+
+/// The alert that ended the handshake: fatal, in clear, before data went both ways. `close_notify` and `user_canceled` are no
+/// complaint (RFC 8446 6.1), nor is anything at warning level.
+fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
+    // Alerts of somebody who met clear text say only that.
+    if carried_data(tls) || on_clear_port(c, tls) || tls.clear_text[Side::Client].is_some() {
+        return None;
+    }
+    tls.alerts.iter().find(|alert| {
+        alert.fatal
+            && !matches!(alert.description, 0 | 90)
+            && tls.lost.is_none_or(|(_, at)| alert.at.time <= at.time)
+    })
+}
+
+/// The client began with TLS where the server greets in clear, without asking for STARTTLS.
+fn on_clear_port(c: &Connection<'_>, tls: &TlsFacts) -> bool {
+    !c.service.implicit_tls()
+        && c.dialogue.starttls_accepted.is_none()
+        && tls.started[Side::Client].is_some()
+        && tls.started[Side::Server].is_none()
+        && c.dialogue
+            .exchanges
+            .iter()
+            .all(|exchange| exchange.command.is_none())
+}
+
+/// The handshake was captured from its first byte, without holes: order and size of its records can be trusted.
+fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
+    tls.client_hello.is_some()
+        && tls.gaps.client == 0
+        && tls.gaps.server == 0
+        && tls.lost.is_none()
+        && c.tcp.opening != Opening::Midstream
+        && !c.one_sided()
+        && c.tcp.cut_frames == 0
+}
+
+/// The end of the ClientHello that counts: the second one after a HelloRetryRequest.
+fn hello_end(tls: &TlsFacts) -> Option<Mark> {
+    tls.second_client_hello
+        .or(tls.client_hello.as_ref().map(|hello| hello.done))
+}
+
+/// The server has answered the ClientHello with something: TLS, an alert, or words.
+fn server_answered(tls: &TlsFacts) -> bool {
+    let retried = tls.second_client_hello.is_some();
+    tls.server_hello.is_some()
+        || tls.clear_text[Side::Server].is_some()
+        || tls.alerts.iter().any(|alert| alert.side == Side::Server)
+        || tls.started[Side::Server].is_some() && !retried
+}

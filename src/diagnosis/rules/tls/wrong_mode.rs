@@ -1,0 +1,157 @@
+//! `tls.on-plaintext-port` and `tls.plaintext-on-tls-port`: the client takes the one kind of port for the other.
+//!
+//! RFC 8314 3.3 lists which is which. The near miss: a QUIT that is sent only on giving up does not make it plaintext.
+
+use crate::base::{Mark, SECOND, Side};
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::proto::Service;
+use crate::proto::tls::TlsFacts;
+
+use super::on_clear_port;
+
+/// Hears a client that began with TLS.
+pub fn tls_on_clear_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    if !on_clear_port(c, tls) || c.service == Service::Other || c.one_sided() {
+        return;
+    }
+    let Some(hello) = tls
+        .client_hello
+        .as_ref()
+        .map(|hello| hello.at)
+        .or(tls.started[Side::Client])
+    else {
+        return;
+    };
+    let spoken = tls.clear_text[Side::Server]
+        .as_ref()
+        .map(|(at, text)| (*at, format!("the server answers in clear: {text}")))
+        .or_else(|| {
+            let reply = c.dialogue.exchanges.first()?.reply.as_ref()?;
+            Some((
+                reply.at,
+                format!("the server speaks in clear: {}", reply.line),
+            ))
+        });
+    let closed = match c.ending {
+        Ending::Closed {
+            by: Side::Server,
+            at,
+            ..
+        } => Some((at, "the server ends the connection".to_owned())),
+        _ => None,
+    };
+    let Some((answer, text)) = spoken.or(closed) else {
+        return;
+    };
+    // Whichever came later shows that the two do not fit.
+    let (death, shown, other) = if after(answer, hello) {
+        (
+            answer,
+            text,
+            (hello, "ClientHello without STARTTLS".to_owned()),
+        )
+    } else {
+        (
+            hello,
+            "ClientHello without STARTTLS".to_owned(),
+            (answer, text),
+        )
+    };
+    let tls_port = match c.service {
+        Service::Imap => ", or to port 993 with TLS",
+        Service::Pop3 => ", or to port 995 with TLS",
+        Service::Submission => ", or to port 465 with TLS",
+        _ => "",
+    };
+    claims.push(
+        Claim::new(
+            Code::TlsOnPlaintextPort,
+            At::address(Where::Client, c.client().ip),
+            death,
+            if tls.clear_text[Side::Server].is_some() || c.dialogue.greeted {
+                0.96
+            } else {
+                0.75
+            },
+            format!(
+                "The client starts TLS at once on port {}, where STARTTLS or none belongs.",
+                c.server().port
+            ),
+        )
+        .shown_by(shown)
+        .because(other.0, other.1)
+        .since(hello.time)
+        .advise(format!(
+            "Set the client to STARTTLS on port {}{tls_port}",
+            c.server().port
+        ))
+        .advise("OpenSSL calls this \"wrong version number\""),
+    );
+}
+
+/// Hears a client that spoke in clear to a port of implicit TLS.
+pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    if !c.service.implicit_tls() || tls.clear_text[Side::Server].is_some() {
+        return;
+    }
+    let Some((spoke, text)) = &tls.clear_text[Side::Client] else {
+        return;
+    };
+    if gave_up_with_words(c, *spoke, text.as_str()) || tls.started[Side::Client].is_some() {
+        return;
+    }
+    let alert = tls.alerts.iter().find(|alert| alert.side == Side::Server);
+    let (death, shown) = match (alert, c.ending) {
+        (Some(alert), _) => (
+            alert.at,
+            format!(
+                "the server answers with a TLS alert ({})",
+                alert.description
+            ),
+        ),
+        (
+            None,
+            Ending::Closed {
+                by: Side::Server,
+                at,
+                ..
+            },
+        ) => (at, "the server ends the connection".to_owned()),
+        _ => return,
+    };
+    let clear_port = match c.service {
+        Service::Submissions => 587,
+        Service::Imaps => 143,
+        _ => 110,
+    };
+    claims.push(
+        Claim::new(
+            Code::TlsPlaintextOnTlsPort,
+            At::address(Where::Client, c.client().ip),
+            death,
+            if alert.is_some() { 0.96 } else { 0.85 },
+            format!(
+                "The client speaks plaintext on port {}, which is for TLS from the first byte.",
+                c.server().port
+            ),
+        )
+        .shown_by(shown)
+        .because(*spoke, format!("the client in clear: {text}"))
+        .since(spoke.time)
+        .advise(format!(
+            "Set the client to SSL/TLS on port {}, or to STARTTLS on port {clear_port}",
+            c.server().port
+        )),
+    );
+}
+
+/// What the client says when it has waited for a banner in vain.
+pub fn gave_up_with_words(c: &Connection<'_>, spoke: Mark, text: &str) -> bool {
+    let opened = c.tcp.established.map_or(c.tcp.first.time, |mark| mark.time);
+    let upper = text.to_ascii_uppercase();
+    spoke.time.since(opened) >= 5 * SECOND && (upper.contains("QUIT") || upper.contains("LOGOUT"))
+}
+
+fn after(a: Mark, b: Mark) -> bool {
+    (a.time, a.frame.number) > (b.time, b.frame.number)
+}
