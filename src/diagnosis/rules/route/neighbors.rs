@@ -50,10 +50,9 @@ fn unresolved(facts: &NeighborFacts, last: Timestamp) -> Option<Claim> {
     let (first, latest) = (facts.since?, facts.last?);
     let asker = facts.asker?;
     let asked = latest.time.since(first.time);
+    // Three requests, a second apart: the first two had their time, whether or not anything was captured after the third.
     if facts.unanswered < REQUESTS
         || asked < AT_LEAST
-        // The last request needs no time of its own when two before it had theirs: kernels ask three times.
-        || facts.unanswered <= REQUESTS.saturating_sub(1) && last.since(latest.time) < SECOND / 2
         || facts.target.is_multicast()
         || facts.target.is_unspecified()
     {
