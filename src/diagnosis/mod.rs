@@ -9,7 +9,7 @@ mod claim_order;
 mod judge;
 mod judge_lookup;
 mod ladder;
-mod lookup_view;
+pub mod lookup_view;
 pub mod principles;
 pub mod quoted;
 pub mod rules;

@@ -63,11 +63,16 @@ impl Attempt {
 
 type Key = (IpAddr, &'static str, Foreign);
 
+/// A SYN's initial sequence number and TSval: the same on both sides of a NAT.
+pub type Twin = (u32, u32);
+
 /// All attempts that may still grow, and the counts of those that are over.
 #[derive(Default)]
 pub struct Attempts {
     open: BTreeMap<u64, Attempt>,
     by_purpose: HashMap<Key, u64, foldhash::fast::RandomState>,
+    /// Connections that a NAT may show again under other addresses: counted once.
+    twins: HashMap<Twin, u64, foldhash::fast::RandomState>,
     next: u64,
     /// Counts of finished attempts.
     pub summary: Summary,
@@ -121,8 +126,19 @@ impl Attempts {
         address: &Foreign,
         member: Member,
         transient: bool,
+        twin: Option<Twin>,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
+        if let Some(id) = twin.and_then(|twin| self.twins.get(&twin).copied())
+            && let Some(attempt) = self.open.get_mut(&id)
+            && attempt.connections.iter().any(|known| known.started.since(member.started).abs() <= SECOND)
+        {
+            attempt.last = attempt.last.max(member.ended);
+            if attempt.connections.len() < LISTED {
+                attempt.connections.push(member);
+            }
+            return id;
+        }
         let family = family(service);
         let target = name.unwrap_or(address).clone();
         let works = matches!(member.outcome, Outcome::Healthy | Outcome::Degraded);
@@ -162,6 +178,12 @@ impl Attempts {
             if attempt.connections.len() < LISTED {
                 attempt.connections.push(member);
             }
+        }
+        if let Some(twin) = twin {
+            if self.twins.len() >= OPEN {
+                self.twins.clear();
+            }
+            self.twins.insert(twin, id);
         }
         id
     }

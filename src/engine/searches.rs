@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 
 use super::names::Names;
 use crate::base::{Foreign, Mark, Nanos, SECOND, Timestamp};
-use crate::diagnosis::{LookupContext, Sibling, is_mail_name};
+use crate::diagnosis::{LookupContext, Sibling, is_mail_question};
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, RecordType};
 
@@ -55,6 +55,7 @@ pub struct Searches {
     mx_targets: HashMap<Foreign, Foreign, Fast>,
     sizes: HashMap<(IpAddr, IpAddr), (u32, Mark), Fast>,
     small: HashMap<(IpAddr, IpAddr), Mark, Fast>,
+    fragments: HashMap<(IpAddr, IpAddr), Mark, Fast>,
 }
 
 /// Whether the answer holds a record of the type asked for.
@@ -70,31 +71,22 @@ fn positive(facts: &LookupFacts) -> bool {
 }
 
 impl Searches {
+    /// The first fragment of a resolver's answer to that client.
+    pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
+        if self.fragments.len() < CLIENTS {
+            self.fragments.insert((client, resolver), mark);
+        }
+    }
+
+    /// A fragmented answer became whole.
+    pub fn whole(&mut self, client: IpAddr, resolver: IpAddr) {
+        self.fragments.remove(&(client, resolver));
+    }
+
     /// Takes a closed look-up; teaches the names what addresses it gave.
     pub fn closed(&mut self, facts: LookupFacts, number: u64, names: &mut Names) {
         self.remember(&facts);
-        let mut mail = match facts.kind {
-            RecordType::MX => true,
-            RecordType::SRV => {
-                let name = facts.name.as_str();
-                [
-                    "_submission",
-                    "_submissions",
-                    "_imap",
-                    "_imaps",
-                    "_pop3",
-                    "_pop3s",
-                    "_sieve",
-                ]
-                .iter()
-                .any(|service| {
-                    name.strip_prefix(service)
-                        .is_some_and(|rest| rest.starts_with("._tcp"))
-                })
-            }
-            RecordType::A | RecordType::AAAA => is_mail_name(facts.name.as_str()),
-            _ => false,
-        };
+        let mut mail = is_mail_question(facts.name.as_str(), facts.kind);
         if matches!(facts.kind, RecordType::A | RecordType::AAAA) {
             mail |= self.mx_targets.contains_key(&facts.name);
             if let Some(reply) = facts.answer() {
@@ -248,6 +240,7 @@ impl Searches {
             used: used(facts, names),
             mx_of: self.mx_targets.get(&facts.name).cloned(),
             small_answer: self.small.get(&pair).copied(),
+            stray_fragment: self.fragments.get(&pair).copied().filter(|mark| mark.time >= facts.first.time),
             ..LookupContext::default()
         }
     }

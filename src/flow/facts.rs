@@ -132,6 +132,10 @@ pub struct Transmission {
     pub ip_id: Option<u16>,
     /// Window, unscaled.
     pub window: u16,
+    /// Initial sequence number.
+    pub isn: u32,
+    /// TSval, when timestamps are offered.
+    pub tsval: Option<u32>,
 }
 
 /// What a SYN or SYN-ACK offered.

@@ -17,10 +17,11 @@ mod run;
 mod scenario;
 pub mod server;
 pub mod truth;
+pub mod verify;
 
 pub use embedded::Embedded;
 pub use error::{LabError, Reason};
 pub use net::claim;
-pub use record::Recording;
+pub use record::{Frame, Recording};
 pub use run::{Actors, Run, available, run, run_with};
 pub use scenario::{Kernel, Listed, ProbeSpec, Scenario, Setting, list};

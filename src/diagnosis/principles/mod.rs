@@ -10,5 +10,5 @@ mod witness;
 
 pub use check::{Check, check};
 pub use done::done;
-pub use reset_origin::{Origin, reset_origin};
+pub use reset_origin::{Origin, reset_origin, with_words};
 pub use witness::{Absence, absence};

@@ -6,6 +6,7 @@
 //! Never worded as an attack: a device between A and B.
 
 use crate::base::{MILLISECOND, Side};
+use crate::diagnosis::verdict::Claim;
 use crate::diagnosis::view::Connection;
 use crate::flow::{Reset, ResetTrigger};
 
@@ -116,4 +117,12 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     }
     origin.hops = distant;
     origin
+}
+
+/// What the reset says in words: RFC 9293 3.5.3 allows text in it, and some devices use it to explain themselves.
+pub fn with_words(claim: Claim, reset: &Reset) -> Claim {
+    match &reset.payload {
+        Some(text) => claim.because(reset.at, format!("the reset itself says: {text}")),
+        None => claim,
+    }
 }

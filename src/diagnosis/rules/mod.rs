@@ -3,8 +3,10 @@
 //! A rule is a function that gets the view of its stage and may push claims. It knows no other rule; what
 //! outranks what stands in `claim_order`. The view exists only when its stage was reached.
 
+pub mod auth;
 pub mod capture;
 pub mod dns;
+pub mod mail;
 pub mod path;
 pub mod route;
 pub mod tcp;
@@ -33,6 +35,8 @@ const TABLES: &[&[Rule]] = &[
     tcp::RULES,
     path::RULES,
     tls::RULES,
+    mail::RULES,
+    auth::RULES,
     capture::RULES,
 ];
 

@@ -114,5 +114,7 @@ fn transmission(at: Mark, ip: &Ip, tcp: &Tcp<'_>) -> Transmission {
         ttl: ip.ttl,
         ip_id: ip.id,
         window: tcp.window,
+        isn: tcp.seq,
+        tsval: tcp.options.timestamps.map(|(value, _)| value),
     }
 }

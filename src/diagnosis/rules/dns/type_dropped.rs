@@ -8,6 +8,10 @@ use crate::proto::dns::{RecordType, type_name};
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let Some(silence) = l.silence() else { return };
     let facts = l.facts;
+    // A piece of the answer arrived: it is a matter of size, not of type.
+    if l.context.stray_fragment.is_some() {
+        return;
+    }
     // One lost query proves nothing about a type.
     if silence.tries < 2 || facts.icmp_count > 0 || facts.kind == RecordType::A {
         return;
@@ -36,7 +40,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     .or(
         Code::DnsTimeout,
         0.08,
-        format!("mxray probe: it asks for {kind} and A in turn"),
+        format!("asking for {kind} and A in turn, several times (dig)"),
     )
     .advise(format!(
         "Look for DNS inspection between {} and {} that drops {kind}, then ask the zone's own servers for {kind}",

@@ -45,7 +45,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     )
     .weighing(if costly { Weight::Costly } else { Weight::Finding })
     .shown_by(format!("the {side} sends lost data again; {} events in all, {after} beyond the capture point, {before} before it", c.tcp.loss_count))
-    .advise("Find the link: mxray probe shows from which hop the loss persists; look at interface errors, duplex, overload");
+    .advise("Find the link: from which hop on does mtr show loss that persists to the end; look at interface errors, duplex, overload");
     if let Some(last) = c.tcp.losses.last() {
         claim = claim.because(last.at, "lost data again");
     }

@@ -3,6 +3,9 @@
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 
+/// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
+const SMALLEST: u32 = 500;
+
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     for side in [Side::Server, Side::Client] {
@@ -18,6 +21,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             if mtu.largest_arrived >= size
                 || mtu.dead_transmissions < 3
                 || last.time.since(first.time) < SECOND / 2
+            {
+                continue;
+            }
+            // No link is that narrow (RFC 791 3.1: every host takes 576); what dies that small dies of something else.
+            if size < SMALLEST {
+                continue;
+            }
+            // A ClientHello that vanishes is this only when its tail got through.
+            let hello = c.tls.and_then(|tls| tls.started[Side::Client]);
+            if side == Side::Client
+                && hello.is_some_and(|hello| hello.frame.number >= first.frame.number)
+                && mtu.smaller_arrived_after.is_none()
             {
                 continue;
             }

@@ -52,7 +52,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .or(
             Code::TcpResetMidstreamByPath,
             0.12,
-            "a capture at the server, or mxray probe: it shows at which hop the reset is born",
+            "a capture at the server: if it sends no reset there, a device on the path does",
         )
     } else {
         Claim::new(

@@ -26,9 +26,25 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     // Something the client asked for is never taken, or the server spoke by itself after a silence.
-    let asked = c.tcp.sides[Side::Client]
-        .last
-        .is_some_and(|last| o.first.time.since(last.time) < 5 * SECOND);
+    let asked = c.unanswered().is_some()
+        || c.dialogue.exchanges.iter().rev().any(|exchange| {
+            exchange.command.is_some()
+                && exchange
+                    .reply
+                    .as_ref()
+                    .is_some_and(|reply| reply.at.time >= o.first.time)
+        })
+        || c.tls.is_some_and(|tls| {
+            let (client, server) = (
+                tls.application_data[Side::Client],
+                tls.application_data[Side::Server],
+            );
+            client.is_some_and(|(_, last)| {
+                last.time <= o.first.time
+                    && server.is_some_and(|(_, answer)| answer.time >= o.first.time)
+                    && o.first.time.since(last.time) < 5 * SECOND
+            })
+        });
     let weight = if asked { Weight::Fatal } else { Weight::Unsettled };
     claims.push(
         Claim::new(

@@ -58,7 +58,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         c.server().port
     ))
     .advise(format!(
-        "Run: mxray probe {server} – it names the hop after which the SYNs vanish"
+        "Find the place: tcptraceroute to {server} and to a port that answers; the last hop that only the second one passes is before the firewall"
     ));
     if c.server().port == 25 {
         claim = claim.advise("Many access networks and clouds close port 25 outward; mail clients belong on 587 or 465");

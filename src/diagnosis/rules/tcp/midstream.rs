@@ -1,7 +1,7 @@
 //! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
 
 use crate::base::Side;
-use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::principles::{reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 
@@ -58,7 +58,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 "a capture at the server: if it sends no reset there, a device on the path does",
             );
         }
-        claims.push(idle_hint(c, claim));
+        claims.push(with_words(idle_hint(c, claim), found));
         return;
     }
     // A FIN is an offence only while something was owed or begun.

@@ -14,6 +14,7 @@ mod prohibited;
 mod refused;
 mod reset_by_path;
 mod reset_midstream_by_path;
+mod sequence_rewritten;
 mod stalled;
 mod synack_lost;
 mod wrong_reply_address;
@@ -33,6 +34,7 @@ pub const RULES: &[Rule] = &[
     Rule::Open(listen_overflow::repeated),
     Rule::Open(option_dropped::rule),
     Rule::Open(options_stripped::rule),
+    Rule::Open(sequence_rewritten::rule),
     Rule::Open(intercepted::rule),
     Rule::Open(before_greeting::rule),
     Rule::Open(midstream::rule),

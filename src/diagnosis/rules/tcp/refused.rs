@@ -1,7 +1,7 @@
 //! `tcp.refused`: RST to the SYN, and nothing speaks against the server having sent it (RFC 9293 3.5.2).
 
 use crate::base::Side;
-use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::principles::{reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::ResetTrigger;
 
@@ -43,5 +43,5 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             format!("{} tries, {} resets", c.tcp.syns.count, c.tcp.reset_count),
         );
     }
-    claims.push(claim);
+    claims.push(with_words(claim, reset));
 }

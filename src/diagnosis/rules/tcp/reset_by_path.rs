@@ -1,7 +1,7 @@
 //! `tcp.reset-by-path`: a RST to the SYN that contradicts the server's other packets.
 
 use crate::base::Side;
-use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::principles::{reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::ResetTrigger;
 
@@ -46,5 +46,5 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if let Some(syn) = c.tcp.syns.seen.first() {
         claim = claim.because(syn.at, "SYN");
     }
-    claims.push(claim);
+    claims.push(with_words(claim, reset));
 }

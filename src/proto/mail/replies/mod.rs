@@ -153,7 +153,16 @@ impl ReplyTable {
             command,
             tls,
         };
+        // A vendor's own detail (X.7.500) is a definition, "server busy" beside it only a manner of speaking.
+        let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
         let answer = match self.by_words(&asked, reply) {
+            Some(row)
+                if row.family == Family::ServiceUnavailable
+                    && defined
+                    && codes::read(&asked, reply).is_some() =>
+            {
+                codes::read(&asked, reply)
+            }
             Some(row) => Some(Answer {
                 family: row.family,
                 origin: row.origin,
@@ -177,6 +186,7 @@ impl ReplyTable {
             });
             if better
                 && asked.is_at(entry.row.place)
+                && !in_address(text, found.start())
                 && starts_word(text, found.start())
                 && follows(&lower, found.end(), &entry.rest)
             {
@@ -185,6 +195,19 @@ impl ReplyTable {
         }
         best.map(|(_, _, row)| row)
     }
+}
+
+/// Whether a place lies inside `<local@domain>`: an address is a name, whatever words it is made of.
+fn in_address(text: &str, at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let Some(open) = before.rfind('<') else {
+        return false;
+    };
+    let inside = text.get(open..).unwrap_or_default();
+    let Some(length) = inside.find('>') else {
+        return false;
+    };
+    at < open.saturating_add(length) && inside.get(..length).unwrap_or_default().contains('@')
 }
 
 /// What a reply answers.

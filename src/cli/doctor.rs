@@ -1,0 +1,64 @@
+//! `mxray doctor`: what this machine lets mxray do, and how to get the rest.
+
+use std::fmt::Write as _;
+use std::io;
+
+use clap::Args;
+
+use super::options::Color;
+use super::{exit, output};
+use crate::lab;
+use crate::present::wrap;
+
+/// Say what this machine lets mxray do, and how to get the rest
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Use colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+/// Runs the command. It reports; it does not fail because something is missing.
+pub fn run(arguments: &Arguments) -> u8 {
+    let (paint, width) = output::manner(arguments.color, false);
+    let lab = lab::available();
+    let mut text = String::new();
+    let mut say = |works: bool, what: &str, how: &str| {
+        let (outcome, mark) = if works {
+            ("healthy", "✓")
+        } else {
+            ("failed", "✗")
+        };
+        let _ = writeln!(
+            text,
+            "{} {}",
+            paint.outcome(outcome, mark),
+            paint.strong(what)
+        );
+        for line in wrap(how, width.saturating_sub(4)) {
+            let _ = writeln!(text, "    {line}");
+        }
+    };
+    say(
+        true,
+        "reading captures",
+        "pcap and pcapng, plain or gzip, zstd, lz4; needs no privilege: mxray replay FILE",
+    );
+    match super::bpf::Filter::new("tcp port 25") {
+        Ok(_) => say(true, "filters", "libpcap compiles what --filter takes"),
+        Err(why) => say(
+            false,
+            "filters",
+            &format!("libpcap does not compile --filter: {why}"),
+        ),
+    }
+    match lab {
+        Ok(()) => say(
+            true,
+            "the lab",
+            "networks in namespaces of their own: mxray lab list",
+        ),
+        Err(reason) => say(false, "the lab", &reason.to_string()),
+    }
+    output::print(text.as_bytes(), exit::FINE, &mut io::stdout())
+}

@@ -1,0 +1,265 @@
+//! From what the user named to frames in the engine: order of inputs, parts of one recording, bad ones.
+//!
+//! An input that cannot be read stops nothing: it is named on standard error and stands in the report as a
+//! source with damage. Only when nothing at all can be read there is no report.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::interrupt::Interrupt;
+use crate::base::{Foreign, SourceId};
+use crate::capture::{
+    CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
+};
+use crate::engine::record::Record;
+use crate::engine::{self, Engine, SourceEnd};
+
+/// Bytes from which on a bar is shown.
+const BIG: u64 = 32 << 20;
+/// Files that `--merge` reads at once; each stays open.
+const MERGED: usize = 512;
+/// Frames between two looks at Ctrl-C and the bar.
+const PACE: u64 = 4096;
+
+/// What becomes of frames and records.
+pub trait Sink {
+    /// An input was opened.
+    fn source(&mut self, id: u32, name: &Foreign);
+    /// A frame, before the engine gets it.
+    fn frame(&mut self, source: SourceId, frame: &Frame<'_>);
+    /// A record of the engine.
+    fn record(&mut self, record: Record);
+    /// False when nobody wants more.
+    fn wanted(&self) -> bool;
+}
+
+/// Why nothing was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// No input is a capture.
+    NoInput,
+    /// Every input is one that this user may not read.
+    NotPermitted,
+}
+
+/// Reads inputs into an engine.
+pub struct Feed<'a> {
+    engine: Engine,
+    sink: &'a mut dyn Sink,
+    interrupt: Interrupt,
+    bar: ProgressBar,
+    paced: u64,
+    /// Inputs that could not be opened before the first that could.
+    bad: Vec<OpenError>,
+    opened: bool,
+    permitted: bool,
+}
+
+impl<'a> Feed<'a> {
+    /// A feed into an engine. `bar`: whether a progress bar may be shown.
+    pub fn new(
+        engine: Engine,
+        sink: &'a mut dyn Sink,
+        interrupt: Interrupt,
+        bar: bool,
+    ) -> Feed<'a> {
+        let bar = if bar && std::io::stderr().is_terminal() {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "{bar:30} {bytes} of {total_bytes}, {eta} left  {wide_msg}",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        Feed {
+            engine,
+            sink,
+            interrupt,
+            bar,
+            paced: 0,
+            bad: Vec::new(),
+            opened: false,
+            permitted: false,
+        }
+    }
+
+    /// Reads everything and finishes the engine.
+    pub fn run(
+        mut self,
+        inputs: Vec<Result<Input, OpenError>>,
+        merge: bool,
+    ) -> Result<(), Nothing> {
+        if merge {
+            self.merged(inputs);
+        } else {
+            self.one_by_one(inputs);
+        }
+        self.bar.finish_and_clear();
+        if !self.opened {
+            return Err(if self.bad.is_empty() || self.permitted {
+                Nothing::NoInput
+            } else {
+                Nothing::NotPermitted
+            });
+        }
+        let Feed {
+            mut engine, sink, ..
+        } = self;
+        engine.finish(&mut |record| sink.record(record));
+        Ok(())
+    }
+
+    fn stopped(&self) -> bool {
+        self.interrupt.pressed() || !self.sink.wanted()
+    }
+
+    fn one_by_one(&mut self, inputs: Vec<Result<Input, OpenError>>) {
+        // Parts of one recording stay open until its last part was read: what is underway goes on in the next.
+        let mut parts: Vec<(SourceId, SourceSummary)> = Vec::new();
+        for input in inputs {
+            if self.stopped() {
+                break;
+            }
+            let mut reader = match input.and_then(|input| CaptureReader::open(&input)) {
+                Ok(reader) => reader,
+                Err(error) => {
+                    self.refuse(error);
+                    continue;
+                }
+            };
+            let goes_on = parts
+                .last()
+                .is_some_and(|(_, summary)| reader.continues(summary));
+            if !goes_on {
+                self.close(&mut parts);
+            }
+            let id = self.open(&reader, parts.first().map(|(world, _)| *world));
+            self.watch(&reader);
+            while let Some(frame) = reader.next_frame() {
+                self.frame(id, &frame);
+                if self.paced.is_multiple_of(PACE) {
+                    if self.stopped() {
+                        break;
+                    }
+                    self.bar.set_position(reader.progress().read);
+                }
+            }
+            parts.push((id, reader.summary()));
+        }
+        self.close(&mut parts);
+    }
+
+    fn merged(&mut self, inputs: Vec<Result<Input, OpenError>>) {
+        let mut readers: Vec<(SourceId, CaptureReader)> = Vec::new();
+        for input in inputs {
+            if readers.len() >= MERGED {
+                eprintln!("mxray: --merge reads {MERGED} captures at once; the rest is not read");
+                break;
+            }
+            match input.and_then(|input| CaptureReader::open(&input)) {
+                Ok(reader) => {
+                    let world = readers.first().map(|(id, _)| *id);
+                    let id = self.open(&reader, world);
+                    readers.push((id, reader));
+                }
+                Err(error) => self.refuse(error),
+            }
+        }
+        let mut merged = Merged::new(readers);
+        while let Some((id, frame)) = merged.next_frame() {
+            self.frame(id, &frame);
+            if self.paced.is_multiple_of(PACE) && self.stopped() {
+                break;
+            }
+        }
+        let ended = merged.readers().iter();
+        let mut ended = ended.map(|(id, reader)| (*id, reader.summary())).collect();
+        self.close(&mut ended);
+    }
+
+    fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
+        self.paced = self.paced.wrapping_add(1);
+        self.sink.frame(source, frame);
+        let sink = &mut *self.sink;
+        self.engine.frame(
+            &engine::Input {
+                source,
+                number: frame.number,
+                link_type: frame.link_type,
+                time: frame.time,
+                data: frame.data,
+                original_len: frame.original_len,
+                control: frame.control,
+            },
+            &mut |record| sink.record(record),
+        );
+    }
+
+    /// Opens a source; a part of a recording belongs to the world of the part before.
+    fn open(&mut self, reader: &CaptureReader, world: Option<SourceId>) -> SourceId {
+        self.opened = true;
+        self.permitted = true;
+        for error in std::mem::take(&mut self.bad) {
+            self.open_bad(&error);
+        }
+        let summary = reader.summary();
+        let (kind, name, format) = (
+            summary.kind.name(),
+            summary.name.clone(),
+            Some(summary.format),
+        );
+        let _ = world;
+        let id = self.engine.open_source(kind, name, format);
+        self.sink.source(id.0, &summary.name);
+        id
+    }
+
+    fn close(&mut self, sources: &mut Vec<(SourceId, SourceSummary)>) {
+        for (id, summary) in sources.drain(..) {
+            let end = SourceEnd {
+                dropped: summary.dropped,
+                damage: summary.damage.as_ref().map(ToString::to_string),
+            };
+            let sink = &mut *self.sink;
+            self.engine
+                .close_source(id, end, &mut |record| sink.record(record));
+        }
+    }
+
+    fn refuse(&mut self, error: OpenError) {
+        self.bar.suspend(|| eprintln!("mxray: {error}"));
+        self.permitted |= error.kind() != OpenErrorKind::NotPermitted;
+        if self.opened {
+            self.open_bad(&error);
+        } else {
+            self.bad.push(error);
+        }
+    }
+
+    /// An input that cannot be read, in the report.
+    fn open_bad(&mut self, error: &OpenError) {
+        let id = self.engine.open_source("file", error.input().clone(), None);
+        let end = SourceEnd {
+            dropped: 0,
+            damage: Some(error.what().to_owned()),
+        };
+        self.sink.source(id.0, error.input());
+        let sink = &mut *self.sink;
+        self.engine
+            .close_source(id, end, &mut |record| sink.record(record));
+    }
+
+    fn watch(&self, reader: &CaptureReader) {
+        match reader.progress().total {
+            Some(total) if total >= BIG => {
+                self.bar.set_length(total);
+                self.bar.set_message(reader.name().to_string());
+            }
+            _ => self.bar.finish_and_clear(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Where a report goes: standard output or a file; a reader that goes away is no error.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use super::options::{Color, Layout};
+use crate::report::Paint;
+
+/// Columns of a report that is not for a terminal.
+const COLUMNS: usize = 80;
+/// The narrowest and the widest report.
+const WIDTHS: std::ops::RangeInclusive<usize> = 60..=120;
+
+/// Opens the output.
+pub fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
+    Ok(match path {
+        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
+        None => Box::new(BufWriter::new(io::stdout())),
+    })
+}
+
+/// Whether to paint, and how wide the text may be.
+pub fn manner(color: Color, to_file: bool) -> (Paint, usize) {
+    let terminal = !to_file && io::stdout().is_terminal();
+    // https://no-color.org: set and not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let paint = match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            terminal && !plain && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    };
+    let width = if terminal { terminal_columns() } else { None };
+    let width = width
+        .unwrap_or(COLUMNS)
+        .clamp(*WIDTHS.start(), *WIDTHS.end());
+    (Paint::new(paint), width)
+}
+
+fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Prints bytes and gives back the exit code; who stops reading has seen enough.
+pub fn print(bytes: &[u8], code: u8, out: &mut dyn Write) -> u8 {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+        Err(error) => {
+            eprintln!("mxray: the output cannot be written: {error}");
+            super::exit::USAGE
+        }
+    }
+}
+
+impl From<Layout> for crate::report::Format {
+    fn from(layout: Layout) -> Self {
+        match layout {
+            Layout::Text => Self::Text,
+            Layout::Json => Self::Json,
+            Layout::Ndjson => Self::Ndjson,
+            Layout::Html => Self::Html,
+            Layout::Markdown => Self::Markdown,
+        }
+    }
+}

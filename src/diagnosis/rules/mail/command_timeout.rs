@@ -1,0 +1,126 @@
+//! `mail.command-timeout`: a command was acknowledged by TCP and never answered (RFC 5321 4.5.3.2).
+//!
+//! Clock: the client gave up after ≥ 5 s, or the capture ran on for 30 s, 120 s after the final dot. IDLE never. A
+//! server that closes instead of answering is `tcp.closed-midstream`.
+
+use crate::base::{Mark, SECOND, Side};
+use crate::diagnosis::principles::absence;
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::proto::mail::{Command, Oddity, Verb};
+
+use super::progress::{cut, has_oddity, readable};
+
+/// Hears a mail connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let dialogue = c.dialogue;
+    if !readable(c)
+        || c.one_sided()
+        || c.partly_unseen()
+        || c.said_goodbye()
+        || dialogue.idling
+        || dialogue.in_data.is_some()
+        || dialogue.compressed.is_some()
+    {
+        return;
+    }
+    // Nothing that the server said at all is another fault.
+    if c.tcp.sides[Side::Server].data_segments == 0 {
+        return;
+    }
+    let strange = [Oddity::Http, Oddity::Ssh, Oddity::NotMail];
+    if strange
+        .iter()
+        .any(|odd| has_oddity(dialogue, *odd).is_some())
+    {
+        return;
+    }
+    let Some((first, last)) = unanswered(c) else {
+        return;
+    };
+    if last.verb == Verb::Starttls && dialogue.starttls_accepted.is_some() {
+        return;
+    }
+    let asked = last.done.time;
+    if c.tls
+        .and_then(|tls| tls.started[Side::Client])
+        .is_some_and(|started| started.time > asked && dialogue.starttls_accepted.is_none())
+    {
+        return;
+    }
+    // Acknowledged, and the answer is not on its way: neither side has data outstanding.
+    let outstanding = |side: Side| {
+        c.tcp.sides[side]
+            .outstanding
+            .is_some_and(|o| !o.fin_only && (side == Side::Server || o.first.time <= asked))
+    };
+    if outstanding(Side::Client) || outstanding(Side::Server) {
+        return;
+    }
+    let heard = c.tcp.sides[Side::Server]
+        .last_data
+        .map_or(asked, |mark| mark.time.max(asked));
+    let clock = if is_dot(last) { 120 } else { 30 };
+    let gave_up: Option<Mark> = match c.ending {
+        Ending::Closed {
+            by: Side::Server, ..
+        } => return,
+        // QUIT is sent while the command is still unanswered.
+        _ if dialogue.quit.is_some() => dialogue.quit,
+        Ending::Closed { at, .. } => Some(at),
+        Ending::Open => None,
+    };
+    let waited = match gave_up {
+        Some(at) => at.time.since(heard),
+        None => c.horizon.since(heard),
+    };
+    let least = if gave_up.is_some() { 5 } else { clock };
+    if waited < least * SECOND {
+        return;
+    }
+    let Some(confidence) = absence(c).confidence(if gave_up.is_some() { 0.9 } else { 0.85 }) else {
+        return;
+    };
+    let seconds = waited as f64 / SECOND as f64;
+    let text = cut(last.text.as_str(), 40);
+    let mut claim = Claim::new(
+        Code::MailCommandTimeout,
+        At::address(Where::Server, c.server().ip),
+        last.done,
+        confidence,
+        format!("The server took {text} and never answered it in {seconds:.0} s."),
+    )
+    .since(first.done.time)
+    .shown_by(format!("{text}: acknowledged by TCP, no reply"))
+    .provisional_if(!c.ended())
+    .advise("Server's operator: see what the process does at this point (log with times, strace): milters, filters, directory, disk, locks");
+    if is_dot(last) {
+        claim = claim.advise("Client: wait 10 minutes after the final dot (RFC 5321 4.5.3.2.6); a shorter timeout sends the mail twice");
+    }
+    if let Some(at) = gave_up {
+        claim = claim.because(at, format!("the client gives up after {seconds:.1} s"));
+    }
+    claims.push(claim);
+}
+
+/// The commands at the end of the dialogue that got no reply: the first and the last of them.
+fn unanswered<'a>(c: &Connection<'a>) -> Option<(&'a Command, &'a Command)> {
+    let mut found: Option<(&Command, &Command)> = None;
+    for exchange in c.dialogue.exchanges.iter().rev() {
+        let Some(command) = &exchange.command else {
+            continue;
+        };
+        if exchange.reply.is_some() {
+            break;
+        }
+        if matches!(command.verb, Verb::Quit | Verb::Idle | Verb::Unknown) {
+            continue;
+        }
+        found = Some((command, found.map_or(command, |(_, last)| last)));
+    }
+    found
+}
+
+fn is_dot(command: &Command) -> bool {
+    command.verb == Verb::DataLast
+        || command.verb == Verb::Data && command.text.as_str() == "<data>"
+}

@@ -1,0 +1,106 @@
+//! `mail.no-greeting`: TCP is up where the server speaks first, and it never says a word (RFC 5321 3.1, RFC 9051 7.1,
+//! RFC 1939 4).
+//!
+//! Silent when the handshake itself is in doubt, when the server's side ended it (`tcp.*-before-greeting`), and on
+//! ports of implicit TLS, where the client speaks first.
+
+use crate::base::{SECOND, Side};
+use crate::diagnosis::principles::absence;
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::flow::Opening;
+use crate::proto::TlsMode;
+
+/// Hears a mail connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if c.tls_mode == TlsMode::Implicit || c.service.implicit_tls() || c.tls.is_some() {
+        return;
+    }
+    let Some(established) = c.tcp.established else {
+        return;
+    };
+    let (client, server) = (&c.tcp.sides[Side::Client], &c.tcp.sides[Side::Server]);
+    if c.tcp.opening == Opening::Midstream
+        || c.tcp.syn_acks_after_ack > 0
+        || server.data_segments > 0
+        || c.dialogue.greeting_started.is_some()
+        || c.partly_unseen()
+        || c.tcp.cut_frames > 0
+    {
+        return;
+    }
+    let by_server = matches!(
+        c.ending,
+        Ending::Closed {
+            by: Side::Server,
+            ..
+        }
+    );
+    if by_server || !c.silence_counts(established.time, 30) {
+        return;
+    }
+    // Whether the host answers at all after the handshake tells a silent program from a dead path.
+    let unheard = client
+        .outstanding
+        .filter(|o| o.transmissions >= 2 && !o.peer_acked_after);
+    let heard = client.data_segments > 0 && client.outstanding.is_none()
+        || client.fin_acked
+        || server.fin.is_some()
+        || client.keep_alives > 0 && server.labels.keep_alive_ack > 0;
+    let full = match (unheard.is_some(), heard) {
+        (true, _) => 0.6,
+        (false, true) => 0.93,
+        (false, false) => 0.85,
+    };
+    let Some(confidence) = absence(c).confidence(full) else {
+        return;
+    };
+    let waited = c.watched_after(established.time) as f64 / SECOND as f64;
+    let text = c.server_text();
+    let mut claim = Claim::new(
+        Code::MailNoGreeting,
+        At::address(Where::Server, c.server().ip),
+        established,
+        confidence,
+        format!("{text} took the connection and never said a word in {waited:.0} s."),
+    )
+    .shown_by("handshake complete; the server has to speak now")
+    .provisional_if(!c.ended())
+    .advise("Connect from the server itself (nc localhost PORT) and look at its log: overload, hung process, reverse look-up of the client, milters")
+    .advise("Behind a load balancer: look whether a living back end stands behind it, and whether the port expects a PROXY header")
+    .or(
+        Code::MailProxyProtocol,
+        0.05,
+        "the server's configuration: does this port expect a PROXY header?",
+    );
+    if let Ending::Closed {
+        by: Side::Client,
+        at,
+        ..
+    } = c.ending
+    {
+        claim = claim.because(at, format!("the client gives up after {waited:.1} s"));
+    }
+    if let Some(o) = unheard {
+        claim = claim
+            .because(
+                o.last,
+                format!(
+                    "what the client sends is not acknowledged either, {} times",
+                    o.transmissions
+                ),
+            )
+            .or(
+                Code::TcpStalled,
+                0.35,
+                "a capture at the server: whether anything after the handshake arrives there",
+            );
+    }
+    if absence(c).doubtful() {
+        claim = claim.or(
+            Code::CaptureOneWay,
+            0.3,
+            "a capture that shows both directions",
+        );
+    }
+    claims.push(claim);
+}

@@ -1,0 +1,120 @@
+//! `mail.not-mail`: what answered does not speak a mail protocol, or another one than this port's (RFC 5321 4.2, RFC 9051
+//! 7.1, RFC 1939 4).
+//!
+//! A mail server that greets oddly is a mail server: the greeting's form decides, never words in it – but for an FTP
+//! server, whose greeting has SMTP's form and which then knows no command of it.
+
+use crate::base::Mark;
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::Opening;
+use crate::proto::mail::{Oddity, Phase, Reply, Status, Verb};
+
+use super::progress::{Step, cut, has_oddity, readable, step};
+
+/// Hears a mail connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if !readable(c) || c.tcp.opening == Opening::Midstream || c.dialogue.gaps > 0 {
+        return;
+    }
+    let Some((at, line, what, confidence)) =
+        garbage(c).or_else(|| other_protocol(c)).or_else(|| ftp(c))
+    else {
+        return;
+    };
+    claims.push(
+        Claim::new(
+            Code::MailNotMail,
+            At::address(Where::Server, c.server().ip),
+            at,
+            confidence,
+            format!("{} answers, but does not speak {}: {what}.", c.server_text(), c.service.name()),
+        )
+        .shown_by(format!("the server's words: {}", cut(line, 80)))
+        .advise("Check host and port: IMAP 143/993, POP3 110/995, submission 587/465, MX 25")
+        .advise("At a hotspot log in by browser first; server's operator: check port forwarding and load balancer"),
+    );
+}
+
+/// The server's first words are no reply of any mail protocol.
+fn garbage<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
+    let dialogue = c.dialogue;
+    if dialogue.greeted {
+        return None;
+    }
+    let reply = dialogue
+        .exchanges
+        .iter()
+        .find_map(|exchange| exchange.reply.as_ref())
+        .filter(|reply| reply.status == Status::Garbage)?;
+    let line = reply.line.as_str();
+    // A TLS alert or record: the wrong encryption, not the wrong service.
+    if line.starts_with("\\x15\\x03") || line.starts_with("\\x16\\x03") {
+        return None;
+    }
+    let (what, confidence) =
+        if has_oddity(dialogue, Oddity::Ssh).is_some() && line.starts_with("SSH-") {
+            ("an SSH server", 0.97)
+        } else if line.starts_with("HTTP/") || line.starts_with('<') {
+            ("a web server", 0.97)
+        } else {
+            ("its first words belong to no mail protocol", 0.85)
+        };
+    Some((reply.at, line, what, confidence))
+}
+
+/// Another mail protocol than the port's, and the client got nothing out of it.
+fn other_protocol<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
+    let at = has_oddity(c.dialogue, Oddity::OtherMailProtocol)?;
+    let understood = c.dialogue.exchanges.iter().any(|exchange| {
+        exchange
+            .command
+            .as_ref()
+            .is_some_and(|c| c.verb != Verb::Quit)
+            && exchange
+                .reply
+                .as_ref()
+                .is_some_and(|r| matches!(r.status, Status::Positive | Status::Intermediate))
+    });
+    if understood || c.dialogue.authenticated.is_some() {
+        return None;
+    }
+    let reply = greeting(c)?;
+    Some((
+        at,
+        reply.line.as_str(),
+        "it greets in another mail protocol",
+        0.85,
+    ))
+}
+
+/// An FTP greeting, and no EHLO or HELO that was understood.
+fn ftp<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
+    let reply = greeting(c)?;
+    let named = reply
+        .text
+        .as_str()
+        .to_ascii_lowercase()
+        .split(|ch: char| !ch.is_ascii_alphanumeric())
+        .any(|word| matches!(word, "ftp" | "ftpd" | "vsftpd" | "proftpd" | "filezilla"));
+    let mut refused = false;
+    for exchange in &c.dialogue.exchanges {
+        let Some(reply) = &exchange.reply else {
+            continue;
+        };
+        if step(c.dialogue, exchange) == Step::Hello {
+            if reply.status == Status::Positive {
+                return None;
+            }
+            refused = true;
+        }
+    }
+    (named && refused).then_some((reply.at, reply.line.as_str(), "an FTP server", 0.85))
+}
+
+fn greeting<'a>(c: &Connection<'a>) -> Option<&'a Reply> {
+    c.dialogue
+        .exchanges
+        .iter()
+        .find(|exchange| exchange.phase == Phase::Greeting && exchange.command.is_none())
+        .and_then(|exchange| exchange.reply.as_ref())
+}

@@ -1,0 +1,331 @@
+//! How far a dialogue got after each reply: what decides whether a refusal mattered.
+//!
+//! It exists because a negative reply is a verdict only if the client got no further at that stage
+//! afterwards. One pass backwards over the exchanges; it judges no reply itself.
+
+use crate::base::Timestamp;
+use crate::diagnosis::Connection;
+use crate::proto::TlsMode;
+use crate::proto::mail::{
+    Dialogue, Exchange, Family, Language, Oddity, Phase, Reply, Status, Verb,
+};
+
+/// What an exchange was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The server's first words.
+    Greeting,
+    /// EHLO, HELO, LHLO.
+    Hello,
+    /// STARTTLS, STLS.
+    Starttls,
+    /// A login, any of its lines.
+    Login,
+    /// MAIL.
+    Sender,
+    /// RCPT.
+    Recipient,
+    /// DATA, BDAT, the message itself.
+    Message,
+    /// A command on a mailbox or script (IMAP, POP3, ManageSieve).
+    Work,
+    /// What a client may ask without needing it: CAPABILITY, ID, NOOP, IDLE, VRFY, XCLIENT.
+    Probe,
+    /// No command of this protocol.
+    Stray,
+    /// Words of the server that nothing asked for: 421, BYE, the last -ERR.
+    Unasked,
+    /// QUIT, LOGOUT.
+    Quit,
+}
+
+const fn bit(step: Step) -> u16 {
+    1 << step as u16
+}
+
+/// Steps that are work or lead to it.
+const ANY: u16 = bit(Step::Hello)
+    | bit(Step::Starttls)
+    | bit(Step::Login)
+    | bit(Step::Sender)
+    | bit(Step::Recipient)
+    | bit(Step::Message)
+    | bit(Step::Work);
+
+/// Whether the clear dialogue can be judged: no TLS where clear text was expected, no clear text where TLS was.
+pub fn readable(c: &Connection<'_>) -> bool {
+    match c.tls_mode {
+        TlsMode::Implicit => c.tls.is_some_and(|tls| tls.client_finished.is_some()),
+        _ => c.tls.is_none() || c.dialogue.starttls_accepted.is_some(),
+    }
+}
+
+/// IMAP, POP3 or ManageSieve.
+pub fn is_mailbox(dialogue: &Dialogue) -> bool {
+    matches!(
+        dialogue.language,
+        Some(Language::Imap | Language::Pop3 | Language::Sieve)
+    )
+}
+
+/// What an exchange was about.
+pub fn step(dialogue: &Dialogue, exchange: &Exchange) -> Step {
+    let Some(command) = &exchange.command else {
+        return if exchange.phase == Phase::Greeting {
+            Step::Greeting
+        } else {
+            Step::Unasked
+        };
+    };
+    match command.verb {
+        Verb::Ehlo | Verb::Helo | Verb::Lhlo => Step::Hello,
+        Verb::Starttls => Step::Starttls,
+        Verb::Auth(_) | Verb::AuthStep | Verb::Login | Verb::User | Verb::Pass | Verb::Apop => {
+            Step::Login
+        }
+        Verb::Mail => Step::Sender,
+        Verb::Rcpt => Step::Recipient,
+        Verb::DataStart | Verb::Data | Verb::DataLast => Step::Message,
+        Verb::Select | Verb::Retrieve => Step::Work,
+        Verb::Other if is_mailbox(dialogue) => Step::Work,
+        Verb::Capability | Verb::Idle | Verb::Compress | Verb::Id | Verb::Noop | Verb::Other => {
+            Step::Probe
+        }
+        Verb::Unknown | Verb::Masked => Step::Stray,
+        Verb::Quit => Step::Quit,
+    }
+}
+
+/// Whether a reply refuses. A 334 that carries an error of an OAuth login is a refusal as well (RFC 7628 3.2.2).
+pub fn refuses(reply: &Reply) -> bool {
+    match reply.status {
+        Status::Transient | Status::Negative | Status::Bad | Status::Bye => true,
+        Status::Intermediate => reply.sasl_error.is_some(),
+        Status::Positive | Status::Garbage => false,
+    }
+}
+
+/// What happened after each exchange.
+pub struct Progress {
+    /// Steps that were granted in a later exchange, by index.
+    granted_after: Vec<u16>,
+    /// Steps that were granted in an earlier one, by index.
+    granted_before: Vec<u16>,
+    /// A later refusal that is no consequence of a missing login, by index.
+    refused_otherwise_after: Vec<bool>,
+    starttls_accepted: Option<Timestamp>,
+}
+
+impl Progress {
+    /// Reads it from a connection.
+    pub fn of(c: &Connection<'_>) -> Progress {
+        let dialogue = c.dialogue;
+        let exchanges = &dialogue.exchanges;
+        let mut granted = Vec::with_capacity(exchanges.len());
+        // Recipients accepted in the running transaction; unknown, hence one, before a MAIL was seen.
+        let mut accepted = 1u32;
+        for exchange in exchanges {
+            let step = step(dialogue, exchange);
+            let verb = exchange.command.as_ref().map(|command| command.verb);
+            let status = exchange.reply.as_ref().map(|reply| reply.status);
+            let positive = status == Some(Status::Positive);
+            let invited = positive || status == Some(Status::Intermediate);
+            let counts = match step {
+                Step::Login => positive && verb != Some(Verb::User),
+                // "Go on" with a message for nobody is no progress.
+                Step::Message => invited && accepted > 0,
+                _ => positive,
+            };
+            if verb == Some(Verb::Mail) {
+                accepted = 0;
+            }
+            if step == Step::Recipient && positive {
+                accepted = accepted.saturating_add(1);
+            }
+            granted.push(if counts { bit(step) } else { 0 });
+        }
+        let mut granted_before = Vec::with_capacity(granted.len());
+        let mut mask = 0;
+        for bits in &granted {
+            granted_before.push(mask);
+            mask |= bits;
+        }
+        let mut granted_after = vec![0; granted.len()];
+        let mut refused_otherwise_after = vec![false; granted.len()];
+        let (mut mask, mut otherwise) = (0, false);
+        for (index, exchange) in exchanges.iter().enumerate().rev() {
+            if let (Some(slot), Some(flag)) = (
+                granted_after.get_mut(index),
+                refused_otherwise_after.get_mut(index),
+            ) {
+                *slot = mask;
+                *flag = otherwise;
+            }
+            mask |= granted.get(index).copied().unwrap_or_default();
+            let late = matches!(
+                step(dialogue, exchange),
+                Step::Sender | Step::Recipient | Step::Message
+            );
+            let family = c
+                .answers
+                .get(index)
+                .and_then(|answer| answer.map(|answer| answer.family));
+            otherwise |= late
+                && family.is_some_and(|family| {
+                    !matches!(
+                        family,
+                        Family::RelayDenied
+                            | Family::AuthRequired
+                            | Family::SenderRejected
+                            | Family::ProtocolError
+                            | Family::StarttlsRequired
+                            | Family::Rejected
+                    )
+                });
+        }
+        Progress {
+            granted_after,
+            granted_before,
+            refused_otherwise_after,
+            starttls_accepted: dialogue.starttls_accepted.map(|mark| mark.time),
+        }
+    }
+
+    fn after(&self, index: usize) -> u16 {
+        self.granted_after.get(index).copied().unwrap_or_default()
+    }
+
+    /// Whether anything that leads to work was granted after that exchange.
+    pub fn anything_after(&self, index: usize) -> bool {
+        self.after(index) & ANY != 0
+    }
+
+    /// Whether that step was granted before that exchange.
+    pub fn before(&self, index: usize, step: Step) -> bool {
+        self.granted_before.get(index).copied().unwrap_or_default() & bit(step) != 0
+    }
+
+    /// Whether the client got further at that step after the exchange `index`, answered at `time`.
+    pub fn further(&self, index: usize, step: Step, time: Timestamp) -> bool {
+        if self
+            .starttls_accepted
+            .is_some_and(|accepted| accepted > time)
+        {
+            return true; // what came after it may be encrypted
+        }
+        let of = |steps: u16| self.after(index) & steps != 0;
+        let message = bit(Step::Message);
+        let recipient = bit(Step::Recipient) | message;
+        let sender = bit(Step::Sender) | recipient;
+        match step {
+            Step::Greeting | Step::Probe | Step::Stray | Step::Unasked | Step::Quit => of(ANY),
+            Step::Hello => of(ANY),
+            Step::Starttls => of(bit(Step::Starttls) | bit(Step::Login) | bit(Step::Work) | sender),
+            Step::Login => {
+                of(bit(Step::Login) | bit(Step::Work) | recipient)
+                    || of(bit(Step::Sender))
+                        && self
+                            .refused_otherwise_after
+                            .get(index)
+                            .copied()
+                            .unwrap_or_default()
+            }
+            Step::Sender => of(sender),
+            Step::Recipient => of(recipient),
+            Step::Message => of(message),
+            Step::Work => of(bit(Step::Work)),
+        }
+    }
+}
+
+/// Whether the latest listing (EHLO, CAPABILITY, CAPA) has this keyword; parameters do not count.
+pub fn offers(dialogue: &Dialogue, keyword: &str) -> bool {
+    dialogue.capabilities.iter().any(|line| {
+        let word = line.as_str().split([' ', '=']).next().unwrap_or_default();
+        word.eq_ignore_ascii_case(keyword)
+    })
+}
+
+/// Whether STARTTLS (STLS) is in the latest listing; `None` without a listing.
+pub fn starttls_offered(dialogue: &Dialogue) -> Option<bool> {
+    if offers(dialogue, "STARTTLS") || offers(dialogue, "STLS") {
+        return Some(true);
+    }
+    listing(dialogue).map(|_| false)
+}
+
+/// The latest reply that listed what the server can do; in IMAP the greeting may be it.
+pub fn listing(dialogue: &Dialogue) -> Option<&Reply> {
+    let asked = dialogue.exchanges.iter().rev().find_map(|exchange| {
+        let command = exchange.command.as_ref()?;
+        let lists = matches!(command.verb, Verb::Ehlo | Verb::Lhlo | Verb::Capability);
+        let reply = exchange.reply.as_ref()?;
+        (lists && reply.status == Status::Positive).then_some(reply)
+    });
+    asked.or_else(|| {
+        let greeting = dialogue.exchanges.first()?.reply.as_ref()?;
+        (!dialogue.capabilities.is_empty()).then_some(greeting)
+    })
+}
+
+/// A keyword of the listing that a device masked and that is as long as STARTTLS: `XXXXXXXA`, `XXXXXXXX`.
+pub fn masked_starttls(dialogue: &Dialogue) -> bool {
+    has_oddity(dialogue, Oddity::MaskedKeyword).is_some()
+        && !offers(dialogue, "STARTTLS")
+        && dialogue.capabilities.iter().any(|line| {
+            let word = line.as_str().split(' ').next().unwrap_or_default();
+            word.len() == 8
+                && word.starts_with("XXXXXXX")
+                && (word.ends_with('X') || word.ends_with('A'))
+        })
+}
+
+/// Where that oddity was seen.
+pub fn has_oddity(dialogue: &Dialogue, oddity: Oddity) -> Option<crate::base::Mark> {
+    dialogue
+        .oddities
+        .iter()
+        .find(|(seen, _)| *seen == oddity)
+        .map(|(_, mark)| *mark)
+}
+
+/// Whether the client asked for nothing but what a check asks, STARTTLS allowed.
+pub fn only_looked(dialogue: &Dialogue) -> bool {
+    dialogue.exchanges.iter().all(|exchange| {
+        exchange.command.as_ref().is_none_or(|command| {
+            matches!(
+                command.verb,
+                Verb::Ehlo
+                    | Verb::Helo
+                    | Verb::Lhlo
+                    | Verb::Capability
+                    | Verb::Starttls
+                    | Verb::Noop
+                    | Verb::Id
+                    | Verb::Quit
+            )
+        })
+    })
+}
+
+/// The client ended the connection, or said that it would.
+pub fn client_left(c: &Connection<'_>) -> bool {
+    c.dialogue.quit.is_some()
+        || matches!(
+            c.ending,
+            crate::diagnosis::Ending::Closed {
+                by: crate::base::Side::Client,
+                ..
+            }
+        )
+}
+
+/// A foreign text, cut to what fits into a sentence.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most).collect();
+    short.push('…');
+    short
+}

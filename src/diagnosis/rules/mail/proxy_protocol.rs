@@ -1,0 +1,91 @@
+//! `mail.proxy-protocol`: a PROXY header is sent and refused, or the server says that it wants one (HAProxy, "The PROXY
+//! protocol", 2).
+//!
+//! That a silent server seems to wait for one is only an alternative, elsewhere. A header that is understood leaves no
+//! trace and gets no claim.
+
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::proto::mail::{Family, Phase, Status};
+
+use super::progress::{Progress, cut, readable, refuses};
+
+/// Hears a mail connection that opened.
+pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if !readable(c) || c.dialogue.messages > 0 || c.dialogue.authenticated.is_some() {
+        return;
+    }
+    let progress = Progress::of(c);
+    let named = c
+        .dialogue
+        .exchanges
+        .iter()
+        .enumerate()
+        .find_map(|(index, exchange)| {
+            let answer = c.answers.get(index).copied().flatten()?;
+            let reply = exchange.reply.as_ref()?;
+            (answer.family == Family::ProxyProtocol && !progress.anything_after(index))
+                .then_some(reply)
+        });
+    if let Some(reply) = named {
+        let sent = c.dialogue.proxy_preface;
+        let summary = match sent {
+            Some(_) => "The server refuses the PROXY header that the client's side sends.",
+            None => "The server wants a PROXY header before anything else, and none was sent.",
+        };
+        let mut claim = claim(c, reply.at, 0.95, summary)
+            .shown_by(format!("the server says: {}", cut(reply.line.as_str(), 80)));
+        if let Some(mark) = sent {
+            claim = claim.because(mark, "PROXY header");
+        }
+        claims.push(claim);
+        return;
+    }
+    let Some(preface) = c.dialogue.proxy_preface else {
+        return;
+    };
+    // The header was a command to this server: its refusal is the first reply, the greeting's own aside.
+    let first = c.dialogue.exchanges.iter().find_map(|exchange| {
+        let reply = exchange.reply.as_ref()?;
+        let welcome = exchange.phase == Phase::Greeting && reply.status == Status::Positive;
+        (!welcome).then_some((exchange, reply))
+    });
+    let Some((exchange, reply)) = first.filter(|(_, reply)| {
+        refuses(reply) && reply.at.time >= preface.time && syntax_like(reply.code, reply.status)
+    }) else {
+        return;
+    };
+    // The later replies are all one command late; if mail went through nevertheless, nothing was lost.
+    let sure = exchange.command.is_none();
+    claims.push(
+        claim(
+            c,
+            reply.at,
+            if sure { 0.93 } else { 0.85 },
+            "The server takes the PROXY header for a command and refuses it.",
+        )
+        .shown_by(format!(
+            "answer to the header: {}",
+            cut(reply.line.as_str(), 80)
+        ))
+        .because(preface, "PROXY header before the dialogue"),
+    );
+}
+
+fn claim(c: &Connection<'_>, at: crate::base::Mark, confidence: f32, summary: &str) -> Claim {
+    Claim::new(
+        Code::MailProxyProtocol,
+        At::address(Where::Server, c.server().ip),
+        at,
+        confidence,
+        summary.to_owned(),
+    )
+    .advise("Make both sides agree: HAProxy send-proxy-v2 with Postfix postscreen_upstream_proxy_protocol or smtpd_upstream_proxy_protocol, Dovecot haproxy = yes, Exim hosts_proxy – or switch the header off at the load balancer")
+}
+
+/// What a server says to a line that it does not know, or to one that came before its greeting.
+fn syntax_like(code: Option<u16>, status: Status) -> bool {
+    match code {
+        Some(code) => matches!(code, 421 | 500..=503 | 521 | 550 | 554),
+        None => matches!(status, Status::Negative | Status::Bad | Status::Bye),
+    }
+}

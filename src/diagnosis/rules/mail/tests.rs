@@ -1,0 +1,720 @@
+//! Small dialogues, heard by every rule: the positive and the near miss of each code.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::base::{FrameRef, MILLISECOND, Mark, SECOND, Side, SourceId, Timestamp};
+use crate::diagnosis::{
+    Code, Connection, Context, Ending, Judgement, Ladder, Outcome, Where, judge_connection,
+};
+use crate::flow::{Endpoint, FlowKey, IdleGap, Opening, TcpFacts};
+use crate::proto::Service;
+use crate::proto::mail::replies::ReplyTable;
+use crate::proto::mail::{Answer, Dialogue, Language, Verb};
+use crate::proto::session::Session;
+
+const C: Side = Side::Client;
+const S: Side = Side::Server;
+
+fn mark(number: u64, time: i64) -> Mark {
+    Mark {
+        frame: FrameRef {
+            source: SourceId(0),
+            number,
+        },
+        time: Timestamp(time),
+    }
+}
+
+/// A connection to play: who says what, each 10 ms after the last, or after a pause.
+pub(in crate::diagnosis::rules) struct Play {
+    service: Service,
+    session: Session,
+    tcp: TcpFacts,
+    pub context: Context,
+    now: i64,
+    frame: u64,
+    ending: Ending,
+    after: i64,
+}
+
+impl Play {
+    pub fn new(service: Service) -> Play {
+        let mut tcp = TcpFacts::new(mark(1, 0));
+        tcp.opening = Opening::Syn;
+        tcp.established = Some(mark(3, 20 * MILLISECOND));
+        for side in [C, S] {
+            tcp.sides[side].segments = 2;
+            tcp.sides[side].first = Some(mark(1, 0));
+        }
+        Play {
+            service,
+            session: Session::new(Some(service)),
+            tcp,
+            context: Context::default(),
+            now: 20 * MILLISECOND,
+            frame: 3,
+            ending: Ending::Open,
+            after: 0,
+        }
+    }
+
+    fn step(&mut self) -> Mark {
+        self.now += 10 * MILLISECOND;
+        self.frame += 1;
+        mark(self.frame, self.now)
+    }
+
+    fn say(mut self, side: Side, text: &str) -> Play {
+        let at = self.step();
+        let direction = &mut self.tcp.sides[side];
+        direction.segments += 1;
+        direction.data_segments += 1;
+        direction.bytes += text.len() as u64;
+        direction.first_data.get_or_insert(at);
+        direction.last_data = Some(at);
+        direction.last = Some(at);
+        self.tcp.last = at;
+        self.session
+            .data(side, at, format!("{text}\r\n").as_bytes());
+        self
+    }
+
+    /// The server says.
+    pub fn s(self, text: &str) -> Play {
+        self.say(S, text)
+    }
+
+    /// The client says.
+    pub fn c(self, text: &str) -> Play {
+        self.say(C, text)
+    }
+
+    /// Nothing happens for so many seconds.
+    pub fn pause(mut self, seconds: i64) -> Play {
+        let from = mark(self.frame, self.now);
+        self.now += seconds * SECOND;
+        let _ = self.tcp.idle.try_push(IdleGap {
+            from,
+            to: mark(self.frame + 1, self.now + 10 * MILLISECOND),
+            length: seconds * SECOND,
+        });
+        self
+    }
+
+    /// A side closes with FIN.
+    pub fn fin(mut self, by: Side) -> Play {
+        let at = self.step();
+        self.tcp.sides[by].fin = Some(at);
+        self.tcp.sides[by].fin_acked = true;
+        self.tcp.last = at;
+        self.ending = Ending::Closed {
+            by,
+            at,
+            reset: false,
+        };
+        self
+    }
+
+    /// The capture runs on for so many seconds.
+    pub fn watched(mut self, seconds: i64) -> Play {
+        self.after = seconds * SECOND;
+        self
+    }
+
+    fn answers(&self, dialogue: &Dialogue, table: &ReplyTable) -> Vec<Option<Answer>> {
+        let mut login = None;
+        dialogue
+            .exchanges
+            .iter()
+            .map(|exchange| {
+                let mut verb = exchange.command.as_ref().map(|command| command.verb);
+                match verb {
+                    Some(Verb::Auth(_)) => login = verb,
+                    Some(Verb::AuthStep) => verb = login.or(verb),
+                    _ => {}
+                }
+                let reply = exchange.reply.as_ref()?;
+                let language = dialogue.language.unwrap_or(Language::Smtp);
+                table.read(language, exchange.phase, verb, reply, false)
+            })
+            .collect()
+    }
+
+    /// Judged as a whole.
+    pub fn judge(self) -> Judgement {
+        let facts = self.session.facts();
+        let answers = self.answers(facts.dialogue, &ReplyTable::new());
+        let endpoint = |last, port| Endpoint {
+            ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)),
+            port,
+        };
+        let service = facts.service.unwrap_or(self.service);
+        let mut connection = Connection {
+            key: FlowKey {
+                client: endpoint(5, 50_000),
+                server: endpoint(10, 25),
+                source: SourceId(0),
+            },
+            service,
+            tls_mode: facts.tls_mode,
+            tcp: &self.tcp,
+            dialogue: facts.dialogue,
+            answers: &answers,
+            tls: facts.tls,
+            ending: self.ending,
+            horizon: Timestamp(self.now + self.after),
+            context: &self.context,
+            ladder: Ladder::climb(
+                service,
+                facts.tls_mode,
+                &self.tcp,
+                facts.dialogue,
+                facts.tls,
+            ),
+            done: None,
+        };
+        let judgement = judge_connection(&mut connection);
+        assert_eq!(judgement.undeclared, [], "pairs of fatal claims");
+        judgement
+    }
+
+    fn fails(self, code: Code) -> Judgement {
+        let judgement = self.judge();
+        assert_eq!(
+            (judgement.outcome, judgement.verdict.code),
+            (Outcome::Failed, code),
+            "{:?}",
+            judgement.verdict
+        );
+        let length = judgement.verdict.summary.chars().count();
+        assert!(length <= 115, "{length}: {}", judgement.verdict.summary);
+        judgement
+    }
+
+    fn is(self, outcome: Outcome, findings: &[Code]) -> Judgement {
+        let judgement = self.judge();
+        let found: Vec<Code> = judgement.findings.iter().map(|f| f.code).collect();
+        assert_eq!(
+            (judgement.outcome, found.as_slice()),
+            (outcome, findings),
+            "{:?}",
+            judgement.verdict
+        );
+        judgement
+    }
+}
+
+fn smtp() -> Play {
+    Play::new(Service::Smtp).s("220 mx.example.net ESMTP Postfix")
+}
+
+fn ehlo() -> Play {
+    smtp().c("EHLO client.example.org").s(
+        "250-mx.example.net\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-STARTTLS\r\n250 ENHANCEDSTATUSCODES",
+    )
+}
+
+fn ehlo_bare() -> Play {
+    smtp()
+        .c("EHLO client.example.org")
+        .s("250-mx.example.net\r\n250 SIZE 1000")
+}
+
+fn mail(play: Play) -> Play {
+    play.c("MAIL FROM:<a@example.org>").s("250 2.1.0 Ok")
+}
+
+fn message(play: Play) -> Play {
+    play.c("DATA")
+        .s("354 go on")
+        .c("Subject: x\r\n\r\nhello\r\n.")
+}
+
+fn bye(play: Play) -> Play {
+    play.c("QUIT").s("221 2.0.0 Bye").fin(C)
+}
+
+fn imap() -> Play {
+    Play::new(Service::Imap).s("* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] Dovecot ready.")
+}
+
+#[test]
+fn a_delivery_is_healthy() {
+    let play = mail(ehlo()).c("RCPT TO:<b@example.net>").s("250 2.1.5 Ok");
+    bye(message(play).s("250 2.0.0 Ok: queued as 1")).is(Outcome::Healthy, &[]);
+}
+
+#[test]
+fn all_recipients_refused_fails_at_the_first() {
+    let play = mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .s("550 5.1.1 <b@example.net>: Recipient address rejected: User unknown")
+        .c("RCPT TO:<c@example.net>")
+        .s("550 5.1.1 <c@example.net>: Recipient address rejected: User unknown")
+        .c("DATA")
+        .s("554 5.5.1 Error: no valid recipients");
+    let judgement = bye(play).fails(Code::MailRecipientRejected);
+    assert_eq!(judgement.verdict.frame.map(|f| f.number), Some(10));
+    assert_eq!(judgement.verdict.at.place, Where::Server);
+}
+
+#[test]
+fn one_recipient_of_two_refused_is_a_finding() {
+    let play = mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .s("550 5.1.1 <b@example.net>: Recipient address rejected: User unknown")
+        .c("RCPT TO:<c@example.net>")
+        .s("250 2.1.5 Ok");
+    bye(message(play).s("250 2.0.0 Ok")).is(Outcome::Healthy, &[Code::MailRecipientRejected]);
+    let later = mail(ehlo())
+        .c("RCPT TO:<c@example.net>")
+        .s("250 2.1.5 Ok")
+        .c("RCPT TO:<b@example.net>")
+        .s("550 5.1.1 <b@example.net>: Recipient address rejected: User unknown");
+    bye(message(later).s("250 2.0.0 Ok")).is(Outcome::Healthy, &[Code::MailRecipientRejected]);
+}
+
+#[test]
+fn go_on_for_nobody_is_no_progress() {
+    let play = mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .s("450 4.2.0 <b@example.net>: Recipient address rejected: Greylisted, see postgrey");
+    bye(message(play).s("554 5.5.1 no valid recipients")).fails(Code::MailGreylisted);
+}
+
+#[test]
+fn a_message_refused_at_the_dot_fails_there() {
+    let play = mail(ehlo()).c("RCPT TO:<b@example.net>").s("250 2.1.5 Ok");
+    bye(message(play).s("552 5.3.4 Error: message file too big")).fails(Code::MailMessageTooLarge);
+}
+
+#[test]
+fn probes_that_are_refused_are_nothing() {
+    let play = smtp()
+        .c("EHLO client.example.org")
+        .s("502 5.5.2 Error: command not recognized")
+        .c("HELO client.example.org")
+        .s("250 mx.example.net")
+        .c("HELP")
+        .s("502 5.5.1 no help");
+    let play = mail(play).c("RCPT TO:<b@example.net>").s("250 2.1.5 Ok");
+    bye(message(play).s("250 2.0.0 Ok")).is(Outcome::Healthy, &[]);
+    imap()
+        .c("a ID NIL")
+        .s("a BAD unknown command")
+        .c("b LOGIN joe pw")
+        .s("b OK done")
+        .c("c SELECT INBOX")
+        .s("c OK done")
+        .c("d LOGOUT")
+        .s("* BYE bye\r\nd OK done")
+        .fin(C)
+        .is(Outcome::Healthy, &[]);
+}
+
+#[test]
+fn a_rejected_login_fails_unless_another_works() {
+    let no = "a NO [AUTHENTICATIONFAILED] Authentication failed.";
+    let play = imap().c("a LOGIN joe wrong").s(no);
+    let judgement = play.c("b LOGOUT").s("* BYE bye\r\nb OK").fin(C);
+    let judgement = judgement.fails(Code::AuthCredentialsRejected);
+    assert_eq!(judgement.verdict.at.place, Where::Client);
+    imap()
+        .c("a LOGIN joe wrong")
+        .s(no)
+        .c("b LOGIN joe right")
+        .s("b OK done")
+        .c("c SELECT INBOX")
+        .s("c OK done")
+        .c("d LOGOUT")
+        .s("* BYE bye\r\nd OK done")
+        .fin(C)
+        .is(Outcome::Healthy, &[Code::AuthCredentialsRejected]);
+}
+
+#[test]
+fn a_failed_login_explains_the_relay_that_is_denied() {
+    let play = smtp()
+        .c("EHLO client.example.org")
+        .s("250-mx.example.net\r\n250 AUTH PLAIN")
+        .c("AUTH PLAIN AGpvZQB3cm9uZw==")
+        .s("535 5.7.8 Error: authentication failed:");
+    let play = mail(play)
+        .c("RCPT TO:<b@elsewhere.example>")
+        .s("554 5.7.1 <b@elsewhere.example>: Relay access denied");
+    bye(play).fails(Code::AuthCredentialsRejected);
+}
+
+#[test]
+fn relaying_without_the_login_that_was_offered_says_so() {
+    let play = smtp()
+        .c("EHLO client.example.org")
+        .s("250-mx.example.net\r\n250 AUTH PLAIN");
+    let play = mail(play)
+        .c("RCPT TO:<b@elsewhere.example>")
+        .s("554 5.7.1 <b@elsewhere.example>: Relay access denied");
+    let judgement = bye(play).fails(Code::MailRelayDenied);
+    assert!(judgement.verdict.advice[0].contains("AUTH was offered and not tried"));
+}
+
+#[test]
+fn gssapi_refused_gives_way_to_what_the_password_got() {
+    let play = Play::new(Service::Submission)
+        .s("220 mail ESMTP")
+        .c("EHLO c")
+        .s("250-mail\r\n250 AUTH GSSAPI PLAIN")
+        .c("AUTH GSSAPI")
+        .s("504 5.5.4 Unrecognized authentication type")
+        .c("AUTH PLAIN AGpvZQB3cm9uZw==")
+        .s("535 5.7.8 Error: authentication failed:");
+    bye(play).fails(Code::AuthCredentialsRejected);
+}
+
+#[test]
+fn login_where_it_is_disabled_needs_tls() {
+    Play::new(Service::Imap)
+        .s("* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready")
+        .c("a LOGIN joe pw")
+        .s("a NO Login failed.")
+        .c("b LOGOUT")
+        .s("* BYE\r\nb OK")
+        .fin(C)
+        .fails(Code::AuthNeedsTls);
+}
+
+#[test]
+fn a_token_is_rejected_with_the_reason_decoded() {
+    let judgement = imap()
+        .c("a AUTHENTICATE XOAUTH2 dXNlcj1qb2UBYXV0aD1CZWFyZXIgeAEB")
+        .s("+ eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIn0=")
+        .c("")
+        .s("a NO AUTHENTICATE failed.")
+        .c("b LOGOUT")
+        .s("* BYE\r\nb OK")
+        .fin(C)
+        .fails(Code::AuthTokenRejected);
+    let evidence = judgement.verdict.evidence.iter();
+    assert!(evidence.clone().any(|e| e.text.contains("Bearer")));
+}
+
+#[test]
+fn only_tokens_offered_to_a_client_that_left_is_a_guess_at_most() {
+    let play = Play::new(Service::Submission)
+        .s("220 mail ESMTP")
+        .c("EHLO c")
+        .s("250-mail\r\n250 AUTH XOAUTH2");
+    let judgement = play.pause(4).fin(C).fails(Code::AuthOauthRequired);
+    assert!(judgement.verdict.confidence <= 0.6);
+    let quick = Play::new(Service::Submission)
+        .s("220 mail ESMTP")
+        .c("EHLO c")
+        .s("250-mail\r\n250-STARTTLS\r\n250 AUTH XOAUTH2");
+    bye(quick).is(Outcome::Healthy, &[Code::AuthOauthRequired]);
+}
+
+#[test]
+fn starttls_asked_for_and_not_offered_is_missing() {
+    let play = ehlo_bare()
+        .c("STARTTLS")
+        .s("502 5.5.1 Error: command not implemented");
+    let judgement = bye(play).fails(Code::MailStarttlsMissing);
+    assert_eq!(judgement.verdict.at.place, Where::Server);
+    let play = Play::new(Service::Pop3)
+        .s("+OK ready")
+        .c("STLS")
+        .s("-ERR Unknown command.");
+    play.c("QUIT")
+        .s("+OK")
+        .fin(C)
+        .fails(Code::MailStarttlsMissing);
+}
+
+#[test]
+fn a_check_that_sees_no_starttls_is_healthy_with_half_a_finding() {
+    let judgement = bye(ehlo_bare()).is(Outcome::Healthy, &[Code::MailStarttlsMissing]);
+    assert!(judgement.is_check && judgement.findings[0].confidence <= 0.5);
+    bye(ehlo()).is(Outcome::Healthy, &[]);
+}
+
+#[test]
+fn starttls_offered_and_refused_fails_only_a_client_that_leaves() {
+    let refused = "454 4.7.0 TLS not available due to local problem";
+    bye(ehlo().c("STARTTLS").s(refused)).fails(Code::MailStarttlsRefused);
+    let play = mail(ehlo().c("STARTTLS").s(refused))
+        .c("RCPT TO:<b@example.net>")
+        .s("250 2.1.5 Ok");
+    bye(message(play).s("250 2.0.0 Ok")).is(Outcome::Healthy, &[Code::MailStarttlsRefused]);
+}
+
+#[test]
+fn starttls_masked_on_the_way_is_stripped_when_it_was_needed() {
+    let masked = |service| {
+        Play::new(service)
+            .s("220 mail ESMTP")
+            .c("EHLO c")
+            .s("250-mail\r\n250-SIZE 1000\r\n250 XXXXXXXA")
+    };
+    let judgement = bye(masked(Service::Submission)).fails(Code::MailStarttlsStripped);
+    assert_eq!(judgement.verdict.at.place, Where::Network);
+    let asked = masked(Service::Smtp)
+        .c("STARTTLS")
+        .s("500 #5.5.1 command not recognized");
+    bye(asked).fails(Code::MailStarttlsStripped);
+    let required = masked(Service::Smtp)
+        .c("MAIL FROM:<a@example.org>")
+        .s("530 5.7.0 Must issue a STARTTLS command first");
+    bye(required).fails(Code::MailStarttlsStripped);
+    let clear = mail(masked(Service::Smtp))
+        .c("RCPT TO:<b@example.net>")
+        .s("250 Ok");
+    bye(message(clear).s("250 Ok")).is(Outcome::Healthy, &[Code::MailBannerMasked]);
+}
+
+#[test]
+fn starttls_offered_elsewhere_makes_it_stripped_with_doubt() {
+    let mut play = ehlo_bare()
+        .c("STARTTLS")
+        .s("502 5.5.1 Error: command not implemented");
+    play.context.starttls_elsewhere = Some(mark(900, 0));
+    let judgement = bye(play).fails(Code::MailStarttlsStripped);
+    assert!(judgement.verdict.confidence <= 0.7);
+    let first = &judgement.verdict.alternatives[0];
+    assert_eq!(first.code, Code::MailStarttlsMissing);
+}
+
+#[test]
+fn must_issue_starttls_is_about_mail_or_about_a_login() {
+    let must = "530 5.7.0 Must issue a STARTTLS command first";
+    bye(ehlo().c("MAIL FROM:<a@example.org>").s(must)).fails(Code::MailStarttlsRequired);
+    bye(ehlo().c("AUTH PLAIN AGpvZQBwdw==").s(must)).fails(Code::AuthNeedsTls);
+}
+
+#[test]
+fn silence_instead_of_a_greeting() {
+    let judgement = Play::new(Service::Smtp)
+        .pause(6)
+        .fin(C)
+        .fails(Code::MailNoGreeting);
+    assert_eq!(judgement.verdict.frame.map(|f| f.number), Some(3));
+    assert!(judgement.verdict.is_final);
+    let open = Play::new(Service::Imap).watched(31).judge();
+    assert_eq!(open.verdict.code, Code::MailNoGreeting);
+    assert!(!open.verdict.is_final);
+}
+
+#[test]
+fn impatience_and_doubt_are_no_missing_greeting() {
+    Play::new(Service::Smtp)
+        .pause(3)
+        .fin(C)
+        .is(Outcome::Incomplete, &[]);
+    Play::new(Service::Imaps)
+        .pause(6)
+        .fin(C)
+        .is(Outcome::Incomplete, &[]);
+    let mut doubtful = Play::new(Service::Smtp).pause(6).fin(C);
+    doubtful.tcp.syn_acks_after_ack = 3;
+    assert_ne!(doubtful.judge().verdict.code, Code::MailNoGreeting);
+}
+
+#[test]
+fn a_late_greeting_costs() {
+    let slow = Play::new(Service::Smtp)
+        .pause(6)
+        .s("220 mx.example.net ESMTP");
+    let play = mail(slow.c("EHLO c").s("250-mx\r\n250 SIZE"))
+        .c("RCPT TO:<b@example.net>")
+        .s("250 Ok");
+    let judgement = bye(message(play).s("250 Ok")).is(Outcome::Degraded, &[]);
+    assert_eq!(judgement.verdict.code, Code::MailGreetingSlow);
+    let teaser = Play::new(Service::Smtp)
+        .s("220-mx.example.net ESMTP")
+        .pause(6)
+        .s("220 mx.example.net ESMTP");
+    let judgement = bye(teaser.c("EHLO c").s("250 mx")).judge();
+    assert!(judgement.verdict.summary.contains("postscreen"));
+    let quick = Play::new(Service::Smtp).pause(2).s("220 mx ESMTP");
+    assert_eq!(
+        bye(quick.c("EHLO c").s("250 mx")).judge().verdict.code,
+        Code::Ok
+    );
+}
+
+#[test]
+fn a_slow_answer_costs_and_a_patient_idle_does_not() {
+    let play = mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .pause(12)
+        .s("250 2.1.5 Ok");
+    let judgement = bye(message(play).s("250 2.0.0 Ok")).is(Outcome::Degraded, &[]);
+    assert_eq!(judgement.verdict.code, Code::MailSlowAnswer);
+    let play = mail(ehlo()).c("RCPT TO:<b@example.net>").s("250 2.1.5 Ok");
+    let dot = message(play).pause(30).s("250 2.0.0 Ok");
+    bye(dot).is(Outcome::Healthy, &[]);
+    imap()
+        .c("a LOGIN joe pw")
+        .s("a OK")
+        .c("b SELECT INBOX")
+        .s("b OK")
+        .c("c IDLE")
+        .s("+ idling")
+        .pause(600)
+        .c("DONE")
+        .s("c OK")
+        .c("d LOGOUT")
+        .s("* BYE\r\nd OK")
+        .fin(C)
+        .is(Outcome::Healthy, &[]);
+}
+
+#[test]
+fn a_command_that_is_never_answered() {
+    let judgement = mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .pause(8)
+        .fin(C)
+        .fails(Code::MailCommandTimeout);
+    assert_eq!(judgement.verdict.frame.map(|f| f.number), Some(9));
+    mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .pause(8)
+        .c("QUIT")
+        .fin(C)
+        .fails(Code::MailCommandTimeout);
+    mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .pause(2)
+        .fin(C)
+        .is(Outcome::Incomplete, &[]);
+    let play = mail(ehlo()).c("RCPT TO:<b@example.net>").s("250 Ok");
+    message(play).watched(60).is(Outcome::Incomplete, &[]);
+    let play = mail(ehlo()).c("RCPT TO:<b@example.net>").s("250 Ok");
+    message(play).watched(125).fails(Code::MailCommandTimeout);
+    imap()
+        .c("a LOGIN joe pw")
+        .s("a OK")
+        .c("b IDLE")
+        .s("+ idling")
+        .watched(1_800)
+        .is(Outcome::Incomplete, &[]);
+}
+
+#[test]
+fn other_protocols_are_not_mail() {
+    Play::new(Service::Smtp)
+        .s("SSH-2.0-OpenSSH_9.6")
+        .fin(C)
+        .fails(Code::MailNotMail);
+    Play::new(Service::Imap)
+        .c("a CAPABILITY")
+        .s("HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nConnection: close\r\n\r\n<html></html>")
+        .fin(S)
+        .fails(Code::MailNotMail);
+    let odd = Play::new(Service::Smtp).s("220 SSH-2.0 gateway, HTTP/1.1 not spoken here");
+    bye(odd.c("EHLO c").s("250-mx\r\n250 STARTTLS")).is(Outcome::Healthy, &[]);
+    let ftp = Play::new(Service::Smtp)
+        .s("220 ProFTPD Server (ftp.example.net)")
+        .c("EHLO c")
+        .s("500 EHLO not understood");
+    bye(ftp).fails(Code::MailNotMail);
+}
+
+#[test]
+fn a_proxy_header_that_is_refused() {
+    let play = Play::new(Service::Smtp)
+        .c("PROXY TCP4 192.0.2.5 192.0.2.10 50000 25")
+        .s("220 mx.example.net ESMTP Postfix")
+        .s("502 5.5.2 Error: command not recognized");
+    bye(play).fails(Code::MailProxyProtocol);
+    let play = Play::new(Service::Smtp)
+        .c("PROXY TCP4 192.0.2.5 192.0.2.10 50000 25")
+        .s("220 mx.example.net ESMTP Postfix");
+    let play = mail(play.c("EHLO c").s("250-mx\r\n250 STARTTLS"))
+        .c("RCPT TO:<b@example.net>")
+        .s("550 5.1.1 <b@example.net>: User unknown");
+    bye(play).fails(Code::MailRecipientRejected);
+    Play::new(Service::Smtp)
+        .s("503 Command refused, required Proxy negotiation failed")
+        .fin(S)
+        .fails(Code::MailProxyProtocol);
+}
+
+#[test]
+fn goodbye_for_idleness_matters_only_with_work_undone() {
+    let judgement = mail(ehlo())
+        .pause(300)
+        .s("421 4.4.2 mx.example.net Error: timeout exceeded")
+        .fin(S)
+        .fails(Code::MailIdleTimeout);
+    assert_eq!(judgement.verdict.at.place, Where::Client);
+    imap()
+        .c("a LOGIN joe pw")
+        .s("a OK")
+        .c("b SELECT INBOX")
+        .s("b OK")
+        .pause(1_800)
+        .s("* BYE Disconnected for inactivity.")
+        .fin(S)
+        .is(Outcome::Healthy, &[Code::MailIdleTimeout]);
+}
+
+#[test]
+fn greetings_that_refuse() {
+    let refused = |text: &str| Play::new(Service::Smtp).s(text).fin(S);
+    refused("554 mx.example.net No SMTP service here").fails(Code::MailGreetingRejected);
+    refused("421 4.7.0 mx.example.net Error: too many connections from 192.0.2.5")
+        .fails(Code::MailTooManyConnections);
+    Play::new(Service::Imap)
+        .s("* BYE Temporary problem, please try again later")
+        .fin(S)
+        .fails(Code::MailServiceUnavailable);
+}
+
+#[test]
+fn commands_out_of_order_end_the_work() {
+    let play = ehlo()
+        .c("RCPT TO:<b@example.net>")
+        .s("503 5.5.1 Error: need MAIL command");
+    bye(play).fails(Code::MailProtocolError);
+    let nonsense = ehlo().c("XYZZY").s("500 5.5.2 Error: bad syntax");
+    bye(nonsense).fails(Code::MailProtocolError);
+}
+
+#[test]
+fn a_mailbox_command_refused_after_others_worked_is_a_finding() {
+    let play = imap()
+        .c("a LOGIN joe pw")
+        .s("a OK")
+        .c("b SELECT INBOX")
+        .s("b OK")
+        .c("c STATUS Foo (MESSAGES)")
+        .s("c NO Mailbox does not exist");
+    play.c("d LOGOUT")
+        .s("* BYE\r\nd OK")
+        .fin(C)
+        .is(Outcome::Healthy, &[Code::MailRejected]);
+}
+
+#[test]
+fn a_refusal_at_the_very_end_of_a_capture_is_not_yet_a_verdict() {
+    let judgement = imap()
+        .c("a LOGIN joe wrong")
+        .s("a NO [AUTHENTICATIONFAILED] Authentication failed.")
+        .judge();
+    assert_eq!(judgement.outcome, Outcome::Incomplete);
+    let later = imap()
+        .c("a LOGIN joe wrong")
+        .s("a NO [AUTHENTICATIONFAILED] Authentication failed.")
+        .watched(10)
+        .fails(Code::AuthCredentialsRejected);
+    assert!(!later.verdict.is_final);
+}
+
+#[test]
+fn a_masked_command_that_is_refused_is_the_firewalls_doing() {
+    let play = Play::new(Service::Smtp)
+        .s("220 *****************")
+        .c("XXXX client.example.org")
+        .s("500 5.5.1 Command unrecognized: \"XXXX client.example.org\"");
+    bye(play).fails(Code::MailBannerMasked);
+}

@@ -1,0 +1,815 @@
+//! The floors hold. One crate gets no help from the compiler here, so this test reads `src/**`.
+//!
+//! Imports run downwards only; below the line there is no clock, socket, file, thread, print or global;
+//! what an outsider sends is parsed without `unsafe`, `unwrap` or indexing that can panic. Code under
+//! `#[cfg(test)]` is free of all this. Every complaint names file, line and what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors, from the ground up. Modules that stand in one line are neighbours.
+const FLOORS: &[&[&str]] = &[
+    &["base"],
+    &["wire"],
+    &["proto"],
+    &["flow"],
+    &["diagnosis"],
+    &["engine"],
+    &["present"],
+    // The line.
+    &["capture", "probe", "lab", "privilege"],
+    &["report", "tui"],
+    &["cli"],
+];
+
+/// How many of the floors lie below the line.
+const BELOW_THE_LINE: usize = 7;
+
+/// Where bytes of outsiders are parsed.
+const FOREIGN: [&str; 4] = ["wire", "proto", "flow", "capture"];
+
+/// `(file, what the line holds, why)`: what stands where it may not, and must.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    (
+        "capture/window.rs",
+        "unsafe",
+        "mapping a file is unsafe by nature: another process may cut it; the reason stands beside it",
+    ),
+    (
+        "capture/pcapng_writer.rs",
+        "[0; 3][..padding]",
+        "writes, never reads: the padding of what we wrote ourselves, masked with 3",
+    ),
+    (
+        "wire/icmp.rs",
+        "head[0]",
+        "an array of 20 bytes, so the compiler checks the index",
+    ),
+    (
+        "wire/ip.rs",
+        "head[0]",
+        "an array of 20 bytes, so the compiler checks the index",
+    ),
+];
+
+/// A word of the source, or a sign of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Word(String),
+    Sign(char),
+    Number,
+    Text,
+    Lifetime,
+}
+
+struct Source {
+    /// Below `src/`, with `/`.
+    name: String,
+    text: String,
+    tokens: Vec<(Token, usize)>,
+}
+
+impl Source {
+    fn word(&self, at: usize) -> Option<&str> {
+        match self.tokens.get(at) {
+            Some((Token::Word(word), _)) => Some(word),
+            _ => None,
+        }
+    }
+
+    fn sign(&self, at: usize, sign: char) -> bool {
+        matches!(self.tokens.get(at), Some((Token::Sign(found), _)) if *found == sign)
+    }
+
+    /// `::` at this place.
+    fn path_sign(&self, at: usize) -> bool {
+        self.sign(at, ':') && self.sign(at + 1, ':')
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.tokens.get(at).map_or(0, |(_, line)| *line)
+    }
+
+    /// The top-level module that the file belongs to.
+    fn module(&self) -> &str {
+        let first = self.name.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// How many `super::` lead from the file's module to the crate.
+    fn depth(&self) -> usize {
+        let parts: Vec<&str> = self.name.split('/').collect();
+        match parts.last() {
+            Some(&"mod.rs") => parts.len() - 1,
+            _ => parts.len(),
+        }
+    }
+
+    /// What the file names of its own crate: the module below the crate, and where.
+    fn imports(&self) -> Vec<(String, usize)> {
+        let mut found = Vec::new();
+        for at in 0..self.tokens.len() {
+            if self.word(at) == Some("crate") && self.path_sign(at + 1) {
+                self.heads(at + 3, &mut found);
+            }
+            if self.word(at) == Some("super") && !(at >= 2 && self.path_sign(at - 2)) {
+                let mut next = at;
+                let mut ups = 0;
+                while self.word(next) == Some("super") && self.path_sign(next + 1) {
+                    ups += 1;
+                    next += 3;
+                }
+                // A `super` within an inline module counts from there, so this errs towards silence.
+                if ups >= self.depth() && ups > 0 {
+                    self.heads(next, &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    /// The names that follow a `crate::`: one, or those of a group.
+    fn heads(&self, at: usize, found: &mut Vec<(String, usize)>) {
+        if let Some(word) = self.word(at) {
+            found.push((word.to_owned(), self.line(at)));
+            return;
+        }
+        if !self.sign(at, '{') {
+            return;
+        }
+        let mut depth = 1;
+        let mut next = at + 1;
+        let mut expected = true;
+        while depth > 0 && next < self.tokens.len() {
+            if self.sign(next, '{') {
+                depth += 1;
+            } else if self.sign(next, '}') {
+                depth -= 1;
+            } else if self.sign(next, ',') {
+                expected = depth == 1;
+            } else if expected && depth == 1 {
+                if let Some(word) = self.word(next) {
+                    found.push((word.to_owned(), self.line(next)));
+                }
+                expected = false;
+            }
+            next += 1;
+        }
+    }
+}
+
+/// Words and signs, without comments and without what strings hold.
+fn tokens(text: &str) -> Vec<(Token, usize)> {
+    let chars: Vec<char> = text.chars().collect();
+    let get = |at: usize| chars.get(at).copied().unwrap_or('\0');
+    let mut found = Vec::new();
+    let (mut at, mut line) = (0, 1);
+    let count = |from: usize, to: usize| chars[from..to].iter().filter(|c| **c == '\n').count();
+    while at < chars.len() {
+        let start = at;
+        let begun = line;
+        let c = get(at);
+        if c.is_whitespace() {
+            at += 1;
+        } else if c == '/' && get(at + 1) == '/' {
+            while at < chars.len() && get(at) != '\n' {
+                at += 1;
+            }
+        } else if c == '/' && get(at + 1) == '*' {
+            let mut depth = 0;
+            loop {
+                if get(at) == '/' && get(at + 1) == '*' {
+                    depth += 1;
+                    at += 2;
+                } else if get(at) == '*' && get(at + 1) == '/' {
+                    depth -= 1;
+                    at += 2;
+                } else {
+                    at += 1;
+                }
+                if depth == 0 || at >= chars.len() {
+                    break;
+                }
+            }
+        } else if let Some(end) = string_end(&chars, at) {
+            at = end;
+            found.push((Token::Text, begun));
+        } else if c == '\'' {
+            // A character, else a lifetime.
+            if get(at + 1) == '\\' {
+                at += 3;
+                while at < chars.len() && get(at) != '\'' {
+                    at += 1;
+                }
+                at += 1;
+                found.push((Token::Text, begun));
+            } else if get(at + 2) == '\'' {
+                at += 3;
+                found.push((Token::Text, begun));
+            } else {
+                at += 1;
+                while get(at).is_alphanumeric() || get(at) == '_' {
+                    at += 1;
+                }
+                found.push((Token::Lifetime, begun));
+            }
+        } else if c.is_alphabetic() || c == '_' {
+            while get(at).is_alphanumeric() || get(at) == '_' {
+                at += 1;
+            }
+            found.push((Token::Word(chars[start..at].iter().collect()), begun));
+        } else if c.is_ascii_digit() {
+            while get(at).is_alphanumeric() || get(at) == '_' {
+                at += 1;
+            }
+            found.push((Token::Number, begun));
+        } else {
+            at += 1;
+            found.push((Token::Sign(c), begun));
+        }
+        line += count(start, at.min(chars.len()));
+    }
+    found
+}
+
+/// Where the string that begins here ends: `"…"`, `b"…"`, `c"…"`, `r#"…"#`, `br"…"`.
+fn string_end(chars: &[char], at: usize) -> Option<usize> {
+    let get = |at: usize| chars.get(at).copied().unwrap_or('\0');
+    let mut next = at;
+    if matches!(get(next), 'b' | 'c') && matches!(get(next + 1), '"' | 'r' | '\'') {
+        next += 1;
+    }
+    if get(next) == '\'' && next > at {
+        next += if get(next + 1) == '\\' { 2 } else { 1 };
+        while next < chars.len() && get(next + 1) != '\'' {
+            next += 1;
+        }
+        return Some(next + 2);
+    }
+    let raw = get(next) == 'r' && matches!(get(next + 1), '"' | '#');
+    next += usize::from(raw);
+    let mut hashes = 0;
+    while raw && get(next) == '#' {
+        hashes += 1;
+        next += 1;
+    }
+    if get(next) != '"' {
+        return None;
+    }
+    next += 1;
+    while next < chars.len() {
+        match get(next) {
+            '\\' if !raw => next += 2,
+            '"' if (1..=hashes).all(|n| get(next + n) == '#') => return Some(next + 1 + hashes),
+            _ => next += 1,
+        }
+    }
+    Some(chars.len())
+}
+
+/// Leaves out what stands under `#[cfg(test)]`; names the modules that lie in files of their own.
+fn without_tests(tokens: Vec<(Token, usize)>) -> (Vec<(Token, usize)>, Vec<String>) {
+    let (mut kept, mut modules) = (Vec::new(), Vec::new());
+    let is =
+        |at: usize, sign: char| matches!(tokens.get(at), Some((Token::Sign(c), _)) if *c == sign);
+    let word = |at: usize| match tokens.get(at) {
+        Some((Token::Word(word), _)) => word.as_str(),
+        _ => "",
+    };
+    let mut at = 0;
+    while at < tokens.len() {
+        let gate = is(at, '#')
+            && is(at + 1, '[')
+            && word(at + 2) == "cfg"
+            && is(at + 3, '(')
+            && word(at + 4) == "test"
+            && is(at + 5, ')');
+        if !gate {
+            kept.push(tokens[at].clone());
+            at += 1;
+            continue;
+        }
+        at += 7;
+        if let Some(place) = (at..tokens.len().min(at + 12)).find(|place| word(*place) == "mod")
+            && is(place + 2, ';')
+        {
+            modules.push(word(place + 1).to_owned());
+        }
+        // The item ends with its block, or with a semicolon outside of any bracket.
+        let (mut braces, mut others) = (0usize, 0usize);
+        while at < tokens.len() {
+            match &tokens[at].0 {
+                Token::Sign('{') => braces += 1,
+                Token::Sign('}') => {
+                    braces = braces.saturating_sub(1);
+                    if braces == 0 && others == 0 {
+                        break;
+                    }
+                }
+                Token::Sign('(' | '[') => others += 1,
+                Token::Sign(')' | ']') => others = others.saturating_sub(1),
+                Token::Sign(';') if braces == 0 && others == 0 => break,
+                _ => {}
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    (kept, modules)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+}
+
+/// The files below `src/` that are no tests.
+fn sources() -> Vec<Source> {
+    let mut paths = Vec::new();
+    rust_files(&root(), &mut paths);
+    assert!(
+        paths.len() > 50,
+        "the sources are not where they are looked for"
+    );
+    let mut tests = BTreeSet::new();
+    let mut found = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let name = path
+            .strip_prefix(root())
+            .expect("below src")
+            .to_string_lossy()
+            .replace('\\', "/");
+        let (tokens, modules) = without_tests(tokens(&text));
+        let stem = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let folder = match stem.as_str() {
+            "mod" | "lib" | "main" => path.parent().map(Path::to_owned).unwrap_or_default(),
+            _ => path.with_extension(""),
+        };
+        for module in modules {
+            tests.insert(folder.join(&module).with_extension("rs"));
+            tests.insert(folder.join(&module));
+        }
+        found.push((path, Source { name, text, tokens }));
+    }
+    found.retain(|(path, _)| !path.ancestors().any(|above| tests.contains(above)));
+    found.into_iter().map(|(_, source)| source).collect()
+}
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+fn below_the_line(source: &Source) -> bool {
+    floor(source.module()).is_some_and(|floor| floor < BELOW_THE_LINE)
+}
+
+fn allowed(source: &Source, line: usize) -> bool {
+    let text = source
+        .text
+        .lines()
+        .nth(line.saturating_sub(1))
+        .unwrap_or_default();
+    ALLOWED
+        .iter()
+        .any(|(file, fragment, _)| source.name == *file && text.contains(fragment))
+}
+
+fn complain(law: &str, faults: &[String]) {
+    assert!(faults.is_empty(), "{law}\n  {}\n", faults.join("\n  "));
+}
+
+#[test]
+fn every_module_has_a_floor() {
+    let faults: Vec<String> = sources()
+        .iter()
+        .filter(|source| source.name.contains('/') && floor(source.module()).is_none())
+        .map(|source| {
+            format!(
+                "src/{}: `{}` is on no floor: put it on one, in FLOORS of this test and in lib.rs",
+                source.name,
+                source.module()
+            )
+        })
+        .collect();
+    complain("Every module stands on a floor.", &faults);
+}
+
+#[test]
+fn imports_run_downwards_only() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let Some(own) = floor(source.module()) else {
+            continue;
+        };
+        for (module, line) in source.imports() {
+            let Some(other) = floor(&module) else {
+                continue;
+            };
+            if other > own {
+                faults.push(format!(
+                    "src/{}:{line}: `{}` uses `crate::{module}`, which is above it: hand the thing up as a return value, or move its type down",
+                    source.name,
+                    source.module()
+                ));
+            }
+        }
+    }
+    complain("Imports run downwards only.", &faults);
+}
+
+#[test]
+fn neighbours_on_a_floor_use_each_other_in_one_direction() {
+    let mut uses: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for source in sources() {
+        for (module, line) in source.imports() {
+            if module != source.module()
+                && floor(&module).is_some()
+                && floor(source.module()).is_some()
+            {
+                uses.entry(source.module().to_owned())
+                    .or_default()
+                    .entry(module)
+                    .or_insert_with(|| format!("src/{}:{line}", source.name));
+            }
+        }
+    }
+    let mut faults = Vec::new();
+    for start in uses.keys() {
+        // Everything that can be reached from it must not lead back.
+        let mut open: Vec<&String> = uses[start].keys().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(module) = open.pop() {
+            if module == start {
+                faults.push(format!("`{start}` leads back to itself; its own uses: {:?}: cut the circle at the weakest of them", uses[start]));
+                break;
+            }
+            if seen.insert(module) {
+                open.extend(uses.get(module).into_iter().flat_map(BTreeMap::keys));
+            }
+        }
+    }
+    for (from, to) in [("report", "tui"), ("tui", "report")] {
+        if let Some(place) = uses.get(from).and_then(|uses| uses.get(to)) {
+            faults.push(format!("{place}: `{from}` uses `{to}`: faces never import each other, what both need belongs into `present`"));
+        }
+    }
+    complain("No circles.", &faults);
+}
+
+#[test]
+fn below_the_line_there_is_no_clock_socket_file_thread_print_or_global() {
+    const WORDS: &[(&str, &str)] = &[
+        ("SystemTime", "time is an argument: take a `Timestamp`"),
+        ("Instant", "time is an argument: take a `Timestamp`"),
+        ("TcpStream", "no sockets here: take bytes, return bytes"),
+        ("TcpListener", "no sockets here: take bytes, return bytes"),
+        ("UdpSocket", "no sockets here: take bytes, return bytes"),
+        ("UnixStream", "no sockets here: take bytes, return bytes"),
+        ("ToSocketAddrs", "this looks up names: let the caller do it"),
+        (
+            "OnceLock",
+            "no globals: keep it in the engine, or compute it in a const",
+        ),
+        (
+            "LazyLock",
+            "no globals: keep it in the engine, or compute it in a const",
+        ),
+        (
+            "OnceCell",
+            "no globals: keep it in the engine, or compute it in a const",
+        ),
+        ("thread_local", "no globals: keep it in the engine"),
+        ("lazy_static", "no globals: keep it in the engine"),
+    ];
+    const MODULES: &[&str] = &["fs", "thread", "process", "env"];
+    const CRATES: &[&str] = &[
+        "libc",
+        "rustix",
+        "socket2",
+        "tokio",
+        "pcap",
+        "pnet",
+        "memmap2",
+        "rustls_native_certs",
+        "caps",
+        "clap",
+        "indicatif",
+    ];
+    const PRINTS: &[&str] = &["println", "eprintln", "print", "eprint", "dbg"];
+    const INNER: &[&str] = &["mut", "Cell", "RefCell", "UnsafeCell", "Mutex", "RwLock"];
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| below_the_line(source)) {
+        for at in 0..source.tokens.len() {
+            let Some(word) = source.word(at) else {
+                continue;
+            };
+            let mut fault = |what: &str, remedy: &str| {
+                if !allowed(source, source.line(at)) {
+                    faults.push(format!(
+                        "src/{}:{}: {what}: {remedy}",
+                        source.name,
+                        source.line(at)
+                    ));
+                }
+            };
+            if let Some((_, remedy)) = WORDS.iter().find(|(name, _)| *name == word) {
+                fault(&format!("`{word}`"), remedy);
+            }
+            let after_std =
+                at >= 3 && source.path_sign(at - 2) && source.word(at - 3) == Some("std");
+            if after_std && MODULES.contains(&word) {
+                fault(
+                    &format!("`std::{word}`"),
+                    "input and output belong to the edge: capture, probe, lab, cli",
+                );
+            }
+            if word == "std" && source.path_sign(at + 1) && source.sign(at + 3, '{') {
+                let mut heads = Vec::new();
+                source.heads(at + 3, &mut heads);
+                for (head, _) in heads
+                    .iter()
+                    .filter(|(head, _)| MODULES.contains(&head.as_str()))
+                {
+                    fault(
+                        &format!("`std::{head}`"),
+                        "input and output belong to the edge: capture, probe, lab, cli",
+                    );
+                }
+            }
+            if matches!(word, "stdin" | "stdout" | "stderr") && source.sign(at + 1, '(') {
+                fault(&format!("`{word}()`"), "return a record; faces print");
+            }
+            if CRATES.contains(&word)
+                && source.path_sign(at + 1)
+                && !(at >= 2 && source.path_sign(at - 2))
+            {
+                fault(
+                    &format!("`{word}::`"),
+                    "this crate reaches the outside; it belongs to the edge",
+                );
+            }
+            if PRINTS.contains(&word) && source.sign(at + 1, '!') {
+                fault(&format!("`{word}!`"), "return a record; faces print");
+            }
+            if word == "now" && at >= 2 && source.path_sign(at - 2) && source.sign(at + 1, '(') {
+                fault("`::now()`", "time is an argument: take a `Timestamp`");
+            }
+            if word == "static" {
+                let end = (at..source.tokens.len())
+                    .find(|end| source.sign(*end, '=') || source.sign(*end, ';'))
+                    .unwrap_or(at);
+                let inner = (at..end)
+                    .filter_map(|at| source.word(at))
+                    .find(|word| INNER.contains(word) || word.starts_with("Atomic"));
+                if let Some(inner) = inner {
+                    fault(
+                        &format!("a `static` with `{inner}`"),
+                        "no globals: keep it in the engine",
+                    );
+                }
+            }
+        }
+    }
+    complain(
+        "Below the line: no clock, socket, file, thread, print or global.",
+        &faults,
+    );
+}
+
+/// Words before a `[` that do not make it an index.
+const NO_VALUE: &[&str] = &[
+    "mut", "return", "in", "else", "match", "dyn", "as", "if", "const", "let", "ref", "move",
+    "break", "impl", "where", "static", "for", "box", "while", "loop", "type",
+];
+
+/// What a value of `Side` is called in the sources. `PerSide` is indexed by one and cannot be missed.
+const SIDES: &[&str] = &[
+    "Side", "side", "other", "peer", "quoted", "from", "by", "sender", "receiver", "waiting",
+    "speaker",
+];
+
+/// Whether an index can lie beyond the end: it is neither a side nor `..`.
+fn can_panic(source: &Source, open: usize) -> bool {
+    let mut depth = 0usize;
+    let mut within = Vec::new();
+    for next in open..source.tokens.len() {
+        if source.sign(next, '[') || source.sign(next, '(') {
+            depth += 1;
+        } else if source.sign(next, ']') || source.sign(next, ')') {
+            depth -= 1;
+            if depth == 0 {
+                break;
+            }
+        }
+        within.push(next);
+    }
+    let within = within.get(1..).unwrap_or_default();
+    let range = within
+        .windows(2)
+        .any(|two| source.sign(two[0], '.') && source.sign(two[1], '.'));
+    let by_side = within
+        .iter()
+        .filter_map(|at| source.word(*at))
+        .any(|word| SIDES.contains(&word));
+    if range { within.len() > 2 } else { !by_side }
+}
+
+#[test]
+fn foreign_bytes_are_parsed_without_anything_that_panics() {
+    let mut faults = Vec::new();
+    for source in sources()
+        .iter()
+        .filter(|source| FOREIGN.contains(&source.module()))
+    {
+        for at in 0..source.tokens.len() {
+            let mut fault = |what: &str, remedy: &str| {
+                if !allowed(source, source.line(at)) {
+                    faults.push(format!(
+                        "src/{}:{}: {what}: {remedy}",
+                        source.name,
+                        source.line(at)
+                    ));
+                }
+            };
+            let called = at > 0 && source.sign(at - 1, '.') && source.sign(at + 1, '(');
+            match source.word(at) {
+                Some("unwrap") if called => fault(
+                    "`.unwrap()`",
+                    "foreign bytes decide here: use `?`, `let … else` or a default",
+                ),
+                // With a text: a decoder may expect a reply, which is another thing.
+                Some("expect")
+                    if called
+                        && source
+                            .tokens
+                            .get(at + 2)
+                            .is_some_and(|(token, _)| *token == Token::Text) =>
+                {
+                    fault(
+                        "`.expect(…)`",
+                        "foreign bytes decide here: use `?`, `let … else` or a default",
+                    )
+                }
+                Some("unsafe") => fault("`unsafe`", "foreign bytes are parsed in safe code"),
+                Some(word @ ("panic" | "todo" | "unimplemented" | "unreachable"))
+                    if source.sign(at + 1, '!') =>
+                {
+                    fault(
+                        &format!("`{word}!`"),
+                        "dissection cannot fail: return what did decode, and why it stopped",
+                    )
+                }
+                _ => {}
+            }
+            let indexed = source.sign(at, '[')
+                && at > 0
+                && (source.sign(at - 1, ')')
+                    || source.sign(at - 1, ']')
+                    || source.sign(at - 1, '?')
+                    || source
+                        .word(at - 1)
+                        .is_some_and(|word| !NO_VALUE.contains(&word)));
+            if indexed && can_panic(source, at) {
+                fault(
+                    "an index that can panic",
+                    "use `.get(…)`, a slice pattern or an iterator",
+                );
+            }
+        }
+    }
+    complain(
+        "What an outsider sends is parsed without unsafe, unwrap, panic and panicking indices.",
+        &faults,
+    );
+}
+
+#[test]
+fn every_file_opens_with_what_it_is_and_stays_small() {
+    let mut faults = Vec::new();
+    let mut paths = Vec::new();
+    rust_files(&root(), &mut paths);
+    rust_files(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"),
+        &mut paths,
+    );
+    for path in paths {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let name = path
+            .strip_prefix(env!("CARGO_MANIFEST_DIR"))
+            .expect("in the project")
+            .display()
+            .to_string();
+        let lines = text.lines().count();
+        if lines > 1_000 {
+            faults.push(format!(
+                "{name}: {lines} lines: split it where its subject splits; 300 are a good length"
+            ));
+        }
+        if !text.trim_start().starts_with("//!") {
+            faults.push(format!(
+                "{name}:1: no `//!`: say what it is, why it exists and what it refuses to do"
+            ));
+        }
+    }
+    complain(
+        "Every file opens with `//!` and has at most 1,000 lines.",
+        &faults,
+    );
+}
+
+#[test]
+fn names_say_something() {
+    const EMPTY: [&str; 8] = [
+        "utils", "util", "common", "helpers", "helper", "manager", "misc", "stuff",
+    ];
+    let mut faults = Vec::new();
+    for source in sources() {
+        if source
+            .name
+            .trim_end_matches(".rs")
+            .split(['/', '_'])
+            .any(|part| EMPTY.contains(&part))
+        {
+            faults.push(format!(
+                "src/{}:1: the name says nothing: name it after what it holds",
+                source.name
+            ));
+        }
+        for at in 0..source.tokens.len() {
+            if source.word(at) == Some("dir")
+                && source.sign(at + 1, ':')
+                && source.word(at + 2) == Some("bool")
+            {
+                faults.push(format!(
+                    "src/{}:{}: `dir: bool`: use `Side`",
+                    source.name,
+                    source.line(at)
+                ));
+            }
+            if source.word(at) == Some("mod")
+                && source
+                    .word(at + 1)
+                    .is_some_and(|name| EMPTY.contains(&name))
+            {
+                faults.push(format!(
+                    "src/{}:{}: the module's name says nothing: name it after what it holds",
+                    source.name,
+                    source.line(at)
+                ));
+            }
+        }
+    }
+    complain("Names are the field's words.", &faults);
+}
+
+#[test]
+fn exceptions_are_still_needed() {
+    let sources = sources();
+    let faults: Vec<String> = ALLOWED
+        .iter()
+        .filter(|(file, fragment, _)| {
+            !sources
+                .iter()
+                .any(|source| source.name == *file && source.text.contains(fragment))
+        })
+        .map(|(file, fragment, _)| {
+            format!("src/{file} holds no `{fragment}` any more: strike the line from ALLOWED")
+        })
+        .collect();
+    complain("ALLOWED only shrinks.", &faults);
+}
+
+#[test]
+fn the_reader_of_sources_skips_comments_strings_and_tests() {
+    let text = "//! crate::cli\n/* crate::tui /* nested */ */ use crate::{base::{Side, Mark}, wire};\nlet s = \"crate::lab\"; let c = '\"'; let b = b'\\''; r#\"crate::\"x\"# ;\n\
+                #[cfg(test)]\nmod tests { use crate::cli; fn f() { x[0] } }\n#[cfg(test)]\nmod chaos;\nfn f<'a>() -> crate::proto::X {}\n";
+    let (kept, modules) = without_tests(tokens(text));
+    let source = Source {
+        name: "flow/x.rs".to_owned(),
+        text: text.to_owned(),
+        tokens: kept,
+    };
+    let imports: Vec<(String, usize)> = source.imports();
+    let expected =
+        [("base", 2), ("wire", 2), ("proto", 8)].map(|(module, line)| (module.to_owned(), line));
+    assert_eq!(imports, expected);
+    assert_eq!(modules, ["chaos"]);
+    assert_eq!(source.text.lines().count(), 8);
+}

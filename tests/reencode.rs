@@ -1,0 +1,372 @@
+//! The same packets in other clothes get the same verdicts: another file format, VLAN tags around them,
+//! other addresses and ports, another year.
+
+mod support;
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use mxray::base::Timestamp;
+use mxray::capture::PcapngWriter;
+use mxray::engine::SourceEnd;
+use mxray::engine::record::Record;
+
+use support::{Captured, Kept, in_parallel, judge, recordings, replay};
+
+const YEAR: i64 = 365 * 24 * 3_600 * 1_000_000_000;
+const ETHERNET: u16 = 1;
+
+/// What must not change.
+fn verdicts(records: &[Record]) -> Vec<String> {
+    let mut found = Vec::new();
+    for record in records {
+        match record {
+            Record::Connection(one) => {
+                let findings: Vec<&str> = one.findings.iter().map(|finding| finding.code).collect();
+                found.push(format!(
+                    "connection {} {} {} {} stage {} at {} frame {:?} findings {findings:?}",
+                    one.id,
+                    one.service,
+                    one.outcome,
+                    one.verdict.code,
+                    one.stage,
+                    one.verdict.at.place,
+                    one.verdict.frame
+                ));
+            }
+            Record::Lookup(one) => found.push(format!(
+                "look-up {} {} {} {} {} frame {:?}",
+                one.id, one.name, one.kind, one.outcome, one.verdict.code, one.verdict.frame
+            )),
+            Record::Attempt(one) => found.push(format!(
+                "attempt {} {} {}",
+                one.id, one.outcome, one.verdict.code
+            )),
+            Record::Finding(one) => found.push(format!(
+                "finding {} {:?}",
+                one.verdict.code, one.verdict.frame
+            )),
+            Record::Summary(one) => {
+                let mut causes: Vec<&str> =
+                    one.root_causes.iter().map(|cause| cause.code).collect();
+                causes.sort_unstable();
+                found.push(format!("summary {:?} causes {causes:?}", one.by_code));
+            }
+            Record::Source(_) => {}
+        }
+    }
+    found
+}
+
+/// Runs a change over every recording, and says where a verdict changed.
+fn holds(what: &str, change: impl Fn(&str, &Captured) -> Option<Vec<Record>> + Sync) {
+    let entries: Vec<(String, PathBuf)> = recordings().into_iter().collect();
+    assert!(!entries.is_empty(), "no recordings");
+    let found = in_parallel(&entries, |(name, path)| {
+        let captured = Captured::read(path).expect("a capture");
+        let before = verdicts(&captured.judge());
+        let after = verdicts(&change(name, &captured)?);
+        let first = before.iter().zip(&after).find(|(was, is)| was != is);
+        Some(match first {
+            Some((was, is)) => Some(format!("{name}\n    was {was}\n    is  {is}")),
+            None if before.len() != after.len() => Some(format!(
+                "{name}: {} records became {}",
+                before.len(),
+                after.len()
+            )),
+            None => None,
+        })
+    });
+    let tried = found.iter().flatten().count();
+    let changed: Vec<String> = found.into_iter().flatten().flatten().collect();
+    assert!(
+        tried * 2 > entries.len(),
+        "only {tried} of {} recordings were tried",
+        entries.len()
+    );
+    assert!(
+        changed.is_empty(),
+        "{what} changed {} verdicts:\n  {}",
+        changed.len(),
+        changed.join("\n  ")
+    );
+}
+
+/// A classic pcap file with nanoseconds, in either byte order. The project writes no such files itself.
+fn pcap(frames: &[Kept], big_endian: bool) -> Vec<u8> {
+    let u32s = |value: u32| {
+        if big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    };
+    let u16s = |value: u16| {
+        if big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    };
+    let mut file = Vec::new();
+    file.extend(u32s(0xA1B2_3C4D));
+    file.extend(u16s(2));
+    file.extend(u16s(4));
+    file.extend([0; 8]);
+    file.extend(u32s(262_144));
+    file.extend(u32s(
+        frames.first().map_or(1, |frame| u32::from(frame.link_type)),
+    ));
+    for frame in frames {
+        let time = u64::try_from(frame.time.0).expect("after 1970");
+        file.extend(u32s(
+            u32::try_from(time / 1_000_000_000).expect("before 2106"),
+        ));
+        file.extend(u32s(
+            u32::try_from(time % 1_000_000_000).expect("below a second"),
+        ));
+        file.extend(u32s(u32::try_from(frame.data.len()).expect("a frame")));
+        file.extend(u32s(frame.original_len));
+        file.extend(&frame.data[..]);
+    }
+    file
+}
+
+fn pcapng(frames: &[Kept]) -> Vec<u8> {
+    let mut writer = PcapngWriter::new(Vec::new()).expect("a file");
+    let link_type = frames.first().map_or(ETHERNET, |frame| frame.link_type);
+    let interface = writer
+        .interface("again", link_type, 0)
+        .expect("an interface");
+    for frame in frames {
+        writer
+            .packet(interface, frame.time, &frame.data, frame.original_len, None)
+            .expect("a packet");
+    }
+    writer.into_inner().expect("a file")
+}
+
+fn through_a_file(bytes: &[u8]) -> Vec<Record> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path: &Path = &folder.path().join("again");
+    fs::write(path, bytes).expect("written");
+    replay(path).expect("a capture")
+}
+
+/// A recording of one link type, without what only pcapng can say.
+fn plain(captured: &Captured) -> bool {
+    captured.end.dropped == 0
+        && captured
+            .frames
+            .iter()
+            .all(|frame| frame.link_type == captured.frames[0].link_type && !frame.control)
+}
+
+#[test]
+fn pcap_and_pcapng_say_the_same() {
+    holds("Little-endian pcap", |_, captured| {
+        plain(captured).then(|| through_a_file(&pcap(&captured.frames, false)))
+    });
+    holds("Big-endian pcap", |_, captured| {
+        plain(captured).then(|| through_a_file(&pcap(&captured.frames, true)))
+    });
+    holds("Writing pcapng anew", |_, captured| {
+        plain(captured).then(|| through_a_file(&pcapng(&captured.frames)))
+    });
+}
+
+fn ethernet(captured: &Captured) -> bool {
+    captured
+        .frames
+        .iter()
+        .all(|frame| frame.link_type == ETHERNET && frame.data.len() >= 14)
+}
+
+fn tagged(frame: &Kept, tags: &[u8]) -> Kept {
+    let mut data = frame.data.to_vec();
+    data.splice(12..12, tags.iter().copied());
+    let more = u32::try_from(tags.len()).expect("a few bytes");
+    Kept {
+        data: data.into(),
+        original_len: frame.original_len + more,
+        ..frame.clone()
+    }
+}
+
+#[test]
+fn vlan_tags_change_nothing() {
+    let one: &[u8] = &[0x81, 0x00, 0x20, 0x2A];
+    let two: &[u8] = &[0x88, 0xA8, 0x00, 0x07, 0x81, 0x00, 0x0F, 0xFE];
+    for (what, tags) in [("A VLAN tag", one), ("Two VLAN tags", two)] {
+        holds(what, |_, captured| {
+            let frames: Vec<Kept> = captured
+                .frames
+                .iter()
+                .map(|frame| tagged(frame, tags))
+                .collect();
+            ethernet(captured).then(|| judge(&frames, &captured.end))
+        });
+    }
+}
+
+#[test]
+fn another_year_changes_nothing() {
+    for (what, years) in [("Seven years later", 7), ("Thirty years earlier", -30)] {
+        holds(what, |_, captured| {
+            // A certificate is judged at the packet's time.
+            let certificates = captured
+                .judge()
+                .iter()
+                .any(|record| matches!(record, Record::Connection(one) if one.tls.as_ref().is_some_and(|tls| !tls.certificates.is_empty())));
+            if certificates {
+                return None;
+            }
+            let shift = |frame: &Kept| Kept {
+                time: Timestamp(frame.time.0 + years * YEAR),
+                ..frame.clone()
+            };
+            let frames: Vec<Kept> = captured.frames.iter().map(shift).collect();
+            Some(judge(&frames, &captured.end))
+        });
+    }
+}
+
+/// Another address of the same kind: private stays private, documentation stays documentation.
+fn mapped(address: [u8; 4]) -> [u8; 4] {
+    match address {
+        [10, b, c, d] => [10, b ^ 0x2A, c ^ 0x11, d],
+        [192, 0, 2, d] => [198, 51, 100, d],
+        [198, 51, 100, d] => [203, 0, 113, d],
+        [203, 0, 113, d] => [192, 0, 2, d],
+        other => other,
+    }
+}
+
+/// A port that no service has becomes another such; a bijection that keeps odd ports odd.
+fn mapped_port(port: u16) -> u16 {
+    if port >= 0x8000 { port ^ 0x0154 } else { port }
+}
+
+/// Every place that holds one of the addresses: headers, ARP, quotes, and answers of DNS.
+fn map_addresses(data: &mut [u8], known: &[[u8; 4]]) {
+    let mut at = 14;
+    while let Some(four) = data.get_mut(at..at + 4) {
+        let here = [four[0], four[1], four[2], four[3]];
+        if known.contains(&here) {
+            four.copy_from_slice(&mapped(here));
+            at += 4;
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// The ports of an IP packet that begins here, and of one that it quotes.
+fn map_ports(data: &mut [u8], at: usize) {
+    let byte = |data: &[u8], at: usize| data.get(at).copied().unwrap_or(0);
+    let (protocol, upper) = match byte(data, at) >> 4 {
+        4 => {
+            let later = (byte(data, at + 6) & 0x1F) != 0 || byte(data, at + 7) != 0;
+            if later {
+                return;
+            }
+            (
+                byte(data, at + 9),
+                at + usize::from(byte(data, at) & 15) * 4,
+            )
+        }
+        6 => (byte(data, at + 6), at + 40),
+        _ => return,
+    };
+    match (protocol, byte(data, upper)) {
+        (6 | 17, _) => {
+            for place in [upper, upper + 2] {
+                if let Some(port) = data.get_mut(place..place + 2) {
+                    let new = mapped_port(u16::from_be_bytes([port[0], port[1]]));
+                    port.copy_from_slice(&new.to_be_bytes());
+                }
+            }
+        }
+        (1, 3 | 11) | (58, 1..=4) => map_ports(data, upper + 8),
+        _ => {}
+    }
+}
+
+fn remapped(frame: &Kept, known: &[[u8; 4]]) -> Kept {
+    let mut data = frame.data.to_vec();
+    map_addresses(&mut data, known);
+    if matches!(data.get(12..14), Some([0x08, 0x00] | [0x86, 0xDD])) {
+        map_ports(&mut data, 14);
+    }
+    Kept {
+        data: data.into(),
+        ..frame.clone()
+    }
+}
+
+/// The addresses that stand in headers and ARP messages.
+fn known(captured: &Captured) -> Vec<[u8; 4]> {
+    let mut found = Vec::new();
+    for frame in &captured.frames {
+        let places: &[usize] = match frame.data.get(12..14) {
+            Some([0x08, 0x00]) => &[26, 30],
+            Some([0x08, 0x06]) => &[28, 38],
+            _ => &[],
+        };
+        for place in places {
+            if let Some(four) = frame.data.get(*place..place + 4)
+                && let Ok(four) = <[u8; 4]>::try_from(four)
+                && !found.contains(&four)
+            {
+                found.push(four);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn other_addresses_and_ports_change_nothing() {
+    holds("Mapping addresses and ports", |_, captured| {
+        let known = known(captured);
+        let frames: Vec<Kept> = captured
+            .frames
+            .iter()
+            .map(|frame| remapped(frame, &known))
+            .collect();
+        ethernet(captured).then(|| judge(&frames, &captured.end))
+    });
+}
+
+#[test]
+fn the_mapping_maps() {
+    let (_, path) = recordings()
+        .into_iter()
+        .find(|(name, _)| name == "ok/smtp-plain")
+        .expect("a recording");
+    let captured = Captured::read(&path).expect("a capture");
+    let known = known(&captured);
+    let ends = |frames: &[Kept]| {
+        judge(frames, &SourceEnd::default())
+            .iter()
+            .find_map(|record| match record {
+                Record::Connection(one) => Some((
+                    one.client.ip.parse::<IpAddr>().ok(),
+                    one.server.ip.parse::<IpAddr>().ok(),
+                    one.client.port,
+                )),
+                _ => None,
+            })
+            .expect("a connection")
+    };
+    let frames: Vec<Kept> = captured
+        .frames
+        .iter()
+        .map(|frame| remapped(frame, &known))
+        .collect();
+    let (before, after) = (ends(&captured.frames), ends(&frames));
+    assert_ne!(before.0, after.0);
+    assert_ne!(before.1, after.1);
+    assert_ne!(before.2, after.2);
+}
