@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mxray::base::SECOND;
 use mxray::diagnosis::Code;
 use mxray::lab::Frame;
 use mxray::lab::truth::Truth;

@@ -643,7 +643,7 @@ impl Engine {
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(&self.neighbors, last, source.unicast_visible));
+        verdicts.extend(judge_neighbors(&self.neighbors, source.unicast_visible));
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {
