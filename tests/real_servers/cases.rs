@@ -48,7 +48,7 @@ const fn dovecot_with(certificate: CertificateKind) -> Wanted {
 }
 
 const fn behind(rules: &'static str) -> Wanted {
-    Wanted { rules, ..POSTFIX }
+    Wanted { rules, ..BOTH }
 }
 
 const fn case(
@@ -177,6 +177,13 @@ pub const CASES: &[Case] = &[
         "[truth]\nroot_causes = [\"mail.recipient-rejected\"]\n[[truth.connection]]\noutcome = \"failed\"\ncode = \"mail.recipient-rejected\"\n",
     ),
     case(
+        "the_login_service_is_down",
+        POSTFIX,
+        &["swaks --server 192.0.2.10 --port 587 --from a@example.org --to user@example.net"],
+        // smtpd cannot reach Dovecot's login service and ends before its greeting.
+        "[truth]\n[[truth.connection]]\nservice = \"submission\"\noutcome = \"failed\"\ncode = \"tcp.closed-before-greeting\"\nwhere = \"server\"\ndeath = \"server-fin\"\n",
+    ),
+    case(
         "relay_denied",
         POSTFIX,
         &["swaks --server 192.0.2.10 --from a@example.org --to user@elsewhere.example"],
@@ -215,7 +222,7 @@ pub const CASES: &[Case] = &[
                 "swaks --server 192.0.2.10 --port 587 --quit-after EHLO",
                 "curl -sS --connect-timeout 5 smtp://192.0.2.10",
             ],
-            "[truth]\nroot_causes = [\"tcp.dropped\"]\n[[truth.connection]]\nport = 25\noutcome = \"failed\"\ncode = \"tcp.dropped\"\nwhere = \"network\"\ndeath = \"last-syn\"\n[[truth.connection]]\nport = 587\n",
+            "[truth]\nroot_causes = [\"tcp.dropped\"]\n[[truth.connection]]\nport = 25\noutcome = \"failed\"\ncode = \"tcp.dropped\"\nwhere = \"network\"\ndeath = \"last-syn\"\n[[truth.connection]]\nport = 587\ncode = \"ok\"\n",
         ),
     ),
     case(
@@ -227,7 +234,7 @@ pub const CASES: &[Case] = &[
             "swaks --server 192.0.2.10 --port 587 --quit-after EHLO",
             "curl -sS smtp://192.0.2.10",
         ],
-        "[truth]\nnever = [\"tcp.reset-by-path\"]\n[[truth.connection]]\nport = 25\noutcome = \"failed\"\ncode = \"tcp.refused\"\ndeath = \"rst\"\n[[truth.connection]]\nport = 587\n",
+        "[truth]\nnever = [\"tcp.reset-by-path\"]\n[[truth.connection]]\nport = 25\noutcome = \"failed\"\ncode = \"tcp.refused\"\ndeath = \"rst\"\n[[truth.connection]]\nport = 587\ncode = \"ok\"\n",
     ),
     case(
         "nft_rejects_as_prohibited",
@@ -297,10 +304,14 @@ pub const CASES: &[Case] = &[
             "nft_drops_dns",
             Wanted {
                 rules: "table inet t { chain in { type filter hook input priority 0; udp dport 53 drop; }; }",
-                ..UNBOUND
+                servers: "unbound dovecot",
+                ..NOTHING
             },
-            &["curl -sS imap://mail.example.net"],
-            "[truth]\nroot_causes = [\"dns.timeout\"]\n[[truth.lookup]]\nname = \"mail.example.net\"\noutcome = \"failed\"\ncode = \"dns.timeout\"\ndeath = \"last-query\"\n",
+            &[
+                "curl -sS imap://mail.example.net",
+                "curl -sS imap://192.0.2.10 -u user@example.net:secret",
+            ],
+            "[truth]\nroot_causes = [\"dns.timeout\"]\n[[truth.lookup]]\nname = \"mail.example.net\"\noutcome = \"failed\"\ncode = \"dns.timeout\"\ndeath = \"last-query\"\n[[truth.connection]]\noutcome = \"healthy\"\ncode = \"ok\"\n",
         ),
     ),
     // Certificates, with a client that sends clear alerts.
@@ -324,7 +335,7 @@ pub const CASES: &[Case] = &[
         "expired_starttls",
         Wanted {
             certificate: CertificateKind::Expired,
-            ..POSTFIX
+            ..BOTH
         },
         &[
             "curl -sS --tls-max 1.2 --ssl-reqd --cacert @DIR@/roots.pem --resolve mail.example.net:587:192.0.2.10 smtp://mail.example.net:587",
