@@ -56,7 +56,11 @@ const FINDINGS_ONLY: &str = "capture.";
 
 /// What is still owed: `(code, what, why)`, with what one of `rule`, `recording`, `near miss`. A line
 /// that is no longer true fails the test, so the list only shrinks.
-const NOT_YET: &[(&str, &str, &str)] = &[];
+const NOT_YET: &[(&str, &str, &str)] = &[(
+    "tls.client-roots",
+    "recording",
+    "it needs trust anchors (--roots), which a recording does not carry; unit tests of the rule hold it",
+)];
 
 /// The headings of a page, in order.
 const HEADINGS: [&str; 5] = [
