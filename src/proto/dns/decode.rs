@@ -5,6 +5,7 @@
 //! before. Names follow compression only backwards (hickory's guard), so no loop is possible. It
 //! skips authority and additional data but for a SOA and EDNS.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RData};
@@ -198,7 +199,14 @@ fn answer(bytes: &[u8], start: usize, head: &Head, data: &[u8]) -> Option<Answer
         RData::PTR(name) => Answer::Name(text(&name.0)),
         RData::MX(mx) => Answer::Mx(mx.preference, text(&mx.exchange)),
         RData::SRV(srv) => Answer::Srv(srv.priority, srv.weight, srv.port, text(&srv.target)),
-        other => Answer::Other(Foreign::from(other.to_string().as_str())),
+        other => {
+            // Some records' Display gives up on odd data; what it wrote until then is kept.
+            let mut words = String::new();
+            if write!(words, "{other}").is_err() {
+                words.push('…');
+            }
+            Answer::Other(Foreign::from(words.as_str()))
+        }
     })
 }
 
