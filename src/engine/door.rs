@@ -18,13 +18,12 @@ use super::record::{
 use super::searches::{Fate, Searches, Waiting};
 use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
 use crate::diagnosis::{
-    Code, Lookup, SourceState, judge_lookup, judge_neighbors, judge_source,
+    Code, Lookup, SourceState, WENT_ON, judge_lookup, judge_neighbors, judge_source,
 };
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, StreamDecoder};
-use crate::proto::mail::replies::ReplyTable;
 use crate::wire::{Icmp, Ip, Link, Net, Packet, Reassembler, Tcp, Transport, Udp, dissect};
 
 /// TCP streams of DNS that are decoded at once.
@@ -109,7 +108,6 @@ pub struct Engine {
     names: Names,
     searches: Searches,
     attempts: Attempts,
-    replies: ReplyTable,
     horizon: Timestamp,
     ripened: Timestamp,
     came_back: Option<(IpAddr, Timestamp)>,
@@ -139,7 +137,6 @@ impl Engine {
             names: Names::default(),
             searches: Searches::default(),
             attempts: Attempts::default(),
-            replies: ReplyTable::new(),
             horizon: Timestamp(i64::MIN),
             ripened: Timestamp(i64::MIN),
             came_back: None,
@@ -438,7 +435,7 @@ impl Engine {
             .get(key.source.0 as usize)
             .and_then(|source| source.last)
             .unwrap_or(self.horizon);
-        let judged = judge(key, tcp, &session, &self.replies, horizon, &context);
+        let judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
         self.undeclared.extend(&judged.judgement.undeclared);
         let mut made = record(
             &key,
@@ -461,7 +458,11 @@ impl Engine {
             server,
         };
         let address = Foreign::from(made.server.ip.as_str());
-        let twin = tcp.syns.seen.first().and_then(|syn| Some((syn.isn, syn.tsval?)));
+        let twin = tcp
+            .syns
+            .seen
+            .first()
+            .and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
             made.attempt = self.attempts.connection(
                 key.client.ip,
@@ -511,6 +512,7 @@ impl Engine {
             60 * crate::base::SECOND,
         );
         context.one_way = self.knowledge.witness.one_way(facts.client);
+        context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
         context.capture_drops = self.knowledge.drops;
         let horizon = self
             .sources
@@ -628,7 +630,10 @@ impl Engine {
         let limits = [
             ("connections open at once", self.table.evicted()),
             ("look-ups open at once", self.lookups.evicted()),
-            ("fragmented datagrams at once", self.fragments.counts().evicted),
+            (
+                "fragmented datagrams at once",
+                self.fragments.counts().evicted,
+            ),
         ];
         let state = SourceState {
             damage: end.damage.as_deref(),
@@ -638,13 +643,20 @@ impl Engine {
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(&self.neighbors, last, source.unicast_visible));
+        verdicts.extend(judge_neighbors(
+            &self.neighbors,
+            last,
+            source.unicast_visible,
+        ));
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {
                 self.attempts.causes.add_finding(&verdict);
             }
-            out(Record::Finding(FindingRecord { source: Some(id.0), verdict }));
+            out(Record::Finding(FindingRecord {
+                source: Some(id.0),
+                verdict,
+            }));
         }
         out(Record::Source(SourceRecord {
             id: id.0,
@@ -664,6 +676,7 @@ impl Engine {
             self.names = Names::default();
             self.searches = Searches::default();
             self.dns_streams.clear();
+            self.fragments = Reassembler::new();
             self.neighbors = Neighbors::default();
             self.came_back = None;
             self.attempts.finish(out);
