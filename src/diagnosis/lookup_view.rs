@@ -12,6 +12,9 @@ const LIFE: Nanos = 30 * SECOND;
 /// Copies of one frame made by the capture lie at most this far apart.
 const COPY: Nanos = 3 * MILLISECOND;
 
+/// A client that connects so soon after a query has found an address.
+pub const WENT_ON: Nanos = 5 * SECOND;
+
 /// One look-up, whole.
 pub struct Lookup<'a> {
     /// What was seen.
@@ -38,6 +41,8 @@ pub struct LookupContext {
     pub largest_udp_answer: Option<(u32, Mark)>,
     /// A mail connection of this client used an address of the answer.
     pub used: Option<Mark>,
+    /// The client opened a mail connection within [`WENT_ON`] after the first query: it had found an address.
+    pub went_on: Option<Mark>,
     /// The name is the target of an MX answer seen before (so an error here belongs to the domain's MX): which domain.
     pub mx_of: Option<Foreign>,
     /// An address that another resolver gave for the same name and type.

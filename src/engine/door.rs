@@ -18,13 +18,12 @@ use super::record::{
 use super::searches::{Fate, Searches, Waiting};
 use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
 use crate::diagnosis::{
-    Code, Lookup, SourceState, judge_lookup, judge_neighbors, judge_source,
+    Code, Lookup, SourceState, WENT_ON, judge_lookup, judge_neighbors, judge_source,
 };
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, StreamDecoder};
-use crate::proto::mail::replies::ReplyTable;
 use crate::wire::{Icmp, Ip, Link, Net, Packet, Reassembler, Tcp, Transport, Udp, dissect};
 
 /// TCP streams of DNS that are decoded at once.
@@ -109,7 +108,6 @@ pub struct Engine {
     names: Names,
     searches: Searches,
     attempts: Attempts,
-    replies: ReplyTable,
     horizon: Timestamp,
     ripened: Timestamp,
     came_back: Option<(IpAddr, Timestamp)>,
@@ -139,7 +137,6 @@ impl Engine {
             names: Names::default(),
             searches: Searches::default(),
             attempts: Attempts::default(),
-            replies: ReplyTable::new(),
             horizon: Timestamp(i64::MIN),
             ripened: Timestamp(i64::MIN),
             came_back: None,
@@ -443,7 +440,7 @@ impl Engine {
             .get(key.source.0 as usize)
             .and_then(|source| source.last)
             .unwrap_or(self.horizon);
-        let judged = judge(key, tcp, &session, &self.replies, horizon, &context);
+        let judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
         self.undeclared.extend(&judged.judgement.undeclared);
         let mut made = record(
             &key,
@@ -466,7 +463,11 @@ impl Engine {
             server,
         };
         let address = Foreign::from(made.server.ip.as_str());
-        let twin = tcp.syns.seen.first().and_then(|syn| Some((syn.isn, syn.tsval?)));
+        let twin = tcp
+            .syns
+            .seen
+            .first()
+            .and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
             made.attempt = self.attempts.connection(
                 key.client.ip,
@@ -516,6 +517,7 @@ impl Engine {
             60 * crate::base::SECOND,
         );
         context.one_way = self.knowledge.witness.one_way(facts.client);
+        context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
         context.capture_drops = self.knowledge.drops;
         let horizon = self
             .sources
@@ -633,7 +635,10 @@ impl Engine {
         let limits = [
             ("connections open at once", self.table.evicted()),
             ("look-ups open at once", self.lookups.evicted()),
-            ("fragmented datagrams at once", self.fragments.counts().evicted),
+            (
+                "fragmented datagrams at once",
+                self.fragments.counts().evicted,
+            ),
         ];
         let state = SourceState {
             damage: end.damage.as_deref(),
@@ -649,7 +654,10 @@ impl Engine {
             if verdict.code.starts_with("route.") {
                 self.attempts.causes.add_finding(&verdict);
             }
-            out(Record::Finding(FindingRecord { source: Some(id.0), verdict }));
+            out(Record::Finding(FindingRecord {
+                source: Some(id.0),
+                verdict,
+            }));
         }
         out(Record::Source(SourceRecord {
             id: id.0,
@@ -669,6 +677,7 @@ impl Engine {
             self.names = Names::default();
             self.searches = Searches::default();
             self.dns_streams.clear();
+            self.fragments = Reassembler::new();
             self.neighbors = Neighbors::default();
             self.came_back = None;
             self.attempts.finish(out);

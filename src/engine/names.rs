@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
+use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use crate::base::{Foreign, Mark, Nanos, Timestamp};
 
 const REMEMBERED: usize = 65_536;
+/// Beginnings remembered of each client.
+const OPENED: usize = 8;
 
 /// A name that a client had looked up for an address.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct Names {
     found: HashMap<(IpAddr, IpAddr), Found, foldhash::fast::RandomState>,
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
     uses: HashMap<(IpAddr, IpAddr), Mark, foldhash::fast::RandomState>,
+    /// Where each client's latest mail connections began; the oldest goes first.
+    opened: HashMap<IpAddr, ArrayVec<Mark, OPENED>, foldhash::fast::RandomState>,
 }
 
 impl Names {
@@ -73,10 +78,26 @@ impl Names {
         }
     }
 
+    /// Where `client` opened a mail connection within `span` after `time`.
+    pub fn went_on(&self, client: IpAddr, time: Timestamp, span: Nanos) -> Option<Mark> {
+        self.opened
+            .get(&client)?
+            .iter()
+            .copied()
+            .find(|mark| (0..=span).contains(&mark.time.since(time)))
+    }
+
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
         if self.uses.len() < REMEMBERED || self.uses.contains_key(&(client, address)) {
             self.uses.insert((client, address), mark);
+        }
+        if self.opened.len() < REMEMBERED || self.opened.contains_key(&client) {
+            let opened = self.opened.entry(client).or_default();
+            if opened.is_full() {
+                opened.remove(0);
+            }
+            opened.push(mark);
         }
         if let Some(found) = self.found.get_mut(&(client, address)) {
             found.used.get_or_insert(mark);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mxray::base::{Foreign, SourceId, Timestamp};
 
@@ -130,7 +130,9 @@ pub fn judge_with<'a>(
     frames: impl IntoIterator<Item = &'a Kept>,
     end: &SourceEnd,
 ) -> (Vec<Record>, Vec<(Code, Code)>) {
-    let mut engine = Engine::new(Config::default());
+    // The table of replies is built once for all of them.
+    static SETTINGS: OnceLock<Config> = OnceLock::new();
+    let mut engine = Engine::new(SETTINGS.get_or_init(Config::default).clone());
     let mut records = Vec::new();
     let source: SourceId = engine.open_source("file", Foreign::from("memory"), None);
     for frame in frames {

@@ -13,6 +13,10 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if facts.icmp_count > 0 || facts.tcp.reset.is_some() || facts.tcp.syn_ack.is_some() {
         return;
     }
+    // Asked once, never again, and then connected: the answer came and was not captured.
+    if silence.tries <= 1 && l.context.went_on.is_some() {
+        return;
+    }
     let absence = l.absence();
     let full = if silence.tries >= 2 { 0.95 } else { 0.8 };
     let Some(confidence) = absence.confidence(full) else {

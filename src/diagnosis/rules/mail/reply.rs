@@ -5,7 +5,7 @@
 //! said: all recipients refused is a failure at RCPT, not at the 503 or 554 that DATA then gets (RFC 5321 4.2, 4.3.2; RFC
 //! 4954 6; RFC 9051 7.1; RFC 1939 3). What a server says inside TLS is not readable, and nothing is claimed.
 
-use crate::base::SECOND;
+use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::mail::{Answer, Exchange, Family, Language, Mechanism, Reply, Status, Verb};
 
@@ -101,6 +101,9 @@ fn judge<'a>(
 ) -> Option<Judged<'a>> {
     let reply = exchange.reply.as_ref().filter(|reply| refuses(reply))?;
     let answer = c.answers.get(index).copied().flatten()?;
+    if !heard(c, index, reply, answer) {
+        return None;
+    }
     let step = step(c.dialogue, exchange);
     let mut judged = Judged {
         index,
@@ -135,10 +138,33 @@ fn judge<'a>(
         _ if further => Weight::Finding,
         _ => Weight::Fatal,
     };
-    if judged.weight == Weight::Fatal && still_open(c, reply) {
+    if judged.weight == Weight::Fatal && (still_open(c, reply) || said_more_unread(c, reply)) {
         judged.weight = Weight::Finding;
     }
     Some(judged)
+}
+
+/// A reply is judged together with the command that it answers: of a client that was not captured only the greeting
+/// can be judged, and after a hole nothing is taken for a greeting that follows a command.
+fn heard(c: &Connection<'_>, index: usize, reply: &Reply, answer: Answer) -> bool {
+    if c.tcp.sides[Side::Client].segments == 0 {
+        return index == 0;
+    }
+    let greeting = answer.family == Family::GreetingRejected;
+    let asked_before = || {
+        c.tcp.sides[Side::Client]
+            .first_data
+            .is_some_and(|asked| asked.time < reply.at.time)
+    };
+    !(greeting && c.partly_unseen() && asked_before())
+}
+
+/// Something was not captured, and the server said more after the refusal: the client may have got further.
+fn said_more_unread(c: &Connection<'_>, reply: &Reply) -> bool {
+    c.partly_unseen()
+        && c.tcp.sides[Side::Server].last_data.is_some_and(|last| {
+            (last.time, last.frame.number) > (reply.done.time, reply.done.frame.number)
+        })
 }
 
 /// The capture ends so soon after the refusal that the client may have gone on.

@@ -61,8 +61,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         claims.push(with_words(idle_hint(c, claim), found));
         return;
     }
-    // A FIN is an offence only while something was owed or begun.
-    if !c.work_open() || c.partly_unseen() && c.unanswered().is_none() {
+    // A FIN is an offence only while something was owed or begun. What was not captured may have been the answer, the
+    // QUIT, or the client's own FIN.
+    if !c.work_open() || c.partly_unseen() {
         return;
     }
     let claim = Claim::new(
