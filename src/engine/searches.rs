@@ -130,7 +130,8 @@ impl Searches {
             && self.tlsa.len() < CLIENTS
             && let Some(reply) = facts.answer()
         {
-            self.tlsa.insert((facts.client, facts.name.clone()), reply.at);
+            self.tlsa
+                .insert((facts.client, facts.name.clone()), reply.at);
         }
         if let Some(reply) = facts.answer() {
             for record in &reply.message.answers {
@@ -266,7 +267,11 @@ impl Searches {
             used: used(facts, names),
             mx_of: self.mx_targets.get(&facts.name).cloned(),
             small_answer: self.small.get(&pair).copied(),
-            stray_fragment: self.fragments.get(&pair).copied().filter(|mark| mark.time >= facts.first.time),
+            stray_fragment: self
+                .fragments
+                .get(&pair)
+                .copied()
+                .filter(|mark| mark.time >= facts.first.time),
             ..LookupContext::default()
         }
     }

@@ -23,10 +23,10 @@ pub fn lookup(record: &LookupRecord, clock: &Clock) -> Block {
         server: format!("{} port 53/{}", record.resolver, record.transport),
         when: match record.rtt_ms {
             Some(rtt) => format!(
-            "{} +{}",
-            clock.absolute(record.started.0),
-            duration((rtt * 1e6) as i64)
-        ),
+                "{} +{}",
+                clock.absolute(record.started.0),
+                duration((rtt * 1e6) as i64)
+            ),
             None => format!("{} no answer", clock.absolute(record.started.0)),
         },
         notes: notes(record),

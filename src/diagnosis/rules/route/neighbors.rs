@@ -19,10 +19,7 @@ const TOGETHER: Nanos = 500 * MILLISECOND;
 
 /// Judges a source's neighbours. `last` is the source's last frame, `unicast_visible` whether frames to single stations are seen
 /// here (or the capturing host itself asked).
-pub fn judge_neighbors(
-    neighbors: &Neighbors,
-    unicast_visible: bool,
-) -> Vec<Verdict> {
+pub fn judge_neighbors(neighbors: &Neighbors, unicast_visible: bool) -> Vec<Verdict> {
     let troubled: Vec<&NeighborFacts> = neighbors.troubled().map(|(_, facts)| facts).collect();
     let mut silent_for = HashMap::new();
     for facts in &troubled {
