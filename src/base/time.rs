@@ -17,9 +17,10 @@ pub const MILLISECOND: Nanos = 1_000_000;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The distance from `earlier` to this point; negative when `earlier` is later.
+    /// The distance from `earlier` to this point; negative when `earlier` is later. Saturates at ±`i64::MAX`, so that
+    /// it can always be negated.
     pub fn since(self, earlier: Timestamp) -> Nanos {
-        self.0.saturating_sub(earlier.0)
+        self.0.saturating_sub(earlier.0).max(-Nanos::MAX)
     }
 
     /// This point moved by a distance, saturating at the ends of the range.

@@ -9,16 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
 use crate::base::{Foreign, SourceId};
-use crate::capture::{
-    CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
-};
+use crate::capture::{CaptureReader, Frame, Input, OpenError, OpenErrorKind, SourceSummary};
 use crate::engine::record::Record;
 use crate::engine::{self, Engine, SourceEnd};
 
 /// Bytes from which on a bar is shown.
 const BIG: u64 = 32 << 20;
-/// Files that `--merge` reads at once; each stays open.
-const MERGED: usize = 512;
 /// Frames between two looks at Ctrl-C and the bar.
 const PACE: u64 = 4096;
 
@@ -88,16 +84,8 @@ impl<'a> Feed<'a> {
     }
 
     /// Reads everything and finishes the engine.
-    pub fn run(
-        mut self,
-        inputs: Vec<Result<Input, OpenError>>,
-        merge: bool,
-    ) -> Result<(), Nothing> {
-        if merge {
-            self.merged(inputs);
-        } else {
-            self.one_by_one(inputs);
-        }
+    pub fn run(mut self, inputs: Vec<Result<Input, OpenError>>) -> Result<(), Nothing> {
+        self.read(inputs);
         self.bar.finish_and_clear();
         if !self.opened {
             return Err(if self.bad.is_empty() || self.permitted {
@@ -117,9 +105,7 @@ impl<'a> Feed<'a> {
         self.interrupt.pressed() || !self.sink.wanted()
     }
 
-    fn one_by_one(&mut self, inputs: Vec<Result<Input, OpenError>>) {
-        // Parts of one recording stay open until its last part was read: what is underway goes on in the next.
-        let mut parts: Vec<(SourceId, SourceSummary)> = Vec::new();
+    fn read(&mut self, inputs: Vec<Result<Input, OpenError>>) {
         for input in inputs {
             if self.stopped() {
                 break;
@@ -131,13 +117,7 @@ impl<'a> Feed<'a> {
                     continue;
                 }
             };
-            let goes_on = parts
-                .last()
-                .is_some_and(|(_, summary)| reader.continues(summary));
-            if !goes_on {
-                self.close(&mut parts);
-            }
-            let id = self.open(&reader, parts.first().map(|(world, _)| *world));
+            let id = self.open(&reader);
             self.watch(&reader);
             while let Some(frame) = reader.next_frame() {
                 self.frame(id, &frame);
@@ -148,37 +128,8 @@ impl<'a> Feed<'a> {
                     self.bar.set_position(reader.progress().read);
                 }
             }
-            parts.push((id, reader.summary()));
+            self.close(id, &reader.summary());
         }
-        self.close(&mut parts);
-    }
-
-    fn merged(&mut self, inputs: Vec<Result<Input, OpenError>>) {
-        let mut readers: Vec<(SourceId, CaptureReader)> = Vec::new();
-        for input in inputs {
-            if readers.len() >= MERGED {
-                eprintln!("mxray: --merge reads {MERGED} captures at once; the rest is not read");
-                break;
-            }
-            match input.and_then(|input| CaptureReader::open(&input)) {
-                Ok(reader) => {
-                    let world = readers.first().map(|(id, _)| *id);
-                    let id = self.open(&reader, world);
-                    readers.push((id, reader));
-                }
-                Err(error) => self.refuse(error),
-            }
-        }
-        let mut merged = Merged::new(readers);
-        while let Some((id, frame)) = merged.next_frame() {
-            self.frame(id, &frame);
-            if self.paced.is_multiple_of(PACE) && self.stopped() {
-                break;
-            }
-        }
-        let ended = merged.readers().iter();
-        let mut ended = ended.map(|(id, reader)| (*id, reader.summary())).collect();
-        self.close(&mut ended);
     }
 
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
@@ -199,8 +150,7 @@ impl<'a> Feed<'a> {
         );
     }
 
-    /// Opens a source; a part of a recording belongs to the world of the part before.
-    fn open(&mut self, reader: &CaptureReader, world: Option<SourceId>) -> SourceId {
+    fn open(&mut self, reader: &CaptureReader) -> SourceId {
         self.opened = true;
         self.permitted = true;
         for error in std::mem::take(&mut self.bad) {
@@ -212,22 +162,19 @@ impl<'a> Feed<'a> {
             summary.name.clone(),
             Some(summary.format),
         );
-        let _ = world;
         let id = self.engine.open_source(kind, name, format);
         self.sink.source(id.0, &summary.name);
         id
     }
 
-    fn close(&mut self, sources: &mut Vec<(SourceId, SourceSummary)>) {
-        for (id, summary) in sources.drain(..) {
-            let end = SourceEnd {
-                dropped: summary.dropped,
-                damage: summary.damage.as_ref().map(ToString::to_string),
-            };
-            let sink = &mut *self.sink;
-            self.engine
-                .close_source(id, end, &mut |record| sink.record(record));
-        }
+    fn close(&mut self, id: SourceId, summary: &SourceSummary) {
+        let end = SourceEnd {
+            dropped: summary.dropped,
+            damage: summary.damage.as_ref().map(ToString::to_string),
+        };
+        let sink = &mut *self.sink;
+        self.engine
+            .close_source(id, end, &mut |record| sink.record(record));
     }
 
     fn refuse(&mut self, error: OpenError) {

@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod feed;
 mod interrupt;
+mod lab;
 mod man;
 mod options;
 mod output;
@@ -42,6 +43,7 @@ struct Arguments {
 enum Command {
     Replay(Box<replay::Arguments>),
     Explain(explain::Arguments),
+    Lab(lab::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Lab(arguments) => lab::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),

@@ -231,7 +231,7 @@ impl Reporting {
     }
 
     /// How the report is laid out.
-    pub fn style(&self, command: &'static str) -> Style {
+    pub fn style(&self, command: &'static str, several: bool) -> Style {
         let (paint, width) = super::output::manner(self.color, self.output.is_some());
         Style {
             format: self.format.into(),
@@ -242,6 +242,7 @@ impl Reporting {
             },
             paint,
             width,
+            several,
             clock: Clock::new(match self.time {
                 Times::Utc => Zone::Utc,
                 Times::Local => Zone::Local(TimeZone::system()),

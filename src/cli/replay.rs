@@ -24,12 +24,9 @@ use crate::report::{self, Face, Selection};
 pub struct Arguments {
     /// Captures (pcap, pcapng; plain or .gz, .zst, .lz4), folders of captures, or - for standard input
     ///
-    /// Files are separate worlds, unless they are rotated parts of one recording or --merge is given
+    /// Files are separate worlds
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
-    /// Read all files as one recording, in the order of time
-    #[arg(long, help_heading = "Reading")]
-    merge: bool,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -60,6 +57,7 @@ fn prepare(arguments: &Arguments) -> Result<(Engine, Option<Filter>), String> {
 fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
     let reporting = &arguments.reporting;
     let interrupt = Interrupt::listen();
+    let inputs = capture::expand(&arguments.files);
     let mut reporter = Reporter {
         reporting,
         face: None,
@@ -68,10 +66,9 @@ fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
         filter,
         verdicts: Verdicts::new(reporting.strictness()),
         begun: false,
+        several: inputs.len() > 1,
     };
-    let inputs = capture::expand(&arguments.files);
-    let read = Feed::new(engine, &mut reporter, interrupt.clone(), !reporting.quiet)
-        .run(inputs, arguments.merge);
+    let read = Feed::new(engine, &mut reporter, interrupt.clone(), !reporting.quiet).run(inputs);
     match read {
         Err(Nothing::NotPermitted) => return exit::NOT_PERMITTED,
         Err(Nothing::NoInput) => return exit::USAGE,
@@ -98,13 +95,20 @@ struct Reporter<'a> {
     filter: Option<Filter>,
     verdicts: Verdicts,
     begun: bool,
+    /// Several inputs were named.
+    several: bool,
 }
 
 impl Reporter<'_> {
     fn face(&mut self) -> Option<&mut Box<dyn Face>> {
         if self.face.is_none() && self.failed.is_none() {
             match output::open(self.reporting.output.as_deref()) {
-                Ok(out) => self.face = Some(report::face(self.reporting.style("replay"), out)),
+                Ok(out) => {
+                    self.face = Some(report::face(
+                        self.reporting.style("replay", self.several),
+                        out,
+                    ))
+                }
                 Err(error) => self.failed = Some(error),
             }
         }

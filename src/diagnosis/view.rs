@@ -162,6 +162,12 @@ impl<'a> Connection<'a> {
             .rev()
             .filter(|exchange| exchange.reply.is_none())
             .filter_map(|exchange| exchange.command.as_ref())
+            // What is said after the server's goodbye can have no answer.
+            .filter(|command| {
+                self.dialogue
+                    .goodbye
+                    .is_none_or(|goodbye| command.at.time <= goodbye.time)
+            })
             .find(|command| !matches!(command.verb, Verb::Quit | Verb::Idle))
     }
 

@@ -430,6 +430,11 @@ impl Engine {
         let mut context = self.knowledge.context(&key, tcp, false);
         context.server_name = found.as_ref().map(|found| found.name.clone());
         context.roots = self.config.roots.clone();
+        context.tlsa = match &context.server_name {
+            Some(name) => self.searches.tlsa(key.client.ip, name, key.server.port),
+            None => self.searches.any_tlsa(key.client.ip, key.server.port),
+        }
+        .filter(|mark| mark.time <= tcp.first.time);
         let horizon = self
             .sources
             .get(key.source.0 as usize)
@@ -643,11 +648,7 @@ impl Engine {
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(
-            &self.neighbors,
-            last,
-            source.unicast_visible,
-        ));
+        verdicts.extend(judge_neighbors(&self.neighbors, source.unicast_visible));
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {

@@ -32,6 +32,8 @@ pub struct Names {
     found: HashMap<(IpAddr, IpAddr), Found, foldhash::fast::RandomState>,
     /// Where each client's latest mail connections began; the oldest goes first.
     opened: HashMap<IpAddr, ArrayVec<Mark, OPENED>, foldhash::fast::RandomState>,
+    /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
+    uses: HashMap<(IpAddr, IpAddr), Mark, foldhash::fast::RandomState>,
 }
 
 impl Names {
@@ -65,6 +67,10 @@ impl Names {
         found.name = name.clone();
         found.answered = answered;
         found.took = took;
+        if found.used.is_none() {
+            let latest = self.uses.get(&(client, address)).copied();
+            found.used = latest.filter(|mark| mark.time >= answered.time);
+        }
         if found.searches.len() < 4 {
             found.searches.push(search);
         } else if let Some(last) = found.searches.last_mut() {
@@ -89,6 +95,9 @@ impl Names {
                 opened.remove(0);
             }
             opened.push(mark);
+        }
+        if self.uses.len() < REMEMBERED || self.uses.contains_key(&(client, address)) {
+            self.uses.insert((client, address), mark);
         }
         if let Some(found) = self.found.get_mut(&(client, address)) {
             found.used.get_or_insert(mark);

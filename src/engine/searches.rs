@@ -56,21 +56,40 @@ pub struct Searches {
     sizes: HashMap<(IpAddr, IpAddr), (u32, Mark), Fast>,
     small: HashMap<(IpAddr, IpAddr), Mark, Fast>,
     fragments: HashMap<(IpAddr, IpAddr), Mark, Fast>,
+    tlsa: HashMap<(IpAddr, Foreign), Mark, Fast>,
 }
 
-/// Whether the answer holds a record of the type asked for.
+/// Whether the answer holds a record of the type asked for. What was cut off may hold one.
 fn positive(facts: &LookupFacts) -> bool {
     facts.answer().is_some_and(|reply| {
-        reply.message.rcode == 0
-            && reply
-                .message
-                .answers
-                .iter()
-                .any(|record| record.kind == facts.kind)
+        let message = &reply.message;
+        let holds = || {
+            let mut answers = message.answers.iter();
+            answers.any(|record| record.kind == facts.kind)
+        };
+        message.rcode == 0 && (message.incomplete || holds())
     })
 }
 
 impl Searches {
+    /// Where TLSA records (RFC 6698 3) for that server's name and port were answered to that client.
+    pub fn tlsa(&self, client: IpAddr, name: &Foreign, port: u16) -> Option<Mark> {
+        let owner = Foreign::from(format!("_{port}._tcp.{name}").as_str());
+        self.tlsa.get(&(client, owner)).copied()
+    }
+
+    /// Where TLSA records for any name and that port were answered to that client, when the server's name is not known.
+    pub fn any_tlsa(&self, client: IpAddr, port: u16) -> Option<Mark> {
+        let prefix = format!("_{port}._tcp.");
+        let mut found = self
+            .tlsa
+            .iter()
+            .filter(|((asker, owner), _)| *asker == client && owner.as_str().starts_with(&prefix));
+        let one = found.next().map(|(_, mark)| *mark);
+        // Of several names nobody knows which one this server has.
+        one.filter(|_| found.next().is_none())
+    }
+
     /// The first fragment of a resolver's answer to that client.
     pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
         if self.fragments.len() < CLIENTS {
@@ -106,6 +125,14 @@ impl Searches {
     }
 
     fn remember(&mut self, facts: &LookupFacts) {
+        if facts.kind == RecordType::TLSA
+            && positive(facts)
+            && self.tlsa.len() < CLIENTS
+            && let Some(reply) = facts.answer()
+        {
+            self.tlsa
+                .insert((facts.client, facts.name.clone()), reply.at);
+        }
         if let Some(reply) = facts.answer() {
             for record in &reply.message.answers {
                 if let Answer::Mx(_, target) = &record.answer
@@ -240,7 +267,11 @@ impl Searches {
             used: used(facts, names),
             mx_of: self.mx_targets.get(&facts.name).cloned(),
             small_answer: self.small.get(&pair).copied(),
-            stray_fragment: self.fragments.get(&pair).copied().filter(|mark| mark.time >= facts.first.time),
+            stray_fragment: self
+                .fragments
+                .get(&pair)
+                .copied()
+                .filter(|mark| mark.time >= facts.first.time),
             ..LookupContext::default()
         }
     }

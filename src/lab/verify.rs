@@ -389,21 +389,12 @@ impl<'a> Differ<'a> {
     }
 
     fn death(&mut self, death: Death, flow: &death::Flow<'_>, verdict: &VerdictInfo) {
-        if death == Death::Any {
-            if !verdict.frame.is_some_and(|frame| flow.has(frame)) {
-                self.say(format!(
-                    "the verdict's frame is {:?}, which is none of its own",
-                    verdict.frame
-                ));
-            }
-            return;
-        }
-        let wanted = flow.frame(death);
-        if wanted.is_none() {
+        let wanted = flow.frames(death);
+        if wanted.is_empty() {
             self.say(format!("there is no frame that could be {death:?}"));
-        } else if wanted != verdict.frame {
+        } else if !verdict.frame.is_some_and(|frame| wanted.contains(&frame)) {
             self.say(format!(
-                "the verdict's frame is {:?}, should be {wanted:?} ({death:?})",
+                "the verdict's frame is {:?}, should be {death:?}, {wanted:?}",
                 verdict.frame
             ));
         }

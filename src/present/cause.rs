@@ -44,6 +44,7 @@ pub fn cause(cause: &RootCause) -> CauseLines {
 pub fn place(at: &AtInfo) -> Option<String> {
     let mut text = match at.place {
         "unknown" => String::new(),
+        "network" => "in the network".to_owned(),
         place => format!("at the {place}"),
     };
     if let Some(hop) = at.hop {
@@ -98,17 +99,18 @@ pub fn counts(summary: &Summary) -> String {
 
 /// A source in one sentence.
 pub fn source_line(source: &SourceRecord, clock: &Clock) -> String {
+    if let (None, Some(damage)) = (source.format, &source.damage) {
+        return format!("{}: {damage}", source.name);
+    }
     let mut text = format!(
         "{}: {}",
         source.name,
         counted(source.packets, "frame", "frames")
     );
     if let (Some(first), Some(last)) = (source.first, source.last) {
-        text.push_str(&format!(
-            ", {} +{}",
-            clock.absolute(first.0),
-            super::duration(last.0.since(first.0))
-        ));
+        let span = super::block::span(clock, first.0, last.0);
+        // A time is one word.
+        text.push_str(&format!(", {}", span.replace(' ', "\u{a0}")));
     }
     if source.dropped > 0 {
         text.push_str(&format!(

@@ -6,12 +6,13 @@ pub fn columns(text: &str) -> usize {
 }
 
 /// Breaks a text into lines of at most `width` columns. A word that is longer than that stands alone and
-/// whole: an address or a filter that is cut in two is of no use. Never empty.
+/// whole: an address or a filter that is cut in two is of no use; a no-break space keeps words together and
+/// becomes a plain one. Never empty.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut taken: usize = 0;
-    for word in text.split_whitespace() {
+    for word in text.split_ascii_whitespace() {
         let needed = columns(word);
         if taken > 0 && taken.saturating_add(1).saturating_add(needed) > width {
             lines.push(std::mem::take(&mut line));
@@ -21,7 +22,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             taken = taken.saturating_add(1);
         }
-        line.push_str(word);
+        line.push_str(&word.replace('\u{a0}', " "));
         taken = taken.saturating_add(needed);
     }
     lines.push(line);

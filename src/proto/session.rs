@@ -71,6 +71,15 @@ pub struct SessionFacts<'a> {
     pub clear_on_tls_port: PerSide<Option<Mark>>,
 }
 
+impl std::fmt::Debug for Session {
+    /// The service only: the rest may hold what nobody is to read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// For a connection to a port of that service; `None`: find out by listening.
     pub fn new(port_service: Option<Service>) -> Session {
@@ -178,6 +187,11 @@ impl Session {
     /// False once it is certain that nothing more is to be learned: it is not mail.
     pub fn wants_more(&self) -> bool {
         self.foreign.is_none()
+    }
+
+    /// Whether a tunnel or a PROXY header is being read, or may still come, after bytes of the client.
+    pub fn in_preface(&self) -> bool {
+        self.preface.is_active()
     }
 
     fn tls_mode(&self) -> TlsMode {

@@ -22,6 +22,8 @@ pub(super) const FINDINGS: usize = 20;
 /// What is kept.
 #[derive(Default)]
 pub(super) struct Digest {
+    /// Several inputs were named.
+    several: bool,
     names: HashMap<u32, String>,
     examples: HashMap<(&'static str, String), usize>,
     failed: Vec<Block>,
@@ -43,6 +45,14 @@ pub(super) struct Part<'a> {
 }
 
 impl Digest {
+    /// Keeps nothing yet. `several`: blocks say which input they are from.
+    pub fn new(several: bool) -> Digest {
+        Digest {
+            several,
+            ..Digest::default()
+        }
+    }
+
     /// Remembers what an input is called.
     pub fn name(&mut self, id: u32, name: &str) {
         self.names.insert(id, name.to_owned());
@@ -55,7 +65,7 @@ impl Digest {
             Record::Lookup(record) => (present::lookup(record, clock), record.source),
             _ => return None,
         };
-        if self.names.len() > 1
+        if self.several
             && let Some(name) = self.names.get(&source)
         {
             block.notes.insert(0, format!("in {name}"));

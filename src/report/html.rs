@@ -41,8 +41,8 @@ impl<'a> HtmlFace<'a> {
     pub fn new(style: Style, out: Box<dyn Write + 'a>) -> HtmlFace<'a> {
         HtmlFace {
             out,
+            digest: Digest::new(style.several),
             style,
-            digest: Digest::default(),
             rows: Vec::new(),
         }
     }

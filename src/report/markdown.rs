@@ -56,8 +56,8 @@ impl<'a> MarkdownFace<'a> {
     pub fn new(style: Style, out: Box<dyn Write + 'a>) -> MarkdownFace<'a> {
         MarkdownFace {
             out,
+            digest: Digest::new(style.several),
             style,
-            digest: Digest::default(),
             rows: Vec::new(),
         }
     }

@@ -57,6 +57,8 @@ pub struct Style {
     pub clock: Clock,
     /// Whether something selects what is shown.
     pub selected: bool,
+    /// Several inputs were named: blocks say which they are from.
+    pub several: bool,
 }
 
 /// A report in the making.

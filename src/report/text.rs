@@ -32,8 +32,8 @@ impl<'a> TextFace<'a> {
     pub fn new(style: Style, out: Box<dyn Write + 'a>) -> TextFace<'a> {
         TextFace {
             out,
+            digest: Digest::new(style.several),
             style,
-            digest: Digest::default(),
             held: Vec::new(),
             held_bytes: 0,
             streaming: false,
@@ -65,6 +65,16 @@ impl<'a> TextFace<'a> {
         if causes.is_empty() {
             return Ok(());
         }
+        let in_full: Vec<&str> = match self.style.verbosity {
+            ..0 => Vec::new(),
+            _ => self
+                .digest
+                .failed()
+                .blocks
+                .iter()
+                .map(|block| block.code)
+                .collect(),
+        };
         let paint = self.style.paint;
         let heading = match causes.len() {
             1 => "Root cause".to_owned(),
@@ -73,14 +83,19 @@ impl<'a> TextFace<'a> {
         writeln!(self.out, "{}", paint.strong(&heading))?;
         for cause in causes.iter().take(CAUSES) {
             let lines = present::cause(cause);
-            let left = format!("{} – {}", lines.cause.code, lines.title);
-            let mut text = self.header("failed", "✗", &left, lines.class);
+            let mut text = self.header("failed", "✗", cause.code, &lines.title, lines.class);
             if !lines.reach.is_empty() {
                 self.row(&mut text, "cost", &lines.reach);
             }
             self.row(&mut text, "because", &lines.cause.text);
-            for advice in &lines.advice {
-                self.row(&mut text, "do", advice);
+            // Where the failure itself follows in full, its advice stands there.
+            let advice = if in_full.contains(&cause.code) {
+                &[][..]
+            } else {
+                &lines.advice[..]
+            };
+            for (at, advice) in advice.iter().enumerate() {
+                self.row(&mut text, if at == 0 { "do" } else { "" }, advice);
             }
             writeln!(self.out, "{text}")?;
         }
@@ -95,25 +110,33 @@ impl<'a> TextFace<'a> {
         Ok(())
     }
 
-    /// The first line of a block: mark and text on the left, the class on the right.
-    fn header(&self, outcome: &str, mark: &str, left: &str, class: Option<&str>) -> String {
+    /// The first lines of a block: mark, code and what it is about on the left, the class on the right.
+    fn header(
+        &self,
+        outcome: &str,
+        mark: &str,
+        code: &str,
+        about: &str,
+        class: Option<&str>,
+    ) -> String {
         let paint = self.style.paint;
         let class = class.unwrap_or_default();
+        let begin = columns(code).saturating_add(4);
         let room = self
             .style
             .width
             .saturating_sub(columns(class))
-            .saturating_sub(5);
-        let mut lines = wrap(left, room).into_iter();
+            .saturating_sub(2);
+        // The code is a word of its own in front, so that the rest wraps beside it.
+        let placed = format!("{}{about}", "x".repeat(begin));
+        let mut lines = wrap(&placed, room).into_iter();
         let first = lines.next().unwrap_or_default();
         let gap = room.saturating_sub(columns(&first)).saturating_add(2);
-        let (code, rest) = first.split_once(' ').unwrap_or((&first, ""));
+        let about = first.get(begin..).unwrap_or_default();
         let mut text = format!(
-            "{} {}{}{}",
+            "{} {}  {about}",
             paint.outcome(outcome, mark),
-            paint.strong(code),
-            if rest.is_empty() { "" } else { "  " },
-            rest
+            paint.strong(code)
         );
         if !class.is_empty() {
             text.push_str(&" ".repeat(gap));
@@ -220,8 +243,8 @@ impl<'a> TextFace<'a> {
 
     fn head_of(&self, block: &Block) -> String {
         let mark = present::mark(block.outcome);
-        let left = format!("{} {} – {}", block.code, block.target, block.title);
-        self.header(block.outcome, mark, &left, block.class)
+        let about = format!("{} – {}", block.target, block.title);
+        self.header(block.outcome, mark, block.code, &about, block.class)
     }
 
     fn evidence(&self, text: &mut String, block: &Block) {

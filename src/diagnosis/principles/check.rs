@@ -18,12 +18,7 @@ pub enum Check {
 /// Whether the client ended by itself within 1 s of the server's last step, refused nothing, having asked for
 /// nothing but EHLO, CAPABILITY, NOOP or QUIT.
 pub fn check(c: &Connection<'_>) -> Check {
-    let Ending::Closed {
-        by: Side::Client,
-        at,
-        ..
-    } = c.ending
-    else {
+    let Some(at) = leaving(c) else {
         return Check::No;
     };
     if let Some(tls) = c.tls {
@@ -81,9 +76,41 @@ pub fn check(c: &Connection<'_>) -> Check {
     }
 }
 
-/// The time of the server's latest segment that meant something (data or SYN-ACK) before `end`.
+/// When the client ended it by itself: with QUIT or LOGOUT, or by closing first.
+fn leaving(c: &Connection<'_>) -> Option<Mark> {
+    let goodbye = c
+        .dialogue
+        .exchanges
+        .iter()
+        .filter_map(|exchange| exchange.command.as_ref())
+        .find(|command| command.verb == Verb::Quit);
+    match (goodbye, c.ending) {
+        (Some(goodbye), _) => Some(goodbye.at),
+        (
+            None,
+            Ending::Closed {
+                by: Side::Client,
+                at,
+                ..
+            },
+        ) => Some(at),
+        _ => None,
+    }
+}
+
+/// The time of the server's latest word (or SYN-ACK) before `end`.
 fn server_last_step(c: &Connection<'_>, end: Timestamp) -> Option<Timestamp> {
+    let replies = c
+        .dialogue
+        .exchanges
+        .iter()
+        .filter_map(|exchange| exchange.reply.as_ref())
+        .map(|reply| reply.at.time);
     let data = c.tcp.sides[Side::Server].last_data.map(|mark| mark.time);
     let syn_ack = c.tcp.syn_acks.last.map(|mark| mark.time);
-    data.max(syn_ack).filter(|time| *time <= end)
+    replies
+        .chain(data)
+        .chain(syn_ack)
+        .filter(|time| *time <= end)
+        .max()
 }

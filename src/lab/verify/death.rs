@@ -179,13 +179,8 @@ pub struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    /// Whether the frame belongs to it.
-    pub fn has(&self, number: u64) -> bool {
-        self.events.iter().any(|event| event.number == number)
-    }
-
-    /// The number of the frame that has this meaning, if there is one.
-    pub fn frame(&self, death: Death) -> Option<u64> {
+    /// The numbers of the frames that have this meaning: one, where the word says first or last.
+    pub fn frames(&self, death: Death) -> Vec<u64> {
         let flags = |want: fn(TcpFlags) -> bool| {
             move |event: &Event| match event.kind {
                 Kind::Segment { flags, .. } => want(flags),
@@ -198,31 +193,28 @@ impl Flow<'_> {
         };
         let syn_ack = |flags: TcpFlags| flags.syn() && flags.ack();
         let opens = flags(TcpFlags::opens);
+        let server = |event: &Event| event.from.0 == self.server;
         match death {
-            Death::Any => self.events.first().map(|event| event.number),
-            Death::LastSyn => self.last(|event| opens(event)),
+            Death::Any => self.all(|_| true),
+            Death::LastSyn => self.last(opens),
             Death::SynAck => self.first(flags(syn_ack)),
             Death::LastSynAck => self.last(flags(syn_ack)),
             Death::Rst => self.first(flags(TcpFlags::rst)),
-            Death::ServerFin => {
-                self.first(|event| self.is_server(event) && flags(TcpFlags::fin)(event))
-            }
-            Death::ClientFin => {
-                self.first(|event| !self.is_server(event) && flags(TcpFlags::fin)(event))
-            }
+            Death::ServerFin => self.first(|event| server(event) && flags(TcpFlags::fin)(event)),
+            Death::ClientFin => self.first(|event| !server(event) && flags(TcpFlags::fin)(event)),
             Death::Icmp => self.first(|event| matches!(event.kind, Kind::Error)),
             Death::LastQuery => self.last(|event| matches!(event.dns, Some((_, _, false)))),
             Death::Answer => self.first(|event| matches!(event.dns, Some((_, _, true)))),
-            Death::LastClientData => self.last(|event| !self.is_server(event) && carries(event)),
-            Death::LastServerData => self.last(|event| self.is_server(event) && carries(event)),
-            Death::FirstServerData => self.first(|event| self.is_server(event) && carries(event)),
-            Death::FirstClientData => self.first(|event| !self.is_server(event) && carries(event)),
+            Death::LastClientData => self.last(|event| !server(event) && carries(event)),
+            Death::LastServerData => self.last(|event| server(event) && carries(event)),
+            Death::FirstServerData => self.first(|event| server(event) && carries(event)),
+            Death::FirstClientData => self.first(|event| !server(event) && carries(event)),
             Death::HandshakeAck => {
-                let greeted = self.first(flags(syn_ack))?;
-                self.first(|event| event.number > greeted && !self.is_server(event))
+                let answered = self.first(flags(syn_ack)).first().copied();
+                self.first(|event| !server(event) && answered.is_some_and(|n| event.number > n))
             }
-            Death::ZeroWindow => self.first(|event| match event.kind {
-                // A window of 0 means nothing on SYN, FIN and RST.
+            // A window of 0 means nothing on SYN, FIN and RST.
+            Death::ZeroWindow => self.all(|event| match event.kind {
                 Kind::Segment { flags, window, .. } => {
                     window == 0 && !flags.syn() && !flags.fin() && !flags.rst()
                 }
@@ -231,17 +223,16 @@ impl Flow<'_> {
         }
     }
 
-    fn is_server(&self, event: &Event) -> bool {
-        event.from.0 == self.server
+    fn all(&self, want: impl Fn(&Event) -> bool) -> Vec<u64> {
+        let wanted = self.events.iter().filter(|event| want(event));
+        wanted.map(|event| event.number).collect()
     }
 
-    fn first(&self, want: impl Fn(&Event) -> bool) -> Option<u64> {
-        let mut events = self.events.iter();
-        events.find(|event| want(event)).map(|event| event.number)
+    fn first(&self, want: impl Fn(&Event) -> bool) -> Vec<u64> {
+        self.all(want).first().copied().into_iter().collect()
     }
 
-    fn last(&self, want: impl Fn(&Event) -> bool) -> Option<u64> {
-        let mut events = self.events.iter().rev();
-        events.find(|event| want(event)).map(|event| event.number)
+    fn last(&self, want: impl Fn(&Event) -> bool) -> Vec<u64> {
+        self.all(want).last().copied().into_iter().collect()
     }
 }

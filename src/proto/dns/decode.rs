@@ -5,6 +5,7 @@
 //! before. Names follow compression only backwards (hickory's guard), so no loop is possible. It
 //! skips authority and additional data but for a SOA and EDNS.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RData};
@@ -198,7 +199,14 @@ fn answer(bytes: &[u8], start: usize, head: &Head, data: &[u8]) -> Option<Answer
         RData::PTR(name) => Answer::Name(text(&name.0)),
         RData::MX(mx) => Answer::Mx(mx.preference, text(&mx.exchange)),
         RData::SRV(srv) => Answer::Srv(srv.priority, srv.weight, srv.port, text(&srv.target)),
-        other => Answer::Other(Foreign::from(other.to_string().as_str())),
+        // Not `to_string`: it panics when the library has no text for what it read.
+        other => {
+            let mut shown = String::new();
+            match write!(shown, "{other}") {
+                Ok(()) => Answer::Other(Foreign::from(shown.as_str())),
+                Err(_) => Answer::Other(raw(bytes.get(start..end)?)),
+            }
+        }
     })
 }
 

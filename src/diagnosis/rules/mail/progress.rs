@@ -56,8 +56,18 @@ const ANY: u16 = bit(Step::Hello)
 pub fn readable(c: &Connection<'_>) -> bool {
     match c.tls_mode {
         TlsMode::Implicit => c.tls.is_some_and(|tls| tls.client_finished.is_some()),
-        _ => c.tls.is_none() || c.dialogue.starttls_accepted.is_some(),
+        // A client that was refused STARTTLS may send its ClientHello all the same (`openssl s_client` does).
+        _ => c.tls.is_none() || asked_for_tls(c.dialogue),
     }
+}
+
+/// STARTTLS or STLS was said in clear: TLS did not come out of nothing.
+fn asked_for_tls(dialogue: &Dialogue) -> bool {
+    dialogue.starttls_accepted.is_some()
+        || dialogue.exchanges.iter().any(|exchange| {
+            let command = exchange.command.as_ref();
+            command.is_some_and(|command| command.verb == Verb::Starttls)
+        })
 }
 
 /// IMAP, POP3 or ManageSieve.

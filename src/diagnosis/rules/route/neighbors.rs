@@ -5,7 +5,7 @@
 
 use hashbrown::HashMap;
 
-use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Timestamp};
+use crate::base::{MILLISECOND, Mark, Nanos};
 use crate::diagnosis::{At, Claim, Code, Verdict, Weight, Where};
 use crate::flow::{NeighborFacts, Neighbors};
 
@@ -21,7 +21,6 @@ const TOGETHER: Nanos = 500 * MILLISECOND;
 /// here (or the capturing host itself asked).
 pub fn judge_neighbors(
     neighbors: &Neighbors,
-    last: Timestamp,
     unicast_visible: bool,
 ) -> Vec<Verdict> {
     let troubled: Vec<&NeighborFacts> = neighbors.troubled().map(|(_, facts)| facts).collect();
@@ -38,7 +37,7 @@ pub fn judge_neighbors(
             .get(&facts.asker)
             .is_some_and(|count| *count > SCAN);
         if unicast_visible && !scanned {
-            claims.extend(unresolved(facts, last));
+            claims.extend(unresolved(facts));
         }
         claims.extend(duplicate(facts));
     }
@@ -46,13 +45,13 @@ pub fn judge_neighbors(
     claims.into_iter().map(Verdict::from).collect()
 }
 
-fn unresolved(facts: &NeighborFacts, last: Timestamp) -> Option<Claim> {
+fn unresolved(facts: &NeighborFacts) -> Option<Claim> {
     let (first, latest) = (facts.since?, facts.last?);
     let asker = facts.asker?;
     let asked = latest.time.since(first.time);
+    // Three requests, a second apart: the first two had their time, whether or not anything was captured after the third.
     if facts.unanswered < REQUESTS
         || asked < AT_LEAST
-        || last.since(latest.time) < SECOND / 2
         || facts.target.is_multicast()
         || facts.target.is_unspecified()
     {
@@ -168,7 +167,7 @@ mod tests {
     }
 
     fn codes(neighbors: &Neighbors, visible: bool) -> Vec<Code> {
-        judge_neighbors(neighbors, at(60_000).time, visible)
+        judge_neighbors(neighbors, visible)
             .iter()
             .map(|verdict| verdict.code)
             .collect()

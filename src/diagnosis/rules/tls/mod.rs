@@ -15,6 +15,9 @@ mod refused_version;
 mod reset_on_hello;
 mod wrong_mode;
 
+#[cfg(test)]
+mod tests;
+
 use super::Rule;
 use crate::base::{Mark, Side};
 use crate::diagnosis::Connection;

@@ -23,7 +23,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     let words = c.tls.and_then(|tls| tls.clear_text[Side::Client].as_ref());
-    let silent = client.data_segments == 0 && server.data_segments == 0;
+    let spoke_tls = c
+        .tls
+        .is_some_and(|tls| tls.started.client.or(tls.started.server).is_some());
+    let silent = client.data_segments == 0 && server.data_segments == 0 && !spoke_tls;
     let parting = words.filter(|(at, text)| gave_up_with_words(c, *at, text.as_str()));
     if !silent && parting.is_none() {
         return;

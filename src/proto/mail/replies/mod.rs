@@ -156,6 +156,31 @@ impl ReplyTable {
         // A vendor's own detail (X.7.500) is a definition, "server busy" beside it only a manner of speaking.
         let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
         let answer = match self.by_words(&asked, reply) {
+            // A response code of the protocol itself is a definition too.
+            _ if asked.is_login()
+                && reply.response_code.as_ref().is_some_and(|code| {
+                    matches!(code.as_str(), "PRIVACYREQUIRED" | "ENCRYPT-NEEDED")
+                }) =>
+            {
+                Some(Answer {
+                    family: Family::NeedsTls,
+                    origin: "RFC 5530 3, RFC 5804 1.3",
+                    by_text: false,
+                })
+            }
+            // So are the codes for SPF, DKIM and DMARC (RFC 7372), whatever part of the transaction is named beside them.
+            Some(row)
+                if matches!(
+                    row.family,
+                    Family::SenderRejected
+                        | Family::RecipientRejected
+                        | Family::Rejected
+                        | Family::ContentRejected
+                ) && codes::read(&asked, reply)
+                    .is_some_and(|by_code| by_code.family == Family::DomainUnauthenticated) =>
+            {
+                codes::read(&asked, reply)
+            }
             Some(row)
                 if row.family == Family::ServiceUnavailable
                     && defined

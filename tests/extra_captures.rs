@@ -1,0 +1,501 @@
+//! Captures of other projects: whatever they hold, the engine answers in time and makes sense, and where a careful
+//! analyst wrote down what is in one, the engine says the same.
+//!
+//! The folder is named by `MXRAY_EXTRA_CAPTURES` (colon-separated); the captures are other people's work and no part of
+//! this project. Beside them may lie a `truths.tsv`: file, stream, protocol, client, server, packets, stage,
+//! outcome, caution (1: ambiguous or partial), frames, words. The analyst's words are translated below, with reasons.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mxray::engine::Config;
+use mxray::engine::record::{ConnectionRecord, LookupRecord, Record, VerdictInfo};
+
+/// Time that one file may take: a floor for opening it, and this much per megabyte (debug builds are slow).
+const FLOOR: Duration = Duration::from_secs(5);
+const PER_MEGABYTE: Duration = Duration::from_secs(4);
+
+/// What may be said of one connection or look-up: any of these outcomes with any of these codes.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    outcomes: &'static [&'static str],
+    /// Codes, or beginnings of codes where they end in a dot.
+    codes: &'static [&'static str],
+    /// The stage that is not reached; empty: not told.
+    stages: &'static [&'static str],
+}
+
+const HEALTHY: Expected = Expected {
+    outcomes: &["healthy"],
+    codes: &["ok"],
+    stages: &["done"],
+};
+
+/// Fine as far as seen, one direction only, headers only: no fault may be made of it.
+const OPEN: Expected = Expected {
+    outcomes: &["incomplete"],
+    codes: &["unknown"],
+    stages: &[],
+};
+
+const fn failed(codes: &'static [&'static str], stages: &'static [&'static str]) -> Expected {
+    Expected {
+        outcomes: &["failed"],
+        codes,
+        stages,
+    }
+}
+
+/// The analyst's words that mean the same everywhere.
+fn translate(protocol: &str, outcome: &str) -> Option<Expected> {
+    Some(match (protocol, outcome) {
+        ("dns", "ok") => Expected {
+            outcomes: &["healthy"],
+            codes: &["ok"],
+            stages: &[],
+        },
+        ("dns", "nxdomain") => failed(&["dns.nxdomain"], &[]),
+        ("dns", "refused") => failed(&["dns.refused"], &[]),
+        (_, "healthy") => HEALTHY,
+        (_, "capture-ends" | "one-sided" | "headers-only") => OPEN,
+        (_, "refused") => failed(&["tcp.refused"], &["tcp"]),
+        // 521 5.5.4 to a malformed BDAT: the client breaks the protocol. 5.5.x is the protocol's family
+        // (RFC 3463 3.6), 521 the server's way to hang up.
+        (_, "command-rejected") => failed(&["mail.protocol-error"], &["session"]),
+        (_, "sender-rejected") => failed(&["mail.sender-rejected"], &["session"]),
+        (_, "content-rejected") => failed(&["mail.content-rejected"], &["session"]),
+        // Alert 70 names the cause by itself.
+        ("tls", "alert-protocol_version") => failed(&["tls.version"], &["tls"]),
+        // Alert 48: self-signed, incomplete or untrusted, as the chain shows.
+        ("tls", "alert-unknown_ca") => failed(
+            &[
+                "tls.cert-self-signed",
+                "tls.cert-untrusted",
+                "tls.cert-incomplete-chain",
+            ],
+            &["tls"],
+        ),
+        // Alert 46 says "unspecified": what the certificate shows, or that nothing does.
+        ("tls", "alert-certificate_unknown") => failed(&["tls.cert-"], &["tls"]),
+        // Alert 40 of the server straight after the ClientHello.
+        ("tls", "alert-handshake_failure") => failed(&["tls.cipher"], &["tls"]),
+        _ => return None,
+    })
+}
+
+/// Connections whose line needs more than the words: end of the file's name, stream, what is expected, and why.
+const SPECIAL: &[(&str, &str, Expected)] = &[
+    // "-ERR authentication failed" to AUTH PLAIN, no text that says more.
+    (
+        "pop3/pop3.pcap",
+        "3",
+        failed(&["auth.credentials-rejected"], &["auth"]),
+    ),
+    // AUTH was not offered, STARTTLS was: the login needs TLS.
+    (
+        "socks5-smtp-503.pcap",
+        "0",
+        failed(&["auth.needs-tls"], &["auth"]),
+    ),
+    // "Sender address rejected: not logged in": the sender is what was refused, a login what was missing.
+    (
+        "smtp-rcpt-553.pcap",
+        "0",
+        failed(
+            &["mail.sender-rejected", "auth.required"],
+            &["session", "auth"],
+        ),
+    ),
+    // An empty Certificate of the client, then alert 40.
+    (
+        "certificate-request-failed.pcap",
+        "",
+        failed(&["tls.client-cert-required"], &["tls"]),
+    ),
+    // The message was accepted and the capture ends: no QUIT, nothing owed.
+    (
+        "Traces/smtp.pcap",
+        "2",
+        Expected {
+            outcomes: &["incomplete", "healthy"],
+            codes: &["unknown", "ok"],
+            stages: &[],
+        },
+    ),
+    // Everything and FIN at once from an early talker, no byte of the server: the file ends within a second.
+    ("smtp-subject-multi-nospace.pcap", "0", OPEN),
+    // Delivered, but greeted after 5.4 s: that is beyond the five seconds from which waiting is a cost.
+    (
+        "smtp-subject-gb2312-b.pcap",
+        "0",
+        Expected {
+            outcomes: &["degraded"],
+            codes: &["mail.greeting-slow"],
+            stages: &["done"],
+        },
+    ),
+    // A dynamic update is no look-up of the kinds that are judged; if it has a record, the rcode is named.
+    ("dns-update.pcap", "", failed(&["dns.error"], &[])),
+];
+
+/// Lines that the engine may leave without a record at all.
+const MAY_BE_ABSENT: &[&str] = &["dns-update.pcap"];
+
+struct Truth {
+    file: String,
+    stream: String,
+    protocol: String,
+    client: String,
+    server: String,
+    expected: Expected,
+    caution: bool,
+    frames: Vec<u64>,
+}
+
+fn truths(folder: &Path) -> Vec<Truth> {
+    let Ok(text) = std::fs::read_to_string(folder.join("truths.tsv")) else {
+        return Vec::new();
+    };
+    let mut truths = Vec::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split('\t').collect();
+        assert!(cells.len() >= 10, "a short line in truths.tsv: {line}");
+        let special = SPECIAL
+            .iter()
+            .find(|(file, stream, _)| cells[0].ends_with(file) && cells[1] == *stream)
+            .map(|(_, _, expected)| *expected);
+        let expected = special
+            .or_else(|| translate(cells[2], cells[7]))
+            .unwrap_or_else(|| panic!("no translation of {} {}: {line}", cells[2], cells[7]));
+        truths.push(Truth {
+            file: cells[0].to_owned(),
+            stream: cells[1].to_owned(),
+            protocol: cells[2].to_owned(),
+            client: cells[3].to_owned(),
+            server: cells[4].to_owned(),
+            expected,
+            caution: cells[8] == "1",
+            frames: cells[9]
+                .split_whitespace()
+                .filter_map(|number| number.parse().ok())
+                .collect(),
+        });
+    }
+    truths
+}
+
+fn endpoint(ip: &str, port: u16) -> String {
+    format!("{ip}:{port}")
+}
+
+fn fits(expected: &Expected, outcome: &str, code: &str, stage: Option<&str>) -> bool {
+    expected.outcomes.contains(&outcome)
+        && expected
+            .codes
+            .iter()
+            .any(|wanted| *wanted == code || wanted.ends_with('-') && code.starts_with(wanted))
+        && stage.is_none_or(|stage| expected.stages.is_empty() || expected.stages.contains(&stage))
+}
+
+/// What is wrong with the answer to one line of the analyst.
+fn compare(truth: &Truth, records: &[Record]) -> Option<String> {
+    let about = |what: String| {
+        Some(format!(
+            "{} stream {} ({}): {what}; expected {:?}",
+            truth.file, truth.stream, truth.protocol, truth.expected
+        ))
+    };
+    if truth.protocol == "dns" {
+        let named: Vec<&LookupRecord> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Lookup(lookup)
+                    if lookup
+                        .frames
+                        .iter()
+                        .any(|frame| truth.frames.contains(frame)) =>
+                {
+                    Some(lookup)
+                }
+                _ => None,
+            })
+            .collect();
+        if named.is_empty() {
+            let allowed = MAY_BE_ABSENT.iter().any(|file| truth.file.ends_with(file));
+            return if allowed {
+                None
+            } else {
+                about("no look-up".to_owned())
+            };
+        }
+        let fit = named
+            .iter()
+            .any(|lookup| fits(&truth.expected, lookup.outcome, lookup.verdict.code, None));
+        return if fit {
+            None
+        } else {
+            let got: Vec<_> = named
+                .iter()
+                .map(|lookup| (lookup.outcome, lookup.verdict.code))
+                .collect();
+            about(format!("{got:?}"))
+        };
+    }
+    let connections: Vec<&ConnectionRecord> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Connection(connection) => Some(connection.as_ref()),
+            _ => None,
+        })
+        .filter(|connection| {
+            truth.client.is_empty()
+                || endpoint(&connection.client.ip, connection.client.port) == truth.client
+                    && endpoint(&connection.server.ip, connection.server.port) == truth.server
+        })
+        .collect();
+    if connections.is_empty() {
+        return about("no connection".to_owned());
+    }
+    let fit = connections.iter().any(|connection| {
+        let stage = (!truth.caution).then_some(connection.stage);
+        fits(
+            &truth.expected,
+            connection.outcome,
+            connection.verdict.code,
+            stage,
+        )
+    });
+    if fit {
+        return None;
+    }
+    let got: Vec<_> = connections
+        .iter()
+        .take(3)
+        .map(|c| (c.outcome, c.verdict.code, c.stage, &c.verdict.summary))
+        .collect();
+    about(format!("{got:?}"))
+}
+
+/// Contradictions within one verdict.
+fn nonsense(outcome: Option<&str>, verdict: &VerdictInfo, frames: u64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut check = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(format!("{}: {what}", verdict.code));
+        }
+    };
+    let exists = |frame: u64| (1..=frames).contains(&frame);
+    check(verdict.frame.is_none_or(exists), "its frame does not exist");
+    check(
+        verdict
+            .evidence
+            .iter()
+            .all(|evidence| evidence.frame.is_none_or(exists)),
+        "a frame of its evidence does not exist",
+    );
+    check(
+        (0.0..=1.0).contains(&verdict.confidence),
+        "a confidence outside 0 to 1",
+    );
+    check(!verdict.summary.is_empty(), "no summary");
+    check(
+        verdict.summary.chars().all(|c| !c.is_control()),
+        "foreign control characters in the summary",
+    );
+    check(
+        verdict.alternatives.iter().all(|other| {
+            other.code != verdict.code && other.confidence <= verdict.confidence.max(0.5)
+        }),
+        "an alternative that is the verdict itself, or likelier",
+    );
+    match outcome {
+        Some("healthy") => {
+            check(verdict.code == "ok", "healthy under a fault's code");
+            check(verdict.class.is_none(), "healthy with a class");
+        }
+        Some("incomplete") => {
+            check(
+                matches!(verdict.code, "unknown" | "tcp.client-vanished"),
+                "incomplete under a code",
+            );
+        }
+        Some("failed" | "degraded") | None => {
+            check(
+                !matches!(verdict.code, "ok" | "unknown"),
+                "a fault without a cause",
+            );
+            check(verdict.class.is_some(), "a fault without a class");
+            check(!verdict.evidence.is_empty(), "a fault without evidence");
+            check(verdict.confidence > 0.0, "a fault that nobody believes");
+        }
+        Some(other) => check(false, other),
+    }
+    wrong
+}
+
+/// Contradictions within what one file's report says.
+fn contradictions(records: &[Record]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let frames = records
+        .iter()
+        .find_map(|record| match record {
+            Record::Source(source) => Some(source.packets),
+            _ => None,
+        })
+        .unwrap_or(0);
+    let (mut connections, mut listed, mut attempts) = (0, 0, 0);
+    for record in records {
+        if let Err(error) = serde_json::to_string(record) {
+            wrong.push(format!("a record cannot be written: {error}"));
+        }
+        match record {
+            Record::Connection(c) => {
+                connections += 1;
+                let name = format!(
+                    "{}:{} > {}:{}",
+                    c.client.ip, c.client.port, c.server.ip, c.server.port
+                );
+                let mut found = nonsense(Some(c.outcome), &c.verdict, frames);
+                found.extend(c.findings.iter().flat_map(|f| nonsense(None, f, frames)));
+                if c.stage != "done" && c.reached.contains(&"done") {
+                    found.push(format!("done, and yet {} is not reached", c.stage));
+                }
+                if c.outcome == "healthy" && !c.reached.contains(&"done") {
+                    found.push(format!("healthy and not done: stage {}", c.stage));
+                }
+                if c.outcome == "failed" && c.reached.contains(&"done") {
+                    found.push("failed, and yet done".to_owned());
+                }
+                if c.stage != "done" && c.reached.contains(&c.stage) {
+                    found.push(format!("{} is reached and is not", c.stage));
+                }
+                wrong.extend(found.into_iter().map(|what| format!("{name}: {what}")));
+            }
+            Record::Lookup(lookup) => {
+                let mut found = nonsense(Some(lookup.outcome), &lookup.verdict, frames);
+                if lookup.frames.is_empty() || lookup.tries == 0 {
+                    found.push("a look-up of nothing".to_owned());
+                }
+                wrong.extend(
+                    found
+                        .into_iter()
+                        .map(|what| format!("{}: {what}", lookup.name)),
+                );
+            }
+            Record::Attempt(attempt) => {
+                attempts += 1;
+                listed += attempt.connections.len();
+                if attempt.connections.is_empty() && attempt.lookups.is_empty() {
+                    wrong.push(format!("attempt {} of nothing", attempt.id));
+                }
+            }
+            Record::Finding(finding) => wrong.extend(nonsense(None, &finding.verdict, frames)),
+            Record::Source(_) | Record::Summary(_) => {}
+        }
+    }
+    match records.last() {
+        Some(Record::Summary(summary)) => {
+            let outcomes = summary.healthy + summary.degraded + summary.failed + summary.incomplete;
+            if summary.attempts != outcomes || summary.attempts != attempts {
+                wrong.push("the summary's attempts do not add up".to_owned());
+            }
+            if listed > connections {
+                wrong.push("an attempt lists a connection that has no record".to_owned());
+            }
+            if summary.failed == 0
+                && summary.degraded == 0
+                && summary
+                    .root_causes
+                    .iter()
+                    .any(|cause| !cause.code.starts_with("route."))
+            {
+                wrong.push("root causes of nothing".to_owned());
+            }
+            if (summary.failed > 0 || summary.degraded > 0) && summary.root_causes.is_empty() {
+                wrong.push("failures without a root cause".to_owned());
+            }
+        }
+        _ => wrong.push("no summary at the end".to_owned()),
+    }
+    wrong
+}
+
+fn budget(file: &Path) -> Duration {
+    let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+    FLOOR + PER_MEGABYTE * u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX)
+}
+
+fn is_capture(path: &PathBuf) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    !name.is_some_and(|name| name.ends_with(".tsv") || name.ends_with(".md"))
+}
+
+#[test]
+fn captures_of_others_get_sensible_answers() {
+    let Some(folders) = std::env::var_os("MXRAY_EXTRA_CAPTURES") else {
+        eprintln!(
+            "SKIPPED: MXRAY_EXTRA_CAPTURES is not set: captures of other projects are not replayed"
+        );
+        return;
+    };
+    let (mut wrong, mut files, mut told) = (Vec::new(), 0, 0);
+    for folder in std::env::split_paths(&folders) {
+        let truths = truths(&folder);
+        for path in support::files(&folder).into_iter().filter(is_capture) {
+            files += 1;
+            let relative = path
+                .strip_prefix(&folder)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
+            for all in [false, true] {
+                let begin = Instant::now();
+                let config = Config {
+                    all,
+                    ..Config::default()
+                };
+                let result = support::replay_with(&path, config);
+                let took = begin.elapsed();
+                if took > budget(&path) {
+                    wrong.push(format!("{relative}: took {took:?}"));
+                }
+                // What cannot be opened says why; that is an answer as well.
+                let Ok(records) = result else { continue };
+                wrong.extend(
+                    contradictions(&records)
+                        .into_iter()
+                        .map(|what| format!("{relative}: {what}")),
+                );
+                for truth in truths.iter().filter(|truth| truth.file == relative) {
+                    // Plain TLS and look-ups without mail have records only when everything has.
+                    let mail = !matches!(truth.protocol.as_str(), "tls" | "dns");
+                    if all != mail {
+                        told += 1;
+                        wrong.extend(compare(truth, &records));
+                    }
+                }
+            }
+        }
+        let expected: Vec<&Truth> = truths
+            .iter()
+            .filter(|truth| !folder.join(&truth.file).exists())
+            .collect();
+        wrong.extend(
+            expected
+                .into_iter()
+                .map(|truth| format!("{} is missing", truth.file)),
+        );
+    }
+    eprintln!("{files} files, {told} answers compared with an analyst's");
+    assert!(files > 0, "no capture in {folders:?}");
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}

@@ -1,0 +1,166 @@
+//! Every report keeps the schema that is shipped: JSON and NDJSON, with and without `--all`, of every capture.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use mxray::base::Foreign;
+use mxray::engine::Config;
+use mxray::engine::record::Record;
+use mxray::present::Clock;
+use mxray::report::{Format, Paint, Style, face};
+use serde_json::{Value, json};
+
+#[path = "support/mod.rs"]
+mod support;
+
+#[derive(Clone, Default)]
+struct Sheet(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().map_or(Ok(0), |mut sheet| sheet.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn report(records: &[Record], format: Format) -> String {
+    let sheet = Sheet::default();
+    let style = Style {
+        format,
+        command: "replay",
+        verbosity: 0,
+        paint: Paint::default(),
+        width: 80,
+        clock: Clock::default(),
+        selected: false,
+        several: false,
+    };
+    let mut face = face(style, Box::new(sheet.clone()));
+    face.source(0, &Foreign::from("a.pcapng"));
+    for record in records {
+        face.record(record).expect("a vector takes everything");
+    }
+    face.finish().expect("a vector takes everything");
+    drop(face);
+    let bytes = sheet.0.lock().expect("nobody panicked with it").clone();
+    String::from_utf8(bytes).expect("reports are UTF-8")
+}
+
+fn schema() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.schema.json");
+    let text = std::fs::read_to_string(path).expect("the schema is in the repository");
+    serde_json::from_str(&text).expect("the schema is JSON")
+}
+
+/// The same schema for one line of NDJSON.
+fn line_schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": "#/$defs/ndjson",
+        "$defs": schema()["$defs"],
+    })
+}
+
+fn captures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let captures: Vec<PathBuf> = support::files(&folder)
+        .into_iter()
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| e == "pcapng" || e == "pcap")
+        })
+        .collect();
+    assert!(captures.len() > 20, "only {} captures", captures.len());
+    captures
+}
+
+#[test]
+fn every_report_keeps_the_schema() {
+    assert!(
+        jsonschema::meta::is_valid(&schema()),
+        "the schema itself is not valid"
+    );
+    let document = jsonschema::validator_for(&schema()).expect("the schema can be compiled");
+    let line =
+        jsonschema::validator_for(&line_schema()).expect("the schema of a line can be compiled");
+    let mut wrong = Vec::new();
+    for path in captures() {
+        for all in [false, true] {
+            let config = Config {
+                all,
+                ..Config::default()
+            };
+            let records =
+                support::replay_with(&path, config).expect("a shipped capture can be read");
+            let json: Value =
+                serde_json::from_str(&report(&records, Format::Json)).expect("the report is JSON");
+            wrong.extend(
+                document
+                    .iter_errors(&json)
+                    .map(|e| format!("{}: {} {e}", path.display(), e.instance_path())),
+            );
+            for text in report(&records, Format::Ndjson).lines() {
+                let record: Value = serde_json::from_str(text).expect("a line is JSON");
+                if let Err(error) = line.validate(&record) {
+                    wrong.push(format!("{}: {error}: {text}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} errors, first {:#?}",
+        wrong.len(),
+        wrong.iter().take(5).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_schema_is_strict() {
+    let document = jsonschema::validator_for(&schema()).expect("the schema can be compiled");
+    let path = captures().into_iter().next().expect("there are captures");
+    let records =
+        support::replay_with(&path, Config::default()).expect("a shipped capture can be read");
+    let json: Value =
+        serde_json::from_str(&report(&records, Format::Json)).expect("the report is JSON");
+    assert!(document.is_valid(&json));
+    for (pointer, value) in [
+        ("/extra", json!(1)),
+        ("/schema", json!("v2")),
+        ("/summary", json!({})),
+        ("/connections", json!([{}])),
+    ] {
+        let mut broken = json.clone();
+        broken[&pointer[1..]] = value;
+        assert!(!document.is_valid(&broken), "{pointer} is not checked");
+    }
+}
+
+#[test]
+fn people_get_text_that_fits_80_columns_and_harmless_markup() {
+    for path in captures() {
+        let records =
+            support::replay_with(&path, Config::default()).expect("a shipped capture can be read");
+        for line in report(&records, Format::Text).lines() {
+            let words = line.split_whitespace().count();
+            assert!(
+                line.chars().count() <= 80 || words <= 3,
+                "{}: {line}",
+                path.display()
+            );
+            assert!(!line.contains('\u{1b}'), "{}: {line}", path.display());
+        }
+        let html = report(&records, Format::Html);
+        assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+        assert!(
+            !html.contains("<script") && !html.contains("src=") && !html.contains("http://"),
+            "{}",
+            path.display()
+        );
+        assert!(report(&records, Format::Markdown).starts_with("# mxray replay"));
+    }
+}
