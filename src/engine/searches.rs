@@ -59,15 +59,15 @@ pub struct Searches {
     tlsa: HashMap<(IpAddr, Foreign), Mark, Fast>,
 }
 
-/// Whether the answer holds a record of the type asked for.
+/// Whether the answer holds a record of the type asked for. What was cut off may hold one.
 fn positive(facts: &LookupFacts) -> bool {
     facts.answer().is_some_and(|reply| {
-        reply.message.rcode == 0
-            && reply
-                .message
-                .answers
-                .iter()
-                .any(|record| record.kind == facts.kind)
+        let message = &reply.message;
+        let holds = || {
+            let mut answers = message.answers.iter();
+            answers.any(|record| record.kind == facts.kind)
+        };
+        message.rcode == 0 && (message.incomplete || holds())
     })
 }
 

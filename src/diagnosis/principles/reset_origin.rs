@@ -85,9 +85,9 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     }
     if let (Some(delay), Some(min)) = (reset.after_peer, c.tcp.min_rtt[reset.side])
         && reset.trigger == ResetTrigger::Established
-        && min - delay >= MILLISECOND
-        && delay * 10 < min * 6
         && delay >= 0
+        && min.saturating_sub(delay) >= MILLISECOND
+        && delay.saturating_mul(10) < min.saturating_mul(6)
     {
         let (delay, min) = (delay as f64 / 1e6, min as f64 / 1e6);
         add(

@@ -87,7 +87,8 @@ impl Tracker {
             .syn_acks
             .last
             .map(|answer| mark.time.since(answer.time))
-            .filter(|rtt| *rtt >= 0);
+            // A server that has spoken had the ACK before: it was not captured, and this is a later one.
+            .filter(|rtt| *rtt >= 0 && self.facts.sides.server.data_segments == 0);
     }
 }
 

@@ -42,7 +42,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         }
         // Nobody expects an IPv6 address everywhere.
         let alone = partners().next().is_none();
-        if alone && facts.kind == RecordType::AAAA && l.context.mx_of.is_none() {
+        if alone && facts.kind == RecordType::AAAA {
             return;
         }
     }

@@ -101,7 +101,7 @@ fn judge<'a>(
 ) -> Option<Judged<'a>> {
     let reply = exchange.reply.as_ref().filter(|reply| refuses(reply))?;
     let answer = c.answers.get(index).copied().flatten()?;
-    if !heard(c, index, reply, answer) {
+    if !heard(c, index, exchange, reply, answer) {
         return None;
     }
     let step = step(c.dialogue, exchange);
@@ -146,9 +146,18 @@ fn judge<'a>(
 
 /// A reply is judged together with the command that it answers: of a client that was not captured only the greeting
 /// can be judged, and after a hole nothing is taken for a greeting that follows a command.
-fn heard(c: &Connection<'_>, index: usize, reply: &Reply, answer: Answer) -> bool {
+fn heard(
+    c: &Connection<'_>,
+    index: usize,
+    exchange: &Exchange,
+    reply: &Reply,
+    answer: Answer,
+) -> bool {
     if c.tcp.sides[Side::Client].segments == 0 {
         return index == 0;
+    }
+    if index > 0 && exchange.command.is_none() && c.partly_unseen() {
+        return false;
     }
     let greeting = answer.family == Family::GreetingRejected;
     let asked_before = || {
