@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::flow::Ports;
+use crate::proto::tls::KeyLog;
 
 /// Settings of an engine. Nothing here is a path or a handle: the caller has read everything.
 #[derive(Clone, Default)]
@@ -15,6 +16,8 @@ pub struct Config {
     pub roots: Arc<Vec<Vec<u8>>>,
     /// Transcripts hold passwords and tokens (`--show-secrets`).
     pub show_secrets: bool,
+    /// Secrets of TLS sessions (`--keylog`); a clone shares it, and `Engine::secrets` adds to it.
+    pub keylog: KeyLog,
     /// Name of the command, for the report.
     pub live: bool,
 }

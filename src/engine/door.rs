@@ -123,6 +123,7 @@ pub struct Engine {
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Engine {
+        let keys = config.keylog.clone();
         let mut ports = config.ports.clone();
         if config.all {
             ports.everything();
@@ -130,7 +131,7 @@ impl Engine {
         Engine {
             config,
             sources: Vec::new(),
-            table: Table::new(ports),
+            table: Table::new(ports).seeded(keys),
             lookups: Lookups::default(),
             neighbors: Neighbors::default(),
             fragments: Reassembler::new(),
@@ -148,6 +149,12 @@ impl Engine {
             searches_seen: 0,
             undeclared: BTreeSet::new(),
         }
+    }
+
+    /// Adds key log text (SSLKEYLOGFILE, or of a pcapng file's own): it counts for connections whose first encrypted
+    /// record is still to come. Returns how many secrets were taken.
+    pub fn secrets(&mut self, text: &[u8]) -> usize {
+        self.config.keylog.add(text)
     }
 
     /// Announces an input; its frames carry the number returned.
