@@ -152,7 +152,7 @@ impl<'a> Connection<'a> {
     }
 
     /// What was said inside TLS is known, but not to the end.
-    fn reads_inside_partly(&self) -> bool {
+    pub fn reads_inside_partly(&self) -> bool {
         self.tls
             .is_some_and(|tls| matches!(tls.inside, Inside::Until(_)))
     }

@@ -131,7 +131,10 @@ impl Attempts {
     ) -> u64 {
         if let Some(id) = twin.and_then(|twin| self.twins.get(&twin).copied())
             && let Some(attempt) = self.open.get_mut(&id)
-            && attempt.connections.iter().any(|known| known.started.since(member.started).abs() <= SECOND)
+            && attempt
+                .connections
+                .iter()
+                .any(|known| known.started.since(member.started).abs() <= SECOND)
         {
             attempt.last = attempt.last.max(member.ended);
             if attempt.connections.len() < LISTED {

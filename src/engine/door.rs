@@ -17,9 +17,7 @@ use super::record::{
 };
 use super::searches::{Fate, Searches, Waiting};
 use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
-use crate::diagnosis::{
-    Code, Lookup, SourceState, judge_lookup, judge_neighbors, judge_source,
-};
+use crate::diagnosis::{Code, Lookup, SourceState, judge_lookup, judge_neighbors, judge_source};
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
 use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
@@ -468,7 +466,11 @@ impl Engine {
             server,
         };
         let address = Foreign::from(made.server.ip.as_str());
-        let twin = tcp.syns.seen.first().and_then(|syn| Some((syn.isn, syn.tsval?)));
+        let twin = tcp
+            .syns
+            .seen
+            .first()
+            .and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
             made.attempt = self.attempts.connection(
                 key.client.ip,
@@ -635,7 +637,10 @@ impl Engine {
         let limits = [
             ("connections open at once", self.table.evicted()),
             ("look-ups open at once", self.lookups.evicted()),
-            ("fragmented datagrams at once", self.fragments.counts().evicted),
+            (
+                "fragmented datagrams at once",
+                self.fragments.counts().evicted,
+            ),
         ];
         let state = SourceState {
             damage: end.damage.as_deref(),
@@ -645,13 +650,20 @@ impl Engine {
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(&self.neighbors, last, source.unicast_visible));
+        verdicts.extend(judge_neighbors(
+            &self.neighbors,
+            last,
+            source.unicast_visible,
+        ));
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {
                 self.attempts.causes.add_finding(&verdict);
             }
-            out(Record::Finding(FindingRecord { source: Some(id.0), verdict }));
+            out(Record::Finding(FindingRecord {
+                source: Some(id.0),
+                verdict,
+            }));
         }
         out(Record::Source(SourceRecord {
             id: id.0,

@@ -240,7 +240,11 @@ impl Searches {
             used: used(facts, names),
             mx_of: self.mx_targets.get(&facts.name).cloned(),
             small_answer: self.small.get(&pair).copied(),
-            stray_fragment: self.fragments.get(&pair).copied().filter(|mark| mark.time >= facts.first.time),
+            stray_fragment: self
+                .fragments
+                .get(&pair)
+                .copied()
+                .filter(|mark| mark.time >= facts.first.time),
             ..LookupContext::default()
         }
     }

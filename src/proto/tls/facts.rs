@@ -254,21 +254,21 @@ impl TlsFacts {
 
 impl Handshake {
     fn of(kind: u8) -> Handshake {
-    match kind {
-        0 => Handshake::HelloRequest,
-        1 => Handshake::ClientHello,
-        2 => Handshake::ServerHello,
-        4 => Handshake::NewSessionTicket,
-        6 => Handshake::HelloRetryRequest,
-        11 => Handshake::Certificate,
-        12 => Handshake::ServerKeyExchange,
-        13 => Handshake::CertificateRequest,
-        14 => Handshake::ServerHelloDone,
-        15 => Handshake::CertificateVerify,
-        16 => Handshake::ClientKeyExchange,
-        20 => Handshake::Finished,
-        22 => Handshake::CertificateStatus,
-        other => Handshake::Other(other),
+        match kind {
+            0 => Handshake::HelloRequest,
+            1 => Handshake::ClientHello,
+            2 => Handshake::ServerHello,
+            4 => Handshake::NewSessionTicket,
+            6 => Handshake::HelloRetryRequest,
+            11 => Handshake::Certificate,
+            12 => Handshake::ServerKeyExchange,
+            13 => Handshake::CertificateRequest,
+            14 => Handshake::ServerHelloDone,
+            15 => Handshake::CertificateVerify,
+            16 => Handshake::ClientKeyExchange,
+            20 => Handshake::Finished,
+            22 => Handshake::CertificateStatus,
+            other => Handshake::Other(other),
+        }
     }
-}
 }

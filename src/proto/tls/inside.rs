@@ -107,9 +107,10 @@ impl Opener {
             return;
         };
         self.tried = true;
-        let keys = self.log.secrets(&client).and_then(|secrets| {
-            directions(hello.version, hello.cipher, &client, &server, secrets)
-        });
+        let keys = self
+            .log
+            .secrets(&client)
+            .and_then(|secrets| directions(hello.version, hello.cipher, &client, &server, secrets));
         if let Some((client, server)) = keys {
             self.sides.client.direction = Some(client);
             self.sides.server.direction = Some(server);

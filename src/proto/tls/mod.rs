@@ -23,8 +23,8 @@ mod trust;
 pub use certificate::certificate;
 pub use decoder::Decoder;
 pub use facts::{
-    Alert, Certificate, ClientHello, Handshake, Inside, OpaqueRecord, Refusal, ServerHello, TlsFacts,
-    Version,
+    Alert, Certificate, ClientHello, Handshake, Inside, OpaqueRecord, Refusal, ServerHello,
+    TlsFacts, Version,
 };
 pub use inside::Piece;
 pub use keylog::KeyLog;
