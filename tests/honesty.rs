@@ -99,6 +99,48 @@ const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
         "tcp.client-reset",
         "the frame left out is the RST in the server's name; what is left is the RST of the client's side",
     ),
+    (
+        "dns.type-dropped/aaaa-by-the-path",
+        "frame left out",
+        "ok",
+        "dns.timeout",
+        "frame 5 is the only answer to a question for A that was asked more than once",
+    ),
+    (
+        "tcp.options-stripped/",
+        "frame left out",
+        "ok",
+        "dns.slow",
+        "frame 4 is the answer; without it the same question, asked again for the next connection, answers frame 3 late",
+    ),
+    (
+        "tcp.reset-by-path/appliance",
+        "frame left out",
+        "ok",
+        "dns.slow",
+        "frame 4 is the answer; without it the same question, asked again for the next connection, answers frame 3 late",
+    ),
+    (
+        "tcp.idle-dropped/reset",
+        "frame left out",
+        "tcp.idle-dropped",
+        "tcp.reset-midstream-by-path",
+        "frame 20 is the segment after the pause; without it the device's RST of frame 21 answers nothing",
+    ),
+    (
+        "tls.on-plaintext-port/imap",
+        "frame left out",
+        "tls.on-plaintext-port",
+        "tls.alert",
+        "the frame left out is the server's greeting in clear; what is left is the client's alert about it",
+    ),
+    (
+        "tls.plaintext-on-tls-port/near-plain-at-993",
+        "frame left out",
+        "ok",
+        "tls.plaintext-on-tls-port",
+        "frame 7 is the greeting in clear, the only sign that the server speaks no TLS there",
+    ),
 ];
 
 /// What was done to a capture.

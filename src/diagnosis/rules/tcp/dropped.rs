@@ -24,19 +24,22 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .map(|syn| syn.at)
         .zip(c.tcp.syns.last);
     let Some((first, last)) = own else { return };
-    let (count, first, last) = match c.context.lone_syns {
-        _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last),
-        Some((count, first, last)) if count >= 3 => (count, first, last),
+    // Of a group of lone SYNs each connection keeps its own last frame; the group says how long nothing answered.
+    let (count, first, span) = match c.context.lone_syns {
+        _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last.time.since(first.time)),
+        Some((count, earliest, latest)) if count >= 3 => {
+            (count, earliest, latest.time.since(earliest.time))
+        }
         _ => return,
     };
-    if last.time.since(first.time) < 3 * SECOND {
+    if span < 3 * SECOND {
         return;
     }
     let absence = absence(c);
     let Some(confidence) = absence.confidence(0.97) else {
         return;
     };
-    let silent = c.watched_after(last.time).max(last.time.since(first.time)) as f64 / 1e9;
+    let silent = c.watched_after(last.time).max(span) as f64 / 1e9;
     let server = c.server_text();
     let mut claim = Claim::new(
         Code::TcpDropped,
