@@ -18,6 +18,8 @@ use crate::diagnosis::Outcome;
 const NEXT_TRY: Nanos = 30 * SECOND;
 /// A retry after a temporary refusal comes within this time (Postfix: at most 4000 s between tries).
 const RETRY: Nanos = 4_200 * SECOND;
+/// A device forwards a SYN within this time.
+const FORWARDED: Nanos = SECOND / 50;
 /// Attempts open at once.
 const OPEN: usize = 65_536;
 /// Connections and look-ups listed per attempt.
@@ -133,10 +135,11 @@ impl Attempts {
     ) -> u64 {
         if let Some(id) = twin.and_then(|twin| self.twins.get(&twin).copied())
             && let Some(attempt) = self.open.get_mut(&id)
-            && attempt
-                .connections
-                .iter()
-                .any(|known| known.started.since(member.started).abs() <= SECOND)
+            && attempt.connections.iter().any(|known| {
+                // The same segment on both sides of a device: moments apart, one end unchanged.
+                known.started.since(member.started).abs() <= FORWARDED
+                    && (known.server == member.server || attempt.client == client)
+            })
         {
             attempt.last = attempt.last.max(member.ended);
             if attempt.connections.len() < LISTED {
