@@ -36,19 +36,26 @@ impl Merged {
 
     /// The earliest frame of all that are next.
     pub fn next_frame(&mut self) -> Option<(SourceId, Frame<'_>)> {
-        if let Some(place) = self.last.take()
-            && let Some(frame) = self
-                .readers
-                .get_mut(place)
-                .and_then(|(_, reader)| reader.peek())
-        {
-            self.next.push(Reverse((frame.time, place)));
-        }
+        self.look_ahead();
         let Reverse((_, place)) = self.next.pop()?;
         self.last = Some(place);
         let (source, reader) = self.readers.get_mut(place)?;
         let source = *source;
         reader.next_frame().map(|frame| (source, frame))
+    }
+
+    /// Reads what stands before the next frame of the input that gave the last one: its secrets are known then. Gives
+    /// that input's place in [`Merged::readers`], once.
+    pub fn look_ahead(&mut self) -> Option<usize> {
+        let place = self.last.take()?;
+        if let Some(frame) = self
+            .readers
+            .get_mut(place)
+            .and_then(|(_, reader)| reader.peek())
+        {
+            self.next.push(Reverse((frame.time, place)));
+        }
+        Some(place)
     }
 
     /// The readers, for their summaries and key logs.

@@ -9,7 +9,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
 use crate::base::{Foreign, SourceId};
-use crate::capture::{CaptureReader, Frame, Input, OpenError, OpenErrorKind, SourceSummary};
+use crate::capture::{
+    CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
+};
 use crate::engine::record::Record;
 use crate::engine::{self, Engine, SourceEnd};
 
@@ -83,9 +85,17 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Reads everything and finishes the engine.
-    pub fn run(mut self, inputs: Vec<Result<Input, OpenError>>) -> Result<(), Nothing> {
-        self.read(inputs);
+    /// Reads everything and finishes the engine. `merge`: all inputs are one world, read in the order of time.
+    pub fn run(
+        mut self,
+        inputs: Vec<Result<Input, OpenError>>,
+        merge: bool,
+    ) -> Result<(), Nothing> {
+        if merge {
+            self.read_merged(inputs);
+        } else {
+            self.read(inputs);
+        }
         self.bar.finish_and_clear();
         if !self.opened {
             return Err(if self.bad.is_empty() || self.permitted {
@@ -106,6 +116,8 @@ impl<'a> Feed<'a> {
     }
 
     fn read(&mut self, inputs: Vec<Result<Input, OpenError>>) {
+        // The input before: it ends when it is known whether the next one goes on with it.
+        let mut before: Option<(SourceId, SourceSummary)> = None;
         for input in inputs {
             if self.stopped() {
                 break;
@@ -113,11 +125,25 @@ impl<'a> Feed<'a> {
             let mut reader = match input.and_then(|input| CaptureReader::open(&input)) {
                 Ok(reader) => reader,
                 Err(error) => {
+                    if let Some((earlier, summary)) = before.take() {
+                        self.close(earlier, &summary);
+                    }
                     self.refuse(error);
                     continue;
                 }
             };
-            let id = self.open(&reader);
+            let id = match before.take() {
+                Some((earlier, summary)) if reader.continues(&summary) => {
+                    let id = self.open(&reader, Some(earlier));
+                    self.close(earlier, &summary);
+                    id
+                }
+                Some((earlier, summary)) => {
+                    self.close(earlier, &summary);
+                    self.open(&reader, None)
+                }
+                None => self.open(&reader, None),
+            };
             self.watch(&reader);
             let mut secrets = 0;
             // A look ahead, so that secrets which stand before a frame are known when it comes.
@@ -134,7 +160,50 @@ impl<'a> Feed<'a> {
                     self.bar.set_position(reader.progress().read);
                 }
             }
-            self.close(id, &reader.summary());
+            before = Some((id, reader.summary()));
+        }
+        if let Some((id, summary)) = before {
+            self.close(id, &summary);
+        }
+    }
+
+    fn read_merged(&mut self, inputs: Vec<Result<Input, OpenError>>) {
+        let mut readers = Vec::new();
+        for input in inputs {
+            match input.and_then(|input| CaptureReader::open(&input)) {
+                Ok(reader) => readers.push(reader),
+                Err(error) => self.refuse(error),
+            }
+        }
+        let mut world = None;
+        let mut parts = Vec::with_capacity(readers.len());
+        for reader in readers {
+            let id = self.open(&reader, world);
+            world.get_or_insert(id);
+            parts.push((id, reader));
+        }
+        let mut merged = Merged::new(parts);
+        let mut known = vec![0; merged.readers().len()];
+        for ((_, reader), known) in merged.readers().iter().zip(&mut known) {
+            *known = self.secrets(reader, 0);
+        }
+        loop {
+            if let Some(place) = merged.look_ahead()
+                && let (Some((_, reader)), Some(known)) =
+                    (merged.readers().get(place), known.get_mut(place))
+            {
+                *known = self.secrets(reader, *known);
+            }
+            let Some((id, frame)) = merged.next_frame() else {
+                break;
+            };
+            self.frame(id, &frame);
+            if self.paced.is_multiple_of(PACE) && self.stopped() {
+                break;
+            }
+        }
+        for (id, reader) in merged.readers() {
+            self.close(*id, &reader.summary());
         }
     }
 
@@ -165,7 +234,8 @@ impl<'a> Feed<'a> {
         );
     }
 
-    fn open(&mut self, reader: &CaptureReader) -> SourceId {
+    /// `world`: an open source whose world the input is a further part of.
+    fn open(&mut self, reader: &CaptureReader, world: Option<SourceId>) -> SourceId {
         self.opened = true;
         self.permitted = true;
         for error in std::mem::take(&mut self.bad) {
@@ -177,7 +247,10 @@ impl<'a> Feed<'a> {
             summary.name.clone(),
             Some(summary.format),
         );
-        let id = self.engine.open_source(kind, name, format);
+        let id = match world {
+            Some(world) => self.engine.open_part(world, kind, name, format),
+            None => self.engine.open_source(kind, name, format),
+        };
         self.sink.source(id.0, &summary.name);
         id
     }

@@ -24,9 +24,13 @@ use crate::report::{self, Face, Selection};
 pub struct Arguments {
     /// Captures (pcap, pcapng; plain or .gz, .zst, .lz4), folders of captures, or - for standard input
     ///
-    /// Files are separate worlds
+    /// Files are separate worlds, but for rotated parts of one recording that are named in order (same interface and link
+    /// type, times abut within 1 s)
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
+    /// Read all inputs as one capture, in the order of time
+    #[arg(long)]
+    merge: bool,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -65,7 +69,8 @@ fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
         begun: false,
         several: inputs.len() > 1,
     };
-    let read = Feed::new(engine, &mut reporter, interrupt.clone(), !reporting.quiet).run(inputs);
+    let read = Feed::new(engine, &mut reporter, interrupt.clone(), !reporting.quiet)
+        .run(inputs, arguments.merge);
     match read {
         Err(Nothing::NotPermitted) => return exit::NOT_PERMITTED,
         Err(Nothing::NoInput) => return exit::USAGE,

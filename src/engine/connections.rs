@@ -152,7 +152,7 @@ pub fn record(
     ConnectionRecord {
         id: 0,
         attempt: 0,
-        source: key.source.0,
+        source: tcp.first.frame.source.0,
         role: "target",
         client: EndpointInfo {
             ip: key.client.ip.to_string(),

@@ -74,6 +74,11 @@ struct Source {
     mailers: ArrayVec<[u8; 6], 32>,
     unicast_visible: bool,
     closed: bool,
+    /// The source that opened its world; itself unless it is a further part.
+    world: SourceId,
+    /// Of the one that opened a world: its sources that are open, and the latest time that any of them showed.
+    parts_open: usize,
+    horizon: Option<Timestamp>,
 }
 
 impl Source {
@@ -201,8 +206,52 @@ impl Engine {
             mailers: ArrayVec::new(),
             unicast_visible: false,
             closed: false,
+            world: id,
+            parts_open: 1,
+            horizon: None,
         });
         id
+    }
+
+    /// Announces a further input of the world that `world` is of and that is open yet: it has frame numbers of its own, but
+    /// connections, look-ups and neighbours go on in it. When that world is over, it opens one of its own.
+    pub fn open_part(
+        &mut self,
+        world: SourceId,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) -> SourceId {
+        let world = self.world(world);
+        let id = self.open_source(kind, name, format);
+        if let Some(root) = self.sources.get_mut(world.0 as usize)
+            && root.parts_open > 0
+        {
+            root.parts_open = root.parts_open.saturating_add(1);
+            if let Some(part) = self.sources.get_mut(id.0 as usize) {
+                part.world = world;
+                part.parts_open = 0;
+            }
+            self.table.join(id, world);
+            self.lookups.join(id, world);
+            self.neighbors.join(id, world);
+        }
+        id
+    }
+
+    /// The source that opened the world of this one.
+    fn world(&self, source: SourceId) -> SourceId {
+        self.sources
+            .get(source.0 as usize)
+            .map_or(source, |source| source.world)
+    }
+
+    /// The latest time that any source of a world showed.
+    fn horizon_of(&self, world: SourceId) -> Timestamp {
+        self.sources
+            .get(world.0 as usize)
+            .and_then(|source| source.horizon)
+            .unwrap_or(self.horizon)
     }
 
     /// Takes a frame; hands out what has become ripe by its time.
@@ -218,6 +267,10 @@ impl Engine {
                 .map_or(input.time, |first| first.min(input.time)),
         );
         source.last = Some(source.last.map_or(input.time, |last| last.max(input.time)));
+        let world = source.world;
+        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+            root.horizon = Some(root.horizon.map_or(input.time, |last| last.max(input.time)));
+        }
         self.tick(input.time, out);
         if input.control {
             return;
@@ -230,7 +283,7 @@ impl Engine {
             time: input.time,
         };
         let packet = dissect(input.link_type, input.data, input.original_len);
-        if let Some(source) = self.sources.get_mut(input.source.0 as usize) {
+        if let Some(source) = self.sources.get_mut(world.0 as usize) {
             source.see_link(&packet, &self.config.ports);
         }
         self.packet(mark, &packet);
@@ -351,7 +404,7 @@ impl Engine {
             self.lookups
                 .tcp(mark, client.ip, resolver.ip, event, ip.ttl);
         }
-        let key = (mark.frame.source, client, resolver);
+        let key = (self.world(mark.frame.source), client, resolver);
         if tcp.flags.syn() || tcp.flags.rst() || tcp.flags.fin() && tcp.payload.is_empty() {
             self.dns_streams.remove(&key);
         }
@@ -469,11 +522,7 @@ impl Engine {
             None => self.searches.any_tlsa(key.client.ip, key.server.port),
         }
         .filter(|mark| mark.time <= tcp.first.time);
-        let horizon = self
-            .sources
-            .get(key.source.0 as usize)
-            .and_then(|source| source.last)
-            .unwrap_or(self.horizon);
+        let horizon = self.horizon_of(key.source);
         let judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
         self.undeclared.extend(&judged.judgement.undeclared);
         let mut made = record(
@@ -554,11 +603,7 @@ impl Engine {
         context.one_way = self.knowledge.witness.one_way(facts.client);
         context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
         context.capture_drops = self.knowledge.drops;
-        let horizon = self
-            .sources
-            .get(facts.source.0 as usize)
-            .and_then(|source| source.last)
-            .unwrap_or(self.horizon);
+        let horizon = self.horizon_of(facts.source);
         let judgement = judge_lookup(&Lookup {
             facts,
             horizon,
@@ -615,12 +660,12 @@ impl Engine {
             outcome: judgement.outcome.name(),
             verdict,
             findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
-            source: facts.source.0,
+            source: facts.first.frame.source.0,
             frames: frames_of(facts),
         }));
     }
 
-    /// The source ends: everything of it is judged with what is known now.
+    /// The source ends. With the last of its world everything is judged with what is known now.
     pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
         if self
             .sources
@@ -630,8 +675,15 @@ impl Engine {
             return;
         }
         self.knowledge.drops |= end.dropped > 0;
-        self.drain(out);
-        self.finish_source(id, end, out);
+        let world = self.world(id);
+        let over = self
+            .sources
+            .get(world.0 as usize)
+            .is_none_or(|root| root.parts_open <= 1);
+        if over {
+            self.drain(out);
+        }
+        self.finish_source(id, end, over, out);
     }
 
     fn drain(&mut self, out: &mut dyn FnMut(Record)) {
@@ -659,7 +711,7 @@ impl Engine {
             || self
                 .sources
                 .iter()
-                .any(|source| !source.closed && source.mail_connections > 0);
+                .any(|source| source.parts_open > 0 && source.mail_connections > 0);
         for fate in self.searches.drain(mail, &self.names) {
             self.fate(fate, out);
         }
@@ -668,7 +720,24 @@ impl Engine {
         }
     }
 
-    fn finish_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
+    /// `over`: it is the last of its world.
+    fn finish_source(
+        &mut self,
+        id: SourceId,
+        end: SourceEnd,
+        over: bool,
+        out: &mut dyn FnMut(Record),
+    ) {
+        let world = self.world(id);
+        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+            root.parts_open = root.parts_open.saturating_sub(1);
+        }
+        let neighbors = match self.sources.get(world.0 as usize).filter(|_| over) {
+            Some(root) => judge_neighbors(&self.neighbors, world, root.unicast_visible, &|asker| {
+                root.mail_connections == 0 || root.mails(asker)
+            }),
+            None => Vec::new(),
+        };
         let Some(source) = self.sources.get_mut(id.0 as usize) else {
             return;
         };
@@ -685,17 +754,12 @@ impl Engine {
         let state = SourceState {
             damage: end.damage.as_deref(),
             dropped: end.dropped,
-            limits: &limits,
+            limits: if over { &limits } else { &[] },
             last,
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(
-            &self.neighbors,
-            id,
-            source.unicast_visible,
-            &|asker| source.mail_connections == 0 || source.mails(asker),
-        ));
+        verdicts.extend(neighbors);
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {
@@ -776,14 +840,17 @@ fn text_of(answer: &Answer) -> Foreign {
     }
 }
 
-/// Frames of the tries and answers, in order, each once.
+/// Frames of the tries and answers, in order, each once. Numbers mean nothing without their source: only those of the first
+/// try's.
 fn frames_of(facts: &LookupFacts) -> Vec<u64> {
     let mut frames: Vec<u64> = facts
         .queries
         .iter()
-        .map(|query| query.at.frame.number)
-        .chain(facts.replies.iter().map(|reply| reply.at.frame.number))
-        .chain(facts.icmp.iter().map(|error| error.at.frame.number))
+        .map(|query| query.at.frame)
+        .chain(facts.replies.iter().map(|reply| reply.at.frame))
+        .chain(facts.icmp.iter().map(|error| error.at.frame))
+        .filter(|frame| frame.source == facts.first.frame.source)
+        .map(|frame| frame.number)
         .collect();
     frames.sort_unstable();
     frames.dedup();

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 
 use super::facts::{Endpoint, HopCount};
 use super::queues::{Queue, Queues};
+use super::worlds::Worlds;
 use crate::base::limits::{EVENTS, LOOKUPS};
 use crate::base::{Foreign, Mark, Nanos, SECOND, SourceId, Timestamp};
 use crate::proto::dns::{Message, RecordType};
@@ -188,6 +189,7 @@ type Fast = foldhash::fast::RandomState;
 /// All look-ups that are not over.
 #[derive(Debug, Default)]
 pub struct Lookups {
+    worlds: Worlds,
     slots: Vec<Option<LookupFacts>>,
     free: Vec<u32>,
     /// By question.
@@ -202,6 +204,11 @@ pub struct Lookups {
 }
 
 impl Lookups {
+    /// The frames of `source` belong to the same world as those of `world`.
+    pub fn join(&mut self, source: SourceId, world: SourceId) {
+        self.worlds.join(source, world);
+    }
+
     /// Look-ups that were closed early because there were too many.
     pub fn evicted(&self) -> u64 {
         self.evicted
@@ -237,7 +244,7 @@ impl Lookups {
         else {
             return false;
         };
-        let source = mark.frame.source;
+        let source = self.worlds.of(mark.frame.source);
         let tcp = quote.ip.protocol == 6;
         let at = if tcp {
             self.pairs
@@ -269,7 +276,7 @@ impl Lookups {
     pub fn tcp(&mut self, mark: Mark, client: IpAddr, resolver: IpAddr, event: TcpEvent, ttl: u8) {
         let Some(at) = self
             .pairs
-            .get(&(mark.frame.source, client, resolver))
+            .get(&(self.worlds.of(mark.frame.source), client, resolver))
             .copied()
         else {
             return;
@@ -325,7 +332,7 @@ impl Lookups {
         let Some((name, kind)) = message.question.clone() else {
             return;
         };
-        let source = mark.frame.source;
+        let source = self.worlds.of(mark.frame.source);
         let key = (source, from.ip, to.ip, name, kind);
         let mut at = self.keys.get(&key).copied();
         if let Some(known) = at {
@@ -383,7 +390,7 @@ impl Lookups {
         to: Endpoint,
         message: Message,
     ) {
-        let source = mark.frame.source;
+        let source = self.worlds.of(mark.frame.source);
         let by_question = message.question.clone().and_then(|(name, kind)| {
             self.keys
                 .get(&(source, to.ip, from.ip, name, kind))

@@ -14,6 +14,7 @@ mod queues;
 mod table;
 pub mod tcp;
 mod witness;
+mod worlds;
 
 pub use facts::{
     ByteRange, Direction, Endpoint, FlowKey, HopCount, IcmpError, IdleGap, LabelCounts, LossEvent,

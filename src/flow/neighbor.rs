@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
+use super::worlds::Worlds;
 use crate::base::{Mark, SourceId};
 use crate::wire::{Arp, Neighbor};
 
@@ -43,11 +44,17 @@ pub struct NeighborFacts {
 /// All addresses.
 #[derive(Debug, Default)]
 pub struct Neighbors {
+    worlds: Worlds,
     known: HashMap<(SourceId, IpAddr), NeighborFacts, foldhash::fast::RandomState>,
     full: bool,
 }
 
 impl Neighbors {
+    /// The frames of `source` belong to the same world as those of `world`.
+    pub fn join(&mut self, source: SourceId, world: SourceId) {
+        self.worlds.join(source, world);
+    }
+
     /// Takes an ARP message.
     pub fn arp(&mut self, mark: Mark, arp: &Arp) {
         let probe = arp.sender_ip.is_unspecified();
@@ -136,7 +143,7 @@ impl Neighbors {
     }
 
     fn entry(&mut self, mark: Mark, target: IpAddr) -> Option<&mut NeighborFacts> {
-        let key = (mark.frame.source, target);
+        let key = (self.worlds.of(mark.frame.source), target);
         if self.known.len() >= ADDRESSES && !self.known.contains_key(&key) {
             self.full = true;
             return None;

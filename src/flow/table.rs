@@ -11,6 +11,7 @@ use super::foreign::{Foreigner, Guess};
 use super::ports::Ports;
 use super::queues::{NONE, Queue, Queues};
 use super::tcp::{Labels, StreamSink, Tracker, Verdict};
+use super::worlds::Worlds;
 use crate::base::limits::FLOWS;
 use crate::base::{Mark, SECOND, Side, SourceId, Timestamp};
 use crate::proto::Service;
@@ -108,6 +109,7 @@ struct Slot<S> {
 /// All connections that are open or not judged yet.
 pub struct Table<S: Dialogue> {
     ports: Ports,
+    worlds: Worlds,
     seed: S::Seed,
     index: HashMap<Tuple, u32, foldhash::fast::RandomState>,
     pending: HashMap<Pending, u32, foldhash::fast::RandomState>,
@@ -136,6 +138,7 @@ impl<S: Dialogue> Table<S> {
     pub fn with_limit(ports: Ports, limit: usize) -> Table<S> {
         Table {
             ports,
+            worlds: Worlds::default(),
             seed: S::Seed::default(),
             index: HashMap::default(),
             pending: HashMap::default(),
@@ -147,6 +150,11 @@ impl<S: Dialogue> Table<S> {
             evicted: 0,
             strays: 0,
         }
+    }
+
+    /// The frames of `source` belong to the same world as those of `world`.
+    pub fn join(&mut self, source: SourceId, world: SourceId) {
+        self.worlds.join(source, world);
     }
 
     /// Connections that left early because the table was full.
@@ -182,7 +190,7 @@ impl<S: Dialogue> Table<S> {
 
     /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
     pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
-        let source = mark.frame.source;
+        let source = self.worlds.of(mark.frame.source);
         let from = Endpoint {
             ip: ip.source,
             port: tcp.source_port,
@@ -235,7 +243,7 @@ impl<S: Dialogue> Table<S> {
             ip: quote.ip.destination,
             port: destination,
         };
-        let tuple = Tuple::new(mark.frame.source, from, to);
+        let tuple = Tuple::new(self.worlds.of(mark.frame.source), from, to);
         let Some(at) = self.index.get(&tuple) else {
             return false;
         };
