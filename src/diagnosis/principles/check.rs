@@ -28,10 +28,15 @@ pub fn check(c: &Connection<'_>) -> Check {
             && tls.alerts.iter().all(|alert| !alert.fatal)
             && tls.client_finished.is_some()
             && tls.application_data[Side::Client].is_none();
-        return if idle_end {
-            Check::BareHandshake(at)
-        } else {
-            Check::No
+        if !idle_end {
+            return Check::No;
+        }
+        // Greeted inside TLS (tickets are no greeting), and gone at once without a word: it had accepted the
+        // certificate, and asked for nothing.
+        let greeted = tls.application_data[Side::Server].map(|(_, last)| last.time);
+        return match greeted {
+            Some(time) if time <= at.time && at.time.since(time) <= SECOND => Check::Yes(at),
+            _ => Check::BareHandshake(at),
         };
     }
     if c.tcp.opening != crate::flow::Opening::Syn || c.one_sided() {

@@ -55,6 +55,13 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
         }
         552 if asked.command == Some(Verb::Rcpt) => (MailboxFull, "RFC 5321 4.2.3"),
         521 | 554 if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 7504, RFC 5321 3.1"),
+        // 521 is also how servers hang up (Postfix); with 5.5.1, 5.5.2 or 5.5.4 it was for the client's syntax.
+        521 if reply.enhanced.is_some_and(|status| {
+            (status.subject, status.class) == (5, 5) && matches!(status.detail, 1 | 2 | 4)
+        }) =>
+        {
+            (ProtocolError, "RFC 3463 3.6")
+        }
         521 | 556 => (Rejected, "RFC 7504"),
         _ if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 5321 3.1"),
         _ => stage(asked, transient),

@@ -105,6 +105,7 @@ fn postfix_is_read() {
             ("DATA", "554 5.7.1 Spam message rejected", ContentRejected),
             ("DATA", "550 5.7.1 Blocked by SpamAssassin", ContentRejected),
             ("", "521 5.7.0 Error: I can break rules, too. Goodbye.", ProtocolError),
+            ("DATA", "521 5.5.4 Syntax: BDAT count [LAST]", ProtocolError),
             ("", "421 4.3.2 All server ports are busy", TooManyConnections),
             ("", "421 4.3.2 No system resources", ServiceUnavailable),
             (RCPT, "452 4.2.2 <c@d>: Mailbox full", MailboxFull),

@@ -154,6 +154,10 @@ impl Smtp {
             let terminator_lost = core.gapped.client;
             self.message(core, done);
             self.transfer = Transfer::Answered;
+            if reply.status == Status::Positive {
+                // It saw an end where this decoder saw none (the last dot without its line end, then FIN).
+                core.dialogue.in_data = None;
+            }
             if terminator_lost || core.body.client == Body::Lines {
                 core.body.client = Body::Lines;
                 self.transfer = Transfer::None;

@@ -187,3 +187,31 @@ proptest::proptest! {
         proptest::prop_assert!(decoder.dialogue().exchanges.len() <= crate::base::limits::EXCHANGES);
     }
 }
+
+#[test]
+fn a_server_that_saw_the_end_of_the_message_has_it() {
+    let message = |answer: &'static [u8]| {
+        play(
+            Language::Smtp,
+            &[
+                (S, b"220 mx ESMTP\r\n"),
+                (C, b"EHLO me\r\n"),
+                (S, b"250 mx\r\n"),
+                (C, b"MAIL FROM:<a@b>\r\n"),
+                (S, b"250 ok\r\n"),
+                (C, b"RCPT TO:<c@d>\r\n"),
+                (S, b"250 ok\r\n"),
+                (C, b"DATA\r\n"),
+                (S, b"354 go\r\n"),
+                (C, b"Subject: x\r\n\r\nhello\r\n."),
+                (S, answer),
+            ],
+        )
+    };
+    let accepted = message(b"250 2.0.0 Message accepted\r\n");
+    assert_eq!(accepted.dialogue().messages, 1);
+    assert!(accepted.dialogue().in_data.is_none());
+    // A refusal may come while the client is still sending.
+    let refused = message(b"552 5.3.4 too big\r\n");
+    assert!(refused.dialogue().in_data.is_some());
+}
