@@ -17,10 +17,11 @@ pub const MILLISECOND: Nanos = 1_000_000;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The distance from `earlier` to this point; negative when `earlier` is later. Saturates at ±`i64::MAX`, so that
-    /// it can always be negated.
+    /// The distance from `earlier` to this point; negative when `earlier` is later. Clamped to ± 4.5 years, so that
+    /// arithmetic on distances of damaged captures cannot overflow.
     pub fn since(self, earlier: Timestamp) -> Nanos {
-        self.0.saturating_sub(earlier.0).max(-Nanos::MAX)
+        const FARTHEST: Nanos = Nanos::MAX / 64;
+        self.0.saturating_sub(earlier.0).clamp(-FARTHEST, FARTHEST)
     }
 
     /// This point moved by a distance, saturating at the ends of the range.

@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> u8 {
 fn answer(what: &str, paint: Paint, width: usize) -> (String, u8) {
     if what.is_empty() {
         let mut text = catalogue(Code::ALL, paint, width);
-        text.push_str("\nmxray explain CODE prints a page;\nmxray explain \"TEXT\" finds the causes of an error text.\n");
+        text.push_str("\nmxray explain CODE prints a page; mxray explain \"TEXT\" finds what causes a text.\n");
         return (text, exit::FINE);
     }
     let lower = what.to_ascii_lowercase();
@@ -203,7 +203,7 @@ fn causes(first: &Match, others: &[Match], paint: Paint, width: usize) -> String
     }
     let _ = writeln!(
         text,
-        "\nmxray explain CODE tells more;\nmxray replay FILE says which of them it is in a capture."
+        "\nmxray explain CODE tells more; mxray replay FILE says which one a capture shows."
     );
     text
 }

@@ -20,7 +20,7 @@ pub use catalogue::{Class, Code};
 pub use judge::{Judgement, judge_connection};
 pub use judge_lookup::{is_mail_name, is_mail_question, judge_lookup};
 pub use ladder::{Ladder, Stage};
-pub use lookup_view::{WENT_ON, Lookup, LookupContext, Sibling};
+pub use lookup_view::{Lookup, LookupContext, Sibling, WENT_ON};
 pub use rules::capture::{SourceState, judge_source};
 pub use rules::route::judge_neighbors;
 pub use verdict::{Alternative, At, Claim, Evidence, Outcome, Proof, Verdict, Weight, Where};

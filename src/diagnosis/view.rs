@@ -223,6 +223,11 @@ impl<'a> Connection<'a> {
             && self.dialogue.quit.is_none()
             && self.dialogue.in_data.is_none()
             && self.dialogue.language.is_some()
+            // What is said after the server's goodbye is not heard.
+            && self
+                .dialogue
+                .goodbye
+                .is_none_or(|goodbye| last.time <= goodbye.time)
             && said.is_none_or(|command| {
                 (last.time, last.frame.number) > (command.done.time, command.done.frame.number)
             })

@@ -37,6 +37,8 @@ pub struct Member {
     pub outcome: Outcome,
     /// Its verdict.
     pub verdict: VerdictInfo,
+    /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
+    pub useful: bool,
     /// What it wanted, for folding: address and port, or resolver.
     pub server: String,
 }
@@ -131,7 +133,10 @@ impl Attempts {
     ) -> u64 {
         if let Some(id) = twin.and_then(|twin| self.twins.get(&twin).copied())
             && let Some(attempt) = self.open.get_mut(&id)
-            && attempt.connections.iter().any(|known| known.started.since(member.started).abs() <= SECOND)
+            && attempt
+                .connections
+                .iter()
+                .any(|known| known.started.since(member.started).abs() <= SECOND)
         {
             attempt.last = attempt.last.max(member.ended);
             if attempt.connections.len() < LISTED {
@@ -338,11 +343,10 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
         let (verdict, server) = named(connection);
         return (Outcome::Incomplete, verdict, server);
     }
-    // Look-ups alone: failed when one did and no other of the same name was answered well.
-    let well = attempt
-        .lookups
-        .iter()
-        .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded));
+    // Look-ups alone: failed when one did and no other of the same purpose gave anything.
+    let well = attempt.lookups.iter().find(|member| {
+        member.useful && matches!(member.outcome, Outcome::Healthy | Outcome::Degraded)
+    });
     if let Some(failed) = failed_lookup {
         let (verdict, server) = named(failed);
         let cost = failed.ended.since(failed.started);
@@ -355,7 +359,10 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
             None => (Outcome::Failed, verdict, server),
         };
     }
-    let member = costly_lookup.or(well).or(attempt.lookups.first());
+    let member = costly_lookup
+        .or(well)
+        .or(attempt.lookups.iter().find(|member| member.outcome == Outcome::Healthy))
+        .or(attempt.lookups.first());
     match member {
         Some(member) => {
             let (verdict, server) = named(member);

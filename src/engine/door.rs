@@ -21,7 +21,7 @@ use crate::diagnosis::{
     Code, Lookup, SourceState, WENT_ON, judge_lookup, judge_neighbors, judge_source,
 };
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
-use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
+use crate::flow::{Ports, Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, StreamDecoder};
 use crate::wire::{Icmp, Ip, Link, Net, Packet, Reassembler, Tcp, Transport, Udp, dissect};
@@ -69,28 +69,48 @@ struct Source {
     last: Option<Timestamp>,
     mail_connections: u64,
     /// MACs that asked for a neighbour, and whether unicast frames to one of them are visible here.
-    askers: ArrayVec<[u8; 6], 8>,
+    askers: ArrayVec<([u8; 6], IpAddr), 32>,
+    /// MACs that opened mail connections.
+    mailers: ArrayVec<[u8; 6], 32>,
     unicast_visible: bool,
     closed: bool,
 }
 
 impl Source {
-    /// ARP or NDP silence counts only where unicast frames to the one who asked are visible.
-    fn see_link(&mut self, packet: &Packet<'_>) {
-        if self.unicast_visible {
-            return;
+    /// ARP or NDP silence counts only where unicast frames to the one who asked are visible, and where the one who asked
+    /// is a machine that mail is about.
+    fn see_link(&mut self, packet: &Packet<'_>, ports: &Ports) {
+        let Some(from) = packet.link.source else { return };
+        match (&packet.net, &packet.transport) {
+            (Net::Arp(arp), _) if !arp.reply => self.asks(from, arp.sender_ip),
+            (Net::Ip(ip), Transport::Icmp(icmp)) if icmp.neighbor.is_some_and(|n| !n.advertisement) => {
+                self.asks(from, ip.source);
+            }
+            (_, Transport::Tcp(tcp)) if tcp.flags.opens() && ports.service(tcp.destination_port).is_some() => {
+                if !self.mailers.contains(&from) {
+                    let _ = self.mailers.try_push(from);
+                }
+            }
+            _ => {}
         }
-        let asks = matches!(packet.net, Net::Arp(arp) if !arp.reply)
-            || matches!(&packet.transport, Transport::Icmp(icmp) if icmp.neighbor.is_some_and(|n| !n.advertisement));
-        if asks
-            && let Some(mac) = packet.link.source
-            && !self.askers.contains(&mac)
+        if !self.unicast_visible
+            && let Some(to) = packet.link.destination
         {
-            let _ = self.askers.try_push(mac);
+            self.unicast_visible = self.askers.iter().any(|(mac, _)| *mac == to);
         }
-        if let Some(to) = packet.link.destination {
-            self.unicast_visible = self.askers.contains(&to);
+    }
+
+    fn asks(&mut self, mac: [u8; 6], ip: IpAddr) {
+        if !self.askers.contains(&(mac, ip)) {
+            let _ = self.askers.try_push((mac, ip));
         }
+    }
+
+    /// Whether the machine with that address opened mail connections here, under whatever address.
+    fn mails(&self, asker: IpAddr) -> bool {
+        self.askers
+            .iter()
+            .any(|(mac, ip)| *ip == asker && self.mailers.contains(mac))
     }
 }
 
@@ -165,6 +185,7 @@ impl Engine {
             last: None,
             mail_connections: 0,
             askers: ArrayVec::new(),
+            mailers: ArrayVec::new(),
             unicast_visible: false,
             closed: false,
         });
@@ -197,7 +218,7 @@ impl Engine {
         };
         let packet = dissect(input.link_type, input.data, input.original_len);
         if let Some(source) = self.sources.get_mut(input.source.0 as usize) {
-            source.see_link(&packet);
+            source.see_link(&packet, &self.config.ports);
         }
         self.packet(mark, &packet);
     }
@@ -459,6 +480,7 @@ impl Engine {
             opened: tcp.established.map_or(tcp.first.time, |mark| mark.time),
             ended: tcp.last.time,
             outcome: judged.judgement.outcome,
+            useful: true,
             verdict: made.verdict.clone(),
             server,
         };
@@ -540,6 +562,9 @@ impl Engine {
             opened: facts.first.time,
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome: judgement.outcome,
+            useful: answer.is_some_and(|reply| {
+                reply.message.answers.iter().any(|record| record.kind == facts.kind)
+            }),
             verdict: verdict.clone(),
             server: facts.resolver.to_string(),
         };
@@ -648,7 +673,7 @@ impl Engine {
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(&self.neighbors, source.unicast_visible));
+        verdicts.extend(judge_neighbors(&self.neighbors, id, source.unicast_visible, &|asker| source.mail_connections == 0 || source.mails(asker)));
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {

@@ -30,10 +30,10 @@ pub struct Found {
 #[derive(Debug, Default)]
 pub struct Names {
     found: HashMap<(IpAddr, IpAddr), Found, foldhash::fast::RandomState>,
-    /// Where each client's latest mail connections began; the oldest goes first.
-    opened: HashMap<IpAddr, ArrayVec<Mark, OPENED>, foldhash::fast::RandomState>,
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
     uses: HashMap<(IpAddr, IpAddr), Mark, foldhash::fast::RandomState>,
+    /// Where each client's latest mail connections began; the oldest goes first.
+    opened: HashMap<IpAddr, ArrayVec<Mark, OPENED>, foldhash::fast::RandomState>,
 }
 
 impl Names {
@@ -89,15 +89,15 @@ impl Names {
 
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
+        if self.uses.len() < REMEMBERED || self.uses.contains_key(&(client, address)) {
+            self.uses.insert((client, address), mark);
+        }
         if self.opened.len() < REMEMBERED || self.opened.contains_key(&client) {
             let opened = self.opened.entry(client).or_default();
             if opened.is_full() {
                 opened.remove(0);
             }
             opened.push(mark);
-        }
-        if self.uses.len() < REMEMBERED || self.uses.contains_key(&(client, address)) {
-            self.uses.insert((client, address), mark);
         }
         if let Some(found) = self.found.get_mut(&(client, address)) {
             found.used.get_or_insert(mark);

@@ -305,7 +305,10 @@ impl<S: Dialogue> Table<S> {
         let at = match self.free.pop() {
             Some(at) => at,
             None => {
-                let Some(at) = u32::try_from(self.slots.len()).ok().filter(|at| *at != NONE) else {
+                let Some(at) = u32::try_from(self.slots.len())
+                    .ok()
+                    .filter(|at| *at != NONE)
+                else {
                     return;
                 };
                 self.slots.push(None);

@@ -1,7 +1,7 @@
 //! A look-up in words.
 
 use super::block::{Block, alternatives, evidence, findings, frames, headline, sureness};
-use super::clock::Clock;
+use super::clock::{Clock, duration};
 use super::wireshark;
 use crate::engine::record::LookupRecord;
 
@@ -22,7 +22,11 @@ pub fn lookup(record: &LookupRecord, clock: &Clock) -> Block {
         client: record.client.clone(),
         server: format!("{} port 53/{}", record.resolver, record.transport),
         when: match record.rtt_ms {
-            Some(rtt) => format!("{} +{rtt} ms", clock.absolute(record.started.0)),
+            Some(rtt) => format!(
+                "{} +{}",
+                clock.absolute(record.started.0),
+                duration((rtt * 1e6) as i64)
+            ),
             None => format!("{} no answer", clock.absolute(record.started.0)),
         },
         notes: notes(record),

@@ -9,8 +9,6 @@ mod json;
 mod markdown;
 mod paint;
 mod select;
-#[cfg(test)]
-mod tests;
 mod text;
 
 use std::io::{self, Write};

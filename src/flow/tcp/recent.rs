@@ -54,6 +54,10 @@ fn header(tcp: &Tcp<'_>) -> Header {
 impl Recent {
     /// Whether a copy of this segment was just seen.
     pub(super) fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        // A kernel answers several late segments with resets that are alike in every bit: no copies of one frame.
+        if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {
+            return false;
+        }
         let header = header(tcp);
         self.ring
             .iter()

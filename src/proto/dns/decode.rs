@@ -199,13 +199,13 @@ fn answer(bytes: &[u8], start: usize, head: &Head, data: &[u8]) -> Option<Answer
         RData::PTR(name) => Answer::Name(text(&name.0)),
         RData::MX(mx) => Answer::Mx(mx.preference, text(&mx.exchange)),
         RData::SRV(srv) => Answer::Srv(srv.priority, srv.weight, srv.port, text(&srv.target)),
-        // Not `to_string`: it panics when the library has no text for what it read.
         other => {
-            let mut shown = String::new();
-            match write!(shown, "{other}") {
-                Ok(()) => Answer::Other(Foreign::from(shown.as_str())),
-                Err(_) => Answer::Other(raw(bytes.get(start..end)?)),
+            // Some records' Display gives up on odd data; what it wrote until then is kept.
+            let mut words = String::new();
+            if write!(words, "{other}").is_err() {
+                words.push('…');
             }
+            Answer::Other(Foreign::from(words.as_str()))
         }
     })
 }

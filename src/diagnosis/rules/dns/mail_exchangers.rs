@@ -66,11 +66,14 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             }
         }
         Some(Content::NoData(reply) | Content::NoName(reply)) if facts.kind == RecordType::MX => {
-            let lives = l
+            let mut addresses = l
                 .same_name()
-                .filter(|sibling| sibling.positive)
-                .any(|sibling| matches!(sibling.kind, RecordType::A | RecordType::AAAA));
-            if matches!(content, Some(Content::NoName(_))) && !lives {
+                .filter(|sibling| matches!(sibling.kind, RecordType::A | RecordType::AAAA))
+                .peekable();
+            // Asked for an address as well, and there is none: nothing to fall back to.
+            let asked = addresses.peek().is_some();
+            let lives = addresses.any(|sibling| sibling.positive);
+            if (asked || matches!(content, Some(Content::NoName(_)))) && !lives {
                 return;
             }
             claims.push(

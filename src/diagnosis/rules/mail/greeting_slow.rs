@@ -55,8 +55,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let early = reply.at.time.since(begin.time) < waited / 2;
     let teaser = reply.lines >= 2 && early && reply.line.as_str().starts_with("220-");
     let beyond = waited % (5 * SECOND);
-    let dns_like =
-        !(300 * MILLISECOND..=5 * SECOND - 50 * MILLISECOND).contains(&beyond);
+    let dns_like = !(300 * MILLISECOND..=5 * SECOND - 50 * MILLISECOND).contains(&beyond);
     let (kind, advice) = if teaser {
         (
             "a first line 220- at once and the rest late, as Postfix postscreen does",

@@ -138,7 +138,8 @@ fn judge<'a>(
         _ if further => Weight::Finding,
         _ => Weight::Fatal,
     };
-    if judged.weight == Weight::Fatal && (still_open(c, reply) || said_more_unread(c, reply)) {
+    if judged.weight == Weight::Fatal && (still_open(c, reply) || said_more_unread(c, index, reply))
+    {
         judged.weight = Weight::Finding;
     }
     Some(judged)
@@ -168,12 +169,18 @@ fn heard(
     !(greeting && c.partly_unseen() && asked_before())
 }
 
-/// Something was not captured, and the server said more after the refusal: the client may have got further.
-fn said_more_unread(c: &Connection<'_>, reply: &Reply) -> bool {
-    c.partly_unseen()
-        && c.tcp.sides[Side::Server].last_data.is_some_and(|last| {
+/// Something was not captured, and the server says goodbye, which may be after all the work; or it said more after the refusal: the client may have got further.
+fn said_more_unread(c: &Connection<'_>, index: usize, reply: &Reply) -> bool {
+    let goodbye = c
+        .dialogue
+        .goodbye
+        .is_some_and(|bye| bye.frame == reply.done.frame);
+    let said_more = || {
+        c.tcp.sides[Side::Server].last_data.is_some_and(|last| {
             (last.time, last.frame.number) > (reply.done.time, reply.done.frame.number)
         })
+    };
+    index > 0 && c.partly_unseen() && (goodbye || said_more())
 }
 
 /// The capture ends so soon after the refusal that the client may have gone on.

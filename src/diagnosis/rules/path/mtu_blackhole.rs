@@ -76,10 +76,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             claim
         } else if let Some((mark, length)) = mtu.unfilled_gap {
             // Lost by the capture, not by the path: then the other side acknowledged it.
-            let by_capture = c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
+            let by_capture =
+                c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
             // A full-size segment that arrived before speaks against it; so does a hole that had no time to fill.
             let full = full_size(c, side);
-            if by_capture || full.is_some_and(|full| mtu.largest_arrived >= full) || c.watched_after(mark.time) < 3 * SECOND {
+            if by_capture
+                || full.is_some_and(|full| mtu.largest_arrived >= full)
+                || c.watched_after(mark.time) < 3 * SECOND
+            {
                 continue;
             }
             Claim::new(
@@ -118,5 +122,7 @@ fn full_size(c: &Connection<'_>, side: Side) -> Option<u32> {
         Side::Client => c.tcp.syn_acks.seen.first(),
         Side::Server => c.tcp.syns.seen.first(),
     };
-    receiver.and_then(|handshake| handshake.options.mss).map(|mss| u32::from(mss).saturating_sub(40))
+    receiver
+        .and_then(|handshake| handshake.options.mss)
+        .map(|mss| u32::from(mss).saturating_sub(40))
 }

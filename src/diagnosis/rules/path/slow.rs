@@ -10,11 +10,20 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     };
     // With a round trip above 1 s the SYN is always sent twice (RFC 6298 2.1), and Karn's last SYN is the wrong one: the
     // round trips of data then tell which SYN was answered.
-    let first = c.tcp.syns.seen.first().map_or(server, |syn| answer.at.time.since(syn.at.time));
+    let first = c
+        .tcp
+        .syns
+        .seen
+        .first()
+        .map_or(server, |syn| answer.at.time.since(syn.at.time));
     let slow_data = [Side::Client, Side::Server]
         .iter()
         .any(|side| c.tcp.min_rtt[*side].is_some_and(|rtt| rtt >= SECOND));
-    let server = if c.tcp.syns.count > 1 && slow_data { first } else { server };
+    let server = if c.tcp.syns.count > 1 && slow_data {
+        first
+    } else {
+        server
+    };
     let rtt = server.saturating_add(c.tcp.rtt_client.unwrap_or(0));
     if rtt < SECOND || c.tcp.syns.count > 1 && !slow_data {
         return;

@@ -3,9 +3,11 @@
 //! Silence counts only where answers would be seen: unicast frames to the requester are visible, or it is the capturing host. Somebody who
 //! asks for a whole network is a scanner; a new owner after the old one fell silent is a replaced machine, not a second one.
 
+use std::net::IpAddr;
+
 use hashbrown::HashMap;
 
-use crate::base::{MILLISECOND, Mark, Nanos};
+use crate::base::{MILLISECOND, Mark, Nanos, SourceId};
 use crate::diagnosis::{At, Claim, Code, Verdict, Weight, Where};
 use crate::flow::{NeighborFacts, Neighbors};
 
@@ -17,13 +19,19 @@ const SCAN: u32 = 8;
 /// Answers of two owners this close are answers to one request.
 const TOGETHER: Nanos = 500 * MILLISECOND;
 
-/// Judges a source's neighbours. `last` is the source's last frame, `unicast_visible` whether frames to single stations are seen
-/// here (or the capturing host itself asked).
+/// Judges the neighbours of one source. `unicast_visible`: frames to single stations are seen here (or the capturing host
+/// itself asked). `concerned`: that asker is one that mail is about; a printer that is switched off is nobody's mail fault.
 pub fn judge_neighbors(
     neighbors: &Neighbors,
+    source: SourceId,
     unicast_visible: bool,
+    concerned: &dyn Fn(IpAddr) -> bool,
 ) -> Vec<Verdict> {
-    let troubled: Vec<&NeighborFacts> = neighbors.troubled().map(|(_, facts)| facts).collect();
+    let troubled: Vec<&NeighborFacts> = neighbors
+        .troubled()
+        .filter(|(of, _)| *of == source)
+        .map(|(_, facts)| facts)
+        .collect();
     let mut silent_for = HashMap::new();
     for facts in &troubled {
         if facts.unanswered > 0 {
@@ -36,7 +44,7 @@ pub fn judge_neighbors(
         let scanned = silent_for
             .get(&facts.asker)
             .is_some_and(|count| *count > SCAN);
-        if unicast_visible && !scanned {
+        if unicast_visible && !scanned && facts.asker.is_some_and(concerned) {
             claims.extend(unresolved(facts));
         }
         claims.extend(duplicate(facts));
@@ -167,7 +175,7 @@ mod tests {
     }
 
     fn codes(neighbors: &Neighbors, visible: bool) -> Vec<Code> {
-        judge_neighbors(neighbors, visible)
+        judge_neighbors(neighbors, SourceId(0), visible, &|_| true)
             .iter()
             .map(|verdict| verdict.code)
             .collect()

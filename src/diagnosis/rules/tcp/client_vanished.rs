@@ -45,7 +45,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                     && o.first.time.since(last.time) < 5 * SECOND
             })
         });
-    let weight = if asked { Weight::Fatal } else { Weight::Unsettled };
+    let weight = if asked {
+        Weight::Fatal
+    } else {
+        Weight::Unsettled
+    };
     claims.push(
         Claim::new(
             Code::TcpClientVanished,

@@ -24,9 +24,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .map(|syn| syn.at)
         .zip(c.tcp.syns.last);
     let Some((first, last)) = own else { return };
+    let first_own = first;
     let (count, first, last) = match c.context.lone_syns {
         _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last),
-        Some((count, first, last)) if count >= 3 => (count, first, last),
+        // Its own SYN may still be answered within the first second (RFC 6298 2.1).
+        Some((count, first, last)) if count >= 3 && c.watched_after(first_own.time) >= SECOND => {
+            (count, first, last)
+        }
         _ => return,
     };
     if last.time.since(first.time) < 3 * SECOND {

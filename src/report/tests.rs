@@ -1,1 +1,0 @@
-//! Faces are tested with records as the engine makes them, and with hostile ones.
