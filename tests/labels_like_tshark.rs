@@ -39,7 +39,9 @@ impl StreamSink for Nobody {
 }
 
 impl Dialogue for Nobody {
-    fn open(_: Option<Service>) -> Nobody {
+    type Seed = ();
+
+    fn open((): &(), _: Option<Service>) -> Nobody {
         Nobody
     }
 }

@@ -43,6 +43,8 @@ fn verdicts(records: &[Record]) -> Vec<String> {
                 "attempt {} {} {}",
                 one.id, one.outcome, one.verdict.code
             )),
+            // Damage belongs to the file, and a copy of its frames has none.
+            Record::Finding(one) if one.verdict.code == "capture.damaged" => {}
             Record::Finding(one) => found.push(format!(
                 "finding {} {:?}",
                 one.verdict.code, one.verdict.frame

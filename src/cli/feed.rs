@@ -119,7 +119,13 @@ impl<'a> Feed<'a> {
             };
             let id = self.open(&reader);
             self.watch(&reader);
-            while let Some(frame) = reader.next_frame() {
+            let mut secrets = 0;
+            // A look ahead, so that secrets which stand before a frame are known when it comes.
+            while reader.peek().is_some() {
+                secrets = self.secrets(&reader, secrets);
+                let Some(frame) = reader.next_frame() else {
+                    break;
+                };
                 self.frame(id, &frame);
                 if self.paced.is_multiple_of(PACE) {
                     if self.stopped() {
@@ -130,6 +136,15 @@ impl<'a> Feed<'a> {
             }
             self.close(id, &reader.summary());
         }
+    }
+
+    /// Hands TLS secrets that the capture itself carries to the engine; returns how much of them was handed over.
+    fn secrets(&mut self, reader: &CaptureReader, known: usize) -> usize {
+        let text = reader.key_log().text();
+        if let Some(more) = text.get(known..).filter(|more| !more.is_empty()) {
+            self.engine.secrets(more);
+        }
+        text.len()
     }
 
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {

@@ -13,6 +13,7 @@ use crate::engine::Config;
 use crate::flow::Ports;
 use crate::present::{Clock, Zone};
 use crate::proto::Service;
+use crate::proto::tls::KeyLog;
 use crate::report::{Criteria, Style};
 
 /// How a report is laid out.
@@ -142,6 +143,9 @@ pub struct Reporting {
     /// Trust anchors (PEM) that certificate chains are checked against
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     pub roots: Option<PathBuf>,
+    /// TLS secrets (SSLKEYLOGFILE) to decrypt with; a pcapng's own secrets are used by themselves
+    #[arg(long, value_name = "FILE", help_heading = "Reading")]
+    pub keylog: Option<PathBuf>,
 
     /// Exit with 1 only for faults of these classes [default: all]
     #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = CLASSES, help_heading = "Exit code")]
@@ -178,7 +182,7 @@ fn assigned(text: &str) -> Result<(u16, Service), String> {
 }
 
 impl Reporting {
-    /// The engine's settings. An error is a sentence about `--roots`.
+    /// The engine's settings. An error is a sentence that names the option.
     pub fn config(&self) -> Result<Config, String> {
         let mut ports = Ports::default();
         if !self.ports.is_empty() {
@@ -188,14 +192,26 @@ impl Reporting {
             ports.assign(*port, *service);
         }
         let roots = match &self.roots {
-            Some(path) => super::roots::read(path)?,
+            Some(path) => super::roots::read(path).map_err(|why| format!("--roots {why}"))?,
             None => Vec::new(),
         };
+        let keylog = KeyLog::default();
+        if let Some(path) = &self.keylog {
+            let text =
+                std::fs::read(path).map_err(|why| format!("--keylog {}: {why}", path.display()))?;
+            if keylog.add(&text) == 0 {
+                return Err(format!(
+                    "--keylog {}: holds no TLS secrets; mxray reads what SSLKEYLOGFILE makes a client write",
+                    path.display()
+                ));
+            }
+        }
         Ok(Config {
             ports,
             all: self.all,
             roots: roots.into(),
             show_secrets: self.show_secrets,
+            keylog,
             ..Config::default()
         })
     }

@@ -43,10 +43,7 @@ pub fn run(arguments: &Arguments) -> u8 {
 }
 
 fn prepare(arguments: &Arguments) -> Result<(Engine, Option<Filter>), String> {
-    let config = arguments
-        .reporting
-        .config()
-        .map_err(|why| format!("--roots {why}"))?;
+    let config = arguments.reporting.config()?;
     let filter = match &arguments.reporting.filter {
         Some(text) => Some(Filter::new(text).map_err(|why| format!("--filter: {why}"))?),
         None => None,

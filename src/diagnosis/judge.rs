@@ -180,7 +180,7 @@ fn without_cause(
 
 /// An opaque stream, all acknowledged, the server spoke last, the client resets: healthy.
 fn opaque_abort(c: &Connection<'_>) -> Option<Mark> {
-    let tls = c.tls?;
+    let tls = c.tls.filter(|_| !c.reads_inside())?;
     let (Some(client), Some(server)) = (
         tls.application_data[Side::Client],
         tls.application_data[Side::Server],

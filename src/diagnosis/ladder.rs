@@ -7,7 +7,7 @@
 use crate::base::Side;
 use crate::flow::{Opening, TcpFacts};
 use crate::proto::mail::{Dialogue, Language, Phase, Status, Verb};
-use crate::proto::tls::TlsFacts;
+use crate::proto::tls::{Inside, TlsFacts};
 use crate::proto::{Service, TlsMode};
 
 /// A rung of the ladder, in order.
@@ -129,7 +129,8 @@ impl Ladder {
         if open {
             ladder.reach(Stage::Tcp);
         }
-        let implicit = mode == TlsMode::Implicit;
+        let read = tls.is_some_and(|tls| tls.inside == Inside::Read);
+        let implicit = mode == TlsMode::Implicit && !read;
         if service != Service::Other && !implicit {
             ladder.needed |= bit(Stage::Greeting) | bit(Stage::Capabilities);
         }
@@ -218,7 +219,8 @@ fn climb_tls(ladder: &mut Ladder, tls: &TlsFacts) {
     if both || finished && tls.refusal.is_none() {
         ladder.reach(Stage::Tls);
     }
-    if both {
+    // Where the dialogue inside was read, it tells how far it got.
+    if both && tls.inside != Inside::Read {
         ladder.reach(Stage::Session);
     }
 }

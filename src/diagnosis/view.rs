@@ -6,7 +6,7 @@
 use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
 use crate::flow::{Endpoint, FlowKey, HopCount, TcpFacts};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Phase, Reply, Status, Verb};
-use crate::proto::tls::TlsFacts;
+use crate::proto::tls::{Inside, TlsFacts};
 use crate::proto::{Service, TlsMode};
 
 use super::ladder::{Ladder, Stage};
@@ -146,6 +146,17 @@ impl<'a> Connection<'a> {
         self.ladder.has(Stage::Tcp)
     }
 
+    /// TLS was spoken, and what was said inside is known.
+    pub fn reads_inside(&self) -> bool {
+        self.tls.is_some_and(|tls| tls.inside == Inside::Read)
+    }
+
+    /// What was said inside TLS is known, but not to the end.
+    fn reads_inside_partly(&self) -> bool {
+        self.tls
+            .is_some_and(|tls| matches!(tls.inside, Inside::Until(_)))
+    }
+
     /// Exchanges with both a command and a reply, and the greeting.
     pub fn exchanges(&self) -> impl Iterator<Item = (usize, &'a Exchange)> + '_ {
         self.dialogue.exchanges.iter().enumerate()
@@ -153,7 +164,7 @@ impl<'a> Connection<'a> {
 
     /// The latest command that has no reply, QUIT and LOGOUT not counted, IDLE neither.
     pub fn unanswered(&self) -> Option<&'a Command> {
-        if self.dialogue.idling {
+        if self.dialogue.idling || self.reads_inside_partly() {
             return None;
         }
         self.dialogue

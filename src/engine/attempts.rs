@@ -361,7 +361,10 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
     }
     let member = costly_lookup
         .or(well)
-        .or(attempt.lookups.iter().find(|member| member.outcome == Outcome::Healthy))
+        .or(attempt
+            .lookups
+            .iter()
+            .find(|member| member.outcome == Outcome::Healthy))
         .or(attempt.lookups.first());
     match member {
         Some(member) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::flow::Ports;
 use crate::proto::mail::replies::ReplyTable;
+use crate::proto::tls::KeyLog;
 
 /// Settings of an engine. Nothing here is a path or a handle: the caller has read everything.
 #[derive(Clone, Default)]
@@ -18,6 +19,8 @@ pub struct Config {
     pub show_secrets: bool,
     /// What servers mean by their refusals: built once, shared by every engine of these settings.
     pub replies: Arc<ReplyTable>,
+    /// Secrets of TLS sessions (`--keylog`); a clone shares it, and `Engine::secrets` adds to it.
+    pub keylog: KeyLog,
     /// Name of the command, for the report.
     pub live: bool,
 }

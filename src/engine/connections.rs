@@ -10,7 +10,7 @@ use crate::flow::{FlowKey, TcpFacts};
 use crate::proto::mail::replies::ReplyTable;
 use crate::proto::mail::{Answer, Dialogue, Status, Verb};
 use crate::proto::session::SessionFacts;
-use crate::proto::tls::{TlsFacts, cipher_name};
+use crate::proto::tls::{Inside, TlsFacts, cipher_name};
 use crate::proto::{Service, TlsMode};
 
 /// Lines of a transcript in the report.
@@ -64,7 +64,7 @@ pub fn judge(
 ) -> Judged {
     let service = session.service.unwrap_or(Service::Other);
     let mode = session.tls_mode;
-    let answers = read_answers(session.dialogue, replies);
+    let answers = read_answers(session, replies);
     let mut ladder = Ladder::climb(service, mode, tcp, session.dialogue, session.tls);
     if context.server_name.is_some() {
         ladder.reach(Stage::Dns);
@@ -99,7 +99,12 @@ pub fn judge(
 }
 
 /// What each negative reply means. The last reply of a login is read with the command that began it.
-fn read_answers(dialogue: &Dialogue, replies: &ReplyTable) -> Vec<Option<Answer>> {
+fn read_answers(session: &SessionFacts<'_>, replies: &ReplyTable) -> Vec<Option<Answer>> {
+    let dialogue = session.dialogue;
+    let tls = session
+        .tls
+        .filter(|tls| tls.inside != Inside::Opaque)
+        .and_then(|tls| tls.client_finished);
     let mut login = None;
     let mut answers = Vec::with_capacity(dialogue.exchanges.len());
     for exchange in &dialogue.exchanges {
@@ -109,14 +114,19 @@ fn read_answers(dialogue: &Dialogue, replies: &ReplyTable) -> Vec<Option<Answer>
             Some(Verb::AuthStep) => verb = login.or(verb),
             _ => {}
         }
-        // What is visible was said in clear.
+        // Without keys all that is visible was said in clear.
+        let asked = exchange.command.as_ref().map(|command| command.at);
+        let said = asked.or(exchange.reply.as_ref().map(|reply| reply.at));
+        let inside = tls.zip(said).is_some_and(|(finished, said)| {
+            (finished.time, finished.frame.number) <= (said.time, said.frame.number)
+        });
         let answer =
             exchange
                 .reply
                 .as_ref()
                 .zip(dialogue.language)
                 .and_then(|(reply, language)| {
-                    replies.read(language, exchange.phase, verb, reply, false)
+                    replies.read(language, exchange.phase, verb, reply, inside)
                 });
         answers.push(answer);
     }

@@ -21,7 +21,7 @@ use crate::diagnosis::{
     Code, Lookup, SourceState, WENT_ON, judge_lookup, judge_neighbors, judge_source,
 };
 use crate::flow::lookup::{LookupFacts, Lookups, TcpEvent, Transport as Carrier};
-use crate::flow::{Ports, Ended, Endpoint, MailFlow, Neighbors, SynOptions, Table};
+use crate::flow::{Ended, Endpoint, MailFlow, Neighbors, Ports, SynOptions, Table};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, StreamDecoder};
 use crate::wire::{Icmp, Ip, Link, Net, Packet, Reassembler, Tcp, Transport, Udp, dissect};
@@ -80,13 +80,19 @@ impl Source {
     /// ARP or NDP silence counts only where unicast frames to the one who asked are visible, and where the one who asked
     /// is a machine that mail is about.
     fn see_link(&mut self, packet: &Packet<'_>, ports: &Ports) {
-        let Some(from) = packet.link.source else { return };
+        let Some(from) = packet.link.source else {
+            return;
+        };
         match (&packet.net, &packet.transport) {
             (Net::Arp(arp), _) if !arp.reply => self.asks(from, arp.sender_ip),
-            (Net::Ip(ip), Transport::Icmp(icmp)) if icmp.neighbor.is_some_and(|n| !n.advertisement) => {
+            (Net::Ip(ip), Transport::Icmp(icmp))
+                if icmp.neighbor.is_some_and(|n| !n.advertisement) =>
+            {
                 self.asks(from, ip.source);
             }
-            (_, Transport::Tcp(tcp)) if tcp.flags.opens() && ports.service(tcp.destination_port).is_some() => {
+            (_, Transport::Tcp(tcp))
+                if tcp.flags.opens() && ports.service(tcp.destination_port).is_some() =>
+            {
                 if !self.mailers.contains(&from) {
                     let _ = self.mailers.try_push(from);
                 }
@@ -141,6 +147,7 @@ pub struct Engine {
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Engine {
+        let keys = config.keylog.clone();
         let mut ports = config.ports.clone();
         if config.all {
             ports.everything();
@@ -148,7 +155,7 @@ impl Engine {
         Engine {
             config,
             sources: Vec::new(),
-            table: Table::new(ports),
+            table: Table::new(ports).seeded(keys),
             lookups: Lookups::default(),
             neighbors: Neighbors::default(),
             fragments: Reassembler::new(),
@@ -165,6 +172,12 @@ impl Engine {
             searches_seen: 0,
             undeclared: BTreeSet::new(),
         }
+    }
+
+    /// Adds key log text (SSLKEYLOGFILE, or of a pcapng file's own): it counts for connections whose first encrypted
+    /// record is still to come. Returns how many secrets were taken.
+    pub fn secrets(&mut self, text: &[u8]) -> usize {
+        self.config.keylog.add(text)
     }
 
     /// Announces an input; its frames carry the number returned.
@@ -563,7 +576,11 @@ impl Engine {
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome: judgement.outcome,
             useful: answer.is_some_and(|reply| {
-                reply.message.answers.iter().any(|record| record.kind == facts.kind)
+                reply
+                    .message
+                    .answers
+                    .iter()
+                    .any(|record| record.kind == facts.kind)
             }),
             verdict: verdict.clone(),
             server: facts.resolver.to_string(),
@@ -673,7 +690,12 @@ impl Engine {
         };
         let mut verdicts = judge_source(&state);
         // Neighbours are known by source: those of the others stay.
-        verdicts.extend(judge_neighbors(&self.neighbors, id, source.unicast_visible, &|asker| source.mail_connections == 0 || source.mails(asker)));
+        verdicts.extend(judge_neighbors(
+            &self.neighbors,
+            id,
+            source.unicast_visible,
+            &|asker| source.mail_connections == 0 || source.mails(asker),
+        ));
         for verdict in verdicts {
             let verdict = VerdictInfo::from(&verdict);
             if verdict.code.starts_with("route.") {

@@ -5,6 +5,7 @@ use crate::flow::Dialogue;
 use crate::flow::tcp::StreamSink;
 use crate::proto::Service;
 use crate::proto::session::Session;
+use crate::proto::tls::KeyLog;
 
 /// What decodes the bytes of a mail connection.
 pub struct Inside(pub Session);
@@ -20,7 +21,9 @@ impl StreamSink for Inside {
 }
 
 impl Dialogue for Inside {
-    fn open(service: Option<Service>) -> Inside {
-        Inside(Session::new(service))
+    type Seed = KeyLog;
+
+    fn open(keys: &KeyLog, service: Option<Service>) -> Inside {
+        Inside(Session::with_keys(service, keys.clone()))
     }
 }

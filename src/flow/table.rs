@@ -18,8 +18,11 @@ use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 
 /// What decodes the bytes of a mail connection.
 pub trait Dialogue: StreamSink {
+    /// What every decoder of a table is given (keys, settings).
+    type Seed: Default;
+
     /// A decoder for a connection that is meant for `service`, if that is known.
-    fn open(service: Option<Service>) -> Self;
+    fn open(seed: &Self::Seed, service: Option<Service>) -> Self;
 }
 
 /// A connection of mail.
@@ -103,8 +106,9 @@ struct Slot<S> {
 }
 
 /// All connections that are open or not judged yet.
-pub struct Table<S> {
+pub struct Table<S: Dialogue> {
     ports: Ports,
+    seed: S::Seed,
     index: HashMap<Tuple, u32, foldhash::fast::RandomState>,
     pending: HashMap<Pending, u32, foldhash::fast::RandomState>,
     slots: Vec<Option<Slot<S>>>,
@@ -122,10 +126,17 @@ impl<S: Dialogue> Table<S> {
         Table::with_limit(ports, FLOWS)
     }
 
+    /// The same table, whose decoders are given this.
+    pub fn seeded(mut self, seed: S::Seed) -> Table<S> {
+        self.seed = seed;
+        self
+    }
+
     /// An empty table that keeps at most `limit` connections (at least one).
     pub fn with_limit(ports: Ports, limit: usize) -> Table<S> {
         Table {
             ports,
+            seed: S::Seed::default(),
             index: HashMap::default(),
             pending: HashMap::default(),
             slots: Vec::new(),
@@ -381,7 +392,7 @@ impl<S: Dialogue> Table<S> {
         let flow = match service {
             Some(service) => Flow::Mail(Box::new(MailFlow {
                 tracker: Tracker::new(key, mark, true, reused),
-                dialogue: S::open(Some(service)),
+                dialogue: S::open(&self.seed, Some(service)),
                 service: Some(service),
             })),
             None => Flow::Other(Box::new(Foreigner::new(key, mark))),
@@ -452,7 +463,7 @@ impl<S: Dialogue> Table<S> {
                 Guess::Mail(service) => {
                     let mut mail = Box::new(MailFlow {
                         tracker: Tracker::new(*foreign.key(), foreign.first(), true, false),
-                        dialogue: S::open(Some(service)),
+                        dialogue: S::open(&self.seed, Some(service)),
                         service: Some(service),
                     });
                     for held in foreign.take_held() {

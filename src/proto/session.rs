@@ -15,7 +15,7 @@ pub use preface::{Tunnel, TunnelKind};
 
 use crate::base::{Mark, PerSide, Side};
 use crate::proto::mail::{self, Dialogue, Language, Oddity};
-use crate::proto::tls::{self, TlsFacts};
+use crate::proto::tls::{self, KeyLog, Piece, TlsFacts};
 use crate::proto::{Service, TlsMode};
 use preface::{Preface, Taken};
 use recognise::{Recogniser, Verdict};
@@ -47,6 +47,9 @@ pub struct Session {
     tls_from_start: Option<Mark>,
     clear_on_tls_port: PerSide<Option<Mark>>,
     known_port: bool,
+    keys: KeyLog,
+    /// What is inside TLS can no longer be followed.
+    shut: bool,
 }
 
 /// What a session turned out to be.
@@ -83,6 +86,11 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// For a connection to a port of that service; `None`: find out by listening.
     pub fn new(port_service: Option<Service>) -> Session {
+        Session::with_keys(port_service, KeyLog::default())
+    }
+
+    /// The same, which reads inside TLS where the log has the keys.
+    pub fn with_keys(port_service: Option<Service>, keys: KeyLog) -> Session {
         let port_service = port_service.filter(|service| *service != Service::Other);
         let recogniser = match port_service {
             Some(_) => None,
@@ -103,6 +111,8 @@ impl Session {
             tls_from_start: None,
             clear_on_tls_port: PerSide::default(),
             known_port: port_service.is_some(),
+            keys,
+            shut: false,
         }
     }
 
@@ -146,14 +156,39 @@ impl Session {
                 }
             }
             Layer::Clear => self.decoder.gap(side, mark, len),
-            Layer::Tls => self.tls_decoder().gap(side, mark, len),
+            Layer::Tls => {
+                self.tls_decoder().gap(side, mark, len);
+                self.inside();
+            }
             Layer::Opaque => {}
         }
     }
 
+    /// Hands what the TLS decoder read inside on to the mail decoder.
+    fn inside(&mut self) {
+        while let Some(piece) = self.tls.as_mut().and_then(|tls| tls.inside()) {
+            match piece {
+                Piece::Text(side, mark, text) => self.decrypted(side, mark, &text),
+                Piece::Gap(side, mark, len) => self.missing(side, mark, len),
+                Piece::Lost(mark) => {
+                    // From here on neither side's silence means anything.
+                    self.missing(Side::Client, mark, 1);
+                    self.missing(Side::Server, mark, 1);
+                    self.shut = true;
+                }
+            }
+        }
+    }
+
+    fn missing(&mut self, side: Side, mark: Mark, len: u64) {
+        if self.recogniser.is_none() && self.foreign.is_none() && !self.shut {
+            self.decoder.gap(side, mark, len);
+        }
+    }
+
     /// Plain text that was inside TLS, where the keys are known: read like a dialogue in clear.
-    pub fn decrypted(&mut self, side: Side, mark: Mark, bytes: &[u8]) {
-        if self.recogniser.is_some() || self.foreign.is_some() {
+    fn decrypted(&mut self, side: Side, mark: Mark, bytes: &[u8]) {
+        if self.recogniser.is_some() || self.foreign.is_some() || self.shut {
             return;
         }
         if self.decoder.is_over(side) && self.decoder.dialogue().compressed.is_none() {
@@ -218,8 +253,9 @@ impl Session {
     }
 
     fn tls_decoder(&mut self) -> &mut tls::Decoder {
+        let keys = &self.keys;
         self.tls
-            .get_or_insert_with(|| Box::new(tls::Decoder::new()))
+            .get_or_insert_with(|| Box::new(tls::Decoder::with_keys(keys.clone())))
     }
 
     fn note_preface(&mut self) {
@@ -250,6 +286,7 @@ impl Session {
                 Layer::Tls => {
                     self.decoder.heard(side, mark);
                     self.tls_decoder().data(side, mark, rest);
+                    self.inside();
                     rest.len()
                 }
                 Layer::Opaque => {

@@ -3,6 +3,7 @@
 use crate::base::{Mark, SECOND, Side, Timestamp};
 use crate::diagnosis::view::{Connection, Ending};
 use crate::proto::mail::{Status, Verb};
+use crate::proto::tls::TlsFacts;
 
 /// How a check shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub fn check(c: &Connection<'_>) -> Check {
     let Some(at) = leaving(c) else {
         return Check::No;
     };
-    if let Some(tls) = c.tls {
+    let wordless = |tls: &&TlsFacts| tls.application_data[Side::Client].is_none();
+    if let Some(tls) = c.tls.filter(|tls| wordless(tls) || !c.reads_inside()) {
         let idle_end = tls.refusal.is_none()
             && tls.alerts.iter().all(|alert| !alert.fatal)
             && tls.client_finished.is_some()

@@ -13,7 +13,7 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if let Some(quit) = c.dialogue.quit.or(c.dialogue.goodbye) {
         return Some(quit);
     }
-    if let Some(tls) = c.tls {
+    if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
         if both {

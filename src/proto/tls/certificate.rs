@@ -29,11 +29,39 @@ pub(super) fn is_empty(body: &[u8]) -> bool {
     Reader::new(body).u24() == Some(0)
 }
 
-/// The chain of a Certificate message, leaf first, at most [`limits::CERTIFICATES`].
+/// The list of a Certificate message of TLS 1.3 (RFC 8446 4.4.2), behind the context of the request.
+fn list13(body: &[u8]) -> Option<&[u8]> {
+    let mut message = Reader::new(body);
+    message.vec8()?;
+    Some(message.rest())
+}
+
+/// Whether a message of TLS 1.3 says that there is no certificate.
+pub(super) fn is_empty13(body: &[u8]) -> bool {
+    list13(body).is_some_and(is_empty)
+}
+
+/// The chain of a Certificate message up to TLS 1.2, leaf first, at most [`limits::CERTIFICATES`].
 pub(super) fn chain(body: &[u8]) -> Vec<Certificate> {
+    chain_of(split(body))
+}
+
+/// The chain of a Certificate message of TLS 1.3: each certificate has extensions behind it.
+pub(super) fn chain13(body: &[u8]) -> Vec<Certificate> {
+    let mut list = Reader::new(list13(body).unwrap_or_default());
+    let _ = list.u24();
+    chain_of(std::iter::from_fn(|| {
+        let der = list.vec24()?;
+        // A cut list of extensions ends the chain behind this certificate.
+        let _ = list.vec16();
+        Some(der)
+    }))
+}
+
+fn chain_of<'a>(sent: impl Iterator<Item = &'a [u8]>) -> Vec<Certificate> {
     let mut chain: Vec<Certificate> = Vec::new();
     let mut previous: Option<X509Certificate<'_>> = None;
-    for der in split(body).take(limits::CERTIFICATES) {
+    for der in sent.take(limits::CERTIFICATES) {
         let Ok((_, parsed)) = X509Certificate::from_der(der) else {
             break;
         };

@@ -7,15 +7,13 @@ use crate::base::{Foreign, Mark, PerSide, Side};
 
 use super::assembler::{Assembler, Step, Whole};
 use super::certificate;
-use super::facts::{Alert, Handshake, OpaqueRecord, TlsFacts, Version};
+use super::facts::{Handshake, OpaqueRecord, TlsFacts};
 use super::hello::{self, Server};
+use super::inside::{Opener, Piece, Sealed};
+use super::keylog::KeyLog;
 use super::progress::Progress;
 use super::record::{Event, Record, Records};
 
-/// Handshake messages kept.
-const MESSAGES: usize = 64;
-/// Alerts kept.
-const ALERTS: usize = 16;
 /// Encrypted records kept per side: the first ones …
 const FIRST: u64 = 16;
 /// … and the latest.
@@ -65,7 +63,6 @@ impl Stream {
 }
 
 /// Decodes one TLS connection as far as it is visible.
-#[derive(Clone, Debug)]
 pub struct Decoder {
     facts: TlsFacts,
     client: Stream,
@@ -75,6 +72,7 @@ pub struct Decoder {
     session: Vec<u8>,
     /// Encrypted records in `facts.opaque`, by side.
     kept: PerSide<usize>,
+    opener: Opener,
 }
 
 impl Default for Decoder {
@@ -86,6 +84,12 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the first byte of TLS of both sides.
     pub fn new() -> Decoder {
+        Decoder::with_keys(KeyLog::default())
+    }
+
+    /// The same, which looks inside where the log has the keys of a connection when its first
+    /// encrypted record comes.
+    pub fn with_keys(log: KeyLog) -> Decoder {
         Decoder {
             facts: TlsFacts::default(),
             client: Stream::new(Side::Client),
@@ -93,12 +97,18 @@ impl Decoder {
             progress: Progress::default(),
             session: Vec::new(),
             kept: PerSide::default(),
+            opener: Opener::new(log),
         }
     }
 
     /// What was seen so far.
     pub fn facts(&self) -> &TlsFacts {
         &self.facts
+    }
+
+    /// What was read inside TLS since the last call, piece by piece; to be asked until it has none.
+    pub fn inside(&mut self) -> Option<Piece> {
+        self.opener.next()
     }
 
     /// The next bytes of a side, in stream order, split anywhere.
@@ -150,6 +160,10 @@ impl Decoder {
         let stream = self.stream(side);
         let missed = stream.records.gap(len);
         let meaning = stream.current.map(|(_, meaning)| meaning);
+        if missed.inside > 0 && meaning == Some(Meaning::Opaque) {
+            self.opener.hole(side);
+        }
+        let stream = self.stream(side);
         if missed.inside > 0 && meaning == Some(Meaning::Handshake) {
             let step = stream.assembler.hole(mark, missed.inside);
             self.assembled(side, mark, step);
@@ -180,6 +194,7 @@ impl Decoder {
         stream.assembler.clear();
         stream.current = None;
         stream.alert = None;
+        self.opener.lose(&mut self.facts, side, mark);
         self.facts.lost.get_or_insert((side, mark));
     }
 
@@ -201,7 +216,10 @@ impl Decoder {
         stream.current = Some((record, meaning));
         match meaning {
             Meaning::Sslv2 => stream.sslv2 = stream.records.sslv2_start().to_vec(),
-            Meaning::Opaque => self.opaque(side, record),
+            Meaning::Opaque => {
+                self.opaque(side, record);
+                self.opener.begin(&mut self.facts, side);
+            }
             _ => {}
         }
         if record.length == 0 {
@@ -277,22 +295,12 @@ impl Decoder {
                 for &byte in bytes {
                     match self.stream(side).alert.take() {
                         None => self.stream(side).alert = Some(byte),
-                        Some(level) => self.alert(side, mark, level, byte),
+                        Some(level) => self.facts.alert(side, mark, level, byte),
                     }
                 }
             }
-            Meaning::Ccs | Meaning::Opaque => {}
-        }
-    }
-
-    fn alert(&mut self, side: Side, at: Mark, level: u8, description: u8) {
-        if self.facts.alerts.len() < ALERTS {
-            self.facts.alerts.push(Alert {
-                side,
-                at,
-                fatal: level == 2,
-                description,
-            });
+            Meaning::Opaque => self.opener.body(side, bytes),
+            Meaning::Ccs => {}
         }
     }
 
@@ -306,12 +314,22 @@ impl Decoder {
             Meaning::Sslv2 => {
                 let body = std::mem::take(&mut self.stream(side).sslv2);
                 if let Some(client) = hello::sslv2(&body, record.at, mark) {
-                    self.began(side, Handshake::ClientHello, record.at);
+                    self.facts.began(1, side, record.at);
                     self.client_hello(client);
                 }
             }
             Meaning::Ccs => self.change_cipher_spec(side, record.at),
             Meaning::Opaque => {
+                let sealed = Sealed {
+                    kind: record.kind,
+                    length: record.length,
+                    at: record.at,
+                    done: mark,
+                };
+                let early = self.progress.early_data;
+                if self.opener.end(&mut self.facts, side, sealed, early) {
+                    return;
+                }
                 self.progress
                     .record(&mut self.facts, side, record.kind, record.length, record.at);
             }
@@ -330,17 +348,11 @@ impl Decoder {
         }
     }
 
-    fn began(&mut self, side: Side, kind: Handshake, at: Mark) {
-        if self.facts.handshake.len() < MESSAGES {
-            self.facts.handshake.push((kind, side, at));
-        }
-    }
-
     fn assembled(&mut self, side: Side, mark: Mark, step: Step) {
         match step {
             Step::More | Step::Adrift => {}
             Step::Began(kind, at) => {
-                self.began(side, handshake(kind), at);
+                self.facts.began(kind, side, at);
                 let step = self.stream(side).assembler.end(mark);
                 if let Step::Done(whole) = step {
                     self.message(side, whole, mark);
@@ -360,13 +372,17 @@ impl Decoder {
         match (kind, side) {
             (1, Side::Client) if !holed => {
                 if let Some(client) = hello::client(&body, at, done) {
+                    self.opener.hello(side, &body);
                     self.client_hello(client);
                 }
             }
             (2, Side::Server) if !holed && self.facts.server_hello.is_none() => {
                 match hello::server(&body, &self.session, done) {
                     Some(Server::Retry) => self.retry(at, done),
-                    Some(Server::Hello(hello)) => self.facts.server_hello = Some(hello),
+                    Some(Server::Hello(hello)) => {
+                        self.opener.hello(side, &body);
+                        self.facts.server_hello = Some(hello);
+                    }
                     None => {}
                 }
             }
@@ -408,31 +424,5 @@ impl Decoder {
         if let Some((kind, _, _)) = listed.next() {
             *kind = Handshake::HelloRetryRequest;
         }
-    }
-}
-
-impl TlsFacts {
-    /// The version that was agreed, when the ServerHello was seen.
-    pub fn version(&self) -> Option<Version> {
-        self.server_hello.as_ref().map(|hello| hello.version)
-    }
-}
-
-fn handshake(kind: u8) -> Handshake {
-    match kind {
-        0 => Handshake::HelloRequest,
-        1 => Handshake::ClientHello,
-        2 => Handshake::ServerHello,
-        4 => Handshake::NewSessionTicket,
-        6 => Handshake::HelloRetryRequest,
-        11 => Handshake::Certificate,
-        12 => Handshake::ServerKeyExchange,
-        13 => Handshake::CertificateRequest,
-        14 => Handshake::ServerHelloDone,
-        15 => Handshake::CertificateVerify,
-        16 => Handshake::ClientKeyExchange,
-        20 => Handshake::Finished,
-        22 => Handshake::CertificateStatus,
-        other => Handshake::Other(other),
     }
 }

@@ -2,6 +2,11 @@
 
 use crate::base::{Foreign, Mark, PerSide, Side, Timestamp};
 
+/// Handshake messages kept.
+const MESSAGES: usize = 64;
+/// Alerts kept.
+const ALERTS: usize = 16;
+
 /// A protocol version as on the wire: 0x0300 SSLv3 … 0x0303 TLS 1.2, 0x0304 TLS 1.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u16);
@@ -19,7 +24,7 @@ pub struct TlsFacts {
     pub hello_retry: Option<Mark>,
     /// The ServerHello.
     pub server_hello: Option<ServerHello>,
-    /// Certificates of the server, leaf first, as sent (visible up to TLS 1.2).
+    /// Certificates of the server, leaf first, as sent (visible up to TLS 1.2, later with keys).
     pub certificates: Vec<Certificate>,
     /// Where the server's Certificate message ended.
     pub certificate_seen: Option<Mark>,
@@ -33,7 +38,7 @@ pub struct TlsFacts {
     pub server_hello_done: Option<Mark>,
     /// Handshake messages in order of their first byte, bounded.
     pub handshake: Vec<(Handshake, Side, Mark)>,
-    /// Alerts that were sent in clear, bounded.
+    /// Alerts that were sent in clear or were decrypted, bounded.
     pub alerts: Vec<Alert>,
     /// ChangeCipherSpec by side.
     pub change_cipher_spec: PerSide<Option<Mark>>,
@@ -65,6 +70,27 @@ pub struct TlsFacts {
     pub clear_text: PerSide<Option<(Mark, Foreign)>>,
     /// The latest time at which each side sent anything.
     pub last: PerSide<Option<Timestamp>>,
+    /// What of the encrypted records could be read.
+    pub inside: Inside,
+    /// Encrypted records that were opened, by side.
+    pub opened_records: PerSide<u64>,
+    /// Bytes of application data in them, by side.
+    pub opened_bytes: PerSide<u64>,
+    /// Encrypted records that could not be opened although keys were at hand, by side: bytes were missing, or the
+    /// tag did not fit.
+    pub unopened_records: PerSide<u64>,
+}
+
+/// Whether what is inside TLS was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inside {
+    /// No keys: records are known by order and size only.
+    #[default]
+    Opaque,
+    /// Keys for both directions are at hand, and what came so far was read.
+    Read,
+    /// It was read up to here; from here on at least one direction could not be followed.
+    Until(Mark),
 }
 
 /// A ClientHello.
@@ -167,7 +193,7 @@ pub enum Handshake {
     Other(u8),
 }
 
-/// An alert that was sent in clear.
+/// An alert that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alert {
     /// Who sent it.
@@ -200,4 +226,49 @@ pub struct Refusal {
     pub side: Side,
     /// Where.
     pub at: Mark,
+}
+
+impl TlsFacts {
+    /// The version that was agreed, when the ServerHello was seen.
+    pub fn version(&self) -> Option<Version> {
+        self.server_hello.as_ref().map(|hello| hello.version)
+    }
+
+    pub(super) fn began(&mut self, kind: u8, side: Side, at: Mark) {
+        if self.handshake.len() < MESSAGES {
+            self.handshake.push((Handshake::of(kind), side, at));
+        }
+    }
+
+    pub(super) fn alert(&mut self, side: Side, at: Mark, level: u8, description: u8) {
+        if self.alerts.len() < ALERTS {
+            self.alerts.push(Alert {
+                side,
+                at,
+                fatal: level == 2,
+                description,
+            });
+        }
+    }
+}
+
+impl Handshake {
+    fn of(kind: u8) -> Handshake {
+        match kind {
+            0 => Handshake::HelloRequest,
+            1 => Handshake::ClientHello,
+            2 => Handshake::ServerHello,
+            4 => Handshake::NewSessionTicket,
+            6 => Handshake::HelloRetryRequest,
+            11 => Handshake::Certificate,
+            12 => Handshake::ServerKeyExchange,
+            13 => Handshake::CertificateRequest,
+            14 => Handshake::ServerHelloDone,
+            15 => Handshake::CertificateVerify,
+            16 => Handshake::ClientKeyExchange,
+            20 => Handshake::Finished,
+            22 => Handshake::CertificateStatus,
+            other => Handshake::Other(other),
+        }
+    }
 }

@@ -159,6 +159,18 @@ fn server_name(mut extension: Reader<'_>) -> Option<Foreign> {
     None
 }
 
+/// The protocol chosen in EncryptedExtensions (RFC 8446 4.3.1).
+pub(super) fn alpn(body: &[u8]) -> Option<Foreign> {
+    let mut extensions = Reader::new(Reader::new(body).vec16()?);
+    while let Some((kind, data)) = extension(&mut extensions) {
+        if kind == 16 {
+            let mut list = Reader::new(Reader::new(data).vec16()?);
+            return list.vec8().map(Foreign::from_bytes);
+        }
+    }
+    None
+}
+
 /// The next extension; one that is cut short ends the list.
 fn extension<'a>(list: &mut Reader<'a>) -> Option<(u16, &'a [u8])> {
     Some((list.u16()?, list.vec16()?))

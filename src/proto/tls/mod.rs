@@ -1,14 +1,17 @@
 //! TLS as far as it is visible: records, hellos, certificates up to TLS 1.2, alerts, record sizes.
 //!
-//! It exists so that a handshake's death can be placed without keys. It decrypts nothing, judges
-//! nothing and opens no trust store.
+//! It exists so that a handshake's death can be placed without keys, and looks inside where a key log
+//! has them. It judges nothing and opens no trust store.
 
 mod assembler;
 mod certificate;
 mod decoder;
+mod decrypt;
 mod facts;
 mod hello;
+mod inside;
 mod ja4;
+mod keylog;
 mod names;
 mod progress;
 mod reader;
@@ -20,9 +23,11 @@ mod trust;
 pub use certificate::certificate;
 pub use decoder::Decoder;
 pub use facts::{
-    Alert, Certificate, ClientHello, Handshake, OpaqueRecord, Refusal, ServerHello, TlsFacts,
-    Version,
+    Alert, Certificate, ClientHello, Handshake, Inside, OpaqueRecord, Refusal, ServerHello,
+    TlsFacts, Version,
 };
+pub use inside::Piece;
+pub use keylog::KeyLog;
 pub use names::{alert_name, cipher_name, group_name};
 pub use record::{looks_like_client_hello, looks_like_record};
 pub use trust::{ChainFault, NameMatch, chain_verifies, name_match, name_matches};

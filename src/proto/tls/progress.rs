@@ -221,7 +221,8 @@ fn data(facts: &mut TlsFacts, side: Side, at: Mark) {
     extend(facts, side, at);
 }
 
-fn extend(facts: &mut TlsFacts, side: Side, at: Mark) {
+/// Application data was seen there.
+pub(super) fn extend(facts: &mut TlsFacts, side: Side, at: Mark) {
     let seen = &mut facts.application_data[side];
     *seen = Some(match *seen {
         None => (at, at),

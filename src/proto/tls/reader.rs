@@ -19,6 +19,11 @@ impl<'a> Reader<'a> {
         Some(head)
     }
 
+    /// All that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
     pub(super) fn u8(&mut self) -> Option<u8> {
         let (&head, tail) = self.0.split_first()?;
         self.0 = tail;
