@@ -152,7 +152,7 @@ impl<'a> Connection<'a> {
     }
 
     /// What was said inside TLS is known, but not to the end.
-    fn reads_inside_partly(&self) -> bool {
+    pub fn reads_inside_partly(&self) -> bool {
         self.tls
             .is_some_and(|tls| matches!(tls.inside, Inside::Until(_)))
     }
@@ -164,7 +164,8 @@ impl<'a> Connection<'a> {
 
     /// The latest command that has no reply, QUIT and LOGOUT not counted, IDLE neither.
     pub fn unanswered(&self) -> Option<&'a Command> {
-        if self.dialogue.idling || self.reads_inside_partly() {
+        // With a hole in the dialogue nobody knows which reply was in it.
+        if self.dialogue.idling || self.dialogue.gaps > 0 || self.reads_inside_partly() {
             return None;
         }
         self.dialogue

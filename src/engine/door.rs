@@ -91,11 +91,11 @@ impl Source {
                 self.asks(from, ip.source);
             }
             (_, Transport::Tcp(tcp))
-                if tcp.flags.opens() && ports.service(tcp.destination_port).is_some() =>
+                if tcp.flags.opens()
+                    && ports.service(tcp.destination_port).is_some()
+                    && !self.mailers.contains(&from) =>
             {
-                if !self.mailers.contains(&from) {
-                    let _ = self.mailers.try_push(from);
-                }
+                let _ = self.mailers.try_push(from);
             }
             _ => {}
         }

@@ -100,14 +100,15 @@ impl Knowledge {
         let Some(pair) = entry(&mut self.pairs, (key.client.ip, server), &mut self.full) else {
             return;
         };
-        if silent && tcp.icmp_count == 0 {
+        // Only SYNs that were given up before they were sent often enough to speak for themselves.
+        if silent && tcp.icmp_count == 0 && tcp.syns.count < 3 {
             if let (Some(first), Some(last)) =
                 (tcp.syns.seen.first().map(|syn| syn.at), tcp.syns.last)
             {
                 pair.lone = Some(match pair.lone {
-                    None => (tcp.syns.count, first, last),
+                    None => (1, first, last),
                     Some((count, before, after)) => (
-                        count.saturating_add(tcp.syns.count),
+                        count.saturating_add(1),
                         if first.time < before.time {
                             first
                         } else {
@@ -117,7 +118,7 @@ impl Knowledge {
                     ),
                 });
             }
-        } else {
+        } else if !silent {
             pair.answered = true;
         }
         let finished = tcp.established.is_some() && tcp.sides[Side::Server].data_segments > 0;

@@ -156,7 +156,7 @@ fn contains(text: &str, pattern: &str) -> bool {
             || after
                 .strip_prefix('.')
                 .is_some_and(|a| a.starts_with(|c: char| c.is_ascii_digit()));
-        !(starts_with_digit && number_before) && !(ends_with_digit && number_after)
+        !(starts_with_digit && number_before || ends_with_digit && number_after)
     })
 }
 

@@ -10,6 +10,7 @@ use crate::base::Foreign;
 /// Anything that the engine hands back; `"record"` names it in NDJSON.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "record", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant)] // a look-up is common and short-lived: boxing it would cost more than it saves
 pub enum Record {
     /// An input, when it is finished.
     Source(SourceRecord),

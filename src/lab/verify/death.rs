@@ -136,6 +136,7 @@ fn event(number: u64, frame: &Frame) -> Option<Event> {
     })
 }
 
+#[allow(clippy::type_complexity)] // ports, kind, and what makes a lasting note of it; read in one place
 fn segment(tcp: &Tcp<'_>) -> ((u16, u16), Kind, Option<(String, String, bool)>) {
     let kind = Kind::Segment {
         flags: tcp.flags,

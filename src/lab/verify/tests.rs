@@ -35,6 +35,7 @@ fn what_is_true_is_no_mismatch() {
 
 #[test]
 fn every_lie_is_said_in_words() {
+    #[allow(clippy::type_complexity)] // a table
     let lies: [(&str, fn(&mut Truth)); 16] = [
         ("should be failed tcp.refused", |t| {
             t.connection[0].code = "tcp.refused".into()

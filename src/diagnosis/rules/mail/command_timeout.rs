@@ -104,6 +104,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 
 /// The commands at the end of the dialogue that got no reply: the first and the last of them.
 fn unanswered<'a>(c: &Connection<'a>) -> Option<(&'a Command, &'a Command)> {
+    if c.reads_inside_partly() {
+        // The answer may have come in what could not be read.
+        return None;
+    }
     let mut found: Option<(&Command, &Command)> = None;
     for exchange in c.dialogue.exchanges.iter().rev() {
         let Some(command) = &exchange.command else {

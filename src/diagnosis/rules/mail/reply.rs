@@ -267,7 +267,8 @@ fn probe(
     judged: &Judged<'_>,
     further: bool,
 ) -> Option<Weight> {
-    let worked = worked_before(c, progress, judged.index);
+    // What was not captured may have been the work.
+    let worked = worked_before(c, progress, judged.index) || c.partly_unseen();
     let verb = judged.exchange.command.as_ref().map(|command| command.verb);
     let cause = judged.reply.status == Status::Bye
         || judged.answer.by_text

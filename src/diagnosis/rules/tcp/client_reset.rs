@@ -23,7 +23,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if reset.after_peer_close || reset_origin(c, reset).by_path() {
         return;
     }
-    let opaque = c.tls.is_some_and(|tls| {
+    let opaque = c.tls.filter(|_| !c.reads_inside()).is_some_and(|tls| {
         tls.application_data[Side::Client].is_some() && tls.application_data[Side::Server].is_some()
     });
     if opaque {

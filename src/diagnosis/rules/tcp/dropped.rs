@@ -24,23 +24,23 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .map(|syn| syn.at)
         .zip(c.tcp.syns.last);
     let Some((first, last)) = own else { return };
-    let first_own = first;
-    let (count, first, last) = match c.context.lone_syns {
-        _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last),
+    // Of a group of lone SYNs each connection keeps its own last frame; the group says how long nothing answered.
+    let (count, first, span) = match c.context.lone_syns {
+        _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last.time.since(first.time)),
         // Its own SYN may still be answered within the first second (RFC 6298 2.1).
-        Some((count, first, last)) if count >= 3 && c.watched_after(first_own.time) >= SECOND => {
-            (count, first, last)
+        Some((count, earliest, latest)) if count >= 3 && c.watched_after(first.time) >= SECOND => {
+            (count, earliest, latest.time.since(earliest.time))
         }
         _ => return,
     };
-    if last.time.since(first.time) < 3 * SECOND {
+    if span < 3 * SECOND {
         return;
     }
     let absence = absence(c);
     let Some(confidence) = absence.confidence(0.97) else {
         return;
     };
-    let silent = c.watched_after(last.time).max(last.time.since(first.time)) as f64 / 1e9;
+    let silent = c.watched_after(last.time).max(span) as f64 / 1e9;
     let server = c.server_text();
     let mut claim = Claim::new(
         Code::TcpDropped,
