@@ -159,6 +159,7 @@ fn through_a_file(bytes: &[u8]) -> Vec<Record> {
 /// A recording of one link type, without what only pcapng can say.
 fn plain(captured: &Captured) -> bool {
     captured.end.dropped == 0
+        && captured.end.damage.is_none()
         && captured
             .frames
             .iter()

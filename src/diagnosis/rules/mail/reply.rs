@@ -138,7 +138,7 @@ fn judge<'a>(
         _ if further => Weight::Finding,
         _ => Weight::Fatal,
     };
-    if judged.weight == Weight::Fatal && (still_open(c, reply) || said_more_unread(c, reply)) {
+    if judged.weight == Weight::Fatal && (still_open(c, reply) || unsure(c, &judged)) {
         judged.weight = Weight::Finding;
     }
     Some(judged)
@@ -168,12 +168,20 @@ fn heard(
     !(greeting && c.partly_unseen() && asked_before())
 }
 
-/// Something was not captured, and the server said more after the refusal: the client may have got further.
-fn said_more_unread(c: &Connection<'_>, reply: &Reply) -> bool {
-    c.partly_unseen()
-        && c.tcp.sides[Side::Server].last_data.is_some_and(|last| {
-            (last.time, last.frame.number) > (reply.done.time, reply.done.frame.number)
-        })
+/// Something was not captured, and the server ends the session, which may be after all the work; or it said more
+/// after the refusal: the client may have got further.
+fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    let done = judged.reply.done;
+    let ends = judged.answer.family == Family::IdleTimeout
+        || c.dialogue
+            .goodbye
+            .is_some_and(|bye| bye.frame == done.frame);
+    let said_more = || {
+        c.tcp.sides[Side::Server]
+            .last_data
+            .is_some_and(|last| (last.time, last.frame.number) > (done.time, done.frame.number))
+    };
+    judged.index > 0 && c.partly_unseen() && (ends || said_more())
 }
 
 /// The capture ends so soon after the refusal that the client may have gone on.

@@ -37,6 +37,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some((waited, command, reply)) = worst else {
         return;
     };
+    // After a hole in an SMTP dialogue a reply may belong to another command than it seems to.
+    if c.partly_unseen() {
+        return;
+    }
     let seconds = waited as f64 / SECOND as f64;
     let asked = cut(command.text.as_str(), 40);
     claims.push(

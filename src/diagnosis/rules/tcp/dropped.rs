@@ -27,7 +27,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     // Of a group of lone SYNs each connection keeps its own last frame; the group says how long nothing answered.
     let (count, first, span) = match c.context.lone_syns {
         _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last.time.since(first.time)),
-        Some((count, earliest, latest)) if count >= 3 => {
+        // Its own SYN may still be answered within the first second (RFC 6298 2.1).
+        Some((count, earliest, latest)) if count >= 3 && c.watched_after(first.time) >= SECOND => {
             (count, earliest, latest.time.since(earliest.time))
         }
         _ => return,

@@ -101,6 +101,10 @@ pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
         return;
     }
     let alert = tls.alerts.iter().find(|alert| alert.side == Side::Server);
+    // Without an alert only the server's silence speaks, and a greeting in clear may be among what was not captured.
+    if alert.is_none() && c.partly_unseen() {
+        return;
+    }
     let (death, shown) = match (alert, c.ending) {
         (Some(alert), _) => (
             alert.at,
