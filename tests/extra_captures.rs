@@ -5,7 +5,6 @@
 //! this project. Beside them may lie a `truths.tsv`: file, stream, protocol, client, server, packets, stage,
 //! outcome, caution (1: ambiguous or partial), frames, words. The analyst's words are translated below, with reasons.
 
-#[allow(dead_code)] // other tests use the rest of it
 mod support;
 
 use std::io::Write;
