@@ -5,11 +5,10 @@
 //! this project. Beside them may lie a `truths.tsv`: file, stream, protocol, client, server, packets, stage,
 //! outcome, caution (1: ambiguous or partial), frames, words. The analyst's words are translated below, with reasons.
 
-#[allow(dead_code)] // other tests use the rest of it
 mod support;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mxray::engine::Config;
@@ -434,7 +433,7 @@ fn budget(file: &Path) -> Duration {
     FLOOR + PER_MEGABYTE * u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX)
 }
 
-fn is_capture(path: &PathBuf) -> bool {
+fn is_capture(path: &Path) -> bool {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
@@ -452,7 +451,10 @@ fn captures_of_others_get_sensible_answers() {
     let (mut wrong, mut files, mut told) = (Vec::new(), 0, 0);
     for folder in std::env::split_paths(&folders) {
         let truths = truths(&folder);
-        for path in support::files(&folder).into_iter().filter(is_capture) {
+        for path in support::files(&folder)
+            .into_iter()
+            .filter(|path| is_capture(path))
+        {
             files += 1;
             let relative = path
                 .strip_prefix(&folder)
