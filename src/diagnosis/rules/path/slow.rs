@@ -28,6 +28,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if rtt < SECOND || c.tcp.syns.count > 1 && !slow_data {
         return;
     }
+    // Data that goes round faster speaks against the path: then a SYN or SYN-ACK was lost and sent again.
+    let far = if server >= rtt.saturating_sub(server) {
+        Side::Server
+    } else {
+        Side::Client
+    };
+    if c.tcp.min_rtt[far].is_some_and(|quick| quick < rtt / 2) {
+        return;
+    }
     claims.push(
         Claim::new(
             Code::PathSlow,
