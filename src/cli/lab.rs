@@ -123,6 +123,13 @@ fn find(named: &Named) -> Result<(Listed, Scenario), LabError> {
     if found.is_empty() {
         found = all.iter().filter(loose).collect();
     }
+    // A code alone means its first scenario; a near miss has to be asked for by name.
+    let first = found
+        .iter()
+        .find(|one| one.code == named.name && !one.name.starts_with("near-"));
+    if let Some(first) = first.copied() {
+        found = vec![first];
+    }
     match found.as_slice() {
         [one] => Scenario::read(&one.path).map(|scenario| ((*one).clone(), scenario)),
         [] => Err(LabError::Nonsense(format!(
