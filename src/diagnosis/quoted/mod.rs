@@ -207,7 +207,6 @@ mod tests {
                 "{quote:?}"
             );
             assert!(!quote.source.trim().is_empty(), "{quote:?}");
-            assert!(!quote.source.contains("field.md"), "{quote:?}");
             let codes: HashSet<&str> = quote
                 .causes
                 .iter()
