@@ -9,10 +9,14 @@ mod config;
 mod connections;
 mod door;
 mod inside;
+mod intake;
+mod judging;
 mod knowledge;
 mod names;
 pub mod record;
 mod searches;
+mod sources;
 
 pub use config::Config;
-pub use door::{Engine, Input, SourceEnd};
+pub use door::{Engine, Input};
+pub use sources::SourceEnd;

@@ -1,0 +1,311 @@
+//! What is ripe becomes records: connections and look-ups are judged with what is known of their world by then.
+
+use super::attempts::Member;
+use super::connections::{judge, record};
+use super::door::Engine;
+use super::inside::Inside;
+use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
+use super::searches::{Fate, Waiting};
+use crate::base::{Foreign, Side};
+use crate::diagnosis::{Lookup, WENT_ON, judge_lookup};
+use crate::flow::lookup::{LookupFacts, Transport as Carrier};
+use crate::flow::{Ended, MailFlow};
+use crate::proto::Service;
+use crate::proto::dns::{self, Answer};
+
+impl Engine {
+    pub(super) fn ripen(&mut self, out: &mut dyn FnMut(Record)) {
+        while let Some(facts) = self.lookups.due(self.horizon) {
+            self.search_closed(facts);
+        }
+        while let Some(ended) = self.table.due(self.horizon) {
+            self.ended(ended, out);
+        }
+        while let Some(fate) = self.searches.due(self.horizon, &self.names) {
+            self.fate(fate, out);
+        }
+        self.attempts.expire(self.horizon, out);
+    }
+
+    fn search_closed(&mut self, facts: LookupFacts) {
+        self.searches_seen += 1;
+        self.searches
+            .closed(facts, self.searches_seen, &mut self.names);
+    }
+
+    fn ended(&mut self, ended: Ended<Inside>, out: &mut dyn FnMut(Record)) {
+        match ended {
+            Ended::Mail(mut flow, _) => {
+                self.settle(&mut flow);
+                self.judge_flow(&flow, out);
+            }
+            Ended::Other(foreign, _) => {
+                let _ = foreign;
+                self.attempts.summary.other += 1;
+            }
+        }
+    }
+
+    /// What an ended connection teaches, before any of its generation is judged.
+    fn settle(&mut self, flow: &mut MailFlow<Inside>) {
+        let key = *flow.tracker.key();
+        let session = flow.dialogue.0.facts();
+        let starttls = session
+            .dialogue
+            .capabilities
+            .iter()
+            .any(|capability| matches!(capability.as_str(), "STARTTLS" | "STLS"))
+            .then_some(flow.tracker.facts().first);
+        let bare = session.tls.is_some_and(|tls| {
+            tls.client_finished.is_some()
+                && tls.application_data[Side::Client].is_none()
+                && tls.refusal.is_none()
+        });
+        self.knowledge.learn(&key, flow.tracker.facts(), starttls);
+        if bare {
+            self.knowledge.bare_handshake(&key);
+        }
+        if let Some(gap) = flow.tracker.facts().idle.first()
+            && session.dialogue.goodbye.is_none()
+            && flow.tracker.facts().last.time.since(gap.to.time) < 30 * crate::base::SECOND
+        {
+            self.knowledge.idle_death(key.server, gap.length);
+        }
+    }
+
+    fn judge_flow(&mut self, flow: &MailFlow<Inside>, out: &mut dyn FnMut(Record)) {
+        let key = *flow.tracker.key();
+        let tcp = flow.tracker.facts();
+        let session = flow.dialogue.0.facts();
+        let service = session.service.unwrap_or(Service::Other);
+        let judged_as_mail = service != Service::Other && session.mail;
+        if !judged_as_mail {
+            self.attempts.summary.other += 1;
+            if !self.config.all {
+                return;
+            }
+        }
+        if let Some(source) = self.sources.get_mut(key.source.0 as usize) {
+            source.mail_connections += u64::from(judged_as_mail);
+        }
+        let found = self
+            .names
+            .of(key.client.ip, key.server.ip, tcp.first.time)
+            .cloned();
+        let mut context = self.knowledge.context(&key, tcp, false);
+        context.server_name = found.as_ref().map(|found| found.name.clone());
+        context.roots = self.config.roots.clone();
+        context.tlsa = match &context.server_name {
+            Some(name) => self.searches.tlsa(key.client.ip, name, key.server.port),
+            None => self.searches.any_tlsa(key.client.ip, key.server.port),
+        }
+        .filter(|mark| mark.time <= tcp.first.time);
+        let horizon = self.horizon_of(key.source);
+        let judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
+        self.undeclared.extend(&judged.judgement.undeclared);
+        let mut made = record(
+            &key,
+            tcp,
+            &session,
+            &judged,
+            context.server_name.clone(),
+            self.config.show_secrets,
+        );
+        made.id = self.next_connection;
+        self.next_connection += 1;
+        let server = std::net::SocketAddr::new(key.server.ip, key.server.port).to_string();
+        let member = Member {
+            id: made.id,
+            started: tcp.first.time,
+            opened: tcp.established.map_or(tcp.first.time, |mark| mark.time),
+            ended: tcp.last.time,
+            outcome: judged.judgement.outcome,
+            useful: true,
+            verdict: made.verdict.clone(),
+            server,
+        };
+        let address = Foreign::from(made.server.ip.as_str());
+        let twin = tcp
+            .syns
+            .seen
+            .first()
+            .and_then(|syn| Some((syn.isn, syn.tsval?)));
+        if judged_as_mail {
+            made.attempt = self.attempts.connection(
+                key.client.ip,
+                made.service,
+                context.server_name.as_ref(),
+                &address,
+                member,
+                judged.transient,
+                twin,
+                out,
+            );
+            self.attempts.summary.connections += 1;
+            self.attempts.summary.checks += u64::from(judged.judgement.is_check);
+        } else {
+            made.attempt = self.attempts.connection(
+                key.client.ip,
+                made.service,
+                None,
+                &address,
+                member,
+                false,
+                None,
+                out,
+            );
+        }
+        out(Record::Connection(Box::new(made)));
+    }
+
+    fn fate(&mut self, fate: Fate, out: &mut dyn FnMut(Record)) {
+        match fate {
+            Fate::Judge(waiting) => self.judge_search(&waiting, out),
+            Fate::Other(waiting) => {
+                self.attempts.summary.other += 1;
+                if self.config.all {
+                    self.judge_search(&waiting, out);
+                }
+            }
+        }
+    }
+
+    fn judge_search(&mut self, waiting: &Waiting, out: &mut dyn FnMut(Record)) {
+        let facts = &waiting.facts;
+        let mut context = self.searches.context(facts, &self.names);
+        context.answered_near = self.knowledge.witness.answered_near(
+            facts.client,
+            facts.last.time,
+            60 * crate::base::SECOND,
+        );
+        context.one_way = self.knowledge.witness.one_way(facts.client);
+        context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
+        context.capture_drops = self.knowledge.drops;
+        let horizon = self.horizon_of(facts.source);
+        let judgement = judge_lookup(&Lookup {
+            facts,
+            horizon,
+            context: &context,
+        });
+        self.undeclared.extend(&judgement.undeclared);
+        let verdict = VerdictInfo::from(&judgement.verdict);
+        let id = self.next_lookup;
+        self.next_lookup += 1;
+        let answer = facts.answer();
+        let member = Member {
+            id,
+            started: facts.first.time,
+            opened: facts.first.time,
+            ended: answer.map_or(facts.last.time, |reply| reply.at.time),
+            outcome: judgement.outcome,
+            useful: answer.is_some_and(|reply| {
+                reply
+                    .message
+                    .answers
+                    .iter()
+                    .any(|record| record.kind == facts.kind)
+            }),
+            verdict: verdict.clone(),
+            server: facts.resolver.to_string(),
+        };
+        let attempt = self.attempts.lookup(facts.client, &facts.name, member, out);
+        out(Record::Lookup(LookupRecord {
+            id,
+            attempt,
+            client: facts.client.to_string(),
+            resolver: facts.resolver.to_string(),
+            transport: match answer
+                .map(|reply| reply.transport)
+                .or(facts.queries.last().map(|query| query.transport))
+            {
+                Some(Carrier::Tcp) => "tcp",
+                _ => "udp",
+            },
+            name: facts.name.clone(),
+            kind: dns::type_name(facts.kind).to_string(),
+            rcode: answer.map(|reply| dns::rcode_name(reply.message.rcode).to_string()),
+            answers: answer.map_or_else(Vec::new, |reply| {
+                reply
+                    .message
+                    .answers
+                    .iter()
+                    .map(|r| text_of(&r.answer))
+                    .collect()
+            }),
+            tries: facts.tries,
+            rtt_ms: facts.duration().map(millis),
+            started: Moment(facts.first.time),
+            outcome: judgement.outcome.name(),
+            verdict,
+            findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
+            source: facts.first.frame.source.0,
+            frames: frames_of(facts),
+        }));
+    }
+
+    pub(super) fn drain(&mut self, out: &mut dyn FnMut(Record)) {
+        while let Some(facts) = self.lookups.drain() {
+            self.search_closed(facts);
+        }
+        // First what each connection teaches, then the judging: all of them end here at once.
+        let mut flows = Vec::new();
+        while let Some(ended) = self.table.drain() {
+            match ended {
+                Ended::Mail(mut flow, _) => {
+                    self.settle(&mut flow);
+                    flows.push(flow);
+                }
+                Ended::Other(..) => self.attempts.summary.other += 1,
+            }
+        }
+        flows.sort_by_key(|flow| {
+            (
+                flow.tracker.facts().first.time,
+                flow.tracker.facts().first.frame,
+            )
+        });
+        let mail = flows.iter().any(|flow| flow.dialogue.0.facts().mail)
+            || self
+                .sources
+                .iter()
+                .any(|source| source.parts_open > 0 && source.mail_connections > 0);
+        for fate in self.searches.drain(mail, &self.names) {
+            self.fate(fate, out);
+        }
+        for flow in flows {
+            self.judge_flow(&flow, out);
+        }
+    }
+}
+
+fn text_of(answer: &Answer) -> Foreign {
+    match answer {
+        Answer::Address(address) => Foreign::from(address.to_string().as_str()),
+        Answer::Name(name) => name.clone(),
+        Answer::Mx(preference, target) if target.is_empty() => {
+            Foreign::from(format!("{preference} .").as_str())
+        }
+        Answer::Mx(preference, target) => Foreign::from(format!("{preference} {target}").as_str()),
+        Answer::Srv(priority, weight, port, target) => {
+            Foreign::from(format!("{priority} {weight} {port} {target}").as_str())
+        }
+        Answer::Other(text) => text.clone(),
+    }
+}
+
+/// Frames of the tries and answers, in order, each once. Numbers mean nothing without their source: only those of the first
+/// try's.
+fn frames_of(facts: &LookupFacts) -> Vec<u64> {
+    let mut frames: Vec<u64> = facts
+        .queries
+        .iter()
+        .map(|query| query.at.frame)
+        .chain(facts.replies.iter().map(|reply| reply.at.frame))
+        .chain(facts.icmp.iter().map(|error| error.at.frame))
+        .filter(|frame| frame.source == facts.first.frame.source)
+        .map(|frame| frame.number)
+        .collect();
+    frames.sort_unstable();
+    frames.dedup();
+    frames
+}

@@ -1,0 +1,262 @@
+//! Inputs as the engine knows them: their worlds, their horizons, their ends.
+//!
+//! A source counts its frames and knows what of its link is visible. Parts of one recording and merged inputs are
+//! sources of one world; with the last of a world everything in it is judged. It reads nothing.
+
+use std::net::IpAddr;
+
+use arrayvec::ArrayVec;
+
+use super::door::Engine;
+use super::knowledge::Knowledge;
+use super::names::Names;
+use super::record::{FindingRecord, Moment, Record, SourceRecord, VerdictInfo};
+use super::searches::Searches;
+use crate::base::{Foreign, SourceId, Timestamp};
+use crate::diagnosis::{SourceState, judge_neighbors, judge_source};
+use crate::flow::{Neighbors, Ports};
+use crate::wire::{Net, Packet, Reassembler, Transport};
+
+/// What a source says at its end.
+#[derive(Clone, Debug, Default)]
+pub struct SourceEnd {
+    /// Frames that the capturing machine says it lost.
+    pub dropped: u64,
+    /// What could not be read.
+    pub damage: Option<String>,
+}
+
+pub(super) struct Source {
+    kind: &'static str,
+    name: Foreign,
+    format: Option<&'static str>,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    pub(super) mail_connections: u64,
+    /// MACs that asked for a neighbour, and whether unicast frames to one of them are visible here.
+    askers: ArrayVec<([u8; 6], IpAddr), 32>,
+    /// MACs that opened mail connections.
+    mailers: ArrayVec<[u8; 6], 32>,
+    unicast_visible: bool,
+    closed: bool,
+    /// The source that opened its world; itself unless it is a further part.
+    pub(super) world: SourceId,
+    /// Of the one that opened a world: its sources that are open, and the latest time that any of them showed.
+    pub(super) parts_open: usize,
+    pub(super) horizon: Option<Timestamp>,
+}
+
+impl Source {
+    /// ARP or NDP silence counts only where unicast frames to the one who asked are visible, and where the one who asked
+    /// is a machine that mail is about.
+    pub(super) fn see_link(&mut self, packet: &Packet<'_>, ports: &Ports) {
+        let Some(from) = packet.link.source else {
+            return;
+        };
+        match (&packet.net, &packet.transport) {
+            (Net::Arp(arp), _) if !arp.reply => self.asks(from, arp.sender_ip),
+            (Net::Ip(ip), Transport::Icmp(icmp))
+                if icmp.neighbor.is_some_and(|n| !n.advertisement) =>
+            {
+                self.asks(from, ip.source);
+            }
+            (_, Transport::Tcp(tcp))
+                if tcp.flags.opens()
+                    && ports.service(tcp.destination_port).is_some()
+                    && !self.mailers.contains(&from) =>
+            {
+                let _ = self.mailers.try_push(from);
+            }
+            _ => {}
+        }
+        if !self.unicast_visible
+            && let Some(to) = packet.link.destination
+        {
+            self.unicast_visible = self.askers.iter().any(|(mac, _)| *mac == to);
+        }
+    }
+
+    fn asks(&mut self, mac: [u8; 6], ip: IpAddr) {
+        if !self.askers.contains(&(mac, ip)) {
+            let _ = self.askers.try_push((mac, ip));
+        }
+    }
+
+    /// Whether the machine with that address opened mail connections here, under whatever address.
+    fn mails(&self, asker: IpAddr) -> bool {
+        self.askers
+            .iter()
+            .any(|(mac, ip)| *ip == asker && self.mailers.contains(mac))
+    }
+}
+
+impl Engine {
+    /// Announces an input; its frames carry the number returned.
+    pub fn open_source(
+        &mut self,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) -> SourceId {
+        let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
+        self.sources.push(Source {
+            kind,
+            name,
+            format,
+            packets: 0,
+            bytes: 0,
+            first: None,
+            last: None,
+            mail_connections: 0,
+            askers: ArrayVec::new(),
+            mailers: ArrayVec::new(),
+            unicast_visible: false,
+            closed: false,
+            world: id,
+            parts_open: 1,
+            horizon: None,
+        });
+        id
+    }
+
+    /// Announces a further input of the world that `world` is of and that is open yet: it has frame numbers of its own, but
+    /// connections, look-ups and neighbours go on in it. When that world is over, it opens one of its own.
+    pub fn open_part(
+        &mut self,
+        world: SourceId,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) -> SourceId {
+        let world = self.world(world);
+        let id = self.open_source(kind, name, format);
+        if let Some(root) = self.sources.get_mut(world.0 as usize)
+            && root.parts_open > 0
+        {
+            root.parts_open = root.parts_open.saturating_add(1);
+            if let Some(part) = self.sources.get_mut(id.0 as usize) {
+                part.world = world;
+                part.parts_open = 0;
+            }
+            self.table.join(id, world);
+            self.lookups.join(id, world);
+            self.neighbors.join(id, world);
+        }
+        id
+    }
+
+    /// The source that opened the world of this one.
+    pub(super) fn world(&self, source: SourceId) -> SourceId {
+        self.sources
+            .get(source.0 as usize)
+            .map_or(source, |source| source.world)
+    }
+
+    /// The latest time that any source of a world showed.
+    pub(super) fn horizon_of(&self, world: SourceId) -> Timestamp {
+        self.sources
+            .get(world.0 as usize)
+            .and_then(|source| source.horizon)
+            .unwrap_or(self.horizon)
+    }
+
+    /// The source ends. With the last of its world everything is judged with what is known now.
+    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
+        if self
+            .sources
+            .get(id.0 as usize)
+            .is_none_or(|source| source.closed)
+        {
+            return;
+        }
+        self.knowledge.drops |= end.dropped > 0;
+        let world = self.world(id);
+        let over = self
+            .sources
+            .get(world.0 as usize)
+            .is_none_or(|root| root.parts_open <= 1);
+        if over {
+            self.drain(out);
+        }
+        self.finish_source(id, end, over, out);
+    }
+
+    /// `over`: it is the last of its world.
+    fn finish_source(
+        &mut self,
+        id: SourceId,
+        end: SourceEnd,
+        over: bool,
+        out: &mut dyn FnMut(Record),
+    ) {
+        let world = self.world(id);
+        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+            root.parts_open = root.parts_open.saturating_sub(1);
+        }
+        let neighbors = match self.sources.get(world.0 as usize).filter(|_| over) {
+            Some(root) => judge_neighbors(&self.neighbors, world, root.unicast_visible, &|asker| {
+                root.mail_connections == 0 || root.mails(asker)
+            }),
+            None => Vec::new(),
+        };
+        let Some(source) = self.sources.get_mut(id.0 as usize) else {
+            return;
+        };
+        source.closed = true;
+        let last = source.last.unwrap_or(Timestamp(0));
+        let limits = [
+            ("connections open at once", self.table.evicted()),
+            ("look-ups open at once", self.lookups.evicted()),
+            (
+                "fragmented datagrams at once",
+                self.fragments.counts().evicted,
+            ),
+        ];
+        let state = SourceState {
+            damage: end.damage.as_deref(),
+            dropped: end.dropped,
+            limits: if over { &limits } else { &[] },
+            last,
+        };
+        let mut verdicts = judge_source(&state);
+        // Neighbours are known by source: those of the others stay.
+        verdicts.extend(neighbors);
+        for verdict in verdicts {
+            let verdict = VerdictInfo::from(&verdict);
+            if verdict.code.starts_with("route.") {
+                self.attempts.causes.add_finding(&verdict);
+            }
+            out(Record::Finding(FindingRecord {
+                source: Some(id.0),
+                verdict,
+            }));
+        }
+        out(Record::Source(SourceRecord {
+            id: id.0,
+            kind: source.kind,
+            name: source.name.clone(),
+            format: source.format,
+            packets: source.packets,
+            bytes: source.bytes,
+            first: source.first.map(Moment),
+            last: source.last.map(Moment),
+            dropped: end.dropped,
+            damage: end.damage,
+        }));
+        // Worlds are apart: what was learned of one says nothing about the next.
+        if self.sources.iter().all(|source| source.closed) {
+            self.knowledge = Knowledge::default();
+            self.names = Names::default();
+            self.searches = Searches::default();
+            self.dns_streams.clear();
+            self.fragments = Reassembler::new();
+            self.neighbors = Neighbors::default();
+            self.came_back = None;
+            self.attempts.finish(out);
+            self.horizon = Timestamp(i64::MIN);
+            self.ripened = Timestamp(i64::MIN);
+        }
+    }
+}
