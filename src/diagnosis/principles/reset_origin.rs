@@ -1,14 +1,17 @@
 //! Who sent the reset, as far as packets tell.
 //!
 //! Hop distances are compared, not TTLs (nearest of 32, 64, 128, 255 minus TTL): two hops or more from the
-//! same address's other packets count, three are sure. A kernel's RST for a closed port and a firewall's
+//! same address's other packets count, three are sure; one is a hint that counts only beside another. A kernel's RST for a closed port and a firewall's
 //! REJECT are alike but for distance, DSCP and flow label; without a difference the server is believed.
 //! Never worded as an attack: a device between A and B.
 
-use crate::base::{MILLISECOND, Side};
+use crate::base::{MILLISECOND, Nanos, SECOND, Side};
 use crate::diagnosis::verdict::Claim;
 use crate::diagnosis::view::Connection;
 use crate::flow::{Reset, ResetTrigger};
+
+/// A kernel that sent data of a connection so recently has not forgotten it: shorter than any idle time of a device.
+const FRESH: Nanos = 30 * SECOND;
 
 /// What speaks for or against the reset having been sent by the end whose address it carries.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +66,29 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
                 reset.hops.ttl, reset.hops.hops, base.ttl, base.hops
             );
             add(if difference >= 3 { 3.5 } else { 2.2 }, text);
+        } else if difference == 1 && base.ttl != reset.hops.ttl {
+            // One hop may be the gateway or load balancer that owns the address, or a route that moved.
+            let text = format!(
+                "TTL {} where the host's other packets come with TTL {}: one hop apart",
+                reset.hops.ttl, base.ttl
+            );
+            add(0.9, text);
         }
+    }
+    // RFC 9293 3.5.2: a RST without ACK says "no such connection". The kernel that acknowledged data of it a moment ago,
+    // and closed nothing since, has it; its own abort carries ACK, and the timestamps of the flow.
+    let bare = !reset.flags.ack() && !reset.timestamps && reset.window == 0;
+    if bare
+        && reset.trigger == ResetTrigger::Established
+        && !reset.after_own_fin
+        && direction
+            .last_data
+            .is_some_and(|last| (0..FRESH).contains(&reset.at.time.since(last.time)))
+    {
+        add(
+            1.3,
+            "it says \"no such connection\" seconds after the host went along with it".to_owned(),
+        );
     }
     if reset.data_after {
         add(

@@ -30,7 +30,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         let Some(found) = c.tcp.resets.iter().find(|r| r.side == Side::Server) else {
             return;
         };
-        if reset_origin(c, found).by_path() {
+        let origin = reset_origin(c, found);
+        if origin.by_path() {
             return;
         }
         let abort = found.timestamps && found.window != 0;
@@ -39,6 +40,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 0.9,
                 "RST with the connection's own timestamps and window: a process on the host cut it",
             )
+        } else if origin.score > 0.0 {
+            (0.55, "RST without data before it that would explain it")
         } else {
             (0.75, "RST without data before it that would explain it")
         };
@@ -54,9 +57,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if !abort && found.trigger == ResetTrigger::Established {
             claim = claim.or(
                 Code::TcpResetMidstreamByPath,
-                0.2,
+                (1.0 - confidence) * 0.9,
                 "a capture at the server: if it sends no reset there, a device on the path does",
             );
+        }
+        for signal in &origin.signals {
+            claim = claim.because(found.at, format!("RST: {signal}"));
         }
         claims.push(with_words(idle_hint(c, claim), found));
         return;

@@ -19,23 +19,33 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if origin.by_path() {
         return;
     }
+    // Alone, a RST says little of its sender; beside other packets of the server from the same distance it says more.
+    let compared = c.context.server_hops.is_some();
+    let confidence = match (origin.score > 0.0, compared) {
+        (true, _) => 0.6,
+        (false, true) => 0.93,
+        (false, false) => 0.8,
+    };
     let server = c.server_text();
     let mut claim = Claim::new(
         Code::TcpRefused,
         At::address(Where::Server, c.server().ip),
         reset.at,
-        0.9,
+        confidence,
         format!("{server} refused the connection: nothing listens on that port."),
     )
     .shown_by(format!("RST,ACK to the SYN, TTL {}", reset.hops.ttl))
     .advise(format!("Start the mail service on port {}, or use the port that it listens on", c.server().port))
     .or(
         Code::TcpResetByPath,
-        0.1,
+        1.0 - confidence,
         "a SYN whose TTL cannot reach the server, or another packet of the server to compare TTLs with: a firewall's REJECT looks the same",
     );
     if let Some(syn) = c.tcp.syns.seen.first() {
         claim = claim.because(syn.at, "SYN");
+    }
+    for signal in &origin.signals {
+        claim = claim.because(reset.at, format!("RST: {signal}"));
     }
     if c.tcp.reset_count > 1 {
         claim = claim.because(
