@@ -33,6 +33,7 @@ pub const RULES: &[Rule] = &[
     Rule::Encrypted(hello_dropped::rule),
     Rule::Encrypted(reset_on_hello::rule),
     Rule::Encrypted(alerts::rule),
+    Rule::Encrypted(alerts::unseen_client_certificate),
     Rule::Encrypted(refused_version::rule),
     Rule::Encrypted(certificate::rule),
     Rule::Encrypted(cert_rejected::rule),
@@ -59,9 +60,11 @@ fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
     })
 }
 
-/// The client began with TLS where the server greets in clear, without asking for STARTTLS.
+/// The client began with TLS where the server greets in clear, without asking for STARTTLS; also on a port of implicit TLS on
+/// which the server greets in clear all the same.
 fn on_clear_port(c: &Connection<'_>, tls: &TlsFacts) -> bool {
-    !c.service.implicit_tls()
+    let greets_in_clear = tls.clear_text[Side::Server].is_some() && c.dialogue.greeted;
+    (!c.service.implicit_tls() || greets_in_clear)
         && c.dialogue.starttls_accepted.is_none()
         && tls.started[Side::Client].is_some()
         && tls.started[Side::Server].is_none()

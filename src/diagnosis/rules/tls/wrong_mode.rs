@@ -73,10 +73,17 @@ pub fn tls_on_clear_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
             } else {
                 0.75
             },
-            format!(
-                "The client starts TLS at once on port {}, where STARTTLS or none belongs.",
-                c.server().port
-            ),
+            if c.service.implicit_tls() {
+                format!(
+                    "The client starts TLS at once on port {}, where this server speaks in clear first.",
+                    c.server().port
+                )
+            } else {
+                format!(
+                    "The client starts TLS at once on port {}, where STARTTLS or none belongs.",
+                    c.server().port
+                )
+            },
         )
         .shown_by(shown)
         .because(other.0, other.1)
