@@ -17,6 +17,9 @@ use super::hello;
 /// The smallest record with a NewSessionTicket that is known: a stateful ticket of OpenSSL is 74.
 const TICKET: u16 = 60;
 
+/// A Certificate message without a certificate (RFC 8446 4.4.2): header, empty context, empty list.
+const EMPTY_CERTIFICATE: u16 = 4 + 1 + 3;
+
 /// What the classification remembers between records.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
@@ -48,7 +51,7 @@ impl Sizes {
         Sizes {
             alert: 2 + 1 + tag,
             finished: 4 + hash + 1 + tag,
-            nothing: 4 + 4 + 1 + tag,
+            nothing: EMPTY_CERTIFICATE + 1 + tag,
             end_of_early_data: 4 + 1 + tag,
         }
     }
@@ -90,7 +93,12 @@ impl Progress {
             return;
         }
         let server_spoke = facts.server_finished.is_some() || facts.gaps.server > 0;
-        if length == sizes.finished && server_spoke {
+        // rustls puts both messages into one record, OpenSSL each into its own.
+        let none_shown = length == sizes.finished.saturating_add(EMPTY_CERTIFICATE);
+        if (length == sizes.finished || none_shown) && server_spoke {
+            if none_shown {
+                facts.empty_client_certificate.get_or_insert(at);
+            }
             facts.client_finished = Some(at);
             facts.refusal = None;
             self.flight = None;
@@ -120,7 +128,12 @@ impl Progress {
                     at,
                 });
             }
-            None => self.flight = Some((1, at)),
+            None => {
+                if length == sizes.nothing {
+                    facts.empty_client_certificate.get_or_insert(at);
+                }
+                self.flight = Some((1, at));
+            }
         }
     }
 

@@ -3,11 +3,11 @@
 //!
 //! Numbers: IANA TLS Alerts; meaning: RFC 8446 6.2, RFC 5246 7.2.2, RFC 6066 3 (112).
 
-use crate::base::Side;
-use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::proto::tls::{Alert, ClientHello, TlsFacts, Version, alert_name};
+use crate::base::{SECOND, Side};
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::proto::tls::{Alert, ClientHello, Inside, TlsFacts, Version, alert_name};
 
-use super::{certificate, fatal_alert};
+use super::{certificate, fatal_alert, seen_whole};
 
 /// Hears a connection with TLS.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
@@ -42,6 +42,55 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         claim = claim.because(hello.at, format!("ServerHello: {}", hello.version.name()));
     }
     claims.push(claim);
+}
+
+/// Hears a connection with TLS 1.3 of which only sizes are known: the client's certificate message is empty (RFC 8446 4.4.2), and
+/// all that the server says behind the client's Finished is one alert-sized record, then the end. Servers that merely ask
+/// send tickets or a greeting there, or wait.
+pub fn unseen_client_certificate(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    let encrypted = tls.inside == Inside::Opaque
+        && tls
+            .version()
+            .is_some_and(|version| version >= Version(0x0304));
+    let (Some(empty), Some(finished), Some(alert)) = (
+        tls.empty_client_certificate,
+        tls.client_finished,
+        tls.close_notify[Side::Server],
+    ) else {
+        return;
+    };
+    let prompt = alert.time.since(finished.time) < 5 * SECOND;
+    if !encrypted
+        || !seen_whole(c, tls)
+        || tls.after_finished[Side::Server] != 1
+        || !prompt
+        || !matches!(
+            c.ending,
+            Ending::Closed {
+                by: Side::Server,
+                ..
+            }
+        )
+    {
+        return;
+    }
+    claims.push(
+        Claim::new(
+            Code::TlsClientCertRequired,
+            At::address(Where::Client, c.client().ip),
+            alert,
+            0.85,
+            "The server asked for a certificate of the client, got none, and left.".to_owned(),
+        )
+        .shown_by("an alert-sized record of the server, and nothing else, behind the client's Finished")
+        .because(empty, "a record of the client of just the size of an empty Certificate message")
+        .or(
+            Code::TlsAlert,
+            0.12,
+            "the server's log: the alert's number is encrypted in TLS 1.3",
+        )
+        .advise("Give the client its certificate and key, or use a port of the server that does not ask for one"),
+    );
 }
 
 /// What a ClientHello offers, in short.

@@ -3,6 +3,7 @@
 use crate::base::Side;
 use crate::diagnosis::principles::absence;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::Vantage;
 use crate::proto::tls::TlsFacts;
 
 use super::{hello_end, on_clear_port, seen_whole, server_answered};
@@ -19,7 +20,13 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     if unacknowledged || !c.silence_counts(hello.time, 15) {
         return;
     }
-    let Some(confidence) = absence(c).confidence(0.9) else {
+    // Seen from the server's side no answer left; from anywhere else a big answer may have been lost on the way.
+    let sure = if c.tcp.vantage == Vantage::Server {
+        0.92
+    } else {
+        0.8
+    };
+    let Some(confidence) = absence(c).confidence(sure) else {
         return;
     };
     let waited = c.watched_after(hello.time) as f64 / 1e9;
@@ -35,6 +42,11 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     )
     .shown_by("ClientHello, acknowledged by TCP, never answered")
     .provisional_if(!c.ended())
+    .or(
+        Code::PathMtuBlackhole,
+        if c.tcp.vantage == Vantage::Server { 0.01 } else { 0.12 },
+        "a capture on the server's side: does a ServerHello leave there in full-size packets? A connection with a small MSS works",
+    )
     .or(
         Code::TlsHelloDropped,
         0.06,
