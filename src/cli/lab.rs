@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use clap::{Args, Subcommand};
 
 use super::options::Color;
 use super::{exit, output};
 use crate::engine::record::Record;
-use crate::lab::verify::{replay, verify};
-use crate::lab::{self, LabError, Listed, Run, Scenario};
+use crate::lab::verify::{expected, replay, verify, verify_probe};
+use crate::lab::{self, LabError, Listed, Probed, Run, Scenario};
 use crate::present::{self, Clock, wrap};
 use crate::report::Paint;
 
@@ -27,31 +29,35 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List the scenarios
-    List(Shared),
-    /// Run a scenario: the fault, what the client met, the verdict on its recording, the truth
-    ///
-    /// Exits with 0 when verdict and truth agree, with 1 when they do not.
-    Run(Named),
-    /// Run a scenario and keep its recording
-    Record {
+    List {
+        /// Only those whose name or sentence contains one of these
+        #[arg(value_name = "TEXT")]
+        text: Vec<String>,
         #[command(flatten)]
-        named: Named,
-        /// The pcapng file to write
-        #[arg(short, long, value_name = "FILE")]
+        shared: Shared,
+    },
+    /// Run a scenario: the fault, what the client met, the verdict on its recording, what a probe finds, the truth
+    ///
+    /// Exits with 0 when verdicts and truth agree, with 1 when they do not.
+    Run(Named),
+    /// Run scenarios and keep their recordings
+    Record {
+        /// CODE/NAME as `lab list` prints it, a CODE alone, or a scenario file
+        #[arg(value_name = "SCENARIO", required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        shared: Shared,
+        /// The pcapng file to write, or the folder to write CODE/NAME.pcapng in
+        #[arg(short, long, value_name = "FILE or FOLDER")]
         write: PathBuf,
     },
 }
 
 #[derive(Debug, Args)]
 struct Shared {
-    /// The folder of scenarios, CODE/NAME.toml
-    #[arg(
-        long,
-        value_name = "FOLDER",
-        default_value = "captures",
-        env = "MXRAY_SCENARIOS"
-    )]
-    folder: PathBuf,
+    /// A folder of your own scenarios, CODE/NAME.toml, in place of those that mxray carries
+    #[arg(long, value_name = "FOLDER", env = "MXRAY_SCENARIOS")]
+    folder: Option<PathBuf>,
     /// Use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
@@ -59,7 +65,7 @@ struct Shared {
 
 #[derive(Debug, Args)]
 struct Named {
-    /// CODE/NAME as `lab list` prints it, or a scenario file
+    /// CODE/NAME as `lab list` prints it, a CODE alone, or a scenario file
     #[arg(value_name = "SCENARIO")]
     name: String,
     #[command(flatten)]
@@ -69,9 +75,13 @@ struct Named {
 /// Runs the command and gives back the exit code.
 pub fn run(arguments: &Arguments) -> u8 {
     let done = match &arguments.command {
-        Command::List(shared) => list(shared),
+        Command::List { text, shared } => list(text, shared),
         Command::Run(named) => live(named),
-        Command::Record { named, write } => record(named, write),
+        Command::Record {
+            names,
+            shared,
+            write,
+        } => record(names, shared, write),
     };
     match done {
         Ok((text, code)) => output::print(text.as_bytes(), code, &mut io::stdout()),
@@ -85,99 +95,138 @@ pub fn run(arguments: &Arguments) -> u8 {
     }
 }
 
-fn list(shared: &Shared) -> Result<(String, u8), LabError> {
+fn all(shared: &Shared) -> Result<Vec<Listed>, LabError> {
+    match &shared.folder {
+        Some(folder) => lab::list(folder),
+        None => Ok(lab::shipped()),
+    }
+}
+
+fn list(wanted: &[String], shared: &Shared) -> Result<(String, u8), LabError> {
     let (paint, width) = output::manner(shared.color, false);
     let mut text = String::new();
-    for one in lab::list(&shared.folder)? {
-        let scenario = Scenario::read(&one.path)?;
-        let _ = writeln!(
-            text,
-            "{}",
-            paint.code(&format!("{}/{}", one.code, one.name))
-        );
-        for line in wrap(&scenario.summary, width.saturating_sub(4)) {
-            let _ = writeln!(text, "    {line}");
+    let mut code = String::new();
+    for one in all(shared)? {
+        let scenario = one.scenario()?;
+        let title = one.title();
+        let told = scenario.summary.to_lowercase();
+        let fits = |word: &String| title.contains(word) || told.contains(&word.to_lowercase());
+        if !wanted.is_empty() && !wanted.iter().any(fits) {
+            continue;
         }
+        if one.code != code {
+            code.clone_from(&one.code);
+            let _ = writeln!(text, "{}", paint.code(&code));
+        }
+        let line = format!("{}: {}", one.name, scenario.summary);
+        for (at, part) in wrap(&line, width.saturating_sub(6)).iter().enumerate() {
+            let _ = writeln!(text, "{}{part}", if at == 0 { "  " } else { "      " });
+        }
+    }
+    if text.is_empty() {
+        return Err(LabError::Name(
+            "no scenario fits: `mxray lab list` without words lists them all".to_owned(),
+        ));
     }
     Ok((text, exit::FINE))
 }
 
-/// The scenario of that name: a file, `CODE/NAME`, or a name or code that only one has.
-fn find(named: &Named) -> Result<(Listed, Scenario), LabError> {
-    let path = Path::new(&named.name);
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
-        let one = Listed {
-            code: String::new(),
-            name: named.name.clone(),
-            path: path.to_owned(),
+/// Records that are made side by side: they mostly wait.
+const RECORDERS: usize = 6;
+
+fn record(names: &[String], shared: &Shared, write: &Path) -> Result<(String, u8), LabError> {
+    let all = all(shared)?;
+    let mut wanted = Vec::new();
+    for name in names {
+        let one = lab::find(&all, name)?;
+        let scenario = one.scenario()?;
+        let file = if write.is_dir() {
+            write.join(&one.code).join(format!("{}.pcapng", one.name))
+        } else {
+            write.to_owned()
         };
-        return Scenario::read(path).map(|scenario| (one, scenario));
+        wanted.push((one.title(), scenario, file));
     }
-    let all = lab::list(&named.shared.folder)?;
-    let exact = |one: &&Listed| format!("{}/{}", one.code, one.name) == named.name;
-    let loose = |one: &&Listed| one.code == named.name || one.name == named.name;
-    let mut found: Vec<&Listed> = all.iter().filter(exact).collect();
-    if found.is_empty() {
-        found = all.iter().filter(loose).collect();
+    if wanted.len() > 1 && !write.is_dir() {
+        return Err(LabError::Name(format!(
+            "{} is no folder, and several scenarios are recorded",
+            write.display()
+        )));
     }
-    // A code alone means its first scenario; a near miss has to be asked for by name.
-    let first = found
-        .iter()
-        .find(|one| one.code == named.name && !one.name.starts_with("near-"));
-    if let Some(first) = first.copied() {
-        found = vec![first];
-    }
-    match found.as_slice() {
-        [one] => Scenario::read(&one.path).map(|scenario| ((*one).clone(), scenario)),
-        [] => Err(LabError::Nonsense(format!(
-            "{} is no scenario below {}: `mxray lab list` names them",
-            named.name,
-            named.shared.folder.display()
-        ))),
-        many => {
-            let names: Vec<String> = many
-                .iter()
-                .map(|one| format!("{}/{}", one.code, one.name))
-                .collect();
-            Err(LabError::Nonsense(format!(
-                "{} may be {}",
-                named.name,
-                names.join(", ")
-            )))
-        }
-    }
-}
-
-fn enact(named: &Named) -> Result<(Listed, Scenario, Run), LabError> {
-    let (one, scenario) = find(named)?;
     lab::claim()?;
-    let run = lab::run(&scenario)?;
-    Ok((one, scenario, run))
+    let queue = Mutex::new(wanted.into_iter());
+    let said = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..RECORDERS.min(names.len()) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((title, scenario, file)) = next else {
+                        return;
+                    };
+                    let done = record_one(&title, &scenario, &file);
+                    said.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(done);
+                }
+            });
+        }
+    });
+    let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let lines = said.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok((lines.concat(), exit::FINE))
 }
 
-fn record(named: &Named, write: &Path) -> Result<(String, u8), LabError> {
+fn record_one(title: &str, scenario: &Scenario, write: &Path) -> Result<String, LabError> {
     let file = |source| LabError::File {
         path: write.to_owned(),
         source,
     };
-    let (one, _, run) = enact(named)?;
+    let run = lab::run(scenario)?;
     let bytes = run.recording.pcapng().map_err(file)?;
+    if let Some(folder) = write.parent() {
+        fs::create_dir_all(folder).map_err(file)?;
+    }
     fs::write(write, &bytes).map_err(file)?;
     let frames = present::counted(run.recording.frames.len() as u64, "frame", "frames");
-    Ok((
-        format!("{}: {frames} of {}\n", write.display(), one.name),
-        exit::FINE,
-    ))
+    Ok(format!("{}: {frames} of {title}\n", write.display()))
+}
+
+/// Whether this mxray can probe.
+fn can_probe() -> bool {
+    super::definition().find_subcommand("probe").is_some()
+}
+
+type Probes = Vec<Result<Probed, LabError>>;
+
+/// The clients' run and the probes, each in a network of its own, side by side.
+fn enact(scenario: &Scenario) -> Result<(Run, Probes), LabError> {
+    let mxray = std::env::current_exe().map_err(|source| LabError::System {
+        what: "find its own program",
+        source,
+    })?;
+    thread::scope(|scope| {
+        let probes = (can_probe() && !scenario.probe.is_empty())
+            .then(|| scope.spawn(|| lab::probe(scenario, &mxray)));
+        let run = lab::run(scenario)?;
+        let probes = probes.map_or(Ok(Vec::new()), |probes| {
+            probes.join().map_err(|_| LabError::Thread("the probes"))
+        })?;
+        Ok((run, probes))
+    })
 }
 
 fn live(named: &Named) -> Result<(String, u8), LabError> {
     let (paint, width) = output::manner(named.shared.color, false);
-    let (_, scenario, run) = enact(named)?;
+    let scenario = lab::find(&all(&named.shared)?, &named.name)?.scenario()?;
+    // Comes before any thread.
+    lab::claim()?;
+    let (run, probes) = enact(&scenario)?;
     let records = replay(&run.recording)?;
-    let mismatches = verify(&scenario.truth, &run.recording.frames, &records);
+    let mut mismatches: Vec<String> = verify(&scenario.truth, &run.recording.frames, &records)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let mut text = String::new();
     section(&mut text, paint, width, "Fault", [scenario.summary.clone()]);
     let clients = run.clients.iter().enumerate();
@@ -185,16 +234,50 @@ fn live(named: &Named) -> Result<(String, u8), LabError> {
         clients.map(|(at, said)| format!("client {}: {}", at.saturating_add(1), said.join("; ")));
     section(&mut text, paint, width, "The client", said);
     section(&mut text, paint, width, "Replay", verdicts(&records));
+    let mut found = Vec::new();
+    for (spec, probed) in scenario.probe.iter().zip(probes) {
+        let probed = probed?;
+        found.extend(measured(&probed));
+        let wrong = verify_probe(&scenario, spec, &probed.report);
+        mismatches.extend(wrong.iter().map(ToString::to_string));
+    }
+    if !found.is_empty() {
+        section(&mut text, paint, width, "Probe", found);
+    }
     section(&mut text, paint, width, "Truth", truth(&scenario));
-    let agree = mismatches.is_empty();
-    let result = if agree {
-        vec!["Verdict and truth agree.".to_owned()]
+    let (heading, result) = if mismatches.is_empty() {
+        let result = "What was found and the truth agree.".to_owned();
+        ("Agreed", vec![result])
     } else {
-        mismatches.iter().map(ToString::to_string).collect()
+        ("Not agreed", mismatches)
     };
-    let heading = if agree { "Agreed" } else { "Not agreed" };
+    let agreed = heading == "Agreed";
     section(&mut text, paint, width, heading, result);
-    Ok((text, if agree { exit::FINE } else { exit::FAULT }))
+    Ok((text, if agreed { exit::FINE } else { exit::FAULT }))
+}
+
+/// The command of a probe, and a line for each root cause that it found.
+fn measured(probed: &Probed) -> Vec<String> {
+    let mut lines = vec![probed.command.clone()];
+    let causes = probed.report["summary"]["root_causes"].as_array();
+    for cause in causes.into_iter().flatten() {
+        let hop = |name: &str| cause["at"][name].as_u64();
+        let at = match (hop("hop"), hop("after_hop")) {
+            (Some(hop), _) => format!(" at hop {hop}"),
+            (None, Some(hop)) => format!(" after hop {hop}"),
+            (None, None) => String::new(),
+        };
+        let mark = present::mark("failed");
+        lines.push(format!(
+            "{mark} {}{at}: {}",
+            cause["code"].as_str().unwrap_or("?"),
+            cause["text"].as_str().unwrap_or_default()
+        ));
+    }
+    if causes.is_none_or(Vec::is_empty) {
+        lines.push(format!("{} nothing is wrong", present::mark("healthy")));
+    }
+    lines
 }
 
 fn section(
@@ -257,6 +340,20 @@ fn truth(scenario: &Scenario) -> Vec<String> {
     }
     if !truth.never.is_empty() {
         lines.push(format!("never: {}", truth.never.join(", ")));
+    }
+    for spec in &scenario.probe {
+        let causes = expected(scenario, spec).unwrap_or_default();
+        let causes = if causes.is_empty() {
+            "nothing wrong".to_owned()
+        } else {
+            causes.join(", ")
+        };
+        let at = match (spec.hop, spec.after_hop) {
+            (Some(hop), _) => format!(" at hop {hop}"),
+            (None, Some(hop)) => format!(" after hop {hop}"),
+            (None, None) => String::new(),
+        };
+        lines.push(format!("a probe of {} finds {causes}{at}", spec.target));
     }
     lines
 }

@@ -21,7 +21,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    fn pki(&self, scenario: &Scenario) -> Result<&Pki, LabError> {
+    /// The certificates of this run, made when they are first asked for.
+    pub(super) fn pki(&self, scenario: &Scenario) -> Result<&Pki, LabError> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_secs());
@@ -33,7 +34,7 @@ impl Embedded {
 }
 
 /// The resolvers: host 53 of the server's networks. The mail server: its first address of each family.
-fn by_role(addresses: &[IpAddr]) -> (Vec<IpAddr>, Vec<IpAddr>) {
+pub(super) fn by_role(addresses: &[IpAddr]) -> (Vec<IpAddr>, Vec<IpAddr>) {
     let is_resolver = |address: &&IpAddr| match address {
         IpAddr::V4(v4) => v4.octets()[3] == 53,
         IpAddr::V6(v6) => v6.segments()[7] == 0x53,

@@ -31,6 +31,9 @@ pub enum LabError {
     /// A scenario that is well written but makes no sense.
     #[error("the scenario cannot be built: {0}")]
     Nonsense(String),
+    /// A name that means no scenario, or more than one.
+    #[error("{0}")]
+    Name(String),
     /// A system call of the lab failed.
     #[error("the lab cannot {what}: {source}")]
     System {

@@ -10,8 +10,11 @@
 pub mod client;
 mod embedded;
 mod error;
+mod library;
 mod net;
 pub mod path;
+pub mod probing;
+mod program;
 pub mod record;
 mod run;
 mod scenario;
@@ -21,7 +24,9 @@ pub mod verify;
 
 pub use embedded::Embedded;
 pub use error::{LabError, Reason};
+pub use library::{Listed, find, list, shipped};
 pub use net::claim;
+pub use probing::{Probed, probe, probe_once};
 pub use record::{Frame, Recording};
 pub use run::{Actors, Run, available, run, run_with};
-pub use scenario::{Kernel, Listed, ProbeSpec, Scenario, Setting, list};
+pub use scenario::{Kernel, ProbeSpec, Scenario, Setting};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use super::path::PathSpec;
 use super::path::fault::{Action, FaultSpec};
 use super::record::RecordSpec;
 use super::server::ServerSpec;
-use super::truth::Truth;
+use super::truth::{Place, Truth};
 
 /// The largest scenario file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -95,21 +95,46 @@ impl std::fmt::Display for Setting {
     }
 }
 
-/// One probe.
+/// One probe: what it is pointed at, and what is true of its report.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeSpec {
     /// The target, as on the command line.
     pub target: String,
-    /// Options, as on the command line.
+    /// Options, as on the command line. Without `--resolver` it is handed the lab's, without `--roots` the lab's root.
     #[serde(default)]
     pub options: Vec<String>,
-    /// The code that it finds, where that differs from what the capture shows.
+    /// The root cause that it finds, `ok` for none; absent: those of the truth.
     pub code: Option<String>,
+    /// Codes that are right in its stead.
+    #[serde(default)]
+    pub or: Vec<String>,
+    /// Root causes that may stand beside it.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// Whose doing it is.
+    #[serde(rename = "where")]
+    pub place: Option<Place>,
     /// The culprit's hop that it finds.
     pub hop: Option<u32>,
     /// The last hop that still got through.
     pub after_hop: Option<u32>,
+    /// Codes that must stand somewhere: as a verdict or finding of a target, a look-up or the report.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// Codes that must stand nowhere.
+    #[serde(default)]
+    pub never: Vec<String>,
+    /// It is not handed the lab's root.
+    #[serde(default)]
+    pub distrusts: bool,
+    /// Seconds after which it is ended, which is an error.
+    #[serde(default = "default_patience")]
+    pub patience_s: u32,
+}
+
+fn default_patience() -> u32 {
+    60
 }
 
 impl Scenario {
@@ -169,55 +194,6 @@ impl Scenario {
         }
         Ok(())
     }
-}
-
-/// A scenario file and what it is called: `CODE/NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listed {
-    /// The folder's name: a code, `ok` or `unknown`.
-    pub code: String,
-    /// The file's name without `.toml`.
-    pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-}
-
-/// All scenarios below a folder, in the order of their names.
-pub fn list(folder: &Path) -> Result<Vec<Listed>, LabError> {
-    let mut found = Vec::new();
-    for code in entries(folder)? {
-        if !code.is_dir() {
-            continue;
-        }
-        for path in entries(&code)? {
-            if path.extension().is_some_and(|e| e == "toml") {
-                found.push(Listed {
-                    code: stem(&code),
-                    name: stem(&path.with_extension("")),
-                    path,
-                });
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, LabError> {
-    let file = |source| LabError::File {
-        path: folder.to_owned(),
-        source,
-    };
-    fs::read_dir(folder)
-        .map_err(file)?
-        .map(|entry| entry.map(|e| e.path()).map_err(file))
-        .collect()
-}
-
-fn stem(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! connection or look-up that the truth does not speak of is a mismatch, and every mismatch is said in words.
 
 mod death;
+mod probe;
 
 use std::fmt;
 use std::io::Cursor;
@@ -16,6 +17,8 @@ use crate::capture::{CaptureReader, Input as File, OpenError};
 use crate::engine::record::{ConnectionRecord, LookupRecord, Record, VerdictInfo};
 use crate::engine::{Config, Engine, Input, SourceEnd};
 use death::Timeline;
+
+pub use probe::{expected, verify_probe};
 
 /// One way in which a report differs from the truth.
 #[derive(Clone, Debug, PartialEq, Eq)]

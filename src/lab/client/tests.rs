@@ -416,9 +416,9 @@ fn every_scenario_can_be_read() {
     let bad: Vec<String> = listed
         .iter()
         .filter_map(|one| {
-            crate::lab::Scenario::read(&one.path)
+            one.scenario()
                 .err()
-                .map(|error| error.to_string())
+                .map(|error| format!("{}: {error}", one.title()))
         })
         .collect();
     assert!(bad.is_empty(), "{}", bad.join("\n"));

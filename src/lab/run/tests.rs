@@ -80,48 +80,6 @@ fn packets(run: &Run) -> Vec<Packet> {
         .collect()
 }
 
-/// Records the scenarios below `captures/` whose path contains `MXRAY_RECORD`.
-#[test]
-#[ignore = "writes captures; for whoever changes a scenario"]
-fn record() {
-    let wanted = std::env::var("MXRAY_RECORD").unwrap_or_default();
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
-    let listed: Vec<_> = crate::lab::list(&folder)
-        .expect("a folder")
-        .into_iter()
-        .filter(|one| one.path.to_string_lossy().contains(&wanted))
-        .collect();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                while let Some(one) =
-                    listed.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                {
-                    let done = Scenario::read(&one.path).and_then(|scenario| super::run(&scenario));
-                    let said = done.map(|run| {
-                        let bytes = run.recording.pcapng().expect("a file");
-                        std::fs::write(one.path.with_extension("pcapng"), &bytes).expect("written");
-                        let took = run.took.as_secs_f64();
-                        format!(
-                            "{took:.1} s, {} frames, {} bytes, {:?}",
-                            run.recording.frames.len(),
-                            bytes.len(),
-                            run.clients
-                        )
-                    });
-                    eprintln!(
-                        "{}/{}: {}",
-                        one.code,
-                        one.name,
-                        said.unwrap_or_else(|error| format!("ERROR {error}"))
-                    );
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn a_healthy_path_carries_the_greeting_and_counts_hops() {
     for to in ["192.0.2.10", "2001:db8:5::10"] {
