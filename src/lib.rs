@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | edge | [`cli`] | arguments, one file per command, exit codes |
 //! | edge | [`report`] | faces of the same records |
-//! | edge | [`capture`], [`lab`], [`privilege`] | all input and output |
+//! | edge | [`capture`], [`probe`], [`lab`], [`privilege`] | all input and output |
 //! | 5 | [`present`] | records to plain lines |
 //! | 4 | [`engine`] | the one door |
 //! | 3 | [`diagnosis`] | catalogue, rules, arbiter |
@@ -28,6 +28,7 @@ pub mod flow;
 pub mod lab;
 pub mod present;
 pub mod privilege;
+pub mod probe;
 pub mod proto;
 pub mod report;
 pub mod wire;

@@ -398,7 +398,7 @@ fn contradictions(records: &[Record]) -> Vec<String> {
                 }
             }
             Record::Finding(finding) => wrong.extend(nonsense(None, &finding.verdict, frames)),
-            Record::Source(_) | Record::Summary(_) => {}
+            Record::Source(_) | Record::Summary(_) | Record::Path(_) => {}
         }
     }
     match records.last() {

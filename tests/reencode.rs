@@ -55,7 +55,7 @@ fn verdicts(records: &[Record]) -> Vec<String> {
                 causes.sort_unstable();
                 found.push(format!("summary {:?} causes {causes:?}", one.by_code));
             }
-            Record::Source(_) => {}
+            Record::Source(_) | Record::Path(_) => {}
         }
     }
     found

@@ -24,7 +24,9 @@ mod window;
 pub use inputs::{Input, expand};
 pub use merged::Merged;
 pub use open_error::{OpenError, OpenErrorKind};
-pub use pcapng_writer::{CONTROL_MARK, ENTERPRISE_NUMBER, MAX_COMMENT, MAX_FRAME, PcapngWriter};
+pub use pcapng_writer::{
+    CONTROL_MARK, ENTERPRISE_NUMBER, MAX_COMMENT, MAX_FRAME, MEASURED_MARK, PcapngWriter,
+};
 pub use reader::{CaptureReader, Frame, Progress};
 pub use recognise::Compression;
 pub use summary::{

@@ -20,6 +20,9 @@ pub const ENTERPRISE_NUMBER: u32 = 32_473;
 /// The text of the custom option that marks a packet as one of mxray's own control packets.
 pub const CONTROL_MARK: &str = "mxray:control";
 
+/// What a custom block of mxray's measurements begins with.
+pub const MEASURED_MARK: &str = "mxray:measured\n";
+
 /// The most bytes of one packet: what Wireshark reads of ordinary link types.
 pub const MAX_FRAME: usize = 262_144;
 
@@ -32,6 +35,8 @@ pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
 pub(super) const INTERFACE_STATISTICS: u32 = 5;
 pub(super) const ENHANCED_PACKET: u32 = 6;
 pub(super) const DECRYPTION_SECRETS: u32 = 10;
+/// Custom block that other tools may copy (draft 4.8).
+pub(super) const CUSTOM: u32 = 0x0BAD;
 /// `secrets_type` of a TLS key log: "TLSK".
 pub(super) const TLS_KEY_LOG: u32 = 0x544C_534B;
 /// `opt_comment`.
@@ -147,6 +152,19 @@ impl<W: Write> PcapngWriter<W> {
         self.u32(TLS_KEY_LOG);
         self.u32(len);
         self.padded(text);
+        self.end()
+    }
+
+    /// Writes a measurement of mxray's own as a custom block: text that a replay reads back. Wireshark counts the block
+    /// as a frame.
+    pub fn measured(&mut self, text: &str) -> io::Result<()> {
+        self.begin(CUSTOM);
+        self.u32(ENTERPRISE_NUMBER);
+        // Custom data has no length of its own: it ends with the padding, which no text holds.
+        let mut data = Vec::with_capacity(MEASURED_MARK.len() + text.len());
+        data.extend_from_slice(MEASURED_MARK.as_bytes());
+        data.extend_from_slice(text.as_bytes());
+        self.padded(&data);
         self.end()
     }
 

@@ -313,6 +313,11 @@ impl CaptureReader {
         &self.notes.key_log
     }
 
+    /// Measurements of mxray's own that were met so far, as text; they stand before the packets that they are about.
+    pub fn measured(&self) -> &[Vec<u8>] {
+        &self.notes.measured
+    }
+
     /// How far the reading has come.
     pub fn progress(&self) -> Progress {
         let read = match self.window.mapping() {

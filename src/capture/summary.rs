@@ -137,6 +137,8 @@ pub(super) struct Notes {
     pub(super) untimed: u64,
     pub(super) interfaces: Vec<Interface>,
     pub(super) key_log: KeyLog,
+    /// Measurements that stand in the capture, as text.
+    pub(super) measured: Vec<Vec<u8>>,
     known: HashMap<(usize, Interface), u32>,
     next_interface: u32,
 }

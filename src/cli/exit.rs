@@ -75,7 +75,7 @@ impl Verdicts {
                 }
             }
             Record::Summary(summary) => self.summary(summary),
-            Record::Lookup(_) | Record::Connection(_) => {}
+            Record::Lookup(_) | Record::Connection(_) | Record::Path(_) => {}
         }
     }
 

@@ -12,6 +12,7 @@ use crate::base::{Foreign, SourceId};
 use crate::capture::{
     CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
 };
+use crate::diagnosis::Measured;
 use crate::engine::record::Record;
 use crate::engine::{self, Engine, SourceEnd};
 
@@ -145,10 +146,11 @@ impl<'a> Feed<'a> {
                 None => self.open(&reader, None),
             };
             self.watch(&reader);
-            let mut secrets = 0;
+            let (mut secrets, mut measured) = (0, 0);
             // A look ahead, so that secrets which stand before a frame are known when it comes.
             while reader.peek().is_some() {
                 secrets = self.secrets(&reader, secrets);
+                measured = self.measured(id, &reader, measured);
                 let Some(frame) = reader.next_frame() else {
                     break;
                 };
@@ -183,16 +185,19 @@ impl<'a> Feed<'a> {
             parts.push((id, reader));
         }
         let mut merged = Merged::new(parts);
-        let mut known = vec![0; merged.readers().len()];
-        for ((_, reader), known) in merged.readers().iter().zip(&mut known) {
-            *known = self.secrets(reader, 0);
+        let mut known = vec![(0, 0); merged.readers().len()];
+        for ((id, reader), known) in merged.readers().iter().zip(&mut known) {
+            *known = (self.secrets(reader, 0), self.measured(*id, reader, 0));
         }
         loop {
             if let Some(place) = merged.look_ahead()
-                && let (Some((_, reader)), Some(known)) =
+                && let (Some((id, reader)), Some(known)) =
                     (merged.readers().get(place), known.get_mut(place))
             {
-                *known = self.secrets(reader, *known);
+                *known = (
+                    self.secrets(reader, known.0),
+                    self.measured(*id, reader, known.1),
+                );
             }
             let Some((id, frame)) = merged.next_frame() else {
                 break;
@@ -214,6 +219,21 @@ impl<'a> Feed<'a> {
             self.engine.secrets(more);
         }
         text.len()
+    }
+
+    /// Hands measurements that the capture itself carries to the engine; returns how many were handed over.
+    fn measured(&mut self, id: SourceId, reader: &CaptureReader, known: usize) -> usize {
+        let all = reader.measured();
+        let sink = &mut *self.sink;
+        for measured in all
+            .iter()
+            .skip(known)
+            .filter_map(|text| Measured::from_text(text))
+        {
+            self.engine
+                .measured(id, measured, &mut |record| sink.record(record));
+        }
+        all.len()
     }
 
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {

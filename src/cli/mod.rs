@@ -14,6 +14,7 @@ mod lab;
 mod man;
 mod options;
 mod output;
+mod probe;
 mod replay;
 mod roots;
 mod when;
@@ -42,6 +43,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(Box<replay::Arguments>),
+    Probe(Box<probe::Arguments>),
     Explain(explain::Arguments),
     Lab(lab::Arguments),
     Doctor(doctor::Arguments),
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
     };
     ExitCode::from(match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

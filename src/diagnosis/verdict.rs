@@ -237,6 +237,17 @@ impl Claim {
         self
     }
 
+    /// Replaces all evidence, when there is any.
+    pub fn seen(mut self, evidence: impl Iterator<Item = (Proof, String)>) -> Claim {
+        let evidence: Vec<Evidence> = evidence
+            .map(|(proof, text)| Evidence { proof, text })
+            .collect();
+        if !evidence.is_empty() {
+            self.evidence = evidence;
+        }
+        self
+    }
+
     /// Adds a piece of evidence; the list is kept in time order.
     pub fn because(mut self, proof: impl Into<Proof>, text: impl Into<String>) -> Claim {
         let proof = proof.into();

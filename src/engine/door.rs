@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::Config;
 use super::attempts::Attempts;
+use super::experiments::Experiments;
 use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
@@ -56,6 +57,7 @@ pub struct Engine {
     pub(super) names: Names,
     pub(super) searches: Searches,
     pub(super) attempts: Attempts,
+    pub(super) experiments: Experiments,
     pub(super) horizon: Timestamp,
     pub(super) ripened: Timestamp,
     pub(super) came_back: Option<(IpAddr, Timestamp)>,
@@ -86,6 +88,7 @@ impl Engine {
             names: Names::default(),
             searches: Searches::default(),
             attempts: Attempts::default(),
+            experiments: Experiments::default(),
             horizon: Timestamp(i64::MIN),
             ripened: Timestamp(i64::MIN),
             came_back: None,

@@ -101,8 +101,10 @@ impl Engine {
         }
         .filter(|mark| mark.time <= tcp.first.time);
         let horizon = self.horizon_of(key.source);
-        let judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
+        let mut judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
         self.undeclared.extend(&judged.judgement.undeclared);
+        self.experiments
+            .weigh_connection(key.source, key.server, &mut judged.judgement);
         let mut made = record(
             &key,
             tcp,
@@ -182,12 +184,19 @@ impl Engine {
         context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
         context.capture_drops = self.knowledge.drops;
         let horizon = self.horizon_of(facts.source);
-        let judgement = judge_lookup(&Lookup {
+        let mut judgement = judge_lookup(&Lookup {
             facts,
             horizon,
             context: &context,
         });
         self.undeclared.extend(&judgement.undeclared);
+        self.experiments.weigh_lookup(
+            facts.source,
+            facts.resolver,
+            &facts.name,
+            facts.kind.0,
+            &mut judgement,
+        );
         let verdict = VerdictInfo::from(&judgement.verdict);
         let id = self.next_lookup;
         self.next_lookup += 1;

@@ -8,6 +8,7 @@ mod causes;
 mod config;
 mod connections;
 mod door;
+mod experiments;
 mod inside;
 mod intake;
 mod judging;

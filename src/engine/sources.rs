@@ -253,6 +253,7 @@ impl Engine {
             self.dns_streams.clear();
             self.fragments = Reassembler::new();
             self.neighbors = Neighbors::default();
+            self.experiments.clear();
             self.came_back = None;
             self.attempts.finish(out);
             self.horizon = Timestamp(i64::MIN);

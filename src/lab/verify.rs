@@ -291,7 +291,7 @@ fn report(truth: &Truth, records: &[Record], found: &mut Vec<Mismatch>) {
             Record::Summary(summary) => {
                 causes.extend(summary.root_causes.iter().map(|cause| cause.code));
             }
-            Record::Source(_) => {}
+            Record::Source(_) | Record::Path(_) => {}
         }
     }
     said.extend(own.iter().map(|code| ("a finding of the report", *code)));

@@ -99,7 +99,7 @@ impl Digest {
                 self.summary = summary.clone();
                 return;
             }
-            Record::Attempt(_) => return,
+            Record::Attempt(_) | Record::Path(_) => return,
         };
         if !matches!(outcome, "failed" | "degraded") {
             for finding in findings {

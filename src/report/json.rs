@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Face, SCHEMA, Style};
 use crate::base::{Foreign, Timestamp};
 use crate::engine::record::{
-    AttemptRecord, FindingRecord, LookupRecord, Record, SourceRecord, Summary,
+    AttemptRecord, FindingRecord, LookupRecord, PathRecord, Record, SourceRecord, Summary,
 };
 
 /// One document.
@@ -27,7 +27,7 @@ struct Rest {
     attempts: Vec<AttemptRecord>,
     lookups: Vec<LookupRecord>,
     /// Only probing measures paths.
-    paths: [(); 0],
+    paths: Vec<PathRecord>,
     findings: Vec<FindingRecord>,
     sources: Vec<SourceRecord>,
     summary: Summary,
@@ -73,6 +73,7 @@ impl Face for JsonFace<'_> {
             Record::Attempt(attempt) => self.rest.attempts.push(attempt.clone()),
             Record::Lookup(lookup) => self.rest.lookups.push(lookup.clone()),
             Record::Finding(finding) => self.rest.findings.push(finding.clone()),
+            Record::Path(path) => self.rest.paths.push(path.clone()),
             Record::Source(source) => self.rest.sources.push(source.clone()),
             Record::Summary(summary) => self.rest.summary = summary.clone(),
         }

@@ -107,7 +107,7 @@ impl Selection {
             return true;
         }
         match record {
-            Record::Source(_) | Record::Summary(_) => true,
+            Record::Source(_) | Record::Summary(_) | Record::Path(_) => true,
             Record::Connection(connection) => {
                 let wanted = matched && self.criteria.connection(connection);
                 if wanted {

@@ -6,8 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{
-    IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, PacketBuilderStep,
-    TcpHeader,
+    IpDscp, IpEcn, IpHeaders, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder,
+    PacketBuilderStep, TcpHeader,
 };
 use thiserror::Error;
 
@@ -38,6 +38,8 @@ pub struct Header {
     pub ttl: u8,
     /// IPv4 identification; unused in IPv6.
     pub id: u16,
+    /// TOS or traffic class: DSCP and ECN.
+    pub tos: u8,
     /// IPv6 flow label (20 bits, higher bits are dropped); unused in IPv4.
     pub flow_label: u32,
 }
@@ -50,6 +52,7 @@ impl Header {
             destination,
             ttl: 64,
             id: 0,
+            tos: 0,
             flow_label: 0,
         }
     }
@@ -177,6 +180,8 @@ fn ip(header: Header) -> Result<PacketBuilderStep<IpHeaders>, CraftError> {
             )
             .map_err(|_| CraftError::TooLong)?;
             ip.identification = header.id;
+            ip.dscp = IpDscp::try_new(header.tos >> 2).unwrap_or_default();
+            ip.ecn = IpEcn::try_new(header.tos & 3).unwrap_or_default();
             IpHeaders::Ipv4(ip, Default::default())
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
@@ -184,6 +189,7 @@ fn ip(header: Header) -> Result<PacketBuilderStep<IpHeaders>, CraftError> {
                 flow_label: Ipv6FlowLabel::try_new(header.flow_label & 0x000f_ffff)
                     .unwrap_or_default(),
                 hop_limit: header.ttl,
+                traffic_class: header.tos,
                 source: source.octets(),
                 destination: destination.octets(),
                 ..Ipv6Header::default()

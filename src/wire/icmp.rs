@@ -39,6 +39,7 @@ impl<'a> Dissector<'a> {
             kind,
             code,
             mtu,
+            word: u32::from_be_bytes([w0, w1, w2, w3]),
             quote,
             neighbor,
             body: body.bytes,

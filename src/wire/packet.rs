@@ -257,6 +257,8 @@ pub struct Icmp<'a> {
     pub code: u8,
     /// Next-hop MTU of 3/4 (RFC 1191 4) and of ICMPv6 2/0.
     pub mtu: Option<u32>,
+    /// The four bytes after the checksum: of echo messages identifier and sequence number.
+    pub word: u32,
     /// The packet that an error quotes.
     pub quote: Option<Quote>,
     /// Neighbour solicitation or advertisement (RFC 4861 4.3, 4.4): target and link-layer option.

@@ -15,8 +15,8 @@ use super::bytes::ByteOrder;
 use super::open_error::{OpenErrorKind, Refusal};
 use super::pcap_format::ended;
 use super::pcapng_writer::{
-    BYTE_ORDER_MAGIC, DECRYPTION_SECRETS, ENHANCED_PACKET, INTERFACE_DESCRIPTION,
-    INTERFACE_STATISTICS, SECTION_HEADER, TLS_KEY_LOG,
+    BYTE_ORDER_MAGIC, CUSTOM, DECRYPTION_SECRETS, ENHANCED_PACKET, ENTERPRISE_NUMBER,
+    INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, MEASURED_MARK, SECTION_HEADER, TLS_KEY_LOG,
 };
 use super::reader::Record;
 use super::summary::Notes;
@@ -28,11 +28,16 @@ const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const NAME_RESOLUTION: u32 = 4;
 const SYSTEMD_JOURNAL: u32 = 9;
-const CUSTOM: u32 = 0x0BAD;
 const CUSTOM_NO_COPY: u32 = 0x4000_0BAD;
 
 /// A block longer than this has a wrong length: Wireshark's own bound is the same.
 const LONGEST_BLOCK: u32 = 128 << 20;
+
+/// A custom block longer than this is not looked into.
+const LONGEST_MEASURED: u32 = 65_536;
+
+/// Measurements that are read of one input.
+const MEASURED: usize = 4_096;
 
 /// The bytes of a block that are not its body: type, length, and the length again.
 const FRAMING: usize = 12;
@@ -107,6 +112,9 @@ impl PcapngFormat {
                     if let Some(record) = self.block(&header, window, notes) {
                         return Some(record);
                     }
+                }
+                CUSTOM if header.len <= LONGEST_MEASURED => {
+                    self.block(&header, window, notes);
                 }
                 _ => self.pass(&header, window, notes),
             }
@@ -195,6 +203,11 @@ impl PcapngFormat {
             INTERFACE_DESCRIPTION => self.describe_interface(block, notes),
             INTERFACE_STATISTICS => self.statistics(block),
             DECRYPTION_SECRETS => self.secrets(block, notes),
+            CUSTOM => {
+                self.count(CUSTOM);
+                self.measured(block, notes);
+                Ok(())
+            }
             kind => {
                 self.count(kind);
                 match self.packet(kind, block, notes) {
@@ -244,6 +257,24 @@ impl PcapngFormat {
             notes.key_log.add(text);
         }
         Ok(())
+    }
+
+    /// A custom block: of mxray's own enterprise number it may be a measurement. All others are nobody's business.
+    fn measured(&self, block: &[u8], notes: &mut Notes) {
+        let ours = [
+            ENTERPRISE_NUMBER.to_le_bytes(),
+            ENTERPRISE_NUMBER.to_be_bytes(),
+        ];
+        let text = block
+            .get(8..)
+            .and_then(|rest| rest.split_at_checked(4))
+            .filter(|(number, _)| ours.iter().any(|known| known == number))
+            .and_then(|(_, text)| text.strip_prefix(MEASURED_MARK.as_bytes()));
+        if let Some(text) = text
+            && notes.measured.len() < MEASURED
+        {
+            notes.measured.push(without_padding(text).to_vec());
+        }
     }
 
     /// Passes over a block without looking into it.
@@ -304,6 +335,15 @@ impl PcapngFormat {
             }
         }
     }
+}
+
+/// Text without the zeroes that fill the block up.
+fn without_padding(text: &[u8]) -> &[u8] {
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last.saturating_add(1));
+    text.get(..end).unwrap_or(text)
 }
 
 /// The byte order of the section header at `at`.

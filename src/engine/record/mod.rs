@@ -4,6 +4,7 @@
 
 mod connection;
 mod part;
+mod path;
 mod summary;
 
 pub use connection::{
@@ -11,6 +12,7 @@ pub use connection::{
     PerSideCount, PerSideMss, TcpInfo, TlsInfo,
 };
 pub use part::{AlternativeInfo, AtInfo, CodeOnly, EvidenceInfo, Moment, VerdictInfo, millis};
+pub use path::{HopInfo, LossInfo, MtuInfo, PathRecord};
 pub use summary::{
     AttemptRecord, FindingRecord, LookupRecord, Record, RootCause, SourceRecord, Summary,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{AtInfo, CodeOnly, ConnectionRecord, Moment, VerdictInfo};
+use super::{AtInfo, CodeOnly, ConnectionRecord, Moment, PathRecord, VerdictInfo};
 use crate::base::Foreign;
 
 /// Anything that the engine hands back; `"record"` names it in NDJSON.
@@ -22,6 +22,8 @@ pub enum Record {
     Attempt(AttemptRecord),
     /// A finding that belongs to no connection and no look-up.
     Finding(FindingRecord),
+    /// A path that a probe measured.
+    Path(PathRecord),
     /// The end.
     Summary(Summary),
 }

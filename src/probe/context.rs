@@ -1,0 +1,618 @@
+//! What every stage is given: sockets that are known to the tap, crafted packets, pacing, the clock, and where results go.
+//!
+//! Every socket of a run is made here, because a flow must be in the registry before its first packet leaves. Handles are
+//! opened when the context is made; afterwards nothing needs privilege.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rand_pcg::Pcg32;
+use rand_pcg::rand_core::Rng as _;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::control::{FlowKey, Registry, Role, TCP, UDP};
+use super::options::{Options, StageName};
+use super::raw::Raw;
+use super::recording::{Recording, Taken};
+use super::seen::Seen;
+use super::tap::{Tap, TapError};
+use crate::base::Timestamp;
+use crate::diagnosis::{About, Claim, Measured, Settles};
+use crate::engine::record::PathRecord;
+use crate::wire::Packet;
+
+/// The tap is quiet when nothing of ours came for so long.
+const QUIET: Duration = Duration::from_millis(40);
+
+/// How a kernel connection is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Connect {
+    /// Given up after so long.
+    pub patience: Duration,
+    /// TTL of all its packets; the system's own without one.
+    pub ttl: Option<u8>,
+    /// The MSS that is announced; the system's own without one.
+    pub mss: Option<u16>,
+    /// The source port; any without one.
+    pub source_port: Option<u16>,
+}
+
+impl Default for Connect {
+    fn default() -> Connect {
+        Connect {
+            patience: Duration::from_secs(20),
+            ttl: None,
+            mss: None,
+            source_port: None,
+        }
+    }
+}
+
+/// An open connection.
+pub struct Opened {
+    /// The stream.
+    pub stream: TcpStream,
+    /// Our end.
+    pub local: SocketAddr,
+    /// How long it took to open.
+    pub took: Duration,
+}
+
+/// Why a connection was not opened, as the kernel said it; what the packets mean the engine says.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A RST, or an ICMP port-unreachable.
+    #[error("connection refused")]
+    Refused,
+    /// Nothing came in time.
+    #[error("timed out")]
+    Timeout,
+    /// An ICMP error, or no route.
+    #[error("unreachable: {0}")]
+    Unreachable(io::Error),
+    /// Reset while it was being opened.
+    #[error("reset")]
+    Reset,
+    /// This host does not let us.
+    #[error("not permitted here: {0}")]
+    Denied(io::Error),
+    /// Anything else.
+    #[error("{0}")]
+    Other(io::Error),
+}
+
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> ConnectError {
+        match error.raw_os_error() {
+            Some(libc::ECONNREFUSED) => ConnectError::Refused,
+            Some(libc::ETIMEDOUT) => ConnectError::Timeout,
+            Some(libc::ECONNRESET) => ConnectError::Reset,
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENONET | libc::EADDRNOTAVAIL) => {
+                ConnectError::Unreachable(error)
+            }
+            Some(libc::EPERM | libc::EACCES) => ConnectError::Denied(error),
+            _ => ConnectError::Other(error),
+        }
+    }
+}
+
+/// A TCP port of ours that crafted segments use: bound so that the kernel gives it to nobody else, and answers what comes
+/// for it with its own RST, as for any half-open connection that nobody wants.
+pub struct Reserved {
+    _socket: Socket,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Every packet of the flow, both ways.
+    pub packets: mpsc::UnboundedReceiver<Seen>,
+}
+
+/// Something that could not be known for lack of privilege, and the command that grants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Unknowable {
+    /// What.
+    pub what: &'static str,
+    /// How to get it.
+    pub grant: &'static str,
+}
+
+/// Is told what is being done.
+pub type Progress = Box<dyn Fn(StageName, &str) + Send + Sync>;
+
+struct Inner {
+    options: Options,
+    tap: Option<Tap>,
+    raw: Option<Raw>,
+    registry: Mutex<Registry>,
+    recording: Mutex<Recording>,
+    paths: Mutex<Vec<PathRecord>>,
+    unknowable: Mutex<Vec<Unknowable>>,
+    pace: Mutex<HashMap<IpAddr, Pace>>,
+    random: Mutex<Pcg32>,
+    next_id: AtomicU16,
+    last_frame: AtomicU64,
+    started: Instant,
+    stop: watch::Receiver<bool>,
+    progress: Progress,
+    given_up: watch::Sender<Vec<SocketAddr>>,
+}
+
+/// Packets that a target may get now, and how many it got.
+struct Pace {
+    tokens: f64,
+    at: Instant,
+    sent: u64,
+}
+
+/// Shared by all stages of a run.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Context {
+    /// Opens every handle that a run needs. Without privilege there is no tap and no raw socket; the error says why.
+    /// `stop` turns true when the user wants no more; `progress` is told what is being done.
+    pub fn open(
+        options: Options,
+        stop: watch::Receiver<bool>,
+        progress: Progress,
+    ) -> (Context, Option<TapError>) {
+        let opened = Tap::open(options.interface.as_deref());
+        let raw = Raw::open(options.interface.as_deref()).ok();
+        let (tap, error) = match opened {
+            Ok(tap) => (Some(tap), None),
+            Err(error) => (None, Some(error)),
+        };
+        let recording = Recording::on(tap.as_ref().map_or_else(Vec::new, Tap::interfaces));
+        let seed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos() as u64);
+        let context = Context(Arc::new(Inner {
+            options,
+            // Crafted packets without a tap would be sent blind.
+            raw: raw.filter(|_| tap.is_some()),
+            tap,
+            registry: Mutex::default(),
+            recording: Mutex::new(recording),
+            paths: Mutex::default(),
+            unknowable: Mutex::default(),
+            pace: Mutex::default(),
+            random: Mutex::new(Pcg32::new(seed, u64::from(std::process::id()))),
+            next_id: AtomicU16::new((seed >> 7) as u16),
+            last_frame: AtomicU64::new(0),
+            started: Instant::now(),
+            stop,
+            progress,
+            given_up: watch::Sender::new(Vec::new()),
+        }));
+        (context, error)
+    }
+
+    /// Starts to listen; within the runtime.
+    pub fn listen(&self) {
+        if let Some(tap) = &self.0.tap {
+            tap.start(self);
+        }
+    }
+
+    /// What was asked for.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The time, by the clock that stamps frames.
+    pub fn now(&self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    }
+
+    /// What is left of the deadline.
+    pub fn left(&self) -> Duration {
+        self.0
+            .options
+            .deadline
+            .saturating_sub(self.0.started.elapsed())
+    }
+
+    /// Whether the run should end: Ctrl-C or the deadline.
+    pub fn is_cancelled(&self) -> bool {
+        *self.0.stop.borrow() || self.left().is_zero()
+    }
+
+    /// Ready when the run should end.
+    pub async fn cancelled(&self) {
+        let mut stop = self.0.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(self.left()) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Waits until a target may be sent so many packets more (`--rate`).
+    pub async fn spend(&self, target: IpAddr, packets: u32) {
+        let rate = f64::from(self.0.options.rate.max(1));
+        let burst = (rate / 5.0).max(1.0);
+        loop {
+            let wait = {
+                let mut pace = lock(&self.0.pace);
+                let pace = pace.entry(target).or_insert(Pace {
+                    tokens: burst,
+                    at: Instant::now(),
+                    sent: 0,
+                });
+                pace.tokens = (pace.tokens + pace.at.elapsed().as_secs_f64() * rate).min(burst);
+                pace.at = Instant::now();
+                if pace.tokens >= 1.0 {
+                    // A big request is paid for afterwards.
+                    pace.tokens -= f64::from(packets);
+                    pace.sent = pace.sent.saturating_add(u64::from(packets));
+                    return;
+                }
+                Duration::from_secs_f64((1.0 - pace.tokens) / rate)
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A number nobody can guess from outside: ISNs, identifiers.
+    pub fn random(&self) -> u32 {
+        lock(&self.0.random).next_u32()
+    }
+
+    /// An IP identification of our own for crafted packets, never 0.
+    pub fn next_id(&self) -> u16 {
+        self.0.next_id.fetch_add(1, Ordering::Relaxed).max(1)
+    }
+
+    /// Crafted packets; `None` without privilege.
+    pub fn raw(&self) -> Option<&Raw> {
+        self.0.raw.as_ref()
+    }
+
+    /// Whether packets are captured.
+    pub fn captures(&self) -> bool {
+        self.0.tap.is_some()
+    }
+
+    /// Our address towards a destination, as the kernel would choose it.
+    pub fn source_for(&self, to: IpAddr) -> io::Result<IpAddr> {
+        if let Some(source) = self
+            .0
+            .options
+            .source
+            .filter(|s| s.is_ipv4() == to.is_ipv4())
+        {
+            return Ok(source);
+        }
+        let socket = Socket::new(family(to), Type::DGRAM, Some(Protocol::UDP))?;
+        self.bind_device(&socket)?;
+        socket.connect(&SockAddr::from(SocketAddr::new(to, 53)))?;
+        socket
+            .local_addr()?
+            .as_socket()
+            .map(|address| address.ip())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+
+    fn bind_device(&self, socket: &Socket) -> io::Result<()> {
+        match &self.0.options.interface {
+            Some(name) => socket.bind_device(Some(name.as_bytes())),
+            None => Ok(()),
+        }
+    }
+
+    fn prepare(&self, socket: &Socket, to: IpAddr, port: Option<u16>) -> io::Result<u16> {
+        self.bind_device(socket)?;
+        let any = match to {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let source = self
+            .0
+            .options
+            .source
+            .filter(|source| source.is_ipv4() == to.is_ipv4())
+            .unwrap_or(any);
+        if port.is_some() {
+            socket.set_reuse_address(true)?;
+        }
+        socket.bind(&SockAddr::from(SocketAddr::new(source, port.unwrap_or(0))))?;
+        let tos = u32::from(self.0.options.dscp) << 2;
+        if tos != 0 {
+            match to {
+                IpAddr::V4(_) => socket.set_tos_v4(tos)?,
+                IpAddr::V6(_) => socket.set_tclass_v6(tos)?,
+            }
+        }
+        socket
+            .local_addr()?
+            .as_socket()
+            .map(|address| address.port())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+
+    fn enter(&self, key: FlowKey, role: Role, listener: Option<mpsc::UnboundedSender<Seen>>) {
+        let mut registry = lock(&self.0.registry);
+        if registry.enter(key, role, listener) {
+            self.admit(&registry);
+        }
+    }
+
+    fn admit(&self, registry: &Registry) {
+        if let Some(tap) = &self.0.tap {
+            let hosts: Vec<IpAddr> = registry.hosts().collect();
+            tap.admit(&hosts);
+        }
+    }
+
+    /// Opens a TCP connection with the kernel's own means.
+    pub async fn connect(
+        &self,
+        to: SocketAddr,
+        role: Role,
+        how: Connect,
+    ) -> Result<Opened, ConnectError> {
+        let socket = Socket::new(family(to.ip()), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        if let Some(ttl) = how.ttl {
+            match to.ip() {
+                IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
+                IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
+            }
+        }
+        if let Some(mss) = how.mss {
+            socket.set_tcp_mss(u32::from(mss))?;
+        }
+        let port = self.prepare(&socket, to.ip(), how.source_port)?;
+        let key = FlowKey {
+            protocol: TCP,
+            local_port: port,
+            remote: to,
+        };
+        self.enter(key, role, None);
+        self.spend(to.ip(), 1).await;
+        let start = Instant::now();
+        let socket = TcpSocket::from_std_stream(socket.into());
+        let mut given_up = self.0.given_up.subscribe();
+        let stream = tokio::select! {
+            stream = socket.connect(to) => stream?,
+            () = tokio::time::sleep(how.patience.min(self.left())) => return Err(ConnectError::Timeout),
+            _ = given_up.wait_for(|list| list.contains(&to)) => return Err(ConnectError::Timeout),
+            () = self.cancelled() => return Err(ConnectError::Timeout),
+        };
+        let local = stream.local_addr()?;
+        Ok(Opened {
+            stream,
+            local,
+            took: start.elapsed(),
+        })
+    }
+
+    /// Enough is known of this server: connections to it that are still being opened end now.
+    pub fn give_up(&self, server: SocketAddr) {
+        self.0.given_up.send_modify(|list| list.push(server));
+    }
+
+    /// A UDP socket that is connected to one address; the tap knows it. `ttl`: of all its packets.
+    pub async fn udp(&self, to: SocketAddr, role: Role, ttl: Option<u8>) -> io::Result<UdpSocket> {
+        let socket = Socket::new(family(to.ip()), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        if let Some(ttl) = ttl {
+            match to.ip() {
+                IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
+                IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
+            }
+        }
+        let port = self.prepare(&socket, to.ip(), None)?;
+        let key = FlowKey {
+            protocol: UDP,
+            local_port: port,
+            remote: to,
+        };
+        self.enter(key, role, None);
+        socket.connect(&SockAddr::from(to))?;
+        UdpSocket::from_std(socket.into())
+    }
+
+    /// Every packet of a flow from now on, both ways. `local_port` is ours.
+    pub fn follow(
+        &self,
+        protocol: u8,
+        local_port: u16,
+        remote: SocketAddr,
+    ) -> mpsc::UnboundedReceiver<Seen> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let key = FlowKey {
+            protocol,
+            local_port,
+            remote,
+        };
+        lock(&self.0.registry).listen(key, sender);
+        receiver
+    }
+
+    /// A TCP port of ours for crafted segments to one address.
+    pub fn reserve(&self, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
+        let source = self.source_for(remote.ip())?;
+        let socket = Socket::new(family(remote.ip()), Type::STREAM, Some(Protocol::TCP))?;
+        self.bind_device(&socket)?;
+        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
+        let local = socket
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        let (sender, packets) = mpsc::unbounded_channel();
+        let key = FlowKey {
+            protocol: TCP,
+            local_port: local.port(),
+            remote,
+        };
+        self.enter(key, role, Some(sender));
+        Ok(Reserved {
+            _socket: socket,
+            local,
+            remote,
+            packets,
+        })
+    }
+
+    /// A UDP port of ours for crafted datagrams to one address.
+    pub fn reserve_udp(&self, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
+        let source = self.source_for(remote.ip())?;
+        let socket = Socket::new(family(remote.ip()), Type::DGRAM, Some(Protocol::UDP))?;
+        self.bind_device(&socket)?;
+        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
+        let local = socket
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        let (sender, packets) = mpsc::unbounded_channel();
+        let key = FlowKey {
+            protocol: UDP,
+            local_port: local.port(),
+            remote,
+        };
+        self.enter(key, role, Some(sender));
+        Ok(Reserved {
+            _socket: socket,
+            local,
+            remote,
+            packets,
+        })
+    }
+
+    /// Echo requests of an identifier of ours to a host: what comes back.
+    pub fn echoes(&self, host: IpAddr, id: u16, role: Role) -> mpsc::UnboundedReceiver<Seen> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut registry = lock(&self.0.registry);
+        if registry.enter_echo(host, id, role, sender) {
+            self.admit(&registry);
+        }
+        receiver
+    }
+
+    /// A neighbour that packets go by: its ARP and NDP belong to the evidence.
+    pub fn neighbor(&self, neighbor: IpAddr) {
+        lock(&self.0.registry).enter_neighbor(neighbor);
+    }
+
+    /// The tap saw a frame.
+    pub(super) fn tapped(
+        &self,
+        packet: &Packet<'_>,
+        time: Timestamp,
+        take: impl FnOnce() -> Taken,
+    ) {
+        let Some(classified) = lock(&self.0.registry).classify(packet, time) else {
+            return;
+        };
+        self.0.last_frame.store(
+            self.0.started.elapsed().as_millis() as u64,
+            Ordering::Relaxed,
+        );
+        lock(&self.0.recording).add(Taken {
+            control: classified.role.control(),
+            ..take()
+        });
+        if let Some((seen, listener)) = classified.seen {
+            let _ = listener.send(seen);
+        }
+    }
+
+    /// Waits until the tap has seen what is under way: quiet for a moment, or `patience`.
+    pub async fn settle(&self, patience: Duration) {
+        let Some(tap) = &self.0.tap else {
+            return;
+        };
+        let end = Instant::now() + patience;
+        loop {
+            tap.drain(self);
+            let quiet = self
+                .0
+                .started
+                .elapsed()
+                .as_millis()
+                .saturating_sub(u128::from(self.0.last_frame.load(Ordering::Relaxed)));
+            if quiet >= QUIET.as_millis() || Instant::now() >= end {
+                return;
+            }
+            tokio::time::sleep(QUIET / 4).await;
+        }
+    }
+
+    /// A measurement: it goes to the engine and into `-w`.
+    pub fn measured(&self, measured: Measured) {
+        lock(&self.0.recording).measured.push(measured);
+    }
+
+    /// A finding of the run that belongs to no connection and no look-up.
+    pub fn finding(&self, claim: Claim) {
+        self.measured(Measured {
+            about: About::Run,
+            claim,
+            settles: Settles::Finding,
+        });
+    }
+
+    /// A path for the report.
+    pub fn path(&self, record: PathRecord) {
+        lock(&self.0.paths).push(record);
+    }
+
+    /// Something that cannot be known for lack of privilege.
+    pub fn unknowable(&self, what: &'static str, grant: &'static str) {
+        let one = Unknowable { what, grant };
+        let mut all = lock(&self.0.unknowable);
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+
+    /// Says what is being done.
+    pub fn progress(&self, stage: StageName, text: &str) {
+        (self.0.progress)(stage, text);
+    }
+
+    /// Takes what was gathered so far, for the engine; a new recording begins.
+    pub fn take(&self) -> (Recording, Vec<PathRecord>, Vec<Unknowable>) {
+        let mut recording = lock(&self.0.recording);
+        let empty = Recording::on(recording.interfaces.clone());
+        let mut taken = std::mem::replace(&mut *recording, empty);
+        taken.dropped = taken
+            .dropped
+            .saturating_add(self.0.tap.as_ref().map_or(0, Tap::dropped));
+        (
+            taken,
+            std::mem::take(&mut lock(&self.0.paths)),
+            lock(&self.0.unknowable).clone(),
+        )
+    }
+
+    /// Forgets flows and pacing of a round that is over.
+    pub fn forget(&self) {
+        lock(&self.0.registry).clear();
+        lock(&self.0.pace).clear();
+        self.0.given_up.send_modify(Vec::clear);
+    }
+}
+
+fn family(address: IpAddr) -> Domain {
+    if address.is_ipv4() {
+        Domain::IPV4
+    } else {
+        Domain::IPV6
+    }
+}

@@ -1,0 +1,26 @@
+//! `mxray probe`: walk the whole way to the mail server and say where it ends.
+//!
+//! A run measures (kernel sockets and crafted packets; every packet of ours is captured) and then judges: the recording is
+//! fed to the same engine as a replay, with what was measured beside it. Nothing here judges a packet. Planning is
+//! sans-IO: what to send next, given the facts so far and the time. Manners stand in `contract.md`: a healthy target
+//! costs at most 300 packets, 50 a second, one session per service and server address.
+
+pub mod context;
+pub mod control;
+pub mod dns;
+pub mod options;
+mod raw;
+pub mod recording;
+mod run;
+pub mod seen;
+pub mod session;
+mod tap;
+pub mod target;
+
+pub use context::{Connect, ConnectError, Context, Opened, Progress, Unknowable};
+pub use control::Role;
+pub use options::{Families, Hidden, Login, LoginProof, Options, StageName};
+pub use recording::Recording;
+pub use run::run;
+pub use tap::TapError;
+pub use target::{Host, Setting, Target, TlsWish};

@@ -1,0 +1,192 @@
+//! What the user decides about a probe, without a word of how it was typed.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A stage that can be chosen or left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StageName {
+    /// Names and resolvers.
+    Dns,
+    /// Ports: open, refused, reset, prohibited, dropped.
+    Tcp,
+    /// Where on the path.
+    Trace,
+    /// What sizes pass.
+    Mtu,
+    /// How many packets are lost.
+    Loss,
+    /// Encryption and certificates.
+    Tls,
+    /// The dialogue.
+    Mail,
+    /// Logging in.
+    Auth,
+}
+
+impl StageName {
+    /// All of them, in the order of a connection.
+    pub const ALL: [StageName; 8] = [
+        StageName::Dns,
+        StageName::Tcp,
+        StageName::Trace,
+        StageName::Mtu,
+        StageName::Loss,
+        StageName::Tls,
+        StageName::Mail,
+        StageName::Auth,
+    ];
+
+    /// As users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StageName::Dns => "dns",
+            StageName::Tcp => "tcp",
+            StageName::Trace => "trace",
+            StageName::Mtu => "mtu",
+            StageName::Loss => "loss",
+            StageName::Tls => "tls",
+            StageName::Mail => "mail",
+            StageName::Auth => "auth",
+        }
+    }
+}
+
+/// Which IP families are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Families {
+    /// Both.
+    #[default]
+    Both,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
+}
+
+impl Families {
+    /// Whether an address may be used.
+    pub fn allow(self, address: IpAddr) -> bool {
+        match self {
+            Families::Both => true,
+            Families::V4 => address.is_ipv4(),
+            Families::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// Who logs in, and how he proves it.
+#[derive(Clone)]
+pub struct Login {
+    /// The account.
+    pub user: String,
+    /// What proves it.
+    pub proof: LoginProof,
+}
+
+/// What proves an account. No `Debug`: these are secrets.
+#[derive(Clone)]
+pub enum LoginProof {
+    /// A password.
+    Password(Hidden),
+    /// An OAuth access token (RFC 7628, XOAUTH2).
+    Token(Hidden),
+}
+
+/// A secret of the user's own. It has no `Debug`, no `Display` and no serialisation.
+#[derive(Clone)]
+pub struct Hidden(Box<str>);
+
+impl Hidden {
+    /// Takes a secret in.
+    pub fn new(text: String) -> Hidden {
+        Hidden(text.into_boxed_str())
+    }
+
+    /// The secret, for the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Everything that was asked for.
+#[derive(Clone)]
+pub struct Options {
+    /// Resolvers to ask; empty: those of the system.
+    pub resolvers: Vec<IpAddr>,
+    /// The interface that packets leave by.
+    pub interface: Option<String>,
+    /// The source address.
+    pub source: Option<IpAddr>,
+    /// The source port of the first target connection.
+    pub source_port: Option<u16>,
+    /// DSCP of what is sent, 0–63.
+    pub dscp: u8,
+    /// Families.
+    pub families: Families,
+    /// Stages that are run; empty: all.
+    pub only: Vec<StageName>,
+    /// Stages that are left out.
+    pub skip: Vec<StageName>,
+    /// The whole run ends by then.
+    pub deadline: Duration,
+    /// Packets per second for each target.
+    pub rate: u32,
+    /// Ladders, sweeps and long series as well.
+    pub intensive: bool,
+    /// Who logs in.
+    pub login: Option<Login>,
+    /// Log in although the certificate does not validate.
+    pub auth_unverified: bool,
+    /// Log in without TLS.
+    pub auth_plaintext: bool,
+    /// Log in again although this account was rejected within 15 minutes.
+    pub auth_again: bool,
+    /// Recipients to ask the server about (MAIL, RCPT, never DATA).
+    pub to: Vec<String>,
+    /// The sender of that question.
+    pub from: Option<String>,
+    /// Zones to ask about our and the server's address.
+    pub blocklists: Vec<String>,
+    /// Measure how long a silent connection survives.
+    pub idle: bool,
+    /// Autoconfig servers may be asked.
+    pub discover: bool,
+    /// Trust anchors beside the system's, in DER.
+    pub roots: std::sync::Arc<Vec<Vec<u8>>>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            resolvers: Vec::new(),
+            interface: None,
+            source: None,
+            source_port: None,
+            dscp: 0,
+            families: Families::Both,
+            only: Vec::new(),
+            skip: Vec::new(),
+            deadline: Duration::from_secs(60),
+            rate: 50,
+            intensive: false,
+            login: None,
+            auth_unverified: false,
+            auth_plaintext: false,
+            auth_again: false,
+            to: Vec::new(),
+            from: None,
+            blocklists: Vec::new(),
+            idle: false,
+            discover: false,
+            roots: std::sync::Arc::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Whether a stage is to be run.
+    pub fn wants(&self, stage: StageName) -> bool {
+        (self.only.is_empty() || self.only.contains(&stage)) && !self.skip.contains(&stage)
+    }
+}

@@ -1,0 +1,61 @@
+//! One round over all targets: what can run side by side does; outcomes decide what else is measured to place a fault
+//! that was already seen.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::context::{Connect, Context};
+use super::dns::{self, Destination};
+use super::options::StageName;
+use super::session::{Ask, SessionOutcome, session};
+use super::target::Target;
+
+/// The last packets of a session may take so long to come.
+const LAST: Duration = Duration::from_millis(400);
+
+/// Measures all targets once. Everything goes into the context.
+pub async fn run(context: &Context, targets: &[Target]) {
+    let mut running = JoinSet::new();
+    for target in targets {
+        let (context, target) = (context.clone(), target.clone());
+        running.spawn(async move { probe(&context, &target).await });
+    }
+    tokio::select! {
+        () = async { while running.join_next().await.is_some() {} } => {}
+        () = context.cancelled() => running.abort_all(),
+    }
+    context.settle(LAST).await;
+}
+
+async fn probe(context: &Context, target: &Target) {
+    let found = dns::find(context, target).await;
+    let mut running = JoinSet::new();
+    for destination in found.destinations {
+        for address in &destination.addresses {
+            let to = SocketAddr::new(*address, destination.setting.port);
+            let (context, destination) = (context.clone(), destination.clone());
+            running.spawn(async move { service(&context, &destination, to).await });
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// One service at one address.
+async fn service(context: &Context, destination: &Destination, to: SocketAddr) -> SessionOutcome {
+    let options = context.options();
+    let ask = Ask {
+        service: destination.setting.service,
+        tls: destination.setting.tls,
+        name: destination.name.clone(),
+        login: options.login.clone(),
+        to: options.to.clone(),
+    };
+    let how = Connect {
+        source_port: options.source_port,
+        ..Connect::default()
+    };
+    context.progress(StageName::Tcp, &format!("{to}"));
+    session(context, &ask, to, how).await
+}
