@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::causes::Causes;
+use super::causes::{Causes, Loss};
 use super::record::{AttemptRecord, CodeOnly, Record, Summary, VerdictInfo};
 use crate::base::{Foreign, Nanos, SECOND, Timestamp};
 use crate::diagnosis::Outcome;
@@ -275,12 +275,17 @@ impl Attempts {
                     .map(|member| member.id)
                     .collect()
             };
-            self.causes.add(
-                &verdict,
-                &server,
-                &of(&attempt.connections),
-                &of(&attempt.lookups),
-            );
+            self.causes.add(&Loss {
+                verdict: &verdict,
+                failed: outcome == Outcome::Failed,
+                client: Some(attempt.client),
+                server: &server,
+                connections: &of(&attempt.connections),
+                lookups: &of(&attempt.lookups),
+            });
+        }
+        if let Some(winner) = attempt.success() {
+            self.causes.worked(attempt.client, &winner.server);
         }
         out(Record::Attempt(AttemptRecord {
             id: attempt.id,

@@ -1,9 +1,12 @@
 //! Folding: what shares one cause is one line.
 //!
-//! Forty connections that a firewall drops are one fault. Most harmful first: network and service before client and
-//! policy, then by how many attempts it cost.
+//! Forty connections that a firewall drops are one fault: a device that is known by its address is one cause whatever lies
+//! behind it, and a port on which a client reached no server at all while SYNs to several vanished is one cause, too. Most
+//! harmful first: network and service before client and policy, then by how many attempts failed, then by how many
+//! it cost. It refuses to join what only looks alike: one server of several that does answer keeps the others apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use super::record::{RootCause, VerdictInfo};
 
@@ -11,42 +14,83 @@ use super::record::{RootCause, VerdictInfo};
 const CAUSES: usize = 1_024;
 /// Connections and look-ups listed per cause; further ones are only counted.
 const LISTED: usize = 1_000;
+/// Servers whose silence on one port is one fault, when the client reached nobody on it.
+const SILENT: usize = 3;
+/// Pairs of client and port that worked; further ones are forgotten, and then silence is not folded.
+const WORKED: usize = 4_096;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     code: &'static str,
     place: String,
+    /// For a silence whose place is unknown: who met it, and on which port.
+    silence: Option<(IpAddr, u16)>,
+}
+
+/// An attempt that failed or was degraded, as far as folding needs to know.
+pub struct Loss<'a> {
+    /// What it died of, or what it cost.
+    pub verdict: &'a VerdictInfo,
+    /// It failed; else it was degraded.
+    pub failed: bool,
+    /// Who tried; `None` for what belongs to no attempt.
+    pub client: Option<IpAddr>,
+    /// What it wanted (address and port, or resolver).
+    pub server: &'a str,
+    /// Its connections with that verdict.
+    pub connections: &'a [u64],
+    /// Its look-ups with that verdict.
+    pub lookups: &'a [u64],
+}
+
+#[derive(Clone, Debug)]
+struct Folded {
+    cause: RootCause,
+    failed: u64,
 }
 
 /// The root causes so far.
 #[derive(Debug, Default)]
 pub struct Causes {
-    map: BTreeMap<Key, (RootCause, u64)>,
+    map: BTreeMap<Key, Folded>,
+    /// Clients and the ports on which a server served them.
+    worked: BTreeSet<(IpAddr, u16)>,
 }
 
 impl Causes {
-    /// Adds an attempt that died of `verdict`; `server` is what it wanted (address and port, or resolver).
-    pub fn add(
-        &mut self,
-        verdict: &VerdictInfo,
-        server: &str,
-        connections: &[u64],
-        lookups: &[u64],
-    ) {
-        let culprit = verdict
-            .at
-            .address
-            .clone()
-            .unwrap_or_else(|| server.to_owned());
+    /// An attempt of that client succeeded at that server.
+    pub fn worked(&mut self, client: IpAddr, server: &str) {
+        if let Some(port) = port_of(server)
+            && self.worked.len() < WORKED
+        {
+            self.worked.insert((client, port));
+        }
+    }
+
+    /// Adds an attempt.
+    pub fn add(&mut self, loss: &Loss<'_>) {
+        let verdict = loss.verdict;
+        let culprit = verdict.at.address.as_deref().unwrap_or(loss.server);
+        // A device that has an address is the same for every server behind it.
+        let known_device = verdict.at.place == "network" && verdict.at.address.is_some();
+        let wanted = match (known_device, port_of(loss.server)) {
+            (true, Some(port)) => port.to_string(),
+            _ => loss.server.to_owned(),
+        };
+        let silence = (verdict.code == "tcp.dropped" && verdict.at.address.is_none())
+            .then(|| Some((loss.client?, port_of(loss.server)?)))
+            .flatten();
         let mut key = Key {
             code: verdict.code,
-            place: format!("{} {culprit} {server}", verdict.at.place),
+            place: format!("{} {culprit} {wanted}", verdict.at.place),
+            silence,
         };
         if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
             key.place = String::new();
+            key.silence = None;
         }
-        let (cause, _) = self.map.entry(key).or_insert_with(|| {
-            let cause = RootCause {
+        let folded = self.map.entry(key).or_insert_with(|| Folded {
+            cause: RootCause {
                 code: verdict.code,
                 class: verdict.class,
                 at: verdict.at.clone(),
@@ -55,31 +99,31 @@ impl Causes {
                 attempts: 0,
                 text: verdict.summary.clone(),
                 advice: verdict.advice.clone(),
-            };
-            (cause, 0)
+            },
+            failed: 0,
         });
-        cause.attempts += 1;
-        for (list, more) in [
-            (&mut cause.connections, connections),
-            (&mut cause.lookups, lookups),
-        ] {
-            for id in more {
-                if list.len() < LISTED && !list.contains(id) {
-                    list.push(*id);
-                }
-            }
-        }
+        folded.failed += u64::from(loss.failed);
+        folded.cause.attempts += 1;
+        extend(&mut folded.cause.connections, loss.connections);
+        extend(&mut folded.cause.lookups, loss.lookups);
     }
 
     /// Adds a finding that stands for itself (`route.*`, `settings.*`, `path.split`, `tcp.rate-limited`).
     pub fn add_finding(&mut self, verdict: &VerdictInfo) {
         let place = verdict.at.address.clone().unwrap_or_default();
-        self.add(verdict, &place, &[], &[]);
+        self.add(&Loss {
+            verdict,
+            failed: true,
+            client: None,
+            server: &place,
+            connections: &[],
+            lookups: &[],
+        });
     }
 
     /// The list, most harmful first.
     pub fn list(&self) -> Vec<RootCause> {
-        let mut list: Vec<RootCause> = self.map.values().map(|(cause, _)| cause.clone()).collect();
+        let mut list = self.folded();
         let rank = |class: Option<&str>| match class {
             Some("network") => 0,
             Some("service") => 1,
@@ -87,11 +131,172 @@ impl Causes {
             _ => 3,
         };
         list.sort_by(|a, b| {
-            rank(a.class)
-                .cmp(&rank(b.class))
-                .then(b.attempts.cmp(&a.attempts))
-                .then(a.code.cmp(b.code))
+            rank(a.cause.class)
+                .cmp(&rank(b.cause.class))
+                .then(b.failed.cmp(&a.failed))
+                .then(b.cause.attempts.cmp(&a.cause.attempts))
+                .then(a.cause.code.cmp(b.cause.code))
         });
+        list.into_iter().map(|folded| folded.cause).collect()
+    }
+
+    /// The causes, with silences of several servers on one port made one where that port worked nowhere.
+    fn folded(&self) -> Vec<Folded> {
+        let mut silent: BTreeMap<(IpAddr, u16), Vec<&Folded>> = BTreeMap::new();
+        let mut list = Vec::with_capacity(self.map.len());
+        let full = self.worked.len() >= WORKED;
+        for (key, folded) in &self.map {
+            match key.silence {
+                Some(silence) if !full && !self.worked.contains(&silence) => {
+                    silent.entry(silence).or_default().push(folded);
+                }
+                _ => list.push(folded.clone()),
+            }
+        }
+        for ((client, port), group) in silent {
+            if group.len() < SILENT {
+                list.extend(group.into_iter().cloned());
+                continue;
+            }
+            let mut whole: Option<Folded> = None;
+            for part in &group {
+                match &mut whole {
+                    None => whole = Some((*part).clone()),
+                    Some(whole) => {
+                        whole.failed += part.failed;
+                        whole.cause.attempts += part.cause.attempts;
+                        extend(&mut whole.cause.connections, &part.cause.connections);
+                    }
+                }
+            }
+            if let Some(mut whole) = whole {
+                whole.cause.text = format!(
+                    "SYN packets of {client} to port {port} vanish, whichever of {} servers is asked; none answered on that port.",
+                    group.len()
+                );
+                whole.cause.advice = vec![
+                    format!(
+                        "Ask whoever runs {client}'s way out (own firewall, provider, cloud) whether TCP port {port} is blocked"
+                    ),
+                    format!(
+                        "Where it dies: mxray probe, or tcptraceroute to port {port} and to a port that works"
+                    ),
+                ];
+                list.push(whole);
+            }
+        }
         list
+    }
+}
+
+/// Adds numbers in their order, each once, up to the bound.
+fn extend(list: &mut Vec<u64>, more: &[u64]) {
+    for id in more {
+        if list.len() < LISTED
+            && list
+                .last()
+                .is_none_or(|last| last < id || !list.contains(id))
+        {
+            list.push(*id);
+        }
+    }
+}
+
+/// The port of `address:port`.
+fn port_of(server: &str) -> Option<u16> {
+    server
+        .parse::<SocketAddr>()
+        .ok()
+        .map(|server| server.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::{AtInfo, VerdictInfo};
+
+    fn verdict(code: &'static str, address: Option<&str>) -> VerdictInfo {
+        VerdictInfo {
+            code,
+            class: Some("network"),
+            confidence: 0.9,
+            is_final: true,
+            at: AtInfo {
+                place: "network",
+                address: address.map(str::to_owned),
+                hop: None,
+                after_hop: None,
+            },
+            frame: None,
+            time: None,
+            summary: code.to_owned(),
+            evidence: Vec::new(),
+            advice: Vec::new(),
+            alternatives: Vec::new(),
+        }
+    }
+
+    fn lose(causes: &mut Causes, verdict: &VerdictInfo, server: &str, failed: bool, id: u64) {
+        causes.add(&Loss {
+            verdict,
+            failed,
+            client: Some(IpAddr::from([10, 0, 0, 5])),
+            server,
+            connections: &[id],
+            lookups: &[],
+        });
+    }
+
+    #[test]
+    fn one_firewall_before_many_servers_is_one_cause() {
+        let mut causes = Causes::default();
+        let rejects = verdict("tcp.prohibited", Some("203.0.113.2"));
+        for id in 0..40 {
+            lose(&mut causes, &rejects, &format!("192.0.2.{id}:25"), true, id);
+        }
+        let list = causes.list();
+        assert_eq!(list.len(), 1);
+        assert_eq!(list[0].connections, (0..40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn silence_of_three_servers_is_one_cause_unless_a_fourth_answers() {
+        let drops = verdict("tcp.dropped", None);
+        let silent = |causes: &mut Causes| {
+            for id in 0..3 {
+                lose(causes, &drops, &format!("192.0.2.{id}:25"), true, id);
+            }
+        };
+        let mut causes = Causes::default();
+        silent(&mut causes);
+        assert_eq!(causes.list().len(), 1);
+        causes.worked(IpAddr::from([10, 0, 0, 6]), "192.0.2.9:25");
+        causes.worked(IpAddr::from([10, 0, 0, 5]), "192.0.2.9:587");
+        assert_eq!(causes.list().len(), 1, "another client, another port");
+        causes.worked(IpAddr::from([10, 0, 0, 5]), "192.0.2.9:25");
+        assert_eq!(causes.list().len(), 3);
+    }
+
+    #[test]
+    fn what_failed_stands_before_what_was_only_slow() {
+        let mut causes = Causes::default();
+        for id in 0..3 {
+            lose(
+                &mut causes,
+                &verdict("dns.slow", None),
+                "192.0.2.53",
+                false,
+                id,
+            );
+        }
+        lose(
+            &mut causes,
+            &verdict("tcp.dropped", None),
+            "192.0.2.1:25",
+            true,
+            3,
+        );
+        let codes: Vec<_> = causes.list().iter().map(|cause| cause.code).collect();
+        assert_eq!(codes, ["tcp.dropped", "dns.slow"]);
     }
 }
