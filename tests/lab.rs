@@ -39,8 +39,17 @@ fn main() -> ExitCode {
     if !probes {
         println!("NOT PROBED: this mxray has no command `probe`");
     }
-    let trials = listed.into_iter().flat_map(|one| trials(one, probes));
-    suite::run(trials.collect(), WORKERS, LIMIT)
+    let mut all = Vec::new();
+    for one in listed {
+        let lacking = one.scenario().map_or(Vec::new(), |one| one.lacking());
+        if lacking.is_empty() || required {
+            all.extend(trials(one, probes));
+        } else {
+            let names = lacking.join(" ");
+            println!("SKIPPED: {}: {names} is not installed", one.title());
+        }
+    }
+    suite::run(all, WORKERS, LIMIT)
 }
 
 fn can_probe() -> bool {

@@ -17,6 +17,8 @@ use crate::lab::{self, LabError, Listed, Probed, Run, Scenario};
 use crate::present::{self, Clock, wrap};
 use crate::report::Paint;
 
+mod matrix;
+
 /// A network in namespaces on this machine, with embedded servers and a fault in it
 ///
 /// Touches nothing of the machine's own network. Needs root, or user namespaces: `mxray doctor` says.
@@ -40,6 +42,25 @@ enum Command {
     ///
     /// Exits with 0 when verdicts and truth agree, with 1 when they do not.
     Run(Named),
+    /// Run many variations and count which verdict each fault got
+    ///
+    /// Exits with 1 when a verdict is not the truth's. A line names each such run and how to repeat it.
+    Matrix {
+        /// Codes, or CODE/NAME; without, every scenario that a client's own capture can show
+        #[arg(value_name = "SCENARIO")]
+        names: Vec<String>,
+        /// The variations: from 1 to this
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        seeds: u64,
+        /// Runs side by side: they mostly wait
+        #[arg(long, value_name = "N", default_value_t = 12)]
+        jobs: usize,
+        /// Count what a probe finds, not what the client's capture shows
+        #[arg(long)]
+        probe: bool,
+        #[command(flatten)]
+        shared: Shared,
+    },
     /// Run scenarios and keep their recordings
     Record {
         /// CODE/NAME as `lab list` prints it, a CODE alone, or a scenario file
@@ -68,6 +89,12 @@ struct Named {
     /// CODE/NAME as `lab list` prints it, a CODE alone, or a scenario file
     #[arg(value_name = "SCENARIO")]
     name: String,
+    /// With other chances on the path
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// With other distances, delays, losses and services, as the seed decides
+    #[arg(long)]
+    vary: bool,
     #[command(flatten)]
     shared: Shared,
 }
@@ -77,6 +104,13 @@ pub fn run(arguments: &Arguments) -> u8 {
     let done = match &arguments.command {
         Command::List { text, shared } => list(text, shared),
         Command::Run(named) => live(named),
+        Command::Matrix {
+            names,
+            seeds,
+            jobs,
+            probe,
+            shared,
+        } => all(shared).and_then(|all| matrix::matrix(&all, names, *seeds, *jobs, *probe)),
         Command::Record {
             names,
             shared,
@@ -218,7 +252,12 @@ fn enact(scenario: &Scenario) -> Result<(Run, Probes), LabError> {
 
 fn live(named: &Named) -> Result<(String, u8), LabError> {
     let (paint, width) = output::manner(named.shared.color, false);
-    let scenario = lab::find(&all(&named.shared)?, &named.name)?.scenario()?;
+    let mut scenario = lab::find(&all(&named.shared)?, &named.name)?.scenario()?;
+    if named.vary {
+        scenario = lab::vary(&scenario, named.seed.unwrap_or(1));
+    } else if let Some(seed) = named.seed {
+        scenario.seed = seed;
+    }
     // Comes before any thread.
     lab::claim()?;
     let (run, probes) = enact(&scenario)?;
@@ -228,7 +267,11 @@ fn live(named: &Named) -> Result<(String, u8), LabError> {
         .map(ToString::to_string)
         .collect();
     let mut text = String::new();
-    section(&mut text, paint, width, "Fault", [scenario.summary.clone()]);
+    let mut fault = vec![scenario.summary.clone()];
+    if named.vary {
+        fault.push(varied(&scenario));
+    }
+    section(&mut text, paint, width, "Fault", fault);
     let clients = run.clients.iter().enumerate();
     let said =
         clients.map(|(at, said)| format!("client {}: {}", at.saturating_add(1), said.join("; ")));
@@ -254,6 +297,29 @@ fn live(named: &Named) -> Result<(String, u8), LabError> {
     let agreed = heading == "Agreed";
     section(&mut text, paint, width, heading, result);
     Ok((text, if agreed { exit::FINE } else { exit::FAULT }))
+}
+
+/// What a variation's network looks like.
+fn varied(scenario: &Scenario) -> String {
+    let hops = &scenario.path.hop;
+    let delay: f64 = hops.iter().map(|hop| 2.0 * hop.link.delay_ms).sum();
+    let lossy = hops.iter().any(|hop| hop.link.loss.is_some());
+    let at: Vec<String> = scenario
+        .fault
+        .iter()
+        .map(|fault| fault.hop.to_string())
+        .collect();
+    format!(
+        "variation {}: {} hops, {delay:.0} ms there and back, {} losses, faults at hop {}",
+        scenario.seed,
+        hops.len(),
+        if lossy { "some" } else { "no" },
+        if at.is_empty() {
+            "none".to_owned()
+        } else {
+            at.join(", ")
+        }
+    )
 }
 
 /// The command of a probe, and a line for each root cause that it found.

@@ -20,6 +20,7 @@ mod run;
 mod scenario;
 pub mod server;
 pub mod truth;
+mod variation;
 pub mod verify;
 
 pub use embedded::Embedded;
@@ -30,3 +31,4 @@ pub use probing::{Probed, probe, probe_once};
 pub use record::{Frame, Recording};
 pub use run::{Actors, Run, available, run, run_with};
 pub use scenario::{Kernel, ProbeSpec, Scenario, Setting};
+pub use variation::vary;

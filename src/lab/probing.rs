@@ -105,7 +105,28 @@ struct Prober<'a> {
 }
 
 impl Prober<'_> {
-    fn arguments(&self, scenario: &Scenario, roots: &Handed) -> Vec<String> {
+    /// The files that it is handed, each with the option that names it.
+    fn files(&self, roots: &str) -> Result<(Vec<&'static str>, Vec<Handed>), LabError> {
+        let given = |option: &str| self.spec.options.iter().any(|one| one == option);
+        let trusts = !self.spec.distrusts && !given("--roots");
+        let all = [
+            ("--roots", trusts.then_some(roots)),
+            ("--password-file", self.spec.password.as_deref()),
+            ("--token-file", self.spec.token.as_deref()),
+        ];
+        let mut options = Vec::new();
+        let mut files = Vec::new();
+        for (option, content) in all {
+            if let Some(content) = content {
+                options.push(option);
+                let file = Handed::new(content.as_bytes());
+                files.push(file.map_err(LabError::when("hand a file to a probe"))?);
+            }
+        }
+        Ok((options, files))
+    }
+
+    fn arguments(&self, scenario: &Scenario) -> Vec<String> {
         let given = |option: &str| self.spec.options.iter().any(|one| one == option);
         let mut arguments: Vec<String> = ["probe", "--format", "json"].map(str::to_owned).into();
         let asks = |service: &super::server::spec::ServiceSpec| service.kind == ServiceKind::Dns;
@@ -115,9 +136,6 @@ impl Prober<'_> {
             && !given("--resolver")
         {
             arguments.extend(["--resolver".to_owned(), IpAddr::to_string(resolver)]);
-        }
-        if !self.spec.distrusts && !given("--roots") {
-            arguments.extend(["--roots".to_owned(), roots.path()]);
         }
         arguments.extend(self.spec.options.iter().cloned());
         arguments.push(self.spec.target.clone());
@@ -132,14 +150,20 @@ impl Actors for Prober<'_> {
 
     fn act(&self, scenario: &Scenario) -> Result<Vec<Vec<String>>, LabError> {
         let pki = self.servers.pki(scenario)?;
-        let roots = Handed::new(pki.roots_pem.as_bytes())
-            .map_err(LabError::when("hand its roots to a probe"))?;
-        let arguments = self.arguments(scenario, &roots);
+        let mut roots = pki.roots_pem.clone();
+        if self.spec.trusts_inspection {
+            roots.push_str(&pki.inspection_pem);
+        }
+        let (options, handed) = self.files(&roots)?;
+        let mut arguments = self.arguments(scenario);
+        for (option, file) in options.into_iter().zip(&handed) {
+            arguments.extend([option.to_owned(), file.path()]);
+        }
         let program = Program {
             file: OsStr::new(self.mxray),
             arguments: arguments.iter().map(Into::into).collect(),
             input: &[],
-            handed: Some(&roots),
+            handed: &handed,
             patience: Duration::from_secs(self.spec.patience_s.into()),
             keep: REPORT,
         };

@@ -27,8 +27,8 @@ pub struct Program<'a> {
     pub arguments: Vec<OsString>,
     /// What it reads from its standard input.
     pub input: &'a [u8],
-    /// A file that it is handed; [`Handed::path`] is its name there.
-    pub handed: Option<&'a Handed>,
+    /// Files that it is handed; [`Handed::path`] is their name there.
+    pub handed: &'a [Handed],
     /// It is ended after so long.
     pub patience: Duration,
     /// Bytes of each of its output streams that are kept.
@@ -77,10 +77,10 @@ impl Program<'_> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let handed = self.handed.map(|handed| handed.0.as_raw_fd());
+        let handed: Vec<RawFd> = self.handed.iter().map(|one| one.0.as_raw_fd()).collect();
         let parent = std::process::id();
         // SAFETY: between fork and exec the closure calls nothing but async-signal-safe functions and allocates nothing.
-        unsafe { command.pre_exec(move || belong(parent, handed)) };
+        unsafe { command.pre_exec(move || belong(parent, &handed)) };
         self.attend(command.spawn()?, stop)
     }
 
@@ -110,14 +110,16 @@ impl Program<'_> {
 }
 
 /// In the child: it dies with its parent, and inherits what it was handed.
-fn belong(parent: u32, handed: Option<RawFd>) -> io::Result<()> {
+fn belong(parent: u32, handed: &[RawFd]) -> io::Result<()> {
     // SAFETY: prctl with these arguments touches no memory; getppid cannot fail.
     let orphan = unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0
             || u32::try_from(libc::getppid()) != Ok(parent)
     };
     // SAFETY: F_SETFD takes a flag word by value.
-    let closed = handed.is_some_and(|fd| unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0);
+    let closed = handed
+        .iter()
+        .any(|fd| unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) } != 0);
     if orphan || closed {
         return Err(io::Error::from_raw_os_error(libc::ESRCH));
     }
@@ -142,7 +144,7 @@ mod tests {
     use super::{Handed, Program};
     use crate::lab::server::Stop;
 
-    fn program<'a>(arguments: &[&str], handed: Option<&'a Handed>) -> Program<'a> {
+    fn program<'a>(arguments: &[&str], handed: &'a [Handed]) -> Program<'a> {
         Program {
             file: OsStr::new("sh"),
             arguments: arguments.iter().map(Into::into).collect(),
@@ -155,10 +157,10 @@ mod tests {
 
     #[test]
     fn a_program_reads_what_it_is_handed_twice() {
-        let handed = Handed::new(b"roots\n").expect("memory");
-        let script = format!("cat; cat {0} {0}; exit 3", handed.path());
+        let handed = [Handed::new(b"roots\n").expect("memory")];
+        let script = format!("cat; cat {0} {0}; exit 3", handed[0].path());
         let stop = Stop::new().expect("a bell");
-        let ended = program(&["-c", &script], Some(&handed)).run(&stop);
+        let ended = program(&["-c", &script], &handed).run(&stop);
         let ended = ended.expect("it runs");
         assert_eq!(ended.stdout, b"said\nroots\nroots\n");
         assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
@@ -169,7 +171,7 @@ mod tests {
         let stop = Stop::new().expect("a bell");
         let slow = Program {
             patience: Duration::from_millis(50),
-            ..program(&["-c", "exec sleep 60"], None)
+            ..program(&["-c", "exec sleep 60"], &[])
         };
         assert!(slow.run(&stop).expect("it runs").status.is_none());
     }

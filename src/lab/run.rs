@@ -37,7 +37,18 @@ pub trait Actors: Sync {
 }
 
 /// Runs a scenario with the embedded servers and clients.
+///
+/// # Errors
+/// Also when a client is a program that is not installed.
 pub fn run(scenario: &Scenario) -> Result<Run, LabError> {
+    let lacking = scenario.lacking();
+    if !lacking.is_empty() {
+        let names = lacking.join(" ");
+        return Err(Reason(format!(
+            "this scenario's client is {names}, which is not installed: apt-get install {names}"
+        ))
+        .into());
+    }
     run_with(scenario, &Embedded::default())
 }
 
@@ -168,7 +179,7 @@ fn client_end_spec(path: &PathSpec) -> EndSpec {
     EndSpec {
         ethernet: Driver::CLIENT,
         addresses: with_prefixes(&path.client),
-        gateways: path.client_gateways(),
+        gateways: path.client_routes(),
         mtu: path.client_mtu,
     }
 }

@@ -104,6 +104,10 @@ pub struct ProbeSpec {
     /// Options, as on the command line. Without `--resolver` it is handed the lab's, without `--roots` the lab's root.
     #[serde(default)]
     pub options: Vec<String>,
+    /// The password of `--user`, handed to it in a file.
+    pub password: Option<String>,
+    /// The OAuth token of `--user`, handed to it in a file.
+    pub token: Option<String>,
     /// The root cause that it finds, `ok` for none; absent: those of the truth.
     pub code: Option<String>,
     /// Codes that are right in its stead.
@@ -125,6 +129,9 @@ pub struct ProbeSpec {
     /// Codes that must stand nowhere.
     #[serde(default)]
     pub never: Vec<String>,
+    /// It trusts the root of the device that breaks TLS open, as a company's machines do.
+    #[serde(default)]
+    pub trusts_inspection: bool,
     /// It is not handed the lab's root.
     #[serde(default)]
     pub distrusts: bool,
@@ -168,7 +175,20 @@ impl Scenario {
         Ok(scenario)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Programs that its clients are and that are not in PATH.
+    pub fn lacking(&self) -> Vec<String> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<_> = std::env::split_paths(&path).collect();
+        let external = self.client.iter().filter_map(|one| one.external.as_ref());
+        let mut names: Vec<String> = external.map(|one| one.program.clone()).collect();
+        names.sort();
+        names.dedup();
+        names.retain(|name| !folders.iter().any(|folder| folder.join(name).is_file()));
+        names
+    }
+
+    /// What makes it impossible, if anything.
+    pub(super) fn check(&self) -> Result<(), String> {
         self.path.check()?;
         let hops = self.path.hop.len();
         for fault in &self.fault {
@@ -185,6 +205,9 @@ impl Scenario {
                     "hop {} cannot send packets in a circle with hop {with}: they are no neighbours",
                     fault.hop
                 ));
+            }
+            if fault.ingress && matches!(fault.action, Action::Loop { .. } | Action::Delay { .. }) {
+                return Err("what stands before a router can neither delay nor bounce".to_owned());
             }
             if let Some(name) = &fault.matching.dns_type
                 && super::path::matching::type_named(name).is_none()

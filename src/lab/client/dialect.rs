@@ -59,7 +59,7 @@ impl Dialect {
             ServiceKind::Imap | ServiceKind::Imaps => Dialect::Imap,
             ServiceKind::Pop3 | ServiceKind::Pop3s => Dialect::Pop3,
             ServiceKind::Sieve => Dialect::Sieve,
-            ServiceKind::Dns | ServiceKind::Raw => Dialect::Raw,
+            ServiceKind::Dns | ServiceKind::Raw | ServiceKind::Https => Dialect::Raw,
         }
     }
 

@@ -36,7 +36,8 @@ fn try_run(
     targets: &[SocketAddr],
     network: &Network<'_>,
 ) -> io::Result<(String, Option<String>)> {
-    let roots = Handed::new(network.pki.roots_pem.as_bytes())?;
+    let handed = [Handed::new(network.pki.roots_pem.as_bytes())?];
+    let [roots] = &handed;
     let server = targets
         .first()
         .map_or_else(String::new, |target| target.ip().to_string());
@@ -51,7 +52,7 @@ fn try_run(
         file: OsStr::new(&external.program),
         arguments: external.arguments.iter().map(|a| fill(a).into()).collect(),
         input: external.input.as_bytes(),
-        handed: Some(&roots),
+        handed: &handed,
         patience: Duration::from_millis(external.timeout_ms),
         keep: OUTPUT,
     };

@@ -158,13 +158,38 @@ impl Complaint {
     }
 }
 
-/// An ICMP error from `from` about `packet`, quoting it as Linux routers do: all of it, up to 576 (RFC 1812,
-/// 4.3.2.3) or 1280 bytes (RFC 4443, 2.4) for the whole error; traffic class internetwork control.
+/// How much of a packet an ICMP error quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quote {
+    /// Up to 576 (RFC 1812, 4.3.2.3) or 1280 bytes (RFC 4443, 2.4) for the whole error, as Linux does.
+    #[default]
+    Usual,
+    /// The IP header and eight bytes (RFC 792): ports and sequence number of TCP, no flags.
+    Eight,
+    /// All of it.
+    Full,
+}
+
+impl Quote {
+    /// Bytes of the packet that are quoted.
+    fn room(self, packet: &Packet) -> usize {
+        match (self, packet.version()) {
+            (Quote::Usual, 4) => 576 - 20 - 8,
+            (Quote::Usual, _) => 1280 - 40 - 8,
+            (Quote::Eight, _) => packet.length() - packet.body().len() + 8,
+            (Quote::Full, _) => packet.length(),
+        }
+    }
+}
+
+/// An ICMP error from `from` about `packet`; traffic class internetwork control, as Linux sends it.
 /// `None` where none may be sent: about an ICMP error, or a fragment that is not the first.
 pub fn complain(
     from: IpAddr,
     packet: &Packet,
     complaint: Complaint,
+    quote: Quote,
     ttl: u8,
     identification: u16,
 ) -> Option<Packet> {
@@ -183,11 +208,8 @@ pub fn complain(
     if about_error || later_fragment {
         return None;
     }
-    let ((kind, code), room) = if v4 {
-        (complaint.v4, 548)
-    } else {
-        (complaint.v6, 1232)
-    };
+    let (kind, code) = if v4 { complaint.v4 } else { complaint.v6 };
+    let room = quote.room(packet);
     let mut body = vec![kind, code, 0, 0];
     body.extend_from_slice(&complaint.extra.to_be_bytes());
     body.extend_from_slice(packet.bytes().get(..room).unwrap_or(packet.bytes()));
@@ -236,6 +258,7 @@ pub fn answer_for_router(packet: &Packet, ttl: u8, identification: u16) -> Optio
             own,
             packet,
             Complaint::PORT_UNREACHABLE,
+            Quote::Usual,
             ttl,
             identification,
         ),

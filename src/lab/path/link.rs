@@ -82,6 +82,16 @@ pub enum Loss {
     },
     /// Every n-th packet, for captures that must show the same loss each time.
     Every(u64),
+    /// Bursts that come for certain: of the packets longer than `longer_than` bytes, `lose` in a row after every `pass`.
+    Train {
+        /// Packets that pass between two bursts.
+        pass: u64,
+        /// Packets of a burst.
+        lose: u64,
+        /// Shorter packets always pass and are not counted.
+        #[serde(default)]
+        longer_than: usize,
+    },
 }
 
 /// A share of the packets and a time.
@@ -133,8 +143,7 @@ impl Lane {
 
     /// When a packet of `length` bytes that is sent at `now` arrives: never, once, or twice.
     pub fn send(&mut self, now: Nanos, length: usize) -> [Option<Nanos>; 2] {
-        self.count += 1;
-        if self.loses() {
+        if self.loses(length) {
             return [None, None];
         }
         let mut leaves = now;
@@ -170,13 +179,20 @@ impl Lane {
         [Some(arrives), again]
     }
 
-    fn loses(&mut self) -> bool {
+    fn loses(&mut self, length: usize) -> bool {
         if !self.lossy {
             return false;
         }
         match self.spec.loss {
+            Some(Loss::Train { longer_than, .. }) if length <= longer_than => return false,
+            _ => self.count += 1,
+        }
+        match self.spec.loss {
             None => false,
             Some(Loss::Random(rate)) => unit(&mut self.random) < rate,
+            Some(Loss::Train { pass, lose, .. }) => {
+                (self.count - 1) % pass.saturating_add(lose).max(1) >= pass
+            }
             Some(Loss::Every(n)) => n > 0 && self.count.is_multiple_of(n),
             Some(Loss::Burst { enter, leave, bad }) => {
                 let flips = unit(&mut self.random) < if self.bad { leave } else { enter };
@@ -210,6 +226,22 @@ mod tests {
         assert_eq!(fate(7), fate(7));
         assert_ne!(fate(7), fate(8));
         assert!(fate(7).iter().any(|arrived| !arrived));
+    }
+
+    #[test]
+    fn a_train_of_losses_counts_large_packets_only() {
+        let spec = LinkSpec {
+            loss: Some(Loss::Train {
+                pass: 3,
+                lose: 2,
+                longer_than: 500,
+            }),
+            ..LinkSpec::default()
+        };
+        let mut lane = Lane::new(spec, true, 1, 1);
+        let mut passes = |length| lane.send(0, length)[0].is_some();
+        let large: Vec<bool> = (0..7).map(|_| passes(1400) && passes(40)).collect();
+        assert_eq!(large, [true, true, true, false, false, true, true]);
     }
 
     #[test]

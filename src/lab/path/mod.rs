@@ -36,10 +36,21 @@ use crate::base::{MILLISECOND, Nanos, SECOND};
 /// Linux sends three requests, a second apart.
 const NEIGHBOR_PATIENCE: Nanos = 3 * SECOND + 70 * MILLISECOND;
 
+/// Where in a hop a fault stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Before the router looks at a packet.
+    Ingress,
+    /// Where packets are forwarded.
+    Forward,
+}
+
 struct Hop {
     spec: HopSpec,
     v4: IpAddr,
     v6: IpAddr,
+    /// Those that stand before the router.
+    ingress: Vec<Placed>,
     faults: Vec<Placed>,
     random: Pcg32,
     /// Tokens for ICMP errors, and when they were counted last.
@@ -71,6 +82,7 @@ impl Path {
                 v4: spec.hop_v4(index),
                 v6: spec.hop_v6(index),
                 spec: hop.clone(),
+                ingress: Vec::new(),
                 faults: Vec::new(),
                 random: Pcg32::new(seed, 500 + index as u64),
                 icmp: (f64::from(hop.icmp_rate.unwrap_or(0)), 0),
@@ -80,7 +92,12 @@ impl Path {
         for (index, fault) in faults.iter().enumerate() {
             let at = fault.hop.saturating_sub(1);
             if let Some(hop) = hops.get_mut(at) {
-                hop.faults.push(Placed::new(fault, seed, index as u64));
+                let placed = Placed::new(fault, seed, index as u64);
+                if fault.ingress {
+                    hop.ingress.push(placed);
+                } else {
+                    hop.faults.push(placed);
+                }
             }
             if let Some(address) = fault.action.shortcut() {
                 shortcuts.insert(address, at);
@@ -216,6 +233,9 @@ impl Path {
         if toward == Toward::Client {
             recorder.see(Point::AfterHop(at + 1), now, &packet, toward);
         }
+        if self.meet(at, Place::Ingress, toward, &mut packet, now) != Fate::On {
+            return;
+        }
         let Some(hop) = self.hops.get_mut(at) else {
             return;
         };
@@ -284,12 +304,40 @@ impl Path {
         now: Nanos,
         recorder: &mut Recorder,
     ) {
+        match self.meet(at, Place::Forward, toward, &mut packet, now) {
+            Fate::Gone => {}
+            Fate::Bounced(with) => self.bounce(at, with, packet, now, recorder),
+            Fate::Late(by) => self.queue.plan(
+                now + by,
+                Event::Leave {
+                    hop: at,
+                    toward,
+                    packet,
+                },
+            ),
+            Fate::On => self.leave(at, toward, packet, now, recorder),
+        }
+    }
+
+    /// Shows a packet to the faults of a hop, and plans what they send themselves.
+    fn meet(
+        &mut self,
+        at: usize,
+        place: Place,
+        toward: Toward,
+        packet: &mut Packet,
+        now: Nanos,
+    ) -> Fate {
         let Some(hop) = self.hops.get_mut(at) else {
-            return;
+            return Fate::Gone;
+        };
+        let faults = match place {
+            Place::Ingress => &mut hop.ingress,
+            Place::Forward => &mut hop.faults,
         };
         let mut sent = Vec::new();
         let mut fate = Fate::On;
-        for fault in &mut hop.faults {
+        for fault in faults {
             let address = if packet.version() == 4 {
                 hop.v4
             } else {
@@ -301,7 +349,7 @@ impl Path {
                 address,
                 random: &mut hop.random,
             };
-            fate = fault.packet(&mut packet, &mut here, &mut sent);
+            fate = fault.packet(packet, &mut here, &mut sent);
             if fate != Fate::On {
                 break;
             }
@@ -324,19 +372,7 @@ impl Path {
             };
             self.queue.plan(now + after, event);
         }
-        match fate {
-            Fate::Gone => {}
-            Fate::Bounced(with) => self.bounce(at, with, packet, now, recorder),
-            Fate::Late(by) => self.queue.plan(
-                now + by,
-                Event::Leave {
-                    hop: at,
-                    toward,
-                    packet,
-                },
-            ),
-            Fate::On => self.leave(at, toward, packet, now, recorder),
-        }
+        fate
     }
 
     fn bounce(
@@ -413,7 +449,8 @@ impl Path {
         };
         let id = identification(&mut hop.random);
         let after = after + millis(hop.spec.icmp_delay_ms);
-        if let Some(packet) = complain(own, packet, complaint, hop.spec.icmp_ttl, id) {
+        let (quote, ttl) = (hop.spec.quote, hop.spec.icmp_ttl);
+        if let Some(packet) = complain(own, packet, complaint, quote, ttl, id) {
             // What went in a loop came from the client's side as well.
             let home = if self.servers.contains(&packet.destination()) {
                 Toward::Server

@@ -246,6 +246,23 @@ impl Packet {
         }
     }
 
+    /// Sets the IPv4 TOS byte or IPv6 traffic class.
+    pub fn set_traffic_class(&mut self, class: u8) {
+        let first = self.bytes.first().copied().unwrap_or(0);
+        let second = self.bytes.get(1).copied().unwrap_or(0);
+        if self.version() == 4 {
+            self.put(1, &[class]);
+        } else {
+            self.put(
+                0,
+                &[
+                    (first & 0xf0) | (class >> 4),
+                    (class << 4) | (second & 0x0f),
+                ],
+            );
+        }
+    }
+
     /// Source and destination port of TCP or UDP.
     pub fn ports(&self) -> Option<(u16, u16)> {
         if self.fragment || !matches!(self.transport, TCP | UDP) {
@@ -324,6 +341,55 @@ impl Packet {
     /// The transport header and all after it.
     pub fn body(&self) -> &[u8] {
         self.bytes.get(self.header..).unwrap_or(&[])
+    }
+
+    /// What an ICMP error quotes: a packet that may be cut. `None` for anything else.
+    pub fn quoted(&self) -> Option<Packet> {
+        let kind = self.body().first()?;
+        let quotes = match self.transport {
+            ICMP => matches!(kind, 3 | 4 | 5 | 11 | 12),
+            ICMP6 => *kind < 128,
+            _ => false,
+        };
+        quotes.then(|| Packet::cut(self.payload().to_vec()))?
+    }
+
+    /// Reads a packet that may be shorter than it says: what an ICMP error quotes.
+    fn cut(bytes: Vec<u8>) -> Option<Packet> {
+        let (transport, header) = match bytes.first()? >> 4 {
+            4 => (*bytes.get(9)?, usize::from(bytes.first()? & 15) * 4),
+            6 => (*bytes.get(6)?, 40),
+            _ => return None,
+        };
+        let payload = bytes.len();
+        (header >= 20 && header <= payload).then_some(Packet {
+            bytes,
+            transport,
+            header,
+            payload,
+            fragment: false,
+        })
+    }
+
+    /// Replaces what an ICMP error quotes by a changed quote of the same length.
+    pub fn set_quoted(&mut self, quote: &Packet) {
+        self.put(self.payload, &quote.bytes);
+    }
+
+    /// The identifier of an ICMP echo, request or reply.
+    pub fn echo(&self) -> Option<u16> {
+        let kind = *self.body().first()?;
+        let echo = match self.transport {
+            ICMP => matches!(kind, 0 | 8),
+            ICMP6 => matches!(kind, 128 | 129),
+            _ => false,
+        };
+        echo.then(|| half(&self.bytes, self.header + 4))?
+    }
+
+    /// The IPv4 header's checksum anew, and nothing else: for a packet that is cut.
+    pub fn seal_header(&mut self) {
+        self.seal_ip();
     }
 
     fn put(&mut self, at: usize, value: &[u8]) {

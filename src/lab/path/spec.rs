@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
+use super::craft::Quote;
 use super::link::LinkSpec;
 use super::neighbor::Neighbor;
 
@@ -26,6 +27,8 @@ pub struct PathSpec {
     pub client_neighbor: Neighbor,
     /// How the last hop behaves towards the server's.
     pub server_neighbor: Neighbor,
+    /// Families (4, 6) for which the client has no default route.
+    pub client_without_route: Vec<u8>,
     /// The routers, the client's first.
     pub hop: Vec<HopSpec>,
 }
@@ -50,6 +53,7 @@ impl Default for PathSpec {
             server_mtu: 1500,
             client_neighbor: Neighbor::default(),
             server_neighbor: Neighbor::default(),
+            client_without_route: Vec::new(),
             hop: vec![HopSpec::default(), HopSpec::default(), HopSpec::default()],
         }
     }
@@ -67,6 +71,8 @@ pub struct HopSpec {
     pub silent: bool,
     /// TTL of its ICMP when it leaves: 64 for Linux, 255 for most routers.
     pub icmp_ttl: u8,
+    /// How much its ICMP errors quote.
+    pub quote: Quote,
     /// ICMP errors per second at the most.
     pub icmp_rate: Option<u32>,
     /// Milliseconds that it takes over an ICMP error.
@@ -82,6 +88,7 @@ impl Default for HopSpec {
             address6: None,
             silent: false,
             icmp_ttl: 255,
+            quote: Quote::default(),
             icmp_rate: None,
             icmp_delay_ms: 0.0,
             link: LinkSpec::default(),
@@ -120,6 +127,16 @@ impl PathSpec {
     /// The gateways of the client: the first hop's addresses.
     pub fn client_gateways(&self) -> Vec<IpAddr> {
         vec![self.hop_v4(0), self.hop_v6(0)]
+    }
+
+    /// Those of them that the client has a default route over.
+    pub fn client_routes(&self) -> Vec<IpAddr> {
+        let mut gateways = self.client_gateways();
+        gateways.retain(|gateway| {
+            let family = if gateway.is_ipv4() { 4 } else { 6 };
+            !self.client_without_route.contains(&family)
+        });
+        gateways
     }
 
     /// The gateways of the server: host 1 of its networks.

@@ -1,5 +1,9 @@
 //! The path by itself: packets in, packets out, and the time as a number.
 
+mod devices;
+mod filters;
+mod ground;
+
 use std::net::IpAddr;
 
 use super::craft::{self, Habit};
@@ -177,15 +181,6 @@ fn a_nat_translates_both_ways() {
         (inside.destination(), inside.ports()),
         (address(CLIENT), Some((25, 40_000)))
     );
-}
-
-#[test]
-fn options_are_stripped_and_the_mss_is_lowered() {
-    let mut path = path(
-        "[[fault]]\nhop = 1\naction.strip-options = { options = [\"window-scale\"] }\n[[fault]]\nhop = 2\naction.clamp-mss = { mss = 1000 }",
-    );
-    let arrived = send(&mut path, Toward::Server, syn());
-    assert_eq!(arrived[0].1.options(), [2, 4, 3, 232, 1, 1, 1, 1]);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn run(session: &mut Session<'_>, dns: Option<&Dns>, too_many: bool) -> Result<(
         ServiceKind::Imap | ServiceKind::Imaps => imap::serve(session),
         ServiceKind::Pop3 | ServiceKind::Pop3s => pop3::serve(session),
         ServiceKind::Sieve => sieve::serve(session),
-        ServiceKind::Raw | ServiceKind::Dns => raw::serve(session),
+        ServiceKind::Raw | ServiceKind::Https | ServiceKind::Dns => raw::serve(session),
     }
 }
 
@@ -152,7 +152,7 @@ fn farewell(session: &Session<'_>) -> Vec<String> {
         ServiceKind::Imap | ServiceKind::Imaps => imap::farewell(session),
         ServiceKind::Pop3 | ServiceKind::Pop3s => pop3::farewell(session),
         ServiceKind::Sieve => sieve::farewell(session),
-        ServiceKind::Raw | ServiceKind::Dns => Vec::new(),
+        ServiceKind::Raw | ServiceKind::Https | ServiceKind::Dns => Vec::new(),
         _ => smtp::farewell(session),
     }
 }

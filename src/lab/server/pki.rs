@@ -38,6 +38,8 @@ pub struct Pki {
     pub roots: Vec<CertificateDer<'static>>,
     /// The same for programs, as PEM.
     pub roots_pem: String,
+    /// The root of the device that breaks TLS open, as PEM.
+    pub inspection_pem: String,
     /// What a client shows when it is asked.
     pub client: Identity,
     issued: HashMap<(CertificateKind, Vec<String>), Identity>,
@@ -56,12 +58,13 @@ impl Pki {
     pub fn new(now: u64, wishes: &[(CertificateKind, Vec<String>)]) -> Result<Pki, rcgen::Error> {
         let trusted = authority("mxray lab", now)?;
         let stranger = authority("somebody unknown", now)?;
+        let inspection = authority("Example Corp TLS inspection", now)?;
         let mut issued = HashMap::new();
         for (kind, names) in wishes {
-            let authority = if *kind == CertificateKind::UntrustedRoot {
-                &stranger
-            } else {
-                &trusted
+            let authority = match kind {
+                CertificateKind::UntrustedRoot => &stranger,
+                CertificateKind::Inspected => &inspection,
+                _ => &trusted,
             };
             issued.insert((*kind, names.clone()), issue(*kind, names, authority, now)?);
         }
@@ -76,6 +79,7 @@ impl Pki {
         Ok(Pki {
             roots: vec![trusted.root, weak],
             roots_pem,
+            inspection_pem: pem(&inspection.root),
             client,
             issued,
         })

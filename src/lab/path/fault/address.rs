@@ -25,11 +25,12 @@ fn first_port() -> u16 {
     20_000
 }
 
-/// Its table.
+/// Its table. Echoes keep their identifier, errors are translated with what they quote (RFC 5508).
 pub struct Nat {
     spec: NatSpec,
     outward: HashMap<FlowKey, u16>,
     inward: HashMap<(u8, u16), (IpAddr, u16)>,
+    echoes: HashMap<u16, IpAddr>,
     next: u16,
 }
 
@@ -41,7 +42,49 @@ impl Nat {
             spec,
             outward: HashMap::new(),
             inward: HashMap::new(),
+            echoes: HashMap::new(),
         }
+    }
+
+    /// Echoes and errors; `None` for what is neither.
+    fn icmp(&mut self, packet: &mut Packet, hit: bool, toward: Toward) -> Option<Fate> {
+        let outside = self.spec.address;
+        if let Some(id) = packet.echo() {
+            match toward {
+                Toward::Server if hit && self.echoes.len() < FLOWS => {
+                    self.echoes.insert(id, packet.source());
+                    packet.set_source(outside);
+                }
+                Toward::Client if packet.destination() == outside => match self.echoes.get(&id) {
+                    Some(inside) => packet.set_destination(*inside),
+                    None => return Some(Fate::Gone),
+                },
+                _ => return Some(Fate::On),
+            }
+            packet.seal();
+            return Some(Fate::On);
+        }
+        let mut quote = packet.quoted()?;
+        if toward != Toward::Client || packet.destination() != outside {
+            return Some(Fate::On);
+        }
+        let inside = match (quote.ports(), quote.echo()) {
+            (Some((from, to)), _) => self.inward.get(&(quote.transport(), from)).map(|inside| {
+                quote.set_ports(inside.1, to);
+                inside.0
+            }),
+            (None, Some(id)) => self.echoes.get(&id).copied(),
+            (None, None) => None,
+        };
+        let Some(inside) = inside else {
+            return Some(Fate::Gone);
+        };
+        quote.set_source(inside);
+        quote.seal_header();
+        packet.set_quoted(&quote);
+        packet.set_destination(inside);
+        packet.seal();
+        Some(Fate::On)
     }
 }
 
@@ -53,12 +96,15 @@ impl Fault for Nat {
         here: &mut Here<'_>,
         _: &mut Vec<Sent>,
     ) -> Fate {
-        let Some((from, to)) = packet.ports() else {
-            return Fate::On;
-        };
         if packet.source().is_ipv4() != self.spec.address.is_ipv4() {
             return Fate::On;
         }
+        if let Some(fate) = self.icmp(packet, hit, here.toward) {
+            return fate;
+        }
+        let Some((from, to)) = packet.ports() else {
+            return Fate::On;
+        };
         match here.toward {
             Toward::Server if hit => {
                 let key = FlowKey::of(packet, here.toward);

@@ -3,7 +3,7 @@
 use rand_pcg::rand_core::Rng as _;
 use serde::Deserialize;
 
-use super::super::craft::{Complaint, Habit, complain, reset_for, reset_onward};
+use super::super::craft::{Complaint, Habit, Quote, complain, reset_for, reset_onward};
 use super::super::link::millis;
 use super::super::matching::FlowKey;
 use super::super::packet::{Packet, Toward};
@@ -210,6 +210,8 @@ pub struct ProhibitSpec {
     pub delay_ms: f64,
     /// TTL when it leaves the device.
     pub ttl: u8,
+    /// How much of the packet it quotes.
+    pub quote: Quote,
 }
 
 impl Default for ProhibitSpec {
@@ -219,6 +221,7 @@ impl Default for ProhibitSpec {
             from: None,
             delay_ms: 0.0,
             ttl: 64,
+            quote: Quote::default(),
         }
     }
 }
@@ -252,6 +255,7 @@ impl Fault for Prohibit {
             from,
             packet,
             self.spec.icmp.complaint(),
+            self.spec.quote,
             self.spec.ttl,
             identification,
         ) {
@@ -397,6 +401,17 @@ impl Fault for RateLimit {
     }
 }
 
+/// What a split looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitBy {
+    /// The sum of the ports, so that a scenario can choose its source ports.
+    #[default]
+    Ports,
+    /// A hash over the 5-tuple, as routers do (RFC 2992).
+    Tuple,
+}
+
 /// Branches of a path, chosen by the 5-tuple.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -406,6 +421,9 @@ pub struct SplitSpec {
     /// Which of them is dead, from 0.
     #[serde(default)]
     pub dead: u64,
+    /// By what a flow's branch is chosen.
+    #[serde(default)]
+    pub by: SplitBy,
 }
 
 /// One dead branch of several.
@@ -431,13 +449,66 @@ impl Fault for Split {
         if !hit {
             return Fate::On;
         }
-        // Ports alone decide, so that a scenario can choose its source ports.
         let key = FlowKey::of(packet, here.toward);
-        let sum = u64::from(key.client.1) + u64::from(key.server.1);
-        if sum % self.spec.branches.max(1) == self.spec.dead {
+        let chosen = match self.spec.by {
+            SplitBy::Ports => u64::from(key.client.1) + u64::from(key.server.1),
+            SplitBy::Tuple => hash(&key),
+        };
+        if chosen % self.spec.branches.max(1) == self.spec.dead {
             Fate::Gone
         } else {
             Fate::On
         }
+    }
+}
+
+/// FNV-1a over the 5-tuple: the same on every machine and in both directions.
+fn hash(key: &FlowKey) -> u64 {
+    let mut bytes = vec![key.transport];
+    for (address, port) in [key.client, key.server] {
+        match address {
+            std::net::IpAddr::V4(v4) => bytes.extend(v4.octets()),
+            std::net::IpAddr::V6(v6) => bytes.extend(v6.octets()),
+        }
+        bytes.extend(port.to_be_bytes());
+    }
+    let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    // The low bits alone of such a hash are even where the last byte decides.
+    sum ^ (sum >> 32)
+}
+
+/// The DSCP is overwritten, as at the border of a network that trusts nobody's (RFC 2474, 4.2.2).
+pub struct Bleach {
+    to: u8,
+    ecn: bool,
+}
+
+impl Bleach {
+    /// By this code point; with the ECN bits as well.
+    pub fn new(to: u8, ecn: bool) -> Bleach {
+        Bleach { to, ecn }
+    }
+}
+
+impl Fault for Bleach {
+    fn packet(
+        &mut self,
+        packet: &mut Packet,
+        hit: bool,
+        _: &mut Here<'_>,
+        _: &mut Vec<Sent>,
+    ) -> Fate {
+        if hit {
+            let ecn = if self.ecn {
+                0
+            } else {
+                packet.traffic_class() & 3
+            };
+            packet.set_traffic_class((self.to << 2) | ecn);
+            packet.seal();
+        }
+        Fate::On
     }
 }

@@ -16,8 +16,8 @@ use super::Fault;
 use super::address::{Nat, NatSpec, Readdress, Redirect, RedirectSpec};
 use super::content::{DnsForge, ForgeSpec, SmtpFixup, StripStartTls};
 use super::filter::{
-    Delay, Drop, Loop, Prohibit, ProhibitSpec, RateLimit, RateSpec, Repeat, Reset, ResetSpec,
-    Split, SplitSpec,
+    Bleach, Delay, Drop, Loop, Prohibit, ProhibitSpec, RateLimit, RateSpec, Repeat, Reset,
+    ResetSpec, Split, SplitSpec,
 };
 use super::forget::{ForgetIdle, ForgetSpec};
 use super::options::{ClampMss, StripOptions, TcpOption};
@@ -32,6 +32,9 @@ pub struct FaultSpec {
     /// Which packets; without conditions all.
     #[serde(default, rename = "match")]
     pub matching: Match,
+    /// It stands before the router, and sees packets before their TTL is looked at and before they may be too big.
+    #[serde(default)]
+    pub ingress: bool,
     /// What it does.
     pub action: Action,
 }
@@ -65,6 +68,15 @@ pub enum Action {
     RateLimit(RateSpec),
     /// Flows are spread over branches, of which one is dead.
     Split(SplitSpec),
+    /// The DSCP is overwritten.
+    BleachDscp {
+        /// By this code point.
+        #[serde(default)]
+        to: u8,
+        /// ECN is cleared as well.
+        #[serde(default)]
+        ecn: bool,
+    },
     /// Flows are forgotten when they were silent.
     ForgetIdle(ForgetSpec),
     /// Source addresses and ports are translated.
@@ -124,6 +136,7 @@ impl Action {
             Action::Repeat { after_ms } => Box::new(Repeat::new(after_ms)),
             Action::RateLimit(spec) => Box::new(RateLimit::new(spec)),
             Action::Split(spec) => Box::new(Split::new(spec)),
+            Action::BleachDscp { to, ecn } => Box::new(Bleach::new(to, ecn)),
             Action::ForgetIdle(spec) => Box::new(ForgetIdle::new(spec)),
             Action::Nat(spec) => Box::new(Nat::new(spec)),
             Action::Redirect(spec) => Box::new(Redirect::new(spec)),

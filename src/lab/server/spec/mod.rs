@@ -87,6 +87,8 @@ pub enum ServiceKind {
     Lmtp,
     /// DNS over UDP and TCP, port 53.
     Dns,
+    /// Scripted bytes in TLS, port 443: where an MTA-STS policy is fetched (RFC 8461, 3.3).
+    Https,
     /// Something else: HTTP, SSH or scripted bytes. Needs a `port`.
     Raw,
 }
@@ -105,15 +107,34 @@ impl ServiceKind {
             ServiceKind::Sieve => 4190,
             ServiceKind::Lmtp => 24,
             ServiceKind::Dns => 53,
+            ServiceKind::Https => 443,
             ServiceKind::Raw => return None,
         })
+    }
+
+    /// As scenarios and reports spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ServiceKind::Smtp => "smtp",
+            ServiceKind::Submission => "submission",
+            ServiceKind::Submissions => "submissions",
+            ServiceKind::Imap => "imap",
+            ServiceKind::Imaps => "imaps",
+            ServiceKind::Pop3 => "pop3",
+            ServiceKind::Pop3s => "pop3s",
+            ServiceKind::Sieve => "sieve",
+            ServiceKind::Lmtp => "lmtp",
+            ServiceKind::Dns => "dns",
+            ServiceKind::Https => "https",
+            ServiceKind::Raw => "raw",
+        }
     }
 
     /// Whether TLS is spoken from the first byte.
     pub fn implicit_tls(self) -> bool {
         matches!(
             self,
-            ServiceKind::Submissions | ServiceKind::Imaps | ServiceKind::Pop3s
+            ServiceKind::Submissions | ServiceKind::Imaps | ServiceKind::Pop3s | ServiceKind::Https
         )
     }
 }
@@ -178,7 +199,7 @@ pub struct ServiceSpec {
     /// What a DNS server knows and how it misbehaves.
     #[serde(default)]
     pub dns: DnsSpec,
-    /// What a `raw` service says.
+    /// What a `raw` or `https` service says.
     #[serde(default)]
     pub raw: RawSpec,
     /// Message bodies in the mailbox, in bytes each (FETCH, RETR); by default one of 2,000.

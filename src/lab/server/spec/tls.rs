@@ -55,6 +55,9 @@ pub enum CertificateKind {
     UntrustedRoot,
     /// The intermediate is not sent.
     IncompleteChain,
+    /// Names the host, and is issued by a device that breaks TLS open, under a root of the company's own that is not
+    /// among those that clients trust.
+    Inspected,
     /// Names another host.
     WrongName,
     /// Signed with SHA-1 by a trusted root of 1,024 bits (RSA); made beforehand, for `example.net` and names below.
