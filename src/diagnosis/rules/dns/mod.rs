@@ -18,6 +18,8 @@ mod timeout;
 mod truncated_no_tcp;
 mod type_dropped;
 
+pub use rejected::refusal;
+
 use crate::diagnosis::Claim;
 use crate::diagnosis::lookup_view::Lookup;
 

@@ -6,11 +6,10 @@
 use crate::base::SECOND;
 use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Weight, Where};
-use crate::flow::lookup::LookupIcmp;
 
-/// What an error means, and its name.
-fn meaning(error: &LookupIcmp, own: bool) -> Option<(Code, &'static str)> {
-    Some(match (error.v6, error.kind, error.code) {
+/// What an ICMP error that quotes a question means, and its name; `own`: the resolver itself sent it.
+pub fn refusal(v6: bool, kind: u8, code: u8, own: bool) -> Option<(Code, &'static str)> {
+    Some(match (v6, kind, code) {
         (false, 3, 9) => (
             Code::DnsBlocked,
             "network administratively prohibited (3/9)",
@@ -47,7 +46,8 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     let Some((error, code, name)) = facts.icmp.iter().find_map(|error| {
-        let (code, name) = meaning(error, error.sender == facts.resolver)?;
+        let own = error.sender == facts.resolver;
+        let (code, name) = refusal(error.v6, error.kind, error.code, own)?;
         Some((error, code, name))
     }) else {
         return;
