@@ -31,14 +31,17 @@ pub async fn run(context: &Context, targets: &[Target]) {
 
 async fn probe(context: &Context, target: &Target) {
     let found = dns::find(context, target).await;
+    let placing = found.place();
     let mut running = JoinSet::new();
-    for destination in found.destinations {
+    for destination in &found.destinations {
         for address in &destination.addresses {
             let to = SocketAddr::new(*address, destination.setting.port);
             let (context, destination) = (context.clone(), destination.clone());
             running.spawn(async move { service(&context, &destination, to).await });
         }
     }
+    // What went wrong with names is placed meanwhile: nothing waits for it.
+    placing.await;
     while running.join_next().await.is_some() {}
 }
 

@@ -1,26 +1,42 @@
-//! Names: which addresses and services stand behind a target.
+//! The DNS stage: from a name to addresses, at every resolver of this machine, and why not.
 //!
-//! Every query is a look-up of the report, read from its own packets. What is asked and in which order follows RFC 5321
-//! 5.1 (MX, then the addresses; without MX the host itself) and RFC 6186, 8314 (SRV).
+//! What a mail program would ask is asked as it would (RFC 5321 5.1, RFC 6186, RFC 8314 5.1), over sockets of our own, and judged from its packets by the engine like any look-up. Experiments then
+//! place a fault that was seen: they are controls. No library resolver takes part, nothing is cached, and ANY is never asked.
+//!
+//! | file | what |
+//! |---|---|
+//! | `question`, `resolvers` | what is asked, and whom |
+//! | `asking`, `odds`, `chain`, `walk`, `stub` | the planners: no socket and no clock |
+//! | `exchange`, `lookups`, `echo`, `steps` | their hands |
+//! | `place`, `claims` | experiments, and what they say |
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+pub mod asking;
+pub mod chain;
+pub mod claims;
+mod echo;
+pub mod exchange;
+pub mod lookups;
+pub mod odds;
+mod place;
+pub mod question;
+pub mod resolvers;
+mod reverse;
+mod steps;
+pub mod stub;
+pub mod walk;
 
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{Name, RData, RecordType};
+use std::net::IpAddr;
+use std::sync::Arc;
 
+pub use reverse::{OwnName, own_name};
+
+use self::chain::{Aim, Reached};
+use self::lookups::Lookups;
+use self::question::Host as Name;
+use self::resolvers::Resolvers;
 use super::context::Context;
-use super::control::Role;
-use super::options::StageName;
 use super::target::{Host, Setting, Target, TlsWish, setting_of_port};
 use crate::proto::Service;
-
-/// Waits of the stub resolver between its tries (resolv.conf: timeout 5 s, two attempts).
-const TRIES: [Duration; 3] = [
-    Duration::from_secs(2),
-    Duration::from_secs(2),
-    Duration::from_secs(2),
-];
 
 /// One service at one name, with the addresses that it has.
 #[derive(Clone, Debug)]
@@ -36,178 +52,193 @@ pub struct Destination {
 }
 
 /// What a target came down to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Found {
     /// The services to speak to.
     pub destinations: Vec<Destination>,
-    /// No resolver is known or answers.
+    /// No resolver is known or answers, or the name leads nowhere.
     pub unresolved: bool,
+    /// What DNS says of the name; `None` when there was no name.
+    pub reached: Option<Reached>,
+    lookups: Option<Arc<Lookups>>,
+}
+
+impl Found {
+    /// Measures what went wrong with the look-ups, and whether the resolvers themselves answer. Runs beside everything that needs addresses
+    /// alone.
+    pub async fn place(&self) {
+        if let Some(lookups) = &self.lookups {
+            place::place(lookups.clone()).await;
+        }
+    }
+
+    /// The look-ups that were made, for whoever asks on.
+    pub fn lookups(&self) -> Option<&Arc<Lookups>> {
+        self.lookups.as_ref()
+    }
+}
+
+/// The resolvers of this machine, or those of `--resolver`.
+pub fn resolvers(context: &Context) -> Resolvers {
+    let named = &context.options().resolvers;
+    if !named.is_empty() {
+        return Resolvers::named(named);
+    }
+    let text = std::fs::read("/etc/resolv.conf").unwrap_or_default();
+    Resolvers::parse(&text, |interface| {
+        let number = std::fs::read_to_string(format!("/sys/class/net/{interface}/ifindex"));
+        number.ok()?.trim().parse().ok()
+    })
 }
 
 /// Finds what stands behind a target.
 pub async fn find(context: &Context, target: &Target) -> Found {
-    let mut found = Found::default();
-    match target {
+    let name = match target {
         Target::Address(address) => {
-            found
-                .destinations
-                .extend(mail_ports().map(|setting| Destination {
-                    name: None,
-                    setting,
-                    addresses: vec![*address],
-                    typed: false,
-                }));
-        }
-        Target::Port { host, port } => {
-            let setting = setting_of_port(*port).unwrap_or(Setting {
-                service: Service::Smtp,
-                tls: TlsWish::Offered,
-                port: *port,
-            });
-            one(context, host, setting, &mut found).await;
-        }
-        Target::Settings { host, setting, .. } => one(context, host, *setting, &mut found).await,
-        Target::Domain(domain) | Target::Mailbox { domain, .. } => {
-            let smtp = Setting {
-                service: Service::Smtp,
-                tls: TlsWish::Offered,
-                port: 25,
+            return Found {
+                destinations: every_port(None, &[*address]),
+                ..Found::default()
             };
-            let mut exchangers = mx(context, domain).await;
-            exchangers.sort();
-            let hosts = if exchangers.is_empty() {
-                vec![domain.clone()]
-            } else {
-                exchangers.into_iter().map(|(_, name)| name).collect()
-            };
-            for host in hosts {
-                one(context, &Host::Name(host), smtp, &mut found).await;
+        }
+        Target::Port { host, .. } | Target::Settings { host, .. } => match host {
+            Host::Address(address) => {
+                return Found {
+                    destinations: vec![one(None, setting(target), &[*address])],
+                    ..Found::default()
+                };
             }
-        }
+            Host::Name(name) => name,
+        },
+        Target::Domain(name) | Target::Mailbox { domain: name, .. } => name,
+    };
+    let lookups = Lookups::new(context, resolvers(context));
+    let (reached, name) = searched(&lookups, target, name).await;
+    let destinations = destinations(context, target, &name, &reached);
+    Found {
+        unresolved: destinations.iter().all(|one| one.addresses.is_empty()),
+        destinations,
+        reached: Some(reached),
+        lookups: Some(lookups),
     }
-    found.unresolved = found
-        .destinations
-        .iter()
-        .all(|destination| destination.addresses.is_empty());
-    found
 }
 
-/// The ports that a mail host may serve, when only its address is known.
-fn mail_ports() -> impl Iterator<Item = Setting> {
+/// Follows the name as typed, or, for a short name, the search list.
+async fn searched(lookups: &Arc<Lookups>, target: &Target, typed: &str) -> (Reached, String) {
+    let aim = |name: Name| match target {
+        Target::Domain(_) => Aim::Either(name),
+        Target::Mailbox { .. } => Aim::Domain {
+            name,
+            services: true,
+        },
+        _ => Aim::Host(name),
+    };
+    let mut candidates = lookups.resolvers.candidates(typed).unwrap_or_default();
+    // A name with dots is meant as it is; the search list would only add names that nobody meant.
+    if typed.contains('.') {
+        candidates = Name::parse(typed).into_iter().collect();
+    }
+    let mut last = (Reached::default(), typed.to_owned());
+    for candidate in candidates {
+        let name = candidate.to_string();
+        let reached = lookups.follow(aim(candidate)).await;
+        let leads =
+            !reached.addresses.is_empty() || reached.is_domain && !reached.exchangers.is_empty();
+        last = (reached, name);
+        if leads || last.0.null_mx {
+            break;
+        }
+    }
+    last
+}
+
+fn destinations(
+    context: &Context,
+    target: &Target,
+    name: &str,
+    reached: &Reached,
+) -> Vec<Destination> {
+    let families = context.options().families;
+    let usable = |addresses: &[IpAddr]| -> Vec<IpAddr> {
+        addresses
+            .iter()
+            .copied()
+            .filter(|address| families.allow(*address))
+            .collect()
+    };
+    if let Target::Port { .. } | Target::Settings { .. } = target {
+        return vec![one(
+            Some(name),
+            setting(target),
+            &usable(&reached.addresses),
+        )];
+    }
+    if !reached.is_domain {
+        return every_port(Some(name), &usable(&reached.addresses));
+    }
+    let exchangers = reached.exchangers.iter().map(|exchanger| {
+        one(
+            Some(exchanger.name.as_str()),
+            SMTP,
+            &usable(&exchanger.addresses),
+        )
+    });
+    let offered = reached.offered.iter().filter_map(|offered| {
+        let setting = setting_of(offered.service, offered.port)?;
+        Some(one(
+            Some(offered.name.as_str()),
+            setting,
+            &usable(&offered.addresses),
+        ))
+    });
+    exchangers.chain(offered).collect()
+}
+
+/// Mail transfer.
+const SMTP: Setting = Setting {
+    service: Service::Smtp,
+    tls: TlsWish::Offered,
+    port: 25,
+};
+
+/// How a service is spoken to, as its URL scheme says (RFC 8314 3.3, 3.4).
+fn setting_of(service: Service, port: u16) -> Option<Setting> {
+    let tls = match service {
+        Service::Submissions | Service::Imaps | Service::Pop3s => TlsWish::Implicit,
+        Service::Submission => TlsWish::Required,
+        Service::Smtp | Service::Imap | Service::Pop3 | Service::Sieve => TlsWish::Offered,
+        _ => return None,
+    };
+    Some(Setting { service, tls, port })
+}
+
+fn setting(target: &Target) -> Setting {
+    match target {
+        Target::Settings { setting, .. } => *setting,
+        Target::Port { port, .. } => setting_of_port(*port).unwrap_or(Setting {
+            port: *port,
+            ..SMTP
+        }),
+        _ => SMTP,
+    }
+}
+
+fn one(name: Option<&str>, setting: Setting, addresses: &[IpAddr]) -> Destination {
+    Destination {
+        name: name.map(str::to_owned),
+        setting,
+        addresses: addresses.to_vec(),
+        typed: true,
+    }
+}
+
+/// The ports that a mail host may serve, when nothing names one.
+fn every_port(name: Option<&str>, addresses: &[IpAddr]) -> Vec<Destination> {
     [25, 587, 465, 143, 993, 110, 995, 4190]
         .into_iter()
         .filter_map(setting_of_port)
-}
-
-async fn one(context: &Context, host: &Host, setting: Setting, found: &mut Found) {
-    let (name, addresses) = match host {
-        Host::Address(address) => (None, vec![*address]),
-        Host::Name(name) => (Some(name.clone()), addresses(context, name).await),
-    };
-    found.destinations.push(Destination {
-        name,
-        setting,
-        addresses: addresses
-            .into_iter()
-            .filter(|address| context.options().families.allow(*address))
-            .collect(),
-        typed: true,
-    });
-}
-
-/// Addresses of a name, from the first resolver that answers.
-async fn addresses(context: &Context, name: &str) -> Vec<IpAddr> {
-    let (v4, v6) = tokio::join!(
-        ask(context, name, RecordType::A),
-        ask(context, name, RecordType::AAAA)
-    );
-    let mut found = Vec::new();
-    for data in v4.into_iter().chain(v6) {
-        match data {
-            RData::A(address) => found.push(IpAddr::V4(address.0)),
-            RData::AAAA(address) => found.push(IpAddr::V6(address.0)),
-            _ => {}
-        }
-    }
-    found
-}
-
-async fn mx(context: &Context, domain: &str) -> Vec<(u16, String)> {
-    ask(context, domain, RecordType::MX)
-        .await
-        .into_iter()
-        .filter_map(|data| match data {
-            RData::MX(mx) => Some((
-                mx.preference,
-                mx.exchange
-                    .to_ascii()
-                    .trim_end_matches('.')
-                    .to_ascii_lowercase(),
-            )),
-            _ => None,
+        .map(|setting| Destination {
+            typed: false,
+            ..one(name, setting, addresses)
         })
-        .filter(|(_, name)| !name.is_empty())
-        .collect()
-}
-
-async fn ask(context: &Context, name: &str, kind: RecordType) -> Vec<RData> {
-    for resolver in resolvers(context) {
-        context.progress(StageName::Dns, &format!("{name} {kind} at {resolver}"));
-        if let Some(answers) = ask_one(context, resolver, name, kind).await {
-            return answers;
-        }
-    }
-    Vec::new()
-}
-
-async fn ask_one(
-    context: &Context,
-    resolver: IpAddr,
-    name: &str,
-    kind: RecordType,
-) -> Option<Vec<RData>> {
-    let mut full = Name::from_ascii(name).ok()?;
-    full.set_fqdn(true);
-    let id = context.random() as u16;
-    let mut message = Message::new(id, MessageType::Query, OpCode::Query);
-    message.metadata.recursion_desired = true;
-    message.add_query(Query::query(full, kind));
-    let bytes = message.to_vec().ok()?;
-    let socket = context
-        .udp(SocketAddr::new(resolver, 53), Role::Target, None)
-        .await
-        .ok()?;
-    let mut buffer = vec![0u8; 4096];
-    for wait in TRIES {
-        context.spend(resolver, 1).await;
-        socket.send(&bytes).await.ok()?;
-        let received = tokio::time::timeout(wait, socket.recv(&mut buffer)).await;
-        let Ok(received) = received else { continue };
-        let length = received.ok()?;
-        let reply = Message::from_vec(buffer.get(..length)?).ok()?;
-        if reply.metadata.id == id {
-            return Some(
-                reply
-                    .answers
-                    .iter()
-                    .map(|record| record.data.clone())
-                    .collect(),
-            );
-        }
-    }
-    None
-}
-
-/// The resolvers to ask: those of `--resolver`, else those of resolv.conf(5).
-pub fn resolvers(context: &Context) -> Vec<IpAddr> {
-    let chosen = &context.options().resolvers;
-    if !chosen.is_empty() {
-        return chosen.clone();
-    }
-    std::fs::read_to_string("/etc/resolv.conf")
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.strip_prefix("nameserver")?.trim().parse().ok())
-        .take(3)
         .collect()
 }

@@ -1,0 +1,146 @@
+//! What is claimed from which facts, and what is not.
+
+use std::net::IpAddr;
+
+use super::{Silence, Subject, checking_disabled, forged, silence, slow};
+use crate::base::{MILLISECOND, SECOND, Timestamp};
+use crate::diagnosis::{Code, Weight, Where};
+use crate::probe::dns::asking::TcpEnd;
+use crate::probe::dns::odds::Controls;
+use crate::probe::dns::question::{Host, Question};
+use crate::probe::dns::walk::{Impostor, Vanishing};
+use crate::proto::dns::RecordType;
+
+fn question(kind: RecordType) -> Question {
+    Question::new(&Host::parse("mail.example.net").expect("a name"), kind)
+}
+
+fn with(question: &Question) -> Subject<'_> {
+    Subject {
+        resolver: "192.0.2.53".parse().expect("an address"),
+        question,
+        now: Timestamp(9 * SECOND),
+    }
+}
+
+fn quiet() -> Silence {
+    Silence {
+        tries: 4,
+        lasted: 4 * SECOND,
+        ..Silence::default()
+    }
+}
+
+fn vanishing(after_hop: u8) -> Vanishing {
+    Vanishing {
+        after_hop,
+        address: IpAddr::from([203, 0, 113, after_hop]),
+        pings_reach: 4,
+        host_answers: true,
+    }
+}
+
+#[test]
+fn a_place_is_named_only_where_one_was_measured() {
+    let asked = question(RecordType::A);
+    let facts = Silence {
+        vanishing: Some(vanishing(2)),
+        tcp: Some(Err(TcpEnd::Silent)),
+        ..quiet()
+    };
+    let claim = silence(&with(&asked), &facts);
+    assert_eq!(claim.code, Code::DnsTimeout);
+    assert_eq!(
+        (claim.at.place, claim.at.after_hop),
+        (Where::Network, Some(2))
+    );
+    assert!(
+        claim
+            .evidence()
+            .iter()
+            .any(|piece| piece.text.contains("TCP port 53"))
+    );
+
+    let nothing = silence(&with(&asked), &quiet());
+    assert_eq!(
+        (nothing.at.place, nothing.at.after_hop),
+        (Where::Unknown, None)
+    );
+}
+
+#[test]
+fn silence_at_the_last_hop_may_be_the_host_or_the_hop() {
+    let asked = question(RecordType::A);
+    let facts = Silence {
+        vanishing: Some(vanishing(3)),
+        ..quiet()
+    };
+    let claim = silence(&with(&asked), &facts);
+    assert_eq!(
+        (claim.at.place, claim.at.after_hop),
+        (Where::Unknown, Some(3))
+    );
+}
+
+#[test]
+fn only_a_type_is_dropped_when_another_is_answered_again_and_again() {
+    let asked = question(RecordType::AAAA);
+    let answered = |times| Silence {
+        address_answered: Some((times, 3)),
+        pings: Controls {
+            answered: 16,
+            lost: 0,
+        },
+        ..quiet()
+    };
+    assert_eq!(
+        silence(&with(&asked), &answered(3)).code,
+        Code::DnsTypeDropped
+    );
+    assert_eq!(silence(&with(&asked), &answered(1)).code, Code::DnsTimeout);
+}
+
+#[test]
+fn a_resolver_that_answers_others_waits_itself() {
+    let asked = question(RecordType::A);
+    let facts = Silence {
+        answers_others: true,
+        ..quiet()
+    };
+    assert_eq!(silence(&with(&asked), &facts).at.place, Where::Resolver);
+}
+
+#[test]
+fn bogus_only_when_cd_makes_it_an_answer() {
+    let asked = question(RecordType::A);
+    assert_eq!(checking_disabled(&with(&asked), 0).code, Code::DnsBogus);
+    assert_eq!(checking_disabled(&with(&asked), 2).code, Code::DnsServfail);
+}
+
+#[test]
+fn one_late_answer_is_no_rule() {
+    let asked = question(RecordType::A);
+    let late = slow(
+        &with(&asked),
+        vec![3 * SECOND, 20 * MILLISECOND, 21 * MILLISECOND],
+    );
+    assert_eq!(late.expect("a claim").weight, Weight::Finding);
+    let always = slow(&with(&asked), vec![3 * SECOND, 3 * SECOND, 2 * SECOND]);
+    assert_eq!(always.expect("a claim").weight, Weight::Costly);
+    assert_eq!(slow(&with(&asked), Vec::new()), None);
+}
+
+#[test]
+fn a_redirection_that_tells_the_truth_harms_nobody() {
+    let asked = question(RecordType::A);
+    let found = Impostor {
+        hop: 2,
+        address: None,
+        resolver_at_least: 5,
+        both: false,
+    };
+    assert_eq!(forged(&with(&asked), &found, None).weight, Weight::Finding);
+    let wrong = Some("over TCP the answer is another".to_owned());
+    let claim = forged(&with(&asked), &found, wrong);
+    assert_eq!((claim.weight, claim.at.hop), (Weight::Fatal, Some(2)));
+}

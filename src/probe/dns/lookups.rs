@@ -1,0 +1,275 @@
+//! Look-ups as a mail program's resolver library makes them: the servers in turn, the next one when the one before is silent or turns away.
+//!
+//! glibc waits for a silent server for its whole timeout; a probe goes on to the next after two unanswered questions and computes the rest (`stub`), while the silent one is
+//! measured to the end in the background. What the library would ask is the target and judged; everything else is a control.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::asking::{Asking, Fate, Manner};
+use super::chain::{Aim, Chain, Learned, Reached};
+use super::exchange::{Exchanged, Server, exchange};
+use super::question::{Question, Shape};
+use super::resolvers::Resolvers;
+use super::stub::{Cost, Treatment, cost};
+use crate::base::MILLISECOND;
+use crate::probe::context::Context;
+use crate::probe::control::Role;
+use crate::probe::options::{Families, StageName};
+
+/// After so long without an answer the next server is asked as well.
+const NEXT: Duration = Duration::from_millis(1_500);
+/// Rounds of a chain: MX, addresses; SRV, addresses. More is a loop.
+const ROUNDS: usize = 6;
+
+/// A look-up that was made.
+#[derive(Debug)]
+pub struct Asked {
+    /// Who was asked.
+    pub server: Arc<Server>,
+    /// What.
+    pub question: Question,
+    /// A mail program asks this: its packets are judged.
+    pub is_target: bool,
+    /// What became of it.
+    pub exchanged: Exchanged,
+}
+
+/// All look-ups of a target.
+pub struct Lookups {
+    /// The run.
+    pub context: Context,
+    /// The settings.
+    pub resolvers: Resolvers,
+    /// The servers, in their order.
+    pub servers: Vec<Arc<Server>>,
+    log: Mutex<Vec<Arc<Asked>>>,
+    suspects: Mutex<Vec<usize>>,
+    pending: Mutex<JoinSet<()>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lookups {
+    /// Nothing asked yet.
+    pub fn new(context: &Context, resolvers: Resolvers) -> Arc<Lookups> {
+        let servers = resolvers
+            .servers
+            .iter()
+            .enumerate()
+            .map(|(place, address)| Server::new(*address, place))
+            .collect();
+        Arc::new(Lookups {
+            context: context.clone(),
+            resolvers,
+            servers,
+            log: Mutex::default(),
+            suspects: Mutex::default(),
+            pending: Mutex::default(),
+        })
+    }
+
+    /// Everything asked so far.
+    pub fn log(&self) -> Vec<Arc<Asked>> {
+        lock(&self.log).clone()
+    }
+
+    /// Waits for look-ups at silent servers that were left behind.
+    pub async fn settle(&self) {
+        loop {
+            let mut left = std::mem::take(&mut *lock(&self.pending));
+            if left.is_empty() {
+                return;
+            }
+            while left.join_next().await.is_some() {}
+        }
+    }
+
+    /// From a name to addresses.
+    pub async fn follow(self: &Arc<Lookups>, aim: Aim) -> Reached {
+        let families = self.context.options().families;
+        let mut chain = Chain::new(aim, families != Families::V6, families != Families::V4);
+        for _ in 0..ROUNDS {
+            let wanted = chain.wanted();
+            if wanted.is_empty() {
+                break;
+            }
+            let mut running = JoinSet::new();
+            for question in wanted {
+                let (lookups, needed) = (self.clone(), chain.is_needed(&question));
+                running.spawn(async move {
+                    let learned = match needed {
+                        true => lookups.target(&question).await,
+                        false => lookups.control(&question).await,
+                    };
+                    (question, learned)
+                });
+            }
+            while let Some(done) = running.join_next().await {
+                if let Ok((question, learned)) = done {
+                    chain.learn(&question, learned);
+                }
+            }
+        }
+        chain.reached()
+    }
+
+    /// Servers that answer, in their order; all, when none is known to.
+    fn order(&self) -> Vec<Arc<Server>> {
+        let suspects = lock(&self.suspects);
+        let good: Vec<Arc<Server>> = self
+            .servers
+            .iter()
+            .filter(|server| !suspects.contains(&server.place))
+            .cloned()
+            .collect();
+        match good.is_empty() {
+            true => self.servers.clone(),
+            false => good,
+        }
+    }
+
+    fn suspect(&self, server: &Server) {
+        let mut suspects = lock(&self.suspects);
+        if !suspects.contains(&server.place) {
+            suspects.push(server.place);
+        }
+    }
+
+    async fn target(self: &Arc<Lookups>, question: &Question) -> Learned {
+        let servers = self.order();
+        for (n, server) in servers.iter().enumerate() {
+            let text = format!("{question} at {}", server.address.ip());
+            self.context.progress(StageName::Dns, &text);
+            let (lookups, at, asked) = (self.clone(), server.clone(), question.clone());
+            let mut running = tokio::spawn(async move {
+                let asking = Asking::new(asked.clone(), Manner::target());
+                let exchanged = exchange(&lookups.context, &at, Role::Target, asking).await;
+                lookups.note(&at, asked, true, exchanged)
+            });
+            let is_last = n.saturating_add(1) == servers.len();
+            tokio::select! {
+                done = &mut running => {
+                    if let Ok(Some(learned)) = done {
+                        return learned;
+                    }
+                    self.suspect(server);
+                }
+                () = tokio::time::sleep(NEXT), if !is_last => {
+                    self.suspect(server);
+                    lock(&self.pending).spawn(async move {
+                        let _ = running.await;
+                    });
+                }
+            }
+        }
+        Learned::Fault
+    }
+
+    /// A question that only helps: a few tries, at the first server that answers.
+    async fn control(self: &Arc<Lookups>, question: &Question) -> Learned {
+        let Some(server) = self.order().into_iter().next() else {
+            return Learned::Fault;
+        };
+        let exchanged = self
+            .ask(&server, question, Shape::with_room(4_096), 3)
+            .await;
+        self.note(&server, question.clone(), false, exchanged)
+            .unwrap_or(Learned::Fault)
+    }
+
+    /// One control question.
+    pub async fn ask(
+        &self,
+        server: &Arc<Server>,
+        question: &Question,
+        shape: Shape,
+        tries: u32,
+    ) -> Exchanged {
+        let asking = Asking::new(question.clone(), Manner::control(shape, tries));
+        exchange(
+            &self.context,
+            server,
+            Role::Control("another question"),
+            asking,
+        )
+        .await
+    }
+
+    /// Writes a look-up down; what was learned, if it settles the question.
+    pub fn note(
+        &self,
+        server: &Arc<Server>,
+        question: Question,
+        is_target: bool,
+        exchanged: Exchanged,
+    ) -> Option<Learned> {
+        let learned = learned(&question, &exchanged);
+        lock(&self.log).push(Arc::new(Asked {
+            server: server.clone(),
+            question,
+            is_target,
+            exchanged,
+        }));
+        learned
+    }
+
+    /// What every look-up of a stub resolver costs, as the servers behave. Those that were not asked are taken for alive.
+    pub fn stub_cost(&self) -> Cost {
+        let log = self.log();
+        let treatments: Vec<Treatment> = self
+            .servers
+            .iter()
+            .map(|server| {
+                let mut treatment = None;
+                for asked in log
+                    .iter()
+                    .filter(|asked| asked.server.place == server.place && asked.is_target)
+                {
+                    match &asked.exchanged.fate {
+                        Some(Fate::Answered(answer)) if answer.settles() => {
+                            return Treatment::Answers(answer.rtt);
+                        }
+                        Some(Fate::Answered(answer)) => {
+                            treatment = Some(Treatment::TurnsAway(answer.rtt))
+                        }
+                        Some(Fate::Rejected(_) | Fate::NoTcp(_) | Fate::Unsendable(_)) => {
+                            treatment = Some(Treatment::TurnsAway(MILLISECOND));
+                        }
+                        Some(Fate::Silent { .. }) => treatment = Some(Treatment::Silent),
+                        None => {}
+                    }
+                }
+                treatment.unwrap_or(Treatment::Answers(MILLISECOND))
+            })
+            .collect();
+        cost(&self.resolvers, &treatments)
+    }
+}
+
+/// What an exchange says about its question; `None` when another server has to be asked.
+fn learned(question: &Question, exchanged: &Exchanged) -> Option<Learned> {
+    let Some(Fate::Answered(answer)) = &exchanged.fate else {
+        return None;
+    };
+    if !answer.settles() {
+        return None;
+    }
+    let message = &answer.message;
+    Some(match message.rcode {
+        0 if message
+            .answers
+            .iter()
+            .any(|record| record.kind == question.kind) =>
+        {
+            Learned::Records(message.answers.clone())
+        }
+        0 => Learned::NoData,
+        3 => Learned::NoName,
+        _ => Learned::Fault,
+    })
+}
