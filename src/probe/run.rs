@@ -33,7 +33,8 @@ async fn probe(context: &Context, target: &Target) {
     let found = dns::find(context, target).await;
     let placing = found.place();
     let mut running = JoinSet::new();
-    for destination in &found.destinations {
+    let reachable = context.options().wants(StageName::Tcp);
+    for destination in found.destinations.iter().filter(|_| reachable) {
         for address in &destination.addresses {
             let to = SocketAddr::new(*address, destination.setting.port);
             let (context, destination) = (context.clone(), destination.clone());
