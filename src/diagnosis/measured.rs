@@ -119,6 +119,9 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
         let works = matches!(judgement.outcome, Outcome::Healthy | Outcome::Degraded);
         if judgement.verdict.code == claim.code && claim.code != Code::Ok {
             place(&mut judgement.verdict, claim);
+            if judgement.outcome == Outcome::Degraded && claim.weight == Weight::Finding {
+                excuse(judgement);
+            }
         } else if one.settles == Settles::Verdict
             && claim.weight == Weight::Fatal
             && !works
@@ -137,6 +140,22 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
             judgement.findings.push(Verdict::from(claim.clone()));
         }
     }
+}
+
+/// Repetition showed that what it cost was a moment's trouble and not the rule: it is said beside a healthy verdict.
+fn excuse(judgement: &mut Judgement) {
+    let ok = Verdict {
+        frame: judgement.verdict.frame,
+        time: judgement.verdict.time,
+        ..Verdict::without_fault(
+            Code::Ok,
+            "It worked; what it cost once did not come again.".to_owned(),
+            None,
+        )
+    };
+    let finding = std::mem::replace(&mut judgement.verdict, ok);
+    judgement.findings.push(finding);
+    judgement.outcome = Outcome::Healthy;
 }
 
 /// The same cause, known better: where, how sure, what to do. The frame stays the packets'.
@@ -349,7 +368,9 @@ impl Measured {
 mod tests {
     use super::{About, Measured, REFINES, Settles, weigh};
     use crate::base::Timestamp;
-    use crate::diagnosis::{At, Claim, Code, Judgement, Ladder, Outcome, Proof, Verdict, Where};
+    use crate::diagnosis::{
+        At, Claim, Code, Judgement, Ladder, Outcome, Proof, Verdict, Weight, Where,
+    };
 
     fn measured(code: Code) -> Measured {
         let at = At {
@@ -384,6 +405,21 @@ mod tests {
             is_check: false,
             undeclared: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_did_not_come_again_is_no_fault() {
+        let mut judgement = judged(Outcome::Degraded, Code::DnsSlow);
+        let mut once = measured(Code::DnsSlow);
+        once.claim = once.claim.weighing(Weight::Finding);
+        weigh(&mut judgement, [once].iter());
+        assert_eq!(judgement.outcome, Outcome::Healthy);
+        assert_eq!(judgement.verdict.code, Code::Ok);
+        assert_eq!(judgement.findings[0].code, Code::DnsSlow);
+
+        let mut again = judged(Outcome::Degraded, Code::DnsSlow);
+        weigh(&mut again, [measured(Code::DnsSlow)].iter());
+        assert_eq!(again.outcome, Outcome::Degraded);
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Chain {
     fn behind(&self, mx: &Question, or_host: bool, wanted: &mut Vec<Question>) {
         match self.known.get(mx) {
             Some(Learned::Records(_)) => {
-                for exchanger in self.exchangers().0 {
+                for exchanger in self.exchangers().0.into_iter().take(EXCHANGERS) {
                     self.addresses_of(&exchanger.name, wanted);
                 }
             }

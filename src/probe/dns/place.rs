@@ -262,13 +262,11 @@ impl Work {
         else {
             return;
         };
-        let Some((hop, (sender, kind, code))) = trail.refused_from() else {
+        let Some((hop, (sender, kind, code))) = trail.refused_at() else {
             return;
         };
-        // Up to the refusing hop every router must have said that it was reached, or the walk shows nothing.
-        let before = hop.checked_sub(1).is_none_or(|last| {
-            last == 0 || trail.at(last).is_some_and(|drew| drew.exceeded.is_some())
-        });
+        // Up to that hop every router must have said that it was reached, or the walk shows nothing.
+        let before = (1..hop).all(|ttl| trail.at(ttl).is_some_and(|drew| drew.exceeded.is_some()));
         let own = sender == self.ip();
         let Some((name, _)) = refusal(!self.ip().is_ipv4(), kind, code, own).filter(|_| before)
         else {

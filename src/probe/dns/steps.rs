@@ -13,7 +13,7 @@ use super::question::{Question, Shape};
 use super::walk::{Trail, Walk, WalkStep};
 use crate::probe::context::Context;
 use crate::probe::control::{Role, UDP};
-use crate::probe::seen::{Seen, What};
+use crate::probe::seen::{Direction, Seen, What, distance};
 use crate::proto::dns::decode;
 
 /// IP and UDP headers.
@@ -89,27 +89,35 @@ pub async fn questions(
                     drew.answered = true;
                 }
             }
-            Some(seen) = packets.recv() => note(&seen, empty, &mut walk),
+            Some(seen) = packets.recv() => note(&seen, base, empty, &mut walk),
             () = tokio::time::sleep(Duration::from_nanos(wait.unsigned_abs())) => {}
             () = context.cancelled() => return Some(walk.trail()),
         }
     }
 }
 
-fn note(seen: &Seen, empty: usize, walk: &mut Walk) {
-    if let What::Icmp {
-        kind, code, quote, ..
-    } = &seen.what
-    {
-        let padding = usize::try_from(quote.ip.total_len)
-            .unwrap_or(0)
-            .checked_sub(empty);
-        let ttl = padding
-            .and_then(|padding| u8::try_from(padding).ok())
-            .unwrap_or(0);
-        if let Some(drew) = walk.heard(ttl) {
-            write_down(drew, seen, *kind, *code);
+fn note(seen: &Seen, base: u16, empty: usize, walk: &mut Walk) {
+    match &seen.what {
+        What::Icmp {
+            kind, code, quote, ..
+        } => {
+            let padding = usize::try_from(quote.ip.total_len)
+                .unwrap_or(0)
+                .checked_sub(empty);
+            let ttl = padding.and_then(|padding| u8::try_from(padding).ok());
+            if let Some(drew) = walk.heard(ttl.unwrap_or(0)) {
+                write_down(drew, seen, *kind, *code);
+            }
         }
+        What::Udp(payload) if seen.direction == Direction::In => {
+            if let Some([high, low]) = payload.first_chunk::<2>()
+                && let Ok(ttl) = u8::try_from(u16::from_be_bytes([*high, *low]).wrapping_sub(base))
+                && let Some(drew) = walk.heard(ttl)
+            {
+                drew.sender_distance.get_or_insert(distance(seen.ip.ttl));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Drew {
     pub exceeded: Option<IpAddr>,
     /// An answer in the resolver's name.
     pub answered: bool,
+    /// How many hops away its sender is, by the TTL that is left in it.
+    pub sender_distance: Option<u8>,
     /// Another ICMP error: sender, type and code.
     pub refused: Option<(IpAddr, u8, u8)>,
 }
@@ -62,11 +64,14 @@ impl Trail {
             .find_map(|(ttl, drew)| drew.answered.then_some(*ttl))
     }
 
-    /// The smallest TTL that drew an error other than time-exceeded, and that error.
-    pub fn refused_from(&self) -> Option<(u8, (IpAddr, u8, u8))> {
-        self.by_ttl
+    /// Who refuses, how far away he is, and with what error: the TTL of his own time-exceeded, else the smallest TTL that is refused.
+    pub fn refused_at(&self) -> Option<(u8, (IpAddr, u8, u8))> {
+        let (first, error) = self
+            .by_ttl
             .iter()
-            .find_map(|(ttl, drew)| Some((*ttl, drew.refused?)))
+            .find_map(|(ttl, drew)| Some((*ttl, drew.refused?)))?;
+        let own = self.routers().find(|(_, router)| *router == error.0);
+        Some((own.map_or(first, |(ttl, _)| ttl), error))
     }
 
     /// Routers that were seen.
@@ -208,16 +213,30 @@ pub struct Impostor {
 /// Certain when a router says that the very question ended with it, or when pings with that TTL, or a larger one, end at a router. The paths of
 /// pings and questions may differ in length by one: that is not enough.
 pub fn impostor(questions: &Trail, pings: &Trail) -> Option<Impostor> {
-    let hop = questions.answered_from()?;
+    let first = questions.answered_from()?;
     let both = questions
         .by_ttl
         .values()
         .any(|drew| drew.answered && drew.exceeded.is_some());
     let farthest = pings.farthest().map_or(0, |(ttl, _)| ttl);
     let resolver_at_least = pings.answered_from().unwrap_or(farthest.saturating_add(1));
-    if !both && resolver_at_least < hop.saturating_add(2) {
+    if !both && resolver_at_least < first.saturating_add(2) {
         return None;
     }
+    // A device that looks at packets when it sends them on tells of their end one hop sooner than it answers: the TTL left in its answer says which hop it is.
+    let before = first.saturating_sub(1);
+    let says_ended = questions
+        .at(before)
+        .is_some_and(|drew| drew.exceeded.is_some());
+    let is_before = questions
+        .at(first)
+        .and_then(|drew| drew.sender_distance)
+        .is_some_and(|distance| distance.saturating_add(1) == before);
+    let hop = if says_ended && is_before {
+        before
+    } else {
+        first
+    };
     Some(Impostor {
         hop,
         address: pings.at(hop).and_then(|drew| drew.exceeded),
@@ -315,6 +334,28 @@ mod tests {
         // One hop less is a branch of another length, or a load balancer.
         let (near, _) = walk(5, |ttl, _| Some(ttl >= 4));
         assert_eq!(impostor(&near, &pings), None);
+    }
+
+    #[test]
+    fn who_looks_at_packets_on_their_way_out_is_one_hop_nearer() {
+        let (mut questions, _) = walk(5, |ttl, _| Some(ttl >= 3));
+        let (pings, _) = walk(5, |ttl, _| Some(ttl >= 5));
+        questions.note(3).sender_distance = Some(1);
+        let found = impostor(&questions, &pings).expect("an impostor");
+        assert_eq!((found.hop, found.address), (2, Some(router(2))));
+        questions.note(3).sender_distance = Some(2);
+        assert_eq!(impostor(&questions, &pings).map(|found| found.hop), Some(3));
+    }
+
+    #[test]
+    fn a_refusal_is_as_far_as_its_senders_own_time_exceeded() {
+        let mut trail = Trail::default();
+        trail.note(1).exceeded = Some(router(1));
+        trail.note(2).exceeded = Some(router(2));
+        trail.note(3).refused = Some((router(2), 3, 13));
+        assert_eq!(trail.refused_at().map(|(hop, _)| hop), Some(2));
+        trail.note(3).refused = Some((router(9), 3, 13));
+        assert_eq!(trail.refused_at().map(|(hop, _)| hop), Some(3));
     }
 
     #[test]
