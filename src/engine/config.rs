@@ -21,6 +21,6 @@ pub struct Config {
     pub replies: Arc<ReplyTable>,
     /// Secrets of TLS sessions (`--keylog`); a clone shares it, and `Engine::secrets` adds to it.
     pub keylog: KeyLog,
-    /// Name of the command, for the report.
+    /// The caller asks for provisional records ([`super::Engine::provisional`]): what changes is noted for them.
     pub live: bool,
 }

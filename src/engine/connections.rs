@@ -6,7 +6,7 @@ use super::record::{
 };
 use crate::base::{Foreign, Mark, Side, Timestamp};
 use crate::diagnosis::{Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection};
-use crate::flow::{FlowKey, TcpFacts};
+use crate::flow::{FlowKey, Opening, TcpFacts};
 use crate::proto::mail::replies::ReplyTable;
 use crate::proto::mail::{Answer, Dialogue, Status, Verb};
 use crate::proto::session::SessionFacts;
@@ -26,6 +26,10 @@ pub struct Judged {
     pub mode: TlsMode,
     /// Work was begun that failed for a while (4xx): a retry belongs to the same attempt.
     pub transient: bool,
+    /// Nobody ended it yet.
+    pub open: bool,
+    /// It is open, and neither side waits for the other.
+    pub at_rest: bool,
 }
 
 /// How the connection ended: the first FIN or RST of either side.
@@ -91,11 +95,27 @@ pub fn judge(
             .is_some_and(|reply| reply.status == Status::Transient)
     });
     Judged {
+        open: matches!(connection.ending, Ending::Open),
+        at_rest: at_rest(&connection),
         judgement,
         service,
         mode,
         transient,
     }
+}
+
+/// Open, the server has spoken, and nobody waits: no command without a reply, nothing unacknowledged, no handshake half
+/// done. That is how an IDLE of half an hour looks (RFC 2177 3).
+fn at_rest(c: &Connection<'_>) -> bool {
+    let sides = &c.tcp.sides;
+    matches!(c.ending, Ending::Open)
+        && c.tcp.opening == Opening::Syn
+        && sides[Side::Server].data_segments > 0
+        && sides[Side::Client].outstanding.is_none()
+        && sides[Side::Server].outstanding.is_none()
+        && c.tls.is_none_or(|tls| tls.client_hello.is_none() || tls.client_finished.is_some())
+        && c.unanswered().is_none()
+        && !c.half_said()
 }
 
 /// What each negative reply means. The last reply of a login is read with the command that began it.
@@ -151,7 +171,7 @@ pub fn record(
     });
     ConnectionRecord {
         id: 0,
-        attempt: 0,
+        attempt: None,
         source: tcp.first.frame.source.0,
         role: "target",
         client: EndpointInfo {

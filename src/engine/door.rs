@@ -11,6 +11,7 @@ use super::experiments::Experiments;
 use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
+use super::provisional::Shown;
 use super::record::Record;
 use super::searches::Searches;
 use super::sources::Source;
@@ -63,6 +64,8 @@ pub struct Engine {
     pub(super) came_back: Option<(IpAddr, Timestamp)>,
     pub(super) next_connection: u64,
     pub(super) next_lookup: u64,
+    /// What was said of what is still open.
+    pub(super) shown: Shown,
     pub(super) searches_seen: u64,
     /// Pairs of fatal claims that met without a line in the claim order. Bounded by the catalogue.
     pub(super) undeclared: BTreeSet<(Code, Code)>,
@@ -76,10 +79,14 @@ impl Engine {
         if config.all {
             ports.everything();
         }
+        let mut table = Table::new(ports).seeded(keys);
+        if config.live {
+            table.note_changes();
+        }
         Engine {
             config,
             sources: Vec::new(),
-            table: Table::new(ports).seeded(keys),
+            table,
             lookups: Lookups::default(),
             neighbors: Neighbors::default(),
             fragments: Reassembler::new(),
@@ -94,6 +101,7 @@ impl Engine {
             came_back: None,
             next_connection: 0,
             next_lookup: 0,
+            shown: Shown::default(),
             searches_seen: 0,
             undeclared: BTreeSet::new(),
         }

@@ -1,13 +1,13 @@
 //! What is ripe becomes records: connections and look-ups are judged with what is known of their world by then.
 
 use super::attempts::Member;
-use super::connections::{judge, record};
+use super::connections::{Judged, judge, record};
 use super::door::Engine;
 use super::inside::Inside;
-use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
+use super::record::{ConnectionRecord, LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
-use crate::base::{Foreign, Side};
-use crate::diagnosis::{Lookup, WENT_ON, judge_lookup};
+use crate::base::{Foreign, SECOND, Side, Timestamp};
+use crate::diagnosis::{Judgement, Lookup, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::flow::{Ended, MailFlow};
 use crate::proto::Service;
@@ -82,39 +82,17 @@ impl Engine {
         if !judged_as_mail {
             self.attempts.summary.other += 1;
             if !self.config.all {
+                self.shown.forget(tcp.first.frame);
                 return;
             }
         }
         if let Some(source) = self.sources.get_mut(key.source.0 as usize) {
             source.mail_connections += u64::from(judged_as_mail);
         }
-        let found = self
-            .names
-            .of(key.client.ip, key.server.ip, tcp.first.time)
-            .cloned();
-        let mut context = self.knowledge.context(&key, tcp, false);
-        context.server_name = found.as_ref().map(|found| found.name.clone());
-        context.roots = self.config.roots.clone();
-        context.tlsa = match &context.server_name {
-            Some(name) => self.searches.tlsa(key.client.ip, name, key.server.port),
-            None => self.searches.any_tlsa(key.client.ip, key.server.port),
-        }
-        .filter(|mark| mark.time <= tcp.first.time);
         let horizon = self.horizon_of(key.source);
-        let mut judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
+        let (judged, mut made, name) = self.assess(flow, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
-        self.experiments
-            .weigh_connection(key.source, key.server, &mut judged.judgement);
-        let mut made = record(
-            &key,
-            tcp,
-            &session,
-            &judged,
-            context.server_name.clone(),
-            self.config.show_secrets,
-        );
-        made.id = self.next_connection;
-        self.next_connection += 1;
+        made.id = self.connection_number(tcp.first.frame);
         let server = std::net::SocketAddr::new(key.server.ip, key.server.port).to_string();
         let member = Member {
             id: made.id,
@@ -133,20 +111,21 @@ impl Engine {
             .first()
             .and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
-            made.attempt = self.attempts.connection(
+            let attempt = self.attempts.connection(
                 key.client.ip,
                 made.service,
-                context.server_name.as_ref(),
+                name.as_ref(),
                 &address,
                 member,
                 judged.transient,
                 twin,
                 out,
             );
+            made.attempt = Some(attempt);
             self.attempts.summary.connections += 1;
             self.attempts.summary.checks += u64::from(judged.judgement.is_check);
         } else {
-            made.attempt = self.attempts.connection(
+            let attempt = self.attempts.connection(
                 key.client.ip,
                 made.service,
                 None,
@@ -156,8 +135,45 @@ impl Engine {
                 None,
                 out,
             );
+            made.attempt = Some(attempt);
         }
         out(Record::Connection(Box::new(made)));
+    }
+
+    /// Judges a connection with what is known by now; number and attempt of the record are the caller's.
+    pub(super) fn assess(
+        &self,
+        flow: &MailFlow<Inside>,
+        horizon: Timestamp,
+    ) -> (Judged, ConnectionRecord, Option<Foreign>) {
+        let key = *flow.tracker.key();
+        let tcp = flow.tracker.facts();
+        let session = flow.dialogue.0.facts();
+        let found = self
+            .names
+            .of(key.client.ip, key.server.ip, tcp.first.time)
+            .cloned();
+        let mut context = self.knowledge.context(&key, tcp, false);
+        context.server_name = found.as_ref().map(|found| found.name.clone());
+        context.roots = self.config.roots.clone();
+        context.tlsa = match &context.server_name {
+            Some(name) => self.searches.tlsa(key.client.ip, name, key.server.port),
+            None => self.searches.any_tlsa(key.client.ip, key.server.port),
+        }
+        .filter(|mark| mark.time <= tcp.first.time);
+        let mut judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
+        self.experiments
+            .weigh_connection(key.source, key.server, &mut judged.judgement);
+        let name = context.server_name;
+        let made = record(
+            &key,
+            tcp,
+            &session,
+            &judged,
+            name.clone(),
+            self.config.show_secrets,
+        );
+        (judged, made, name)
     }
 
     fn fate(&mut self, fate: Fate, out: &mut dyn FnMut(Record)) {
@@ -174,32 +190,10 @@ impl Engine {
 
     fn judge_search(&mut self, waiting: &Waiting, out: &mut dyn FnMut(Record)) {
         let facts = &waiting.facts;
-        let mut context = self.searches.context(facts, &self.names);
-        context.answered_near = self.knowledge.witness.answered_near(
-            facts.client,
-            facts.last.time,
-            60 * crate::base::SECOND,
-        );
-        context.one_way = self.knowledge.witness.one_way(facts.client);
-        context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
-        context.capture_drops = self.knowledge.drops;
         let horizon = self.horizon_of(facts.source);
-        let mut judgement = judge_lookup(&Lookup {
-            facts,
-            horizon,
-            context: &context,
-        });
+        let judgement = self.assess_lookup(facts, horizon);
         self.undeclared.extend(&judgement.undeclared);
-        self.experiments.weigh_lookup(
-            facts.source,
-            facts.resolver,
-            &facts.name,
-            facts.kind.0,
-            &mut judgement,
-        );
-        let verdict = VerdictInfo::from(&judgement.verdict);
-        let id = self.next_lookup;
-        self.next_lookup += 1;
+        let id = self.lookup_number(facts.first.frame);
         let answer = facts.answer();
         let member = Member {
             id,
@@ -214,42 +208,40 @@ impl Engine {
                     .iter()
                     .any(|record| record.kind == facts.kind)
             }),
-            verdict: verdict.clone(),
+            verdict: VerdictInfo::from(&judgement.verdict),
             server: facts.resolver.to_string(),
         };
         let attempt = self.attempts.lookup(facts.client, &facts.name, member, out);
-        out(Record::Lookup(LookupRecord {
-            id,
-            attempt,
-            client: facts.client.to_string(),
-            resolver: facts.resolver.to_string(),
-            transport: match answer
-                .map(|reply| reply.transport)
-                .or(facts.queries.last().map(|query| query.transport))
-            {
-                Some(Carrier::Tcp) => "tcp",
-                _ => "udp",
-            },
-            name: facts.name.clone(),
-            kind: dns::type_name(facts.kind).to_string(),
-            rcode: answer.map(|reply| dns::rcode_name(reply.message.rcode).to_string()),
-            answers: answer.map_or_else(Vec::new, |reply| {
-                reply
-                    .message
-                    .answers
-                    .iter()
-                    .map(|r| text_of(&r.answer))
-                    .collect()
-            }),
-            tries: facts.tries,
-            rtt_ms: facts.duration().map(millis),
-            started: Moment(facts.first.time),
-            outcome: judgement.outcome.name(),
-            verdict,
-            findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
-            source: facts.first.frame.source.0,
-            frames: frames_of(facts),
-        }));
+        let attempt = Some(attempt);
+        out(Record::Lookup(lookup_record(id, attempt, facts, &judgement)));
+    }
+
+    /// Judges a look-up with what is known by now.
+    pub(super) fn assess_lookup(&self, facts: &LookupFacts, horizon: Timestamp) -> Judgement {
+        let mut context = self.searches.context(facts, &self.names);
+        context.answered_near =
+            self.knowledge
+                .witness
+                .answered_near(facts.client, facts.last.time, 60 * SECOND);
+        context.one_way = self.knowledge.witness.one_way(facts.client);
+        context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
+        context.capture_drops = self
+            .knowledge
+            .drops
+            .during(facts.first.time, facts.last.time);
+        let mut judgement = judge_lookup(&Lookup {
+            facts,
+            horizon,
+            context: &context,
+        });
+        self.experiments.weigh_lookup(
+            facts.source,
+            facts.resolver,
+            &facts.name,
+            facts.kind.0,
+            &mut judgement,
+        );
+        judgement
     }
 
     pub(super) fn drain(&mut self, out: &mut dyn FnMut(Record)) {
@@ -284,6 +276,48 @@ impl Engine {
         for flow in flows {
             self.judge_flow(&flow, out);
         }
+    }
+}
+
+/// The record of a judged look-up.
+pub(super) fn lookup_record(
+    id: u64,
+    attempt: Option<u64>,
+    facts: &LookupFacts,
+    judgement: &Judgement,
+) -> LookupRecord {
+    let answer = facts.answer();
+    LookupRecord {
+        id,
+        attempt,
+        client: facts.client.to_string(),
+        resolver: facts.resolver.to_string(),
+        transport: match answer
+            .map(|reply| reply.transport)
+            .or(facts.queries.last().map(|query| query.transport))
+        {
+            Some(Carrier::Tcp) => "tcp",
+            _ => "udp",
+        },
+        name: facts.name.clone(),
+        kind: dns::type_name(facts.kind).to_string(),
+        rcode: answer.map(|reply| dns::rcode_name(reply.message.rcode).to_string()),
+        answers: answer.map_or_else(Vec::new, |reply| {
+            reply
+                .message
+                .answers
+                .iter()
+                .map(|r| text_of(&r.answer))
+                .collect()
+        }),
+        tries: facts.tries,
+        rtt_ms: facts.duration().map(millis),
+        started: Moment(facts.first.time),
+        outcome: judgement.outcome.name(),
+        verdict: VerdictInfo::from(&judgement.verdict),
+        findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
+        source: facts.first.frame.source.0,
+        frames: frames_of(facts),
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use crate::base::{Mark, Nanos, SECOND, Side};
+use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::{Endpoint, FlowKey, HopCount, SynOptions, TcpFacts, Witness};
 
@@ -38,6 +38,46 @@ struct Pair {
     bare_handshakes: u32,
 }
 
+/// Stretches of lost frames that are told apart; beyond it all of time counts as one.
+const LOSSES: usize = 1_024;
+/// What was lost this long after the last frame of a connection may have been its answer.
+const AFTER: Nanos = 60 * SECOND;
+
+/// When frames were lost before they were captured. A whole file says only that it happened; a live capture and the drop
+/// counts of packets say when, and then only what was silent at that time is in doubt.
+#[derive(Debug, Default)]
+pub struct Drops {
+    some_time: bool,
+    stretches: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Drops {
+    /// Frames were lost, nobody knows when.
+    pub fn some_time(&mut self) {
+        self.some_time = true;
+    }
+
+    /// Frames were lost after `from` and before `to`.
+    pub fn between(&mut self, from: Timestamp, to: Timestamp) {
+        if let Some((_, end)) = self.stretches.last_mut()
+            && from <= *end
+        {
+            *end = to.max(*end);
+        } else if self.stretches.len() < LOSSES {
+            self.stretches.push((from, to));
+        } else {
+            self.some_time = true;
+        }
+    }
+
+    /// Whether an answer may be among the lost, to something that went on from `first` to `last`.
+    pub fn during(&self, first: Timestamp, last: Timestamp) -> bool {
+        let until = last.plus(AFTER);
+        let hit = |(from, to): &(Timestamp, Timestamp)| *from <= until && *to >= first;
+        self.some_time || self.stretches.iter().rev().any(hit)
+    }
+}
+
 /// Everything that outlives a connection.
 #[derive(Debug, Default)]
 pub struct Knowledge {
@@ -46,8 +86,8 @@ pub struct Knowledge {
     idle_deaths: HashMap<Endpoint, Vec<Nanos>, Fast>,
     /// What came back to whom.
     pub witness: Witness,
-    /// Frames that sources say were lost.
-    pub drops: bool,
+    /// When the capture lost frames.
+    pub drops: Drops,
     /// A bound was hit.
     pub full: bool,
 }
@@ -173,7 +213,7 @@ impl Knowledge {
         Context {
             answered_near: self.witness.answered_near(key.client.ip, at, 60 * SECOND),
             one_way: one_way_source || self.witness.one_way(key.client.ip),
-            capture_drops: self.drops,
+            capture_drops: self.drops.during(tcp.first.time, tcp.last.time),
             port_served: own
                 .map(|port| port.answered)
                 .filter(|mark| Some(*mark) != own_answer && near(*mark)),

@@ -14,6 +14,7 @@ mod intake;
 mod judging;
 mod knowledge;
 mod names;
+mod provisional;
 pub mod record;
 mod searches;
 mod sources;

@@ -46,6 +46,8 @@ pub(super) struct Source {
     /// Of the one that opened a world: its sources that are open, and the latest time that any of them showed.
     pub(super) parts_open: usize,
     pub(super) horizon: Option<Timestamp>,
+    /// Frames of it that were lost, as far as it was told when.
+    lost: u64,
 }
 
 impl Source {
@@ -117,6 +119,7 @@ impl Engine {
             world: id,
             parts_open: 1,
             horizon: None,
+            lost: 0,
         });
         id
     }
@@ -147,6 +150,23 @@ impl Engine {
         id
     }
 
+    /// The capturing machine lost `count` frames of that source after `from` and before `to`: what was silent meanwhile may
+    /// have been answered.
+    pub fn lost(&mut self, id: SourceId, from: Timestamp, to: Timestamp, count: u64) {
+        if let Some(source) = self.sources.get_mut(id.0 as usize).filter(|_| count > 0) {
+            source.lost = source.lost.saturating_add(count);
+            self.knowledge.drops.between(from, to);
+        }
+    }
+
+    /// Nothing more came of that source until `time`, although it was watched: its silence goes that far.
+    pub fn watched(&mut self, id: SourceId, time: Timestamp) {
+        let world = self.world(id);
+        if let Some(root) = self.sources.get_mut(world.0 as usize).filter(|root| root.horizon.is_some()) {
+            root.horizon = root.horizon.max(Some(time));
+        }
+    }
+
     /// The source that opened the world of this one.
     pub(super) fn world(&self, source: SourceId) -> SourceId {
         self.sources
@@ -171,7 +191,10 @@ impl Engine {
         {
             return;
         }
-        self.knowledge.drops |= end.dropped > 0;
+        let told = self.sources.get(id.0 as usize).map_or(0, |source| source.lost);
+        if end.dropped > told {
+            self.knowledge.drops.some_time();
+        }
         let world = self.world(id);
         let over = self
             .sources

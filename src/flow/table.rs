@@ -4,6 +4,8 @@
 //! first bytes show mail on a strange port, or show that it is not. Time is an argument: a flow is handed out some
 //! time (of the capture) after its end, and all queues are lists in order of last activity, so nothing is ever searched.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use super::facts::{Endpoint, FlowKey};
@@ -104,7 +106,12 @@ struct Slot<S> {
     client: Endpoint,
     flow: Flow<S>,
     pending: Option<Pending>,
+    /// It stands in the list of what changed.
+    noted: bool,
 }
+
+/// Changes that wait to be asked for; beyond it a connection is noted with its next segment.
+const NOTED: usize = 65_536;
 
 /// All connections that are open or not judged yet.
 pub struct Table<S: Dialogue> {
@@ -117,6 +124,8 @@ pub struct Table<S: Dialogue> {
     free: Vec<u32>,
     queues: Queues,
     ready: Vec<Ended<S>>,
+    /// Slots of mail connections that changed, for who looks at open ones; `None` when nobody does.
+    noted: Option<VecDeque<u32>>,
     limit: usize,
     evicted: u64,
     strays: u64,
@@ -146,6 +155,7 @@ impl<S: Dialogue> Table<S> {
             free: Vec::new(),
             queues: Queues::default(),
             ready: Vec::new(),
+            noted: None,
             limit: limit.max(1),
             evicted: 0,
             strays: 0,
@@ -177,15 +187,45 @@ impl<S: Dialogue> Table<S> {
         self.index.is_empty()
     }
 
-    /// The mail connections that are still open, for provisional judgement.
-    pub fn open(&mut self) -> impl Iterator<Item = &mut MailFlow<S>> {
-        self.slots
-            .iter_mut()
-            .flatten()
-            .filter_map(|slot| match &mut slot.flow {
-                Flow::Mail(mail) => Some(mail.as_mut()),
-                _ => None,
-            })
+    /// From now on it is noted which mail connections change: see [`Table::changed`].
+    pub fn note_changes(&mut self) {
+        self.noted.get_or_insert_default();
+    }
+
+    /// A mail connection of which something was seen since it was last named here: its slot, for [`Table::mail`].
+    pub fn changed(&mut self) -> Option<u32> {
+        let noted = self.noted.as_mut()?;
+        while let Some(at) = noted.pop_front() {
+            if let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut) {
+                slot.noted = false;
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// How many wait for [`Table::changed`].
+    pub fn waiting(&self) -> usize {
+        self.noted.as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// The mail connection of a slot that is not handed out yet. Slots are used again: the caller compares what it finds.
+    pub fn mail(&self, at: u32) -> Option<&MailFlow<S>> {
+        match &self.slot(at)?.flow {
+            Flow::Mail(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
+    fn note(&mut self, at: u32) {
+        if let Some(noted) = &mut self.noted
+            && noted.len() < NOTED
+            && let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut)
+            && !slot.noted
+        {
+            slot.noted = true;
+            noted.push_back(at);
+        }
     }
 
     /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
@@ -244,19 +284,21 @@ impl<S: Dialogue> Table<S> {
             port: destination,
         };
         let tuple = Tuple::new(self.worlds.of(mark.frame.source), from, to);
-        let Some(at) = self.index.get(&tuple) else {
+        let Some(at) = self.index.get(&tuple).copied() else {
             return false;
         };
-        match self
+        let known = match self
             .slots
-            .get_mut(*at as usize)
+            .get_mut(at as usize)
             .and_then(Option::as_mut)
             .map(|slot| &mut slot.flow)
         {
             Some(Flow::Mail(mail)) => mail.tracker.icmp(mark, ip, icmp, quote),
             Some(_) => true,
             None => false,
-        }
+        };
+        self.note(at);
+        known
     }
 
     /// The next connection that is ripe at `now`; to be asked until it has none.
@@ -320,6 +362,7 @@ impl<S: Dialogue> Table<S> {
             client,
             flow: Flow::Gone,
             pending: None,
+            noted: false,
         };
         let at = match self.free.pop() {
             Some(at) => at,
@@ -412,6 +455,7 @@ impl<S: Dialogue> Table<S> {
             client,
             flow,
             pending,
+            noted: false,
         };
         let at = match self.free.pop() {
             Some(at) => at,
@@ -507,6 +551,9 @@ impl<S: Dialogue> Table<S> {
         self.queues.touch(at, queue, mark.time);
         if let Some(pending) = pending {
             self.pending.remove(&pending);
+        }
+        if self.noted.is_some() && labels.is_some() {
+            self.note(at);
         }
         labels
     }

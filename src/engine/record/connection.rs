@@ -10,8 +10,8 @@ use crate::base::Foreign;
 pub struct ConnectionRecord {
     /// Number of the record, from 0.
     pub id: u64,
-    /// The attempt it belongs to.
-    pub attempt: u64,
+    /// The attempt it belongs to; null in a provisional record, where it is not known yet.
+    pub attempt: Option<u64>,
     /// The source it was seen in.
     pub source: u32,
     /// `target`, or `control` for what a probe only measured as evidence.

@@ -58,8 +58,8 @@ pub struct SourceRecord {
 pub struct LookupRecord {
     /// Number, from 0.
     pub id: u64,
-    /// The attempt it belongs to.
-    pub attempt: u64,
+    /// The attempt it belongs to; null in a provisional record, where it is not known yet.
+    pub attempt: Option<u64>,
     /// Who asked.
     pub client: String,
     /// Who was asked.
