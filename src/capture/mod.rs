@@ -1,4 +1,4 @@
-//! Capture files in and out: everything that turns a file, a pipe or a folder into frames, and
+//! Capture files in and out: everything that turns a file, a pipe, a folder or ([`live`]) an interface into frames, and
 //! frames into a pcapng file.
 //!
 //! Reading is pulled: [`expand`] says what the arguments mean, [`CaptureReader`] gives one input's
@@ -9,6 +9,7 @@
 mod bytes;
 mod decompress;
 mod inputs;
+pub mod live;
 mod merged;
 mod open_error;
 mod pcap_format;

@@ -23,6 +23,10 @@ pub const CONTROL_MARK: &str = "mxray:control";
 /// What a custom block of mxray's measurements begins with.
 pub const MEASURED_MARK: &str = "mxray:measured\n";
 
+/// The beginning of the custom option of interface statistics that says that the file holds all that came until their
+/// time; the number of its frames follows.
+pub(super) const WATCHED_MARK: &str = "mxray:watched frames=";
+
 /// The most bytes of one packet: what Wireshark reads of ordinary link types.
 pub const MAX_FRAME: usize = 262_144;
 
@@ -138,6 +142,36 @@ impl<W: Write> PcapngWriter<W> {
         self.time(time);
         self.option(4, &received.to_le_bytes());
         self.option(5, &dropped.to_le_bytes());
+        self.end_of_options();
+        self.end()
+    }
+
+    /// The same at the end of a live capture of mxray's own, with the statement that the wire was watched until `time` and
+    /// nothing came but the `frames` of this file: a silence at the end of it is a silence. Only valid with that many
+    /// frames, so a part cut out of the file does not inherit it.
+    pub fn statistics_watched(
+        &mut self,
+        interface: u32,
+        time: Timestamp,
+        received: u64,
+        dropped: u64,
+        frames: u64,
+    ) -> io::Result<()> {
+        self.known(interface)?;
+        self.begin(INTERFACE_STATISTICS);
+        self.u32(interface);
+        self.time(time);
+        // isb_endtime
+        self.u16(3);
+        self.u16(8);
+        self.time(time);
+        self.option(4, &received.to_le_bytes());
+        self.option(5, &dropped.to_le_bytes());
+        let mut mark = Vec::with_capacity(4 + WATCHED_MARK.len() + 20);
+        mark.extend_from_slice(&ENTERPRISE_NUMBER.to_le_bytes());
+        mark.extend_from_slice(WATCHED_MARK.as_bytes());
+        mark.extend_from_slice(frames.to_string().as_bytes());
+        self.option(OPT_CUSTOM_TEXT, &mark);
         self.end_of_options();
         self.end()
     }

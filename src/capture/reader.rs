@@ -278,9 +278,9 @@ impl CaptureReader {
 
     /// What is known of the input by now.
     pub fn summary(&self) -> SourceSummary {
-        let open = match &self.format {
-            Format::Pcap(_) => 0,
-            Format::Pcapng(pcapng) => pcapng.dropped(),
+        let (open, watched) = match &self.format {
+            Format::Pcap(_) => (0, None),
+            Format::Pcapng(pcapng) => (pcapng.dropped(), pcapng.watched()),
         };
         SourceSummary {
             name: self.name.clone(),
@@ -293,6 +293,7 @@ impl CaptureReader {
             last: self.last,
             dropped: self.notes.dropped.saturating_add(open),
             untimed: self.notes.untimed,
+            watched,
             damage: self.notes.damage.clone(),
             interfaces: self.notes.interfaces.clone(),
         }

@@ -92,6 +92,8 @@ pub struct SourceSummary {
     pub last: Option<Timestamp>,
     /// Packets that the capturing machine says it lost (interface statistics, drop counts of packets).
     pub dropped: u64,
+    /// Until when the wire was watched, as a recording of mxray's own says: nothing came after the last frame.
+    pub watched: Option<Timestamp>,
     /// Frames without a time of their own (simple packet blocks): they carry the time of the one before.
     pub untimed: u64,
     /// What could not be read.

@@ -280,6 +280,9 @@ impl<'a> Feed<'a> {
             dropped: summary.dropped,
             damage: summary.damage.as_ref().map(ToString::to_string),
         };
+        if let Some(until) = summary.watched {
+            self.engine.watched(id, until);
+        }
         let sink = &mut *self.sink;
         self.engine
             .close_source(id, end, &mut |record| sink.record(record));

@@ -31,6 +31,13 @@ impl Ports {
         self.everything = true;
     }
 
+    /// All ports that are mail, ascending: what a live capture has to let through.
+    pub fn mail(&self) -> Vec<u16> {
+        (1..=u16::MAX)
+            .filter(|port| self.service(*port).is_some())
+            .collect()
+    }
+
     /// The service of a port; `None` when it is not mail. A listed port without a known service is `Other`.
     pub fn service(&self, port: u16) -> Option<Service> {
         if let Some(service) = self.assigned.get(&port) {

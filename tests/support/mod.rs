@@ -37,6 +37,9 @@ pub fn replay_with(path: &Path, config: Config) -> Result<Vec<Record>, String> {
         engine.frame(&frame, &mut |record| records.push(record));
     }
     let summary = reader.summary();
+    if let Some(until) = summary.watched {
+        engine.watched(source, until);
+    }
     let end = SourceEnd {
         dropped: summary.dropped,
         damage: summary.damage.map(|damage| damage.to_string()),

@@ -3,6 +3,7 @@
 use super::PcapngFormat;
 use super::options::Options;
 use crate::base::{Foreign, Timestamp};
+use crate::capture::pcapng_writer::{ENTERPRISE_NUMBER, OPT_CUSTOM_TEXT, WATCHED_MARK};
 use crate::capture::summary::{Interface, Notes};
 
 /// Interfaces of one section; a packet of a further one is damage.
@@ -153,14 +154,37 @@ impl PcapngFormat {
             ));
         };
         let mut lost = 0u64;
+        let mut end = None;
         for (code, value) in Options::of(self.order, block, 20) {
-            if let (5 | 7, Some(count)) = (code, self.order.u64(value, 0)) {
-                lost = lost.saturating_add(count);
+            match (code, self.order.u64(value, 0)) {
+                (5 | 7, Some(count)) => lost = lost.saturating_add(count),
+                // isb_endtime: two words, the upper half first (draft 4.6).
+                (3, Some(_)) => {
+                    end = self
+                        .order
+                        .u32(value, 0)
+                        .zip(self.order.u32(value, 4))
+                        .map(|(high, low)| interface.clock.time(high, low))
+                }
+                (OPT_CUSTOM_TEXT, _) => {
+                    if let (Some(frames), Some(end)) = (watched(value), end) {
+                        self.watched = Some((frames, end));
+                    }
+                }
+                _ => {}
             }
         }
         interface.reported = interface.reported.max(lost);
         Ok(())
     }
+}
+
+/// The frames that mxray says the file has, when the option is its own.
+fn watched(value: &[u8]) -> Option<u64> {
+    let (number, text) = value.split_at_checked(4)?;
+    let own = number == ENTERPRISE_NUMBER.to_le_bytes() || number == ENTERPRISE_NUMBER.to_be_bytes();
+    let frames = text.strip_prefix(WATCHED_MARK.as_bytes()).filter(|_| own)?;
+    std::str::from_utf8(frames).ok()?.parse().ok()
 }
 
 #[cfg(test)]

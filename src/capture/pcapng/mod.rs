@@ -49,6 +49,8 @@ pub(super) struct PcapngFormat {
     /// The time of the latest packet, for those that have none of their own.
     time: Timestamp,
     stopped: bool,
+    /// How many frames the file is said to have when all was captured until a moment, and that moment.
+    watched: Option<(u64, Timestamp)>,
 }
 
 /// What the header of a block says.
@@ -93,6 +95,7 @@ impl PcapngFormat {
             number: 0,
             time: Timestamp(0),
             stopped: false,
+            watched: None,
         })
     }
 
@@ -127,6 +130,13 @@ impl PcapngFormat {
         self.interfaces
             .iter()
             .fold(0, |sum, interface| sum.saturating_add(interface.dropped()))
+    }
+
+    /// Until when mxray says that it watched, if the file is still as mxray wrote it.
+    pub(super) fn watched(&self) -> Option<Timestamp> {
+        self.watched
+            .filter(|(frames, _)| *frames == self.number)
+            .map(|(_, end)| end)
     }
 
     /// The next block's header, when it can be one. Else reading has stopped, or the window stands elsewhere.

@@ -1,0 +1,328 @@
+//! All interfaces of a live run, as one stream of frames in the order of time.
+//!
+//! Frames of one interface are handed on from the kernel's ring without a copy. Those of several wait a moment in memory,
+//! because each interface hands over what it has at a time of its own.
+
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::clock::LiveClock;
+use super::error::LiveError;
+use super::filter::FilterPlan;
+use super::handle::{Handle, Pause, State};
+use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
+use crate::capture::{Frame, Interface};
+
+/// Frames of one interface that are handed on before the others have their turn.
+const TURN: usize = 4_096;
+/// Drop counters and interfaces are looked at this often.
+const CHECKED: Nanos = SECOND;
+/// A frame of several interfaces waits so long for an earlier one of another.
+const REORDER: Nanos = 120 * MILLISECOND;
+/// At the end it is waited so long for what the kernel still holds: twice its time of delivery.
+const LAST: Nanos = 100 * MILLISECOND;
+/// Bytes that wait for their order at the most; beyond it they are handed on as they are.
+const HELD: usize = 32 << 20;
+
+/// What to capture.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Names of interfaces; `any` for all.
+    pub interfaces: Vec<String>,
+    /// What the kernel lets through.
+    pub filter: FilterPlan,
+    /// The kernel's ring of each interface, in bytes.
+    pub buffer: i32,
+    /// The most bytes captured of a frame.
+    pub snaplen: i32,
+    /// Also what is meant for other machines.
+    pub promiscuous: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            interfaces: Vec::new(),
+            filter: FilterPlan::Everything,
+            buffer: 64 << 20,
+            snaplen: 262_144,
+            promiscuous: true,
+        }
+    }
+}
+
+/// Frames as the kernel counted them since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Let through by the filter.
+    pub received: u64,
+    /// Of those, lost because they were not fetched in time.
+    pub dropped: u64,
+}
+
+/// Something that happened to the capture itself. Interfaces are numbered as [`Live::interfaces`] lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An interface went down.
+    Down(usize),
+    /// An interface does not exist any more.
+    Gone(usize),
+    /// It is back.
+    Back(usize),
+    /// The kernel dropped so many frames between two moments.
+    Lost(u64, Timestamp, Timestamp),
+    /// Somebody set the wall clock by so much; times go on as if not.
+    ClockSet(Nanos),
+}
+
+/// A frame that waits for its place.
+struct Held {
+    time: Timestamp,
+    order: u64,
+    interface: u32,
+    link_type: u16,
+    original_len: u32,
+    data: Box<[u8]>,
+}
+
+/// A live capture.
+pub struct Live {
+    handles: Vec<Handle>,
+    clock: LiveClock,
+    number: u64,
+    held: Vec<Held>,
+    held_bytes: usize,
+    checked: Timestamp,
+    dropped: u64,
+    snaplen: i32,
+    latest: Timestamp,
+}
+
+impl Live {
+    /// Opens all interfaces. Needs CAP_NET_RAW; nothing is read yet.
+    pub fn open(options: &Options) -> Result<Live, LiveError> {
+        let mut handles = Vec::with_capacity(options.interfaces.len());
+        for name in &options.interfaces {
+            handles.push(Handle::open(name, options)?);
+        }
+        let clock = LiveClock::start();
+        Ok(Live {
+            handles,
+            clock,
+            number: 0,
+            held: Vec::new(),
+            held_bytes: 0,
+            checked: clock.now(),
+            dropped: 0,
+            snaplen: options.snaplen,
+            latest: Timestamp(i64::MIN),
+        })
+    }
+
+    /// The interfaces, in the order of their numbers.
+    pub fn interfaces(&self) -> Vec<Interface> {
+        self.handles
+            .iter()
+            .map(|handle| Interface {
+                name: handle.name.as_str().into(),
+                link_type: handle.link_type,
+                snaplen: u32::try_from(self.snaplen).unwrap_or(0),
+            })
+            .collect()
+    }
+
+    /// Whether nothing at all can come at the moment: no interface is up.
+    pub fn is_dark(&self) -> bool {
+        self.handles.iter().all(|handle| handle.state != State::Up)
+    }
+
+    /// The time now, as frames carry it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the kernel counted, by interface.
+    pub fn counts(&mut self) -> Vec<Counts> {
+        self.handles.iter_mut().map(Handle::count).collect()
+    }
+
+    /// Waits for frames, at most so long, and hands on those that are there; then what happened to the capture itself.
+    /// Returns how many frames were handed on.
+    pub fn read(
+        &mut self,
+        patience: Duration,
+        frames: &mut dyn FnMut(&Frame<'_>),
+        events: &mut Vec<Event>,
+    ) -> usize {
+        self.wait(patience);
+        if let Some(jump) = self.clock.check() {
+            events.push(Event::ClockSet(jump));
+        }
+        let before = self.number;
+        let mut trouble = false;
+        if self.handles.len() > 1 {
+            trouble |= self.collect();
+            self.hand_on(self.clock.now().plus(-REORDER), frames);
+        } else {
+            trouble |= self.pass_through(frames);
+        }
+        let now = self.clock.now();
+        if trouble || now.since(self.checked) >= CHECKED {
+            self.check(now, events);
+        }
+        usize::try_from(self.number.saturating_sub(before)).unwrap_or(usize::MAX)
+    }
+
+    /// At the end: what the kernel and the waiting room still hold.
+    pub fn drain(&mut self, frames: &mut dyn FnMut(&Frame<'_>), events: &mut Vec<Event>) {
+        // The kernel hands over what came until now a little later; the wire does not stop meanwhile.
+        let stopped = self.clock.now();
+        loop {
+            let left = LAST.saturating_sub(self.clock.now().since(stopped));
+            if left <= 0 {
+                break;
+            }
+            self.wait(Duration::from_nanos(left.unsigned_abs()));
+            if self.handles.len() > 1 {
+                self.collect();
+            } else {
+                self.pass_through(frames);
+            }
+        }
+        self.hand_on(Timestamp(i64::MAX), frames);
+        self.check(self.clock.now(), events);
+    }
+
+    fn wait(&self, patience: Duration) {
+        let mut fds: Vec<PollFd<'_>> = self
+            .handles
+            .iter()
+            .filter(|handle| handle.state == State::Up)
+            .map(|handle| PollFd::from_borrowed_fd(handle.fd(), PollFlags::IN))
+            .collect();
+        let timeout = Timespec {
+            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: patience.subsec_nanos().into(),
+        };
+        // A signal ends the wait early, which is as good as a frame.
+        let _ = poll(&mut fds, Some(&timeout));
+    }
+
+    /// One interface: from the ring to the caller. True when something is wrong with it.
+    fn pass_through(&mut self, frames: &mut dyn FnMut(&Frame<'_>)) -> bool {
+        let Some(handle) = self.handles.first_mut() else {
+            return false;
+        };
+        let link_type = handle.link_type;
+        let mut now = self.clock.now();
+        for turn in 0..TURN {
+            if turn % 64 == 63 {
+                now = self.clock.now();
+            }
+            let raw = match handle.next() {
+                Ok(raw) => raw,
+                Err(Pause::Empty) => return false,
+                Err(Pause::Trouble) => return true,
+            };
+            if raw.stamp > now {
+                now = self.clock.now();
+            }
+            self.number = self.number.saturating_add(1);
+            let time = self.clock.place(raw.stamp, now);
+            self.latest = self.latest.max(time);
+            frames(&Frame {
+                number: self.number,
+                interface: 0,
+                link_type,
+                time,
+                data: raw.data,
+                original_len: raw.original_len,
+                control: false,
+                position: 0,
+            });
+        }
+        false
+    }
+
+    /// Several interfaces: into the waiting room.
+    fn collect(&mut self) -> bool {
+        let mut trouble = false;
+        let mut order = self.number.saturating_add(self.held.len() as u64);
+        for (place, handle) in self.handles.iter_mut().enumerate() {
+            let link_type = handle.link_type;
+            for _ in 0..TURN {
+                if self.held_bytes >= HELD {
+                    break;
+                }
+                let raw = match handle.next() {
+                    Ok(raw) => raw,
+                    Err(Pause::Empty) => break,
+                    Err(Pause::Trouble) => {
+                        trouble = true;
+                        break;
+                    }
+                };
+                self.held_bytes = self.held_bytes.saturating_add(raw.data.len());
+                self.held.push(Held {
+                    time: self.clock.place(raw.stamp, self.clock.now()),
+                    order,
+                    interface: u32::try_from(place).unwrap_or(u32::MAX),
+                    link_type,
+                    original_len: raw.original_len,
+                    data: raw.data.into(),
+                });
+                order = order.saturating_add(1);
+            }
+        }
+        trouble
+    }
+
+    /// Hands on what waits and is not later than `until`; everything when there is too much.
+    fn hand_on(&mut self, until: Timestamp, frames: &mut dyn FnMut(&Frame<'_>)) {
+        self.held.sort_unstable_by_key(|held| (held.time, held.order));
+        let ripe = match self.held_bytes >= HELD {
+            true => self.held.len(),
+            false => self.held.partition_point(|held| held.time <= until),
+        };
+        for held in self.held.drain(..ripe) {
+            self.held_bytes = self.held_bytes.saturating_sub(held.data.len());
+            self.number = self.number.saturating_add(1);
+            self.latest = self.latest.max(held.time);
+            frames(&Frame {
+                number: self.number,
+                interface: held.interface,
+                link_type: held.link_type,
+                time: held.time,
+                data: &held.data,
+                original_len: held.original_len,
+                control: false,
+                position: 0,
+            });
+        }
+    }
+
+    /// Drop counters and the state of the interfaces.
+    fn check(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let dropped = self
+            .counts()
+            .iter()
+            .fold(0u64, |sum, counts| sum.saturating_add(counts.dropped));
+        let more = dropped.saturating_sub(self.dropped);
+        if more > 0 {
+            // A frame may have been lost since the last one that was read was captured.
+            let from = self.checked.min(self.latest.max(Timestamp(0)));
+            events.push(Event::Lost(more, from, now));
+        }
+        self.dropped = dropped;
+        self.checked = now;
+        for (place, handle) in self.handles.iter_mut().enumerate() {
+            match handle.refresh() {
+                Some(State::Up) => events.push(Event::Back(place)),
+                Some(State::Down) => events.push(Event::Down(place)),
+                Some(State::Gone) => events.push(Event::Gone(place)),
+                None => {}
+            }
+        }
+    }
+}
