@@ -38,6 +38,7 @@ fn report(records: &[Record], format: Format) -> String {
         clock: Clock::default(),
         selected: false,
         several: false,
+        live: false,
     };
     let mut face = face(style, Box::new(sheet.clone()));
     face.source(0, &Foreign::from("a.pcapng"));

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::io;
 
 use clap::Args;
+use pcap::Device;
 
 use super::options::Color;
 use super::{exit, output};
+use crate::capture::live::{Live, LiveError, Options};
 use crate::lab;
 use crate::present::wrap;
 
@@ -16,6 +18,26 @@ pub struct Arguments {
     /// Use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
+}
+
+/// Opens all interfaces at once and closes them again: what `watch` would be told. Gives their names.
+fn live() -> Result<String, LiveError> {
+    let options = Options {
+        interfaces: vec!["any".to_owned()],
+        buffer: 1 << 20,
+        ..Options::default()
+    };
+    Live::open(&options)?;
+    let names: Vec<String> = Device::list()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|device| device.flags.is_up() && device.name != "any")
+        .map(|device| device.name)
+        .collect();
+    Ok(match names.is_empty() {
+        true => "interfaces, none of which is up now".to_owned(),
+        false => names.join(", "),
+    })
 }
 
 /// Runs the command. It reports; it does not fail because something is missing.
@@ -51,6 +73,14 @@ pub fn run(arguments: &Arguments) -> u8 {
             "filters",
             &format!("libpcap does not compile --filter: {why}"),
         ),
+    }
+    match live() {
+        Ok(interfaces) => say(
+            true,
+            "live capture",
+            &format!("this user may capture {interfaces}: mxray watch"),
+        ),
+        Err(why) => say(false, "live capture", &why.to_string()),
     }
     match lab {
         Ok(()) => say(

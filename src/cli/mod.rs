@@ -3,6 +3,7 @@
 //! Nothing is judged here and nothing is laid out: commands open what was named, drive the engine and hand its
 //! records to a face.
 
+mod amount;
 mod bpf;
 mod completions;
 mod doctor;
@@ -17,6 +18,7 @@ mod output;
 mod probe;
 mod replay;
 mod roots;
+mod watch;
 mod when;
 
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ struct Arguments {
 enum Command {
     Replay(Box<replay::Arguments>),
     Probe(Box<probe::Arguments>),
+
+    Watch(Box<watch::Arguments>),
     Explain(explain::Arguments),
     Lab(lab::Arguments),
     Doctor(doctor::Arguments),
@@ -68,6 +72,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(match arguments.command {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
+
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -59,14 +59,9 @@ pub enum Times {
 /// The report: what of it, in what form, and what counts as a failure.
 #[derive(Debug, Args)]
 pub struct Reporting {
-    /// The form of the report
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        help_heading = "Report"
-    )]
-    pub format: Layout,
+    /// The form of the report [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "Report")]
+    pub format: Option<Layout>,
     /// Write the report to a file
     #[arg(short, long, value_name = "FILE", help_heading = "Report")]
     pub output: Option<PathBuf>,
@@ -250,7 +245,7 @@ impl Reporting {
     pub fn style(&self, command: &'static str, several: bool) -> Style {
         let (paint, width) = super::output::manner(self.color, self.output.is_some());
         Style {
-            format: self.format.into(),
+            format: self.format.unwrap_or_default().into(),
             command,
             verbosity: match (self.quiet, self.verbose) {
                 (true, _) => -1,
@@ -259,6 +254,7 @@ impl Reporting {
             paint,
             width,
             several,
+            live: false,
             clock: Clock::new(match self.time {
                 Times::Utc => Zone::Utc,
                 Times::Local => Zone::Local(TimeZone::system()),

@@ -26,7 +26,7 @@ pub mod verify;
 pub use embedded::Embedded;
 pub use error::{LabError, Reason};
 pub use library::{Listed, find, list, shipped};
-pub use net::claim;
+pub use net::{claim, enter_network};
 pub use probing::{Probed, probe, probe_once};
 pub use record::{Frame, Recording};
 pub use run::{Actors, Run, available, run, run_with};

@@ -2,6 +2,7 @@
 //!
 //! The document streams connections, which can be many; what is small is collected and follows.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -11,6 +12,9 @@ use crate::base::{Foreign, Timestamp};
 use crate::engine::record::{
     AttemptRecord, FindingRecord, LookupRecord, PathRecord, Record, SourceRecord, Summary,
 };
+
+/// Provisional verdicts that are remembered.
+const TOLD: usize = 65_536;
 
 /// One document.
 pub(super) struct JsonFace<'a> {
@@ -96,11 +100,40 @@ impl Face for JsonFace<'_> {
 /// One record per line, as they come.
 pub(super) struct NdjsonFace<'a> {
     out: Box<dyn Write + 'a>,
+    /// Somebody reads along: every line is handed over at once.
+    live: bool,
+    /// Connections and look-ups (by kind and number) of which a provisional verdict was told and no last record yet.
+    told: HashSet<(bool, u64)>,
 }
 
 impl<'a> NdjsonFace<'a> {
-    pub fn new(out: Box<dyn Write + 'a>) -> NdjsonFace<'a> {
-        NdjsonFace { out }
+    pub fn new(out: Box<dyn Write + 'a>, live: bool) -> NdjsonFace<'a> {
+        NdjsonFace {
+            out,
+            live,
+            told: HashSet::new(),
+        }
+    }
+
+    /// A provisional record is told when it has a verdict, or replaces one that was told; an open connection in which
+    /// nothing is wrong is no event.
+    fn wants(&mut self, record: &Record) -> bool {
+        let (key, code, last) = match record {
+            Record::Connection(one) => ((true, one.id), one.verdict.code, one.attempt.is_some()),
+            Record::Lookup(one) => ((false, one.id), one.verdict.code, one.attempt.is_some()),
+            _ => return true,
+        };
+        if last {
+            self.told.remove(&key);
+            return true;
+        }
+        if matches!(code, "ok" | "unknown") {
+            return self.told.remove(&key);
+        }
+        if self.told.len() < TOLD {
+            self.told.insert(key);
+        }
+        true
     }
 }
 
@@ -110,8 +143,15 @@ impl Face for NdjsonFace<'_> {
     fn begin(&mut self, _: Timestamp) {}
 
     fn record(&mut self, record: &Record) -> io::Result<()> {
+        if !self.wants(record) {
+            return Ok(());
+        }
         serde_json::to_writer(&mut self.out, record)?;
-        self.out.write_all(b"\n")
+        self.out.write_all(b"\n")?;
+        match self.live {
+            true => self.out.flush(),
+            false => Ok(()),
+        }
     }
 
     fn finish(&mut self) -> io::Result<()> {

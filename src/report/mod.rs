@@ -6,6 +6,7 @@
 mod digest;
 mod html;
 mod json;
+mod lines;
 mod markdown;
 mod paint;
 mod select;
@@ -57,6 +58,8 @@ pub struct Style {
     pub selected: bool,
     /// Several inputs were named: blocks say which they are from.
     pub several: bool,
+    /// Records are shown while it goes on: text is a line per event, provisional records come.
+    pub live: bool,
 }
 
 /// A report in the making.
@@ -77,9 +80,10 @@ pub trait Face {
 /// A face that writes in that style.
 pub fn face<'a>(style: Style, out: Box<dyn Write + 'a>) -> Box<dyn Face + 'a> {
     match style.format {
+        Format::Text if style.live => Box::new(lines::LineFace::new(style, out)),
         Format::Text => Box::new(text::TextFace::new(style, out)),
         Format::Json => Box::new(json::JsonFace::new(&style, out)),
-        Format::Ndjson => Box::new(json::NdjsonFace::new(out)),
+        Format::Ndjson => Box::new(json::NdjsonFace::new(out, style.live)),
         Format::Html => Box::new(html::HtmlFace::new(style, out)),
         Format::Markdown => Box::new(markdown::MarkdownFace::new(style, out)),
     }

@@ -40,6 +40,12 @@ impl<'a> TextFace<'a> {
         }
     }
 
+    /// A line before the report.
+    pub fn write_line(&mut self, line: &str) -> io::Result<()> {
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
+    }
+
     /// `-v`: every block, held back until it is too much.
     fn everything(&mut self, record: &Record) -> io::Result<()> {
         let Some(block) = self.digest.block(record, &self.style.clock) else {

@@ -1,0 +1,361 @@
+//! One live run, from the first packet to the report.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::time::{Duration, Instant};
+
+use super::recording::Recording;
+use super::rescue::Rescue;
+use super::{Arguments, incidents};
+use crate::base::{Foreign, MILLISECOND, Nanos, SECOND, SourceId, Timestamp};
+use crate::capture::Frame;
+use crate::capture::live::{Counts, Event, Live};
+use crate::cli::bpf::Filter;
+use crate::cli::exit::{self, Verdicts};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::options::Reporting;
+use crate::engine::record::Record;
+use crate::engine::{Engine, Input, SourceEnd};
+use crate::privilege::Successor;
+use crate::report::{self, Face, Format, Selection, Style};
+
+/// The kernel is asked for frames at least this often.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Frames reach the engine at most this late: no silence is judged before.
+const LATE: Nanos = 400 * MILLISECOND;
+/// What is open is looked at this often.
+const LOOK: Nanos = 250 * MILLISECOND;
+/// Connections that are judged provisionally in one look.
+const PORTION: usize = 1_024;
+/// A read that gives so many frames is behind: time is then what the frames say.
+const BEHIND: usize = 2_048;
+
+/// Opens where the report goes, while that is allowed.
+pub fn open_output(
+    reporting: &Reporting,
+    successor: Option<Successor>,
+) -> io::Result<Box<dyn Write>> {
+    Ok(match &reporting.output {
+        None => Box::new(BufWriter::new(io::stdout())),
+        Some(path) => {
+            let file = File::create(path)?;
+            if let Some(successor) = successor
+                && file.metadata()?.is_file()
+            {
+                successor.owns(&file)?;
+            }
+            Box::new(BufWriter::new(file))
+        }
+    })
+}
+
+/// What looks at the packets and records of a run.
+struct Listeners<'a> {
+    source: SourceId,
+    face: Box<dyn Face + 'a>,
+    /// Provisional records are shown.
+    follows: bool,
+    broken: Option<io::Error>,
+    selection: Selection,
+    filter: Option<Filter>,
+    verdicts: Verdicts,
+    recording: Option<Recording>,
+    rescue: Option<Rescue>,
+    /// Something failed that counts.
+    failed: bool,
+    stop_at_failure: bool,
+    began: bool,
+    reporting: &'a Reporting,
+    said: Vec<String>,
+}
+
+/// A live run.
+pub struct Session<'a> {
+    arguments: &'a Arguments,
+    live: Live,
+    engine: Engine,
+    listeners: Listeners<'a>,
+}
+
+impl<'a> Session<'a> {
+    #[allow(clippy::too_many_arguments)] // all that was opened
+    pub fn new(
+        arguments: &'a Arguments,
+        mut engine: Engine,
+        live: Live,
+        announcement: Vec<String>,
+        out: Box<dyn Write>,
+        filter: Option<Filter>,
+        recording: Option<Recording>,
+        rescue: Option<Rescue>,
+    ) -> Session<'a> {
+        let reporting = &arguments.reporting;
+        let names: Vec<String> = live.interfaces().iter().map(|one| one.name.to_string()).collect();
+        let name = Foreign::from(names.join(", ").as_str());
+        let source = engine.open_source("interface", name.clone(), None);
+        let style = Style {
+            live: true,
+            ..reporting.style("watch", false)
+        };
+        let follows = matches!(style.format, Format::Text | Format::Ndjson);
+        let mut face = report::face(style, out);
+        face.source(source.0, &name);
+        Session {
+            arguments,
+            live,
+            engine,
+            listeners: Listeners {
+                source,
+                face,
+                follows,
+                broken: None,
+                selection: Selection::new(reporting.criteria()),
+                filter,
+                verdicts: Verdicts::new(reporting.strictness()),
+                recording,
+                rescue,
+                failed: false,
+                stop_at_failure: arguments.until_failure,
+                began: false,
+                reporting,
+                said: announcement,
+            },
+        }
+    }
+
+    /// Captures until it is enough; gives back the exit code.
+    pub fn run(mut self, interrupt: &Interrupt) -> u8 {
+        let deadline = self
+            .arguments
+            .duration
+            .and_then(|span| Instant::now().checked_add(span.0));
+        let interfaces = self.live.interfaces();
+        self.listeners.begin(&interfaces);
+        self.say();
+        let mut events = Vec::new();
+        let mut looked = Timestamp(i64::MIN);
+        let mut flushed = Timestamp(i64::MIN);
+        loop {
+            let patience = deadline.map_or(PATIENCE, |end| {
+                end.saturating_duration_since(Instant::now()).min(PATIENCE)
+            });
+            let (engine, listeners) = (&mut self.engine, &mut self.listeners);
+            let mut take = |frame: &Frame<'_>| listeners.frame(engine, frame);
+            let read = self.live.read(patience, &mut take, &mut events);
+            self.heed(&mut events);
+            let now = self.live.now();
+            let settled = now.plus(-LATE);
+            let (engine, listeners) = (&mut self.engine, &mut self.listeners);
+            if read < BEHIND {
+                engine.tick(settled, &mut |record| listeners.record(&record, settled));
+                listeners.tick(settled);
+            }
+            if now.since(looked) >= LOOK {
+                looked = now;
+                engine.provisional(settled, PORTION, &mut |record| {
+                    listeners.provisional(&record, settled);
+                });
+                self.rotate(now);
+            }
+            if now.since(flushed) >= SECOND {
+                flushed = now;
+                self.listeners.flush();
+            }
+            self.say();
+            let over = deadline.is_some_and(|end| Instant::now() >= end);
+            if over || interrupt.pressed() || self.listeners.enough() {
+                break;
+            }
+        }
+        let (engine, listeners) = (&mut self.engine, &mut self.listeners);
+        let mut take = |frame: &Frame<'_>| listeners.frame(engine, frame);
+        self.live.drain(&mut take, &mut events);
+        self.heed(&mut events);
+        let counts = self.live.counts();
+        let now = self.live.now();
+        self.judge(now, &counts);
+        let code = self.listeners.end(now, &counts);
+        self.say();
+        match self.listeners.broken.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                eprintln!("mxray: the report cannot be written: {error}");
+                exit::USAGE
+            }
+            _ if interrupt.pressed() => exit::INTERRUPTED,
+            _ => code,
+        }
+    }
+
+    fn heed(&mut self, events: &mut Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let interfaces = self.live.interfaces();
+        for event in events.drain(..) {
+            if let Event::Lost(count, from, to) = event {
+                let source = self.listeners.source;
+                self.engine.lost(source, from, to, count);
+            }
+            self.listeners.said.extend(incidents::sentence(&event, &interfaces));
+        }
+    }
+
+    /// Everything is judged with what is known now.
+    fn judge(&mut self, now: Timestamp, counts: &[Counts]) {
+        let (engine, listeners) = (&mut self.engine, &mut self.listeners);
+        let source = listeners.source;
+        let end = SourceEnd {
+            dropped: counts
+                .iter()
+                .fold(0, |sum, one| sum.saturating_add(one.dropped)),
+            damage: None,
+        };
+        engine.watched(source, now);
+        engine.close_source(source, end, &mut |record| listeners.record(&record, now));
+        engine.finish(&mut |record| listeners.record(&record, now));
+    }
+
+    fn rotate(&mut self, now: Timestamp) {
+        if self.listeners.recording.as_ref().is_some_and(|one| one.is_full(now)) {
+            let counts = self.live.counts();
+            if let Some(recording) = &mut self.listeners.recording
+                && let Err(error) = recording.rotate(now, &counts)
+            {
+                self.listeners.said.push(format!("-w: the next file cannot be made: {error}"));
+            }
+        }
+    }
+
+    fn say(&mut self) {
+        for sentence in self.listeners.said.drain(..) {
+            eprintln!("mxray: {sentence}");
+        }
+    }
+}
+
+impl Listeners<'_> {
+    fn begin(&mut self, interfaces: &[crate::capture::Interface]) {
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = recording.begin(interfaces)
+        {
+            self.stop_recording(&error);
+        }
+        if let Some(rescue) = &mut self.rescue {
+            rescue.begin(interfaces);
+        }
+    }
+
+    fn stop_recording(&mut self, error: &io::Error) {
+        self.recording = None;
+        self.said.push(format!("-w: {error}; the packets are not kept any more"));
+    }
+
+    fn frame(&mut self, engine: &mut Engine, frame: &Frame<'_>) {
+        if !self.began {
+            self.began = true;
+            let zone = self.reporting.zone();
+            let resolved = |when: Option<crate::cli::when::When>| {
+                when.and_then(|when| when.resolve(frame.time, &zone))
+            };
+            self.selection.criteria.since = resolved(self.reporting.since);
+            self.selection.criteria.until = resolved(self.reporting.until);
+            self.face.begin(frame.time);
+        }
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = recording.frame(frame)
+        {
+            self.stop_recording(&error);
+        }
+        if let Some(rescue) = &mut self.rescue {
+            self.said.extend(rescue.frame(frame));
+        }
+        if let Some(filter) = &mut self.filter {
+            filter.see(self.source, frame);
+        }
+        let input = Input {
+            source: self.source,
+            number: frame.number,
+            link_type: frame.link_type,
+            time: frame.time,
+            data: frame.data,
+            original_len: frame.original_len,
+            control: false,
+        };
+        engine.frame(&input, &mut |record| self.record(&record, frame.time));
+    }
+
+    /// Time passes without a frame.
+    fn tick(&mut self, now: Timestamp) {
+        if let Some(rescue) = &mut self.rescue {
+            self.said.extend(rescue.tick(now));
+        }
+    }
+
+    /// What is said of something that is open.
+    fn provisional(&mut self, record: &Record, now: Timestamp) {
+        self.failed |= failed(record);
+        if let Some(rescue) = &mut self.rescue {
+            self.said.extend(rescue.record(record, now));
+        }
+        if self.follows {
+            self.show(record);
+        }
+    }
+
+    fn record(&mut self, record: &Record, now: Timestamp) {
+        self.verdicts.see(record);
+        self.failed |= failed(record);
+        if let Some(rescue) = &mut self.rescue {
+            self.said.extend(rescue.record(record, now));
+        }
+        self.show(record);
+    }
+
+    fn show(&mut self, record: &Record) {
+        let matched = self.filter.as_ref().is_none_or(|filter| filter.wants(record));
+        if self.broken.is_none()
+            && self.selection.wants(record, matched)
+            && let Err(error) = self.face.record(record)
+        {
+            self.broken = Some(error);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(recording) = &mut self.recording
+            && let Err(error) = recording.flush()
+        {
+            self.stop_recording(&error);
+        }
+    }
+
+    fn enough(&self) -> bool {
+        self.broken.is_some() || self.stop_at_failure && self.failed
+    }
+
+    /// The end: everything is written. Gives back the exit code.
+    fn end(&mut self, now: Timestamp, counts: &[Counts]) -> u8 {
+        if let Some(recording) = self.recording.take()
+            && let Err(error) = recording.end(now, counts)
+        {
+            self.said.push(format!("-w: {error}"));
+        }
+        if let Some(mut rescue) = self.rescue.take() {
+            self.said.extend(rescue.end(now));
+        }
+        if self.broken.is_none()
+            && let Err(error) = self.face.finish()
+        {
+            self.broken = Some(error);
+        }
+        self.verdicts.code()
+    }
+}
+
+fn failed(record: &Record) -> bool {
+    match record {
+        Record::Connection(one) => one.outcome == "failed",
+        Record::Lookup(one) => one.outcome == "failed",
+        _ => false,
+    }
+}
