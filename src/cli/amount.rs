@@ -46,7 +46,13 @@ impl FromStr for Size {
             "t" | "T" => 40,
             _ => return Err(wrong()),
         };
-        let bytes = number * f64::from(1u32 << (shift % 30)) * if shift >= 30 { (1u64 << 30) as f64 } else { 1.0 };
+        let bytes = number
+            * f64::from(1u32 << (shift % 30))
+            * if shift >= 30 {
+                (1u64 << 30) as f64
+            } else {
+                1.0
+            };
         match bytes {
             1.0..=1e15 => Ok(Size(bytes as u64)),
             _ => Err(wrong()),

@@ -23,4 +23,6 @@ pub struct Config {
     pub keylog: KeyLog,
     /// The caller asks for provisional records ([`super::Engine::provisional`]): what changes is noted for them.
     pub live: bool,
+    /// Connections open at once; the one silent for longest is judged first beyond it. `None`: [`crate::base::limits::FLOWS`].
+    pub flows: Option<usize>,
 }

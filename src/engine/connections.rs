@@ -113,7 +113,8 @@ fn at_rest(c: &Connection<'_>) -> bool {
         && sides[Side::Server].data_segments > 0
         && sides[Side::Client].outstanding.is_none()
         && sides[Side::Server].outstanding.is_none()
-        && c.tls.is_none_or(|tls| tls.client_hello.is_none() || tls.client_finished.is_some())
+        && c.tls
+            .is_none_or(|tls| tls.client_hello.is_none() || tls.client_finished.is_some())
         && c.unanswered().is_none()
         && !c.half_said()
 }

@@ -15,6 +15,7 @@ use super::provisional::Shown;
 use super::record::Record;
 use super::searches::Searches;
 use super::sources::Source;
+use crate::base::limits::FLOWS;
 use crate::base::{FrameRef, MILLISECOND, Mark, SourceId, Timestamp};
 use crate::diagnosis::Code;
 use crate::flow::lookup::Lookups;
@@ -79,7 +80,7 @@ impl Engine {
         if config.all {
             ports.everything();
         }
-        let mut table = Table::new(ports).seeded(keys);
+        let mut table = Table::with_limit(ports, config.flows.unwrap_or(FLOWS)).seeded(keys);
         if config.live {
             table.note_changes();
         }

@@ -213,7 +213,9 @@ impl Engine {
         };
         let attempt = self.attempts.lookup(facts.client, &facts.name, member, out);
         let attempt = Some(attempt);
-        out(Record::Lookup(lookup_record(id, attempt, facts, &judgement)));
+        out(Record::Lookup(lookup_record(
+            id, attempt, facts, &judgement,
+        )));
     }
 
     /// Judges a look-up with what is known by now.

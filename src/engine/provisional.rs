@@ -262,7 +262,9 @@ fn look_of(record: &ConnectionRecord) -> u64 {
         record.intent,
     )
         .hash(&mut hasher);
-    (record.verdict.confidence * 100.0).to_bits().hash(&mut hasher);
+    (record.verdict.confidence * 100.0)
+        .to_bits()
+        .hash(&mut hasher);
     for finding in &record.findings {
         finding.code.hash(&mut hasher);
     }

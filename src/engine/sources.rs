@@ -162,7 +162,11 @@ impl Engine {
     /// Nothing more came of that source until `time`, although it was watched: its silence goes that far.
     pub fn watched(&mut self, id: SourceId, time: Timestamp) {
         let world = self.world(id);
-        if let Some(root) = self.sources.get_mut(world.0 as usize).filter(|root| root.horizon.is_some()) {
+        if let Some(root) = self
+            .sources
+            .get_mut(world.0 as usize)
+            .filter(|root| root.horizon.is_some())
+        {
             root.horizon = root.horizon.max(Some(time));
         }
     }
@@ -191,7 +195,10 @@ impl Engine {
         {
             return;
         }
-        let told = self.sources.get(id.0 as usize).map_or(0, |source| source.lost);
+        let told = self
+            .sources
+            .get(id.0 as usize)
+            .map_or(0, |source| source.lost);
         if end.dropped > told {
             self.knowledge.drops.some_time();
         }

@@ -26,7 +26,11 @@ impl Folder {
     /// Opens a folder, makes it if there is none (it then belongs to `successor`), and sees to it that the successor may
     /// make files there. The error is a sentence with the remedy.
     pub fn open(path: &Path, successor: Option<Successor>) -> Result<Folder, String> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         let fault = |error: io::Error| format!("{}: {error}", path.display());
         let made = match fs::create_dir(path) {
             Ok(()) => true,
@@ -34,11 +38,16 @@ impl Folder {
             Err(error) => return Err(fault(error)),
         };
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| fault(error.into()))?;
+        let fd =
+            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| fault(error.into()))?;
         if let Some(Successor { uid, gid }) = successor {
             if made {
-                fchown(fd.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-                    .map_err(|error| fault(error.into()))?;
+                fchown(
+                    fd.as_fd(),
+                    Some(Uid::from_raw(uid)),
+                    Some(Gid::from_raw(gid)),
+                )
+                .map_err(|error| fault(error.into()))?;
             }
             let stat = fstat(fd.as_fd()).map_err(|error| fault(error.into()))?;
             let shift = match () {
@@ -63,7 +72,8 @@ impl Folder {
     /// Makes a new file there, readable by its owner alone: `stem` and `extension`, with a number between them when that
     /// name is taken. Gives its path for messages.
     pub fn create(&self, stem: &str, extension: &str) -> io::Result<(File, PathBuf)> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for number in 0..NAMES {
             let name = match number {
                 0 => format!("{stem}.{extension}"),

@@ -74,8 +74,8 @@ fn bounding() {
 
 fn verify(successor: Option<Successor>) -> Result<Kept, PrivilegeError> {
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
-        let left = caps::read(None, set)
-            .map_err(|error| PrivilegeError::Left(error.to_string()))?;
+        let left =
+            caps::read(None, set).map_err(|error| PrivilegeError::Left(error.to_string()))?;
         if !left.is_empty() {
             return Err(PrivilegeError::Left(format!("{left:?} remain")));
         }

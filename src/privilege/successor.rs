@@ -34,10 +34,9 @@ impl Successor {
             uid: NOBODY,
             gid: NOBODY,
         };
-        caller
-            .into_iter()
-            .chain([nobody])
-            .find(|one| mapped("/proc/self/uid_map", one.uid) && mapped("/proc/self/gid_map", one.gid))
+        caller.into_iter().chain([nobody]).find(|one| {
+            mapped("/proc/self/uid_map", one.uid) && mapped("/proc/self/gid_map", one.gid)
+        })
     }
 
     /// Gives a file that was just made to this user.
@@ -57,11 +56,13 @@ fn mapped(file: &str, id: u32) -> bool {
         return true;
     };
     map.lines().any(|line| {
-        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+        let mut fields = line
+            .split_whitespace()
+            .map(|field| field.parse::<u64>().unwrap_or(0));
         let (first, _, count) = (fields.next(), fields.next(), fields.next());
-        first
-            .zip(count)
-            .is_some_and(|(first, count)| (first..first.saturating_add(count)).contains(&u64::from(id)))
+        first.zip(count).is_some_and(|(first, count)| {
+            (first..first.saturating_add(count)).contains(&u64::from(id))
+        })
     })
 }
 

@@ -79,7 +79,10 @@ impl<'a> LineFace<'a> {
             self.told.remove(&event.key);
         }
         if event.outcome == "failed" && before != Some(code) && self.failing.len() < REMEMBERED {
-            let known = self.failing.entry(event.server.clone()).or_insert((code, 0));
+            let known = self
+                .failing
+                .entry(event.server.clone())
+                .or_insert((code, 0));
             *known = (code, known.1.saturating_add(1));
         }
         if let Some(word) = word {
@@ -89,7 +92,11 @@ impl<'a> LineFace<'a> {
         let works = settled && matches!(event.outcome, "healthy" | "degraded") && !event.check;
         if works && let Some((code, count)) = self.failing.remove(&event.server) {
             let failures = present::counted(count, "failure", "failures");
-            self.line("BACK", event, &format!("works again, after {failures} with {code}"))?;
+            self.line(
+                "BACK",
+                event,
+                &format!("works again, after {failures} with {code}"),
+            )?;
         }
         Ok(())
     }
@@ -100,9 +107,20 @@ impl<'a> LineFace<'a> {
             "SLOW" => "degraded",
             _ => "healthy",
         };
-        let code = if word == "BACK" { "" } else { event.verdict.code };
-        let mark = if event.last || word == "BACK" { "" } else { " (so far)" };
-        let name = event.name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+        let code = if word == "BACK" {
+            ""
+        } else {
+            event.verdict.code
+        };
+        let mark = if event.last || word == "BACK" {
+            ""
+        } else {
+            " (so far)"
+        };
+        let name = event
+            .name
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" {name}"));
         let line = format!(
             "{} {} {}{}{} → {}{name}  {summary}{mark}",
             self.style.clock.absolute(event.time),

@@ -114,7 +114,10 @@ mod tests {
         let mut clock = LiveClock::at(wall, 0);
         for step in 1..=1_000 {
             let drift = step * 100_000;
-            assert_eq!(clock.compare(wall + step * SECOND + drift, step * SECOND), None);
+            assert_eq!(
+                clock.compare(wall + step * SECOND + drift, step * SECOND),
+                None
+            );
         }
         let now = Timestamp(wall + 1_000 * SECOND + 100 * MILLISECOND);
         assert_eq!(clock.place(now, now), now);

@@ -6,7 +6,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LiveError {
     /// This user may not capture.
-    #[error("{0} may not be captured by this user: run it with sudo, or allow it once with `sudo setcap cap_net_raw+ep {1}`")]
+    #[error(
+        "{0} may not be captured by this user: run it with sudo, or allow it once with `sudo setcap cap_net_raw+ep {1}`"
+    )]
     NotPermitted(String, String),
     /// There is no such interface.
     #[error("there is no interface {0}; this machine has {1}")]

@@ -69,14 +69,12 @@ fn device_names() -> String {
 }
 
 fn program() -> String {
-    std::env::current_exe()
-        .map_or_else(|_| "mxray".to_owned(), |path| path.display().to_string())
+    std::env::current_exe().map_or_else(|_| "mxray".to_owned(), |path| path.display().to_string())
 }
 
 impl Handle {
     pub(super) fn open(name: &str, options: &Options) -> Result<Handle, LiveError> {
-        let unusable =
-            |error: pcap::Error| LiveError::Unusable(name.to_owned(), error.to_string());
+        let unusable = |error: pcap::Error| LiveError::Unusable(name.to_owned(), error.to_string());
         if name != ANY && rebind::index(name).is_none() {
             return Err(LiveError::NoInterface(name.to_owned(), device_names()));
         }
@@ -108,7 +106,10 @@ impl Handle {
             // Where libpcap is too old for it, it stays the first version of cooked frames.
             let _ = capture.set_datalink(Linktype(SLL2));
         }
-        options.filter.set(&mut capture).map_err(LiveError::Filter)?;
+        options
+            .filter
+            .set(&mut capture)
+            .map_err(LiveError::Filter)?;
         let capture = capture.setnonblock().map_err(unusable)?;
         let link_type = match capture.get_datalink().0 {
             DLT_RAW => LINKTYPE_RAW,

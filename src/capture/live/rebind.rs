@@ -22,7 +22,13 @@ pub(super) fn index(name: &str) -> Option<u32> {
 pub(super) fn hardware(socket: BorrowedFd<'_>, name: &str) -> Option<u16> {
     let mut request = request(name);
     // SAFETY: SIOCGIFHWADDR reads and writes one ifreq, which lives here.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFHWADDR as _, &raw mut request) };
+    let done = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCGIFHWADDR as _,
+            &raw mut request,
+        )
+    };
     if done != 0 {
         return None;
     }
@@ -34,7 +40,13 @@ pub(super) fn hardware(socket: BorrowedFd<'_>, name: &str) -> Option<u16> {
 pub(super) fn is_up(socket: BorrowedFd<'_>, name: &str) -> bool {
     let mut request = request(name);
     // SAFETY: SIOCGIFFLAGS reads and writes one ifreq, which lives here.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request) };
+    let done = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCGIFFLAGS as _,
+            &raw mut request,
+        )
+    };
     // SAFETY: the call above filled in the flags.
     done == 0 && i32::from(unsafe { request.ifr_ifru.ifru_flags }) & libc::IFF_UP != 0
 }
@@ -43,7 +55,12 @@ fn request(name: &str) -> libc::ifreq {
     // SAFETY: an ifreq of zeroes is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // One byte stays zero.
-    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+    for (to, from) in request
+        .ifr_name
+        .iter_mut()
+        .take(libc::IFNAMSIZ - 1)
+        .zip(name.bytes())
+    {
         *to = from as libc::c_char;
     }
     request

@@ -82,7 +82,10 @@ impl Ring {
             at,
             len: frame.data.len(),
         });
-        self.bytes = self.bytes.saturating_add(frame.data.len()).saturating_add(HEAD);
+        self.bytes = self
+            .bytes
+            .saturating_add(frame.data.len())
+            .saturating_add(HEAD);
     }
 
     /// Lets go what is too old or too much; an emptied block for use again.
@@ -100,7 +103,9 @@ impl Ring {
             self.short |= !old;
             if let Some(mut gone) = self.blocks.pop_front() {
                 let heads = gone.places.len().saturating_mul(HEAD);
-                self.bytes = self.bytes.saturating_sub(gone.bytes.len().saturating_add(heads));
+                self.bytes = self
+                    .bytes
+                    .saturating_sub(gone.bytes.len().saturating_add(heads));
                 gone.bytes.clear();
                 gone.places.clear();
                 spare = gone;

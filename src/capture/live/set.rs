@@ -280,7 +280,8 @@ impl Live {
 
     /// Hands on what waits and is not later than `until`; everything when there is too much.
     fn hand_on(&mut self, until: Timestamp, frames: &mut dyn FnMut(&Frame<'_>)) {
-        self.held.sort_unstable_by_key(|held| (held.time, held.order));
+        self.held
+            .sort_unstable_by_key(|held| (held.time, held.order));
         let ripe = match self.held_bytes >= HELD {
             true => self.held.len(),
             false => self.held.partition_point(|held| held.time <= until),

@@ -182,7 +182,8 @@ impl PcapngFormat {
 /// The frames that mxray says the file has, when the option is its own.
 fn watched(value: &[u8]) -> Option<u64> {
     let (number, text) = value.split_at_checked(4)?;
-    let own = number == ENTERPRISE_NUMBER.to_le_bytes() || number == ENTERPRISE_NUMBER.to_be_bytes();
+    let own =
+        number == ENTERPRISE_NUMBER.to_le_bytes() || number == ENTERPRISE_NUMBER.to_be_bytes();
     let frames = text.strip_prefix(WATCHED_MARK.as_bytes()).filter(|_| own)?;
     std::str::from_utf8(frames).ok()?.parse().ok()
 }

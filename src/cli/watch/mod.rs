@@ -62,6 +62,9 @@ pub struct Arguments {
     /// Lines on a terminal as well, instead of the full screen
     #[arg(long)]
     plain: bool,
+    /// Memory for connections that are open; beyond it the one silent for longest is judged early
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    max_memory: Size,
     /// The kernel's buffer of each interface
     #[arg(long, value_name = "SIZE", default_value = "64M")]
     buffer: Size,
@@ -83,6 +86,9 @@ pub fn run(arguments: &Arguments) -> u8 {
     }
 }
 
+/// Bytes that an open connection takes at the most, its dialogue and what is remembered after it included, on average.
+const FLOW: u64 = 16 << 10;
+
 type Refusal = (u8, String);
 
 /// Opens everything, gives up privileges, and only then makes what looks at packets.
@@ -91,6 +97,7 @@ fn prepare(arguments: &Arguments) -> Result<Session<'_>, Refusal> {
     let reporting = &arguments.reporting;
     let config = Config {
         live: true,
+        flows: Some(flows_in(arguments.max_memory)),
         ..reporting.config().map_err(usage)?
     };
     let filter = match &reporting.filter {
@@ -122,7 +129,9 @@ fn prepare(arguments: &Arguments) -> Result<Session<'_>, Refusal> {
     let rescue = match (arguments.ring, &arguments.save_dir) {
         (None, None) => None,
         (None, Some(_)) => {
-            return Err(usage("--save-dir: there is nothing to save without --ring".to_owned()));
+            return Err(usage(
+                "--save-dir: there is nothing to save without --ring".to_owned(),
+            ));
         }
         (Some(span), folder) => {
             let here = PathBuf::from(".");
@@ -152,6 +161,13 @@ fn prepare(arguments: &Arguments) -> Result<Session<'_>, Refusal> {
     ))
 }
 
+/// How many connections so much memory holds.
+fn flows_in(memory: Size) -> usize {
+    usize::try_from(memory.0 / FLOW)
+        .unwrap_or(usize::MAX)
+        .max(1_024)
+}
+
 fn refused(error: &LiveError) -> u8 {
     match error.is_permission() {
         true => exit::NOT_PERMITTED,
@@ -170,11 +186,17 @@ fn interfaces(named: &[String]) -> Vec<String> {
     if !chosen.is_empty() {
         return chosen;
     }
-    let mut up = Device::list().unwrap_or_default().into_iter().filter(|device| {
-        let flags = &device.flags;
-        flags.is_up() && flags.is_running() && !flags.is_loopback() && !device.addresses.is_empty()
-            && device.name != "any"
-    });
+    let mut up = Device::list()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|device| {
+            let flags = &device.flags;
+            flags.is_up()
+                && flags.is_running()
+                && !flags.is_loopback()
+                && !device.addresses.is_empty()
+                && device.name != "any"
+        });
     match (up.next(), up.next()) {
         (Some(only), None) => vec![only.name],
         _ => vec!["any".to_owned()],

@@ -41,7 +41,11 @@ impl Part {
     pub fn begin(file: File, interfaces: &[Interface]) -> io::Result<Part> {
         let mut writer = PcapngWriter::new(BufWriter::with_capacity(1 << 20, file))?;
         for interface in interfaces {
-            writer.interface(interface.name.as_str(), interface.link_type, interface.snaplen)?;
+            writer.interface(
+                interface.name.as_str(),
+                interface.link_type,
+                interface.snaplen,
+            )?;
         }
         Ok(Part {
             writer,
@@ -54,7 +58,10 @@ impl Part {
     /// Writes a frame.
     pub fn frame(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         self.frames = self.frames.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(frame.data.len() as u64).saturating_add(40);
+        self.bytes = self
+            .bytes
+            .saturating_add(frame.data.len() as u64)
+            .saturating_add(40);
         self.first.get_or_insert(frame.time);
         self.writer.packet(
             frame.interface,
@@ -77,9 +84,10 @@ impl Part {
             // The counters say how long was watched; one interface is enough to say it.
             let Counts { received, dropped } = *counts;
             match place {
-                0 => self
-                    .writer
-                    .statistics_watched(place, until, received, dropped, self.frames)?,
+                0 => {
+                    self.writer
+                        .statistics_watched(place, until, received, dropped, self.frames)?
+                }
                 _ => self.writer.statistics(place, until, received, dropped)?,
             }
         }
@@ -104,7 +112,11 @@ pub struct Recording {
 
 impl Recording {
     /// Makes the file, while that is still allowed. Errors are sentences.
-    pub fn open(path: &Path, rotation: Rotation, successor: Option<Successor>) -> Result<Recording, String> {
+    pub fn open(
+        path: &Path,
+        rotation: Rotation,
+        successor: Option<Successor>,
+    ) -> Result<Recording, String> {
         let fault = |error: io::Error| format!("-w {}: {error}", path.display());
         let folder = match rotation.wanted() {
             true => Some(
@@ -161,7 +173,10 @@ impl Recording {
         };
         self.parts = self.parts.saturating_add(1);
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
-        let extension = self.path.extension().map_or("pcapng".into(), |e| e.to_string_lossy());
+        let extension = self
+            .path
+            .extension()
+            .map_or("pcapng".into(), |e| e.to_string_lossy());
         let (file, _) = folder.create(&format!("{stem}.{:05}", self.parts), &extension)?;
         let next = Part::begin(file, &self.interfaces)?;
         if let Some(part) = self.part.replace(next) {

@@ -95,10 +95,15 @@ impl Rescue {
         }
         let server: IpAddr = server.parse().ok()?;
         if let Some(save) = self.saves.get_mut(&server) {
-            save.until = save.until.max(now.plus(AFTER).min(save.began.plus(LONGEST)));
+            save.until = save
+                .until
+                .max(now.plus(AFTER).min(save.began.plus(LONGEST)));
             return None;
         }
-        if self.ended.get(&server).is_some_and(|end| now.since(*end) < AGAIN)
+        if self
+            .ended
+            .get(&server)
+            .is_some_and(|end| now.since(*end) < AGAIN)
             || self.saves.len() >= OPEN
         {
             return None;
@@ -106,7 +111,10 @@ impl Rescue {
         if self.files >= FILES {
             let first = !std::mem::replace(&mut self.full, true);
             return first.then(|| {
-                format!("{FILES} failures were saved in {}; no more are", self.folder.path().display())
+                format!(
+                    "{FILES} failures were saved in {}; no more are",
+                    self.folder.path().display()
+                )
             });
         }
         Some(match self.begin_save(server, verdict.code, now) {
@@ -115,15 +123,27 @@ impl Rescue {
                 verdict.code,
                 path.display()
             ),
-            Err(error) => format!("a failure cannot be saved in {}: {error}", self.folder.path().display()),
+            Err(error) => format!(
+                "a failure cannot be saved in {}: {error}",
+                self.folder.path().display()
+            ),
         })
     }
 
-    fn begin_save(&mut self, server: IpAddr, code: &str, now: Timestamp) -> std::io::Result<PathBuf> {
-        let time = jiff::Timestamp::from_nanosecond(i128::from(now.0))
-            .map_or_else(|_| "now".to_owned(), |time| time.strftime("%Y%m%dT%H%M%SZ").to_string());
+    fn begin_save(
+        &mut self,
+        server: IpAddr,
+        code: &str,
+        now: Timestamp,
+    ) -> std::io::Result<PathBuf> {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(now.0)).map_or_else(
+            |_| "now".to_owned(),
+            |time| time.strftime("%Y%m%dT%H%M%SZ").to_string(),
+        );
         let address = server.to_string().replace(':', "_");
-        let (file, path) = self.folder.create(&format!("mxray-{time}-{address}-{code}"), "pcapng")?;
+        let (file, path) = self
+            .folder
+            .create(&format!("mxray-{time}-{address}-{code}"), "pcapng")?;
         let mut part = Part::begin(file, &self.interfaces)?;
         let mut frames: u64 = 0;
         let after = self.ended.get(&server).copied();
@@ -154,7 +174,9 @@ impl Rescue {
             .filter(|(_, save)| now >= save.until)
             .map(|(server, _)| *server)
             .collect();
-        over.into_iter().filter_map(|server| self.end_one(server, now)).collect()
+        over.into_iter()
+            .filter_map(|server| self.end_one(server, now))
+            .collect()
     }
 
     fn end_one(&mut self, server: IpAddr, now: Timestamp) -> Option<String> {
@@ -171,19 +193,30 @@ impl Rescue {
             usize::from(!self.interfaces.is_empty())
         ];
         Some(match save.part.end(now, &counts) {
-            Ok(()) => format!("saved {} frames of {server} to {}", save.frames, save.path.display()),
+            Ok(()) => format!(
+                "saved {} frames of {server} to {}",
+                save.frames,
+                save.path.display()
+            ),
             Err(error) => format!("{}: {error}", save.path.display()),
         })
     }
 
     /// Ends everything.
     pub fn end(&mut self, now: Timestamp) -> Vec<String> {
-        let mut said: Vec<String> = self.saves.keys().copied().collect::<Vec<_>>()
+        let mut said: Vec<String> = self
+            .saves
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
             .into_iter()
             .filter_map(|server| self.end_one(server, now))
             .collect();
         if self.ring.short {
-            said.push("the ring was shorter than --ring at times: its memory was full (--ring-memory)".to_owned());
+            said.push(
+                "the ring was shorter than --ring at times: its memory was full (--ring-memory)"
+                    .to_owned(),
+            );
         }
         said
     }

@@ -90,7 +90,11 @@ impl<'a> Session<'a> {
         rescue: Option<Rescue>,
     ) -> Session<'a> {
         let reporting = &arguments.reporting;
-        let names: Vec<String> = live.interfaces().iter().map(|one| one.name.to_string()).collect();
+        let names: Vec<String> = live
+            .interfaces()
+            .iter()
+            .map(|one| one.name.to_string())
+            .collect();
         let name = Foreign::from(names.join(", ").as_str());
         let source = engine.open_source("interface", name.clone(), None);
         let style = Style {
@@ -196,7 +200,9 @@ impl<'a> Session<'a> {
                 let source = self.listeners.source;
                 self.engine.lost(source, from, to, count);
             }
-            self.listeners.said.extend(incidents::sentence(&event, &interfaces));
+            self.listeners
+                .said
+                .extend(incidents::sentence(&event, &interfaces));
         }
     }
 
@@ -216,12 +222,19 @@ impl<'a> Session<'a> {
     }
 
     fn rotate(&mut self, now: Timestamp) {
-        if self.listeners.recording.as_ref().is_some_and(|one| one.is_full(now)) {
+        if self
+            .listeners
+            .recording
+            .as_ref()
+            .is_some_and(|one| one.is_full(now))
+        {
             let counts = self.live.counts();
             if let Some(recording) = &mut self.listeners.recording
                 && let Err(error) = recording.rotate(now, &counts)
             {
-                self.listeners.said.push(format!("-w: the next file cannot be made: {error}"));
+                self.listeners
+                    .said
+                    .push(format!("-w: the next file cannot be made: {error}"));
             }
         }
     }
@@ -247,7 +260,8 @@ impl Listeners<'_> {
 
     fn stop_recording(&mut self, error: &io::Error) {
         self.recording = None;
-        self.said.push(format!("-w: {error}; the packets are not kept any more"));
+        self.said
+            .push(format!("-w: {error}; the packets are not kept any more"));
     }
 
     fn frame(&mut self, engine: &mut Engine, frame: &Frame<'_>) {
@@ -312,7 +326,10 @@ impl Listeners<'_> {
     }
 
     fn show(&mut self, record: &Record) {
-        let matched = self.filter.as_ref().is_none_or(|filter| filter.wants(record));
+        let matched = self
+            .filter
+            .as_ref()
+            .is_none_or(|filter| filter.wants(record));
         if self.broken.is_none()
             && self.selection.wants(record, matched)
             && let Err(error) = self.face.record(record)

@@ -36,7 +36,11 @@ impl Live {
     /// A segment at so many milliseconds. `from_client`: its sender.
     fn segment(&mut self, at: i64, ports: (u16, u16), seq: u32, ack: u32, flags: u8, text: &str) {
         let from_client = ports.0 > ports.1;
-        let (from, to) = if from_client { (CLIENT, SERVER) } else { (SERVER, CLIENT) };
+        let (from, to) = if from_client {
+            (CLIENT, SERVER)
+        } else {
+            (SERVER, CLIENT)
+        };
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let segment = Segment {
             source_port: ports.0,
@@ -47,8 +51,12 @@ impl Live {
             window: 64_000,
             options: &[],
         };
-        let packet = tcp(Header::new(address(from), address(to)), &segment, text.as_bytes())
-            .expect("a segment");
+        let packet = tcp(
+            Header::new(address(from), address(to)),
+            &segment,
+            text.as_bytes(),
+        )
+        .expect("a segment");
         let data = ethernet([2; 6], [4; 6], &[], &packet);
         self.number += 1;
         let records = &mut self.records;
@@ -69,13 +77,27 @@ impl Live {
     /// Three SYNs in three seconds to a port, from `at` on.
     fn unanswered(&mut self, at: i64, port: u16) {
         for again in 0..4 {
-            self.segment(at + again * 1_010, (50_000, port), 100, 0, TcpFlags::SYN, "");
+            self.segment(
+                at + again * 1_010,
+                (50_000, port),
+                100,
+                0,
+                TcpFlags::SYN,
+                "",
+            );
         }
     }
 
     fn handshake(&mut self, at: i64, client: u16, server: u16) {
         self.segment(at, (client, server), 100, 0, TcpFlags::SYN, "");
-        self.segment(at + 10, (server, client), 500, 101, TcpFlags::SYN | TcpFlags::ACK, "");
+        self.segment(
+            at + 10,
+            (server, client),
+            500,
+            101,
+            TcpFlags::SYN | TcpFlags::ACK,
+            "",
+        );
         self.segment(at + 11, (client, server), 101, 501, TcpFlags::ACK, "");
     }
 
@@ -87,7 +109,8 @@ impl Live {
 
     fn tick(&mut self, at: i64) {
         let records = &mut self.records;
-        self.engine.tick(millisecond(at), &mut |record| records.push(record));
+        self.engine
+            .tick(millisecond(at), &mut |record| records.push(record));
     }
 
     /// The connections among the records since the last call.
@@ -126,7 +149,10 @@ fn silence_is_shown_before_it_is_final_and_under_the_same_number() {
     assert!(!dropped.verdict.is_final);
     assert_eq!(dropped.attempt, None);
     live.look(6_000);
-    assert!(live.connections().is_empty(), "nothing changed, nothing said");
+    assert!(
+        live.connections().is_empty(),
+        "nothing changed, nothing said"
+    );
     live.tick(200_000);
     let last = live.connections();
     let end = last
@@ -146,9 +172,23 @@ fn a_late_answer_replaces_a_silence() {
     live.look(5_000);
     let shown = live.connections();
     assert_eq!(shown[0].verdict.code, "tcp.dropped");
-    live.segment(7_000, (25, 50_000), 500, 101, TcpFlags::SYN | TcpFlags::ACK, "");
+    live.segment(
+        7_000,
+        (25, 50_000),
+        500,
+        101,
+        TcpFlags::SYN | TcpFlags::ACK,
+        "",
+    );
     live.segment(7_001, (50_000, 25), 101, 501, TcpFlags::ACK, "");
-    live.segment(7_100, (25, 50_000), 501, 101, TcpFlags::ACK | TcpFlags::PSH, "220 mx ESMTP\r\n");
+    live.segment(
+        7_100,
+        (25, 50_000),
+        501,
+        101,
+        TcpFlags::ACK | TcpFlags::PSH,
+        "220 mx ESMTP\r\n",
+    );
     live.segment(7_101, (50_000, 25), 101, 515, TcpFlags::ACK, "");
     live.look(7_200);
     let shown = live.connections();
@@ -180,7 +220,14 @@ fn an_idle_mailbox_is_healthy_and_not_forgotten() {
     let mut live = Live::new();
     live.handshake(0, 50_000, 143);
     let push = TcpFlags::ACK | TcpFlags::PSH;
-    live.segment(20, (143, 50_000), 501, 101, push, "* OK IMAP4rev1 ready\r\n");
+    live.segment(
+        20,
+        (143, 50_000),
+        501,
+        101,
+        push,
+        "* OK IMAP4rev1 ready\r\n",
+    );
     live.segment(30, (50_000, 143), 101, 523, push, "a LOGIN u p\r\n");
     live.segment(40, (143, 50_000), 523, 114, push, "a OK in\r\n");
     live.segment(50, (50_000, 143), 114, 532, push, "b IDLE\r\n");
@@ -194,11 +241,22 @@ fn an_idle_mailbox_is_healthy_and_not_forgotten() {
     let last = shown.last().expect("a row");
     assert!(shown.iter().all(|row| !row.verdict.is_final));
     assert_eq!((last.outcome, last.verdict.code), ("healthy", "ok"));
-    live.segment(129 * minute, (143, 50_000), 542, 122, push, "* 1 EXISTS\r\n");
+    live.segment(
+        129 * minute,
+        (143, 50_000),
+        542,
+        122,
+        push,
+        "* 1 EXISTS\r\n",
+    );
     live.tick(131 * minute);
     assert!(live.connections().iter().all(|row| !row.verdict.is_final));
     live.tick(260 * minute);
-    assert_eq!(live.connections().len(), 1, "after 2 h 10 min without a segment it is judged");
+    assert_eq!(
+        live.connections().len(),
+        1,
+        "after 2 h 10 min without a segment it is judged"
+    );
 }
 
 #[test]
