@@ -37,7 +37,7 @@ fn connection(number: u32) -> Vec<Vec<u8>> {
         }
     };
     say(true, TcpFlags::SYN, b"");
-    if number % 10 == 0 {
+    if number.is_multiple_of(10) {
         // Refused: also the memory of failures is bounded.
         say(false, TcpFlags::RST | TcpFlags::ACK, b"");
         return frames;
@@ -141,7 +141,7 @@ fn flood(wire: &mut Capture<Active>, frames: &[Vec<u8>], rate: u64, span: Durati
             std::hint::spin_loop();
             continue;
         }
-        for _ in sent..due.min(sent + 64) {
+        for _ in 0..(due - sent).min(64) {
             if let Some(frame) = next.next()
                 && wire.sendpacket(&frame[..]).is_ok()
             {

@@ -158,8 +158,11 @@ pub fn records(output: &str, kind: &str) -> Result<Vec<Value>, String> {
     Ok(found)
 }
 
-/// Of connections the last record each, as `(client port, server, server port, outcome, code, confidence)`, sorted.
-pub fn verdicts(output: &str) -> Result<Vec<(u64, String, u64, String, String, String)>, String> {
+/// What was said of a connection: client port, server, server port, outcome, code, confidence.
+pub type Said = (u64, String, u64, String, String, String);
+
+/// The last record of each connection, sorted.
+pub fn verdicts(output: &str) -> Result<Vec<Said>, String> {
     let mut found = Vec::new();
     for record in records(output, "connection")? {
         if record["attempt"].is_null() {
