@@ -3,7 +3,7 @@
 //! Every socket of a run is made here, because a flow must be in the registry before its first packet leaves. Handles are
 //! opened when the context is made; afterwards nothing needs privilege.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -143,6 +143,7 @@ struct Inner {
     stop: watch::Receiver<bool>,
     progress: Progress,
     given_up: watch::Sender<Vec<SocketAddr>>,
+    opened: Mutex<HashSet<SocketAddr>>,
 }
 
 /// Packets that a target may get now, and how many it got.
@@ -195,6 +196,7 @@ impl Context {
             stop,
             progress,
             given_up: watch::Sender::new(Vec::new()),
+            opened: Mutex::default(),
         }));
         (context, error)
     }
@@ -394,11 +396,19 @@ impl Context {
             () = self.cancelled() => return Err(ConnectError::Timeout),
         };
         let local = stream.local_addr()?;
+        if role == Role::Target {
+            lock(&self.0.opened).insert(to);
+        }
         Ok(Opened {
             stream,
             local,
             took: start.elapsed(),
         })
+    }
+
+    /// Whether a target connection to that server was opened in this round.
+    pub fn is_open(&self, server: SocketAddr) -> bool {
+        lock(&self.0.opened).contains(&server)
     }
 
     /// Enough is known of this server: connections to it that are still being opened end now.
@@ -605,6 +615,7 @@ impl Context {
     pub fn forget(&self) {
         lock(&self.0.registry).clear();
         lock(&self.0.pace).clear();
+        lock(&self.0.opened).clear();
         self.0.given_up.send_modify(Vec::clear);
     }
 }

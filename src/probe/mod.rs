@@ -9,13 +9,18 @@ pub mod context;
 pub mod control;
 pub mod dns;
 pub mod options;
+pub mod plan;
 mod raw;
 pub mod recording;
 mod run;
 pub mod seen;
 pub mod session;
+pub mod stage;
+pub mod stats;
+pub mod syn;
 mod tap;
 pub mod target;
+pub mod way;
 
 pub use context::{Connect, ConnectError, Context, Opened, Progress, Unknowable};
 pub use control::Role;

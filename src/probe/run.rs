@@ -5,12 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::context::{Connect, Context};
 use super::dns::{self, Destination};
 use super::options::StageName;
-use super::session::{Ask, SessionOutcome, session};
+use super::session::{Ask, SessionEnd, SessionOutcome, session};
+use super::stage::ports;
 use super::target::Target;
+
+/// A SYN that was not answered for so long is looked into.
+const SOON: Duration = Duration::from_millis(300);
 
 /// The last packets of a session may take so long to come.
 const LAST: Duration = Duration::from_millis(400);
@@ -61,5 +66,34 @@ async fn service(context: &Context, destination: &Destination, to: SocketAddr) -
         ..Connect::default()
     };
     context.progress(StageName::Tcp, &format!("{to}"));
-    session(context, &ask, to, how).await
+    let begun = Instant::now();
+    let speaking = session(context, &ask, to, how);
+    let watching = async {
+        tokio::time::sleep(SOON).await;
+        if !context.is_open(to) && options.wants(StageName::Tcp) {
+            ports::silent(context, to, begun).await;
+        }
+        true
+    };
+    tokio::pin!(speaking, watching);
+    let mut watched = false;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut speaking => break outcome,
+            looked = &mut watching, if !watched => watched = looked,
+        }
+    };
+    match outcome.end {
+        // What was begun to place it is done to its end, also when the kernel gives up first.
+        SessionEnd::NoAnswer | SessionEnd::Refused
+            if !watched && options.wants(StageName::Tcp) && begun.elapsed() >= SOON =>
+        {
+            watching.await;
+        }
+        SessionEnd::Refused if !watched && options.wants(StageName::Tcp) => {
+            ports::refused(context, to).await;
+        }
+        _ => {}
+    }
+    outcome
 }

@@ -101,6 +101,32 @@ pub fn distance(ttl: u8) -> u8 {
     initial.saturating_sub(ttl)
 }
 
+/// An ICMP error by name and number (field notes C14; RFC 792, 1812, 4443).
+pub fn icmp_name(v6: bool, kind: u8, code: u8) -> String {
+    let name = match (v6, kind, code) {
+        (false, 3, 0) => "network unreachable",
+        (false, 3, 1) => "host unreachable",
+        (false, 3, 2) => "protocol unreachable",
+        (false, 3, 3) | (true, 1, 4) => "port unreachable",
+        (false, 3, 4) => "fragmentation needed",
+        (false, 3, 6) => "network unknown",
+        (false, 3, 7) => "host unknown",
+        (false, 3, 9) => "network administratively prohibited",
+        (false, 3, 10) => "host administratively prohibited",
+        (false, 3, 13) => "communication administratively prohibited",
+        (false, 11, _) | (true, 3, _) => "time exceeded",
+        (true, 1, 0) => "no route",
+        (true, 1, 1) => "administratively prohibited",
+        (true, 1, 2) => "beyond scope of source address",
+        (true, 1, 3) => "address unreachable",
+        (true, 1, 5) => "source address failed policy",
+        (true, 1, 6) => "reject route",
+        (true, 2, _) => "packet too big",
+        _ => return format!("ICMP {kind}/{code}"),
+    };
+    format!("ICMP {name} ({kind}/{code})")
+}
+
 /// The identifier of an echo message; our own put it first.
 pub(super) fn echo_id(icmp: &Icmp<'_>) -> Option<u16> {
     Some((icmp.word >> 16) as u16)

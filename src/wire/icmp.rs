@@ -71,6 +71,7 @@ fn quote(rest: Rest<'_>) -> Option<Quote> {
         destination_port: None,
         seq: None,
         flags: None,
+        window: None,
     };
     // Bytes of a later fragment are no header.
     let begins = ip.fragment.is_none_or(|fragment| fragment.offset == 0);
@@ -80,6 +81,7 @@ fn quote(rest: Rest<'_>) -> Option<Quote> {
         if ip.protocol == 6 {
             quote.seq = upper.u32(4);
             quote.flags = upper.u8(13).map(TcpFlags);
+            quote.window = upper.u16(14);
         }
     }
     Some(quote)

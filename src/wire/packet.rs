@@ -280,6 +280,8 @@ pub struct Quote {
     pub seq: Option<u32>,
     /// TCP flags, when the quote is long enough.
     pub flags: Option<TcpFlags>,
+    /// TCP window, when the quote is long enough.
+    pub window: Option<u16>,
 }
 
 /// A neighbour solicitation or advertisement.

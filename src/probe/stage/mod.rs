@@ -1,0 +1,5 @@
+//! The stages that measure below a session: ports, places, sizes.
+
+pub mod ports;
+pub mod reference;
+pub mod trace;

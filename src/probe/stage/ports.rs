@@ -1,0 +1,586 @@
+//! A port that does not open: dropped, refused, reset by something on the path, prohibited, or going round in circles.
+//!
+//! Every claim names what it was measured against. A RST or a silence that nothing can be compared with is left to what
+//! the packets alone say.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::reference::{self, Reference};
+use super::trace;
+use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Where};
+use crate::probe::context::Context;
+use crate::probe::options::StageName;
+use crate::probe::plan::series::{Finding, Series, Subject};
+use crate::probe::plan::walk::Heard;
+use crate::probe::seen::icmp_name;
+use crate::probe::way::{Kind, Way};
+
+/// The kernel's own SYN is kept so long, that three transmissions of it are seen (silence has a clock).
+const CLOCK: Duration = Duration::from_millis(3_400);
+/// DSCP AF11: what a host's stack copies into its RST and a firewall's REJECT does not.
+const MARK: u8 = 0x28;
+
+/// A port answers nothing for a while: finds out whether it is dropped, and where. `begun`: when the kernel's connection
+/// was begun.
+pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
+    if context.raw().is_none() {
+        context.unknowable(
+            "whether silence is loss or a filter, and after which hop",
+            "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
+        );
+        return;
+    }
+    context.progress(
+        StageName::Tcp,
+        &format!("{to} is silent: looking for a control"),
+    );
+    let reference = reference::find(context, to.ip(), to.port()).await;
+    if context.is_open(to) {
+        return;
+    }
+    let (finding, end, series) = series(context, to, reference).await;
+    match (finding, end) {
+        // The kernel hears the same: what it is stands in its own packets, where it is the walk says.
+        (_, Some(heard)) => answered(context, to, heard, reference).await,
+        (Finding::Dropped { .. }, None) => {
+            context.progress(
+                StageName::Tcp,
+                &format!("provisional: {to} is dropped (0.90); looking where"),
+            );
+            let placed = located(context, to, reference).await;
+            dropped(context, to, &finding, reference, placed);
+            end_of_clock(context, to, begun).await;
+        }
+        (Finding::AllSilent, None) if reference.is_none() => {
+            let placed = located(context, to, None).await;
+            path_silent(context, to, &series, placed);
+            end_of_clock(context, to, begun).await;
+        }
+        (Finding::Answers | Finding::Mixed { .. } | Finding::Unclear, None) => {}
+        _ => {}
+    }
+}
+
+/// Lets the kernel's own connection go on until its silence counts, then ends it.
+async fn end_of_clock(context: &Context, to: SocketAddr, begun: Instant) {
+    tokio::time::sleep_until(begun + CLOCK).await;
+    if !context.is_open(to) {
+        context.give_up(to);
+    }
+}
+
+async fn located(
+    context: &Context,
+    to: SocketAddr,
+    reference: Option<Reference>,
+) -> Option<trace::Placed> {
+    if !context.options().wants(StageName::Trace) {
+        return None;
+    }
+    Some(trace::silent(context, to, reference).await)
+}
+
+/// Runs the series of silence. Also gives back an answer that was neither open nor nothing.
+async fn series(
+    context: &Context,
+    to: SocketAddr,
+    reference: Option<Reference>,
+) -> (Finding, Option<Heard>, Series) {
+    let control = match reference.map(|one| one.kind) {
+        Some(Kind::OneFlow(to)) => Kind::Flows(to),
+        Some(kind) => kind,
+        None => Kind::Echo(to.ip()),
+    };
+    let mut series = Series::begun(reference.is_some());
+    let mut probes: Vec<(usize, Way)> = Vec::new();
+    loop {
+        let now = context.now();
+        let mut end = None;
+        for (number, way) in &mut probes {
+            if way.collect() == 0 {
+                continue;
+            }
+            let Some(heard) = way.last_end else {
+                // A time-exceeded for a full TTL: it goes round.
+                if let Some((_, router)) = way.walk.last_router()
+                    && matches!(way.kind, Kind::Flows(one) if one == to)
+                {
+                    end = Some(Heard::Exceeded(router));
+                }
+                continue;
+            };
+            let target = matches!(way.kind, Kind::Flows(one) if one == to);
+            match heard {
+                Heard::Open { .. } => {}
+                other if target => end = Some(other),
+                _ => {}
+            }
+            let took = way.fastest().unwrap_or(0);
+            series.answered(*number, now.plus(-took.min(1)));
+        }
+        if end.is_some() {
+            return (Finding::Wait, end, series);
+        }
+        match series.next(now) {
+            Finding::Send(subject) => {
+                let (kind, why) = match subject {
+                    Subject::Target => (Kind::Flows(to), "is the target's silence loss?"),
+                    Subject::Control => (control, "control of the target's silence"),
+                };
+                let mut way = Way::new(kind, why);
+                if !way.send(context, 64).await {
+                    return (Finding::Unclear, None, series);
+                }
+                let number = series.sent(subject, context.now());
+                probes.push((number, way));
+            }
+            Finding::Wait => tokio::time::sleep(Duration::from_millis(10)).await,
+            done => return (done, None, series),
+        }
+        if context.is_open(to) {
+            return (Finding::Answers, None, series);
+        }
+        if context.is_cancelled() {
+            return (Finding::Unclear, None, series);
+        }
+    }
+}
+
+fn say(context: &Context, to: SocketAddr, claim: Claim) {
+    context.measured(Measured {
+        about: About::Server(to),
+        claim,
+        settles: Settles::Verdict,
+    });
+}
+
+fn dropped(
+    context: &Context,
+    to: SocketAddr,
+    finding: &Finding,
+    reference: Option<Reference>,
+    placed: Option<trace::Placed>,
+) {
+    let Finding::Dropped {
+        unanswered,
+        answered,
+        controls,
+        chance,
+    } = *finding
+    else {
+        return;
+    };
+    let control = reference.map_or_else(|| "nothing".to_owned(), |one| one.name());
+    let proof = Proof::Measured("SYN series", context.now());
+    let counted = format!(
+        "{unanswered} SYNs to port {} from {unanswered} ports unanswered, while {control} {answered}/{controls}: chance {chance:.0e}",
+        to.port()
+    );
+    let mut at = At::of(Where::Network);
+    let mut confidence = 0.95;
+    let mut summary = format!("SYNs to port {} vanish; {control}.", to.port());
+    let mut advice = format!(
+        "Ask whoever runs the firewalls on the way to allow TCP port {} to {}",
+        to.port(),
+        to.ip()
+    );
+    let mut walked = None;
+    let mut last = false;
+    if let Some(placed) = placed {
+        let found = &placed.boundary;
+        if let Some(beyond) = found.beyond
+            && found.sure
+            && placed.confirmed
+        {
+            at.after_hop = Some(found.after_hop);
+            at.address = found.router;
+            let here = found
+                .router
+                .map_or_else(String::new, |router| format!(" ({router})"));
+            summary = if found.after_hop == 0 {
+                format!(
+                    "SYNs to port {} vanish before the first router that answers; {control}.",
+                    to.port()
+                )
+            } else {
+                format!("SYN packets vanish after hop {}{here}.", found.after_hop)
+            };
+            last = beyond.router.is_none();
+            let there = beyond.router.map_or_else(
+                || format!("the host itself, hop {},", beyond.ttl),
+                |router| format!("hop {} ({router})", beyond.ttl),
+            );
+            walked = Some(format!(
+                "hop {}{here} answered {}/{} SYNs to port {}; {there} 0/{}, and {}/{} of the control",
+                found.after_hop,
+                found.forwarded.0,
+                found.forwarded.1,
+                to.port(),
+                beyond.target,
+                beyond.reference.0,
+                beyond.reference.1
+            ));
+            confidence = 0.99;
+            if let Some(router) = found.router {
+                advice = format!(
+                    "Ask whoever runs the device after {router} (hop {}) to allow TCP port {} to {}",
+                    found.after_hop,
+                    to.port(),
+                    to.ip()
+                );
+            }
+        }
+    }
+    let mut claim = Claim::new(Code::TcpDropped, at, proof, confidence, summary)
+        .shown_by(counted)
+        .advise(advice);
+    if let Some(walked) = walked {
+        claim = claim.because(Proof::Measured("TTL walk", context.now()), walked);
+    }
+    if last {
+        claim.confidence = 0.9;
+        claim = claim.or(
+            Code::TcpListenOverflow,
+            0.08,
+            "a capture at the server: SYNs that arrive there and are not answered while others are",
+        );
+    }
+    say(context, to, claim);
+}
+
+fn path_silent(context: &Context, to: SocketAddr, _series: &Series, placed: Option<trace::Placed>) {
+    let proof = Proof::Measured("SYN series", context.now());
+    let mut at = At::of(Where::Network);
+    let mut text = format!(
+        "Nothing at {} answers: no port that was tried, no ping. The whole path is silent, not one port.",
+        to.ip()
+    );
+    if let Some((ttl, router)) = placed.and_then(|placed| placed.target.walk.last_router()) {
+        at.after_hop = Some(ttl);
+        at.address = Some(router);
+        text = format!("{text} Hop {ttl} ({router}) is the last that answers.");
+    }
+    let claim = Claim::new(Code::TcpDropped, at, proof, 0.8, text)
+        .advise(format!(
+            "Check that {} is up and is the right address",
+            to.ip()
+        ))
+        .advise("Ask whoever runs the device after the last hop that answers")
+        .or(
+            Code::RouteUnreachable,
+            0.15,
+            "a capture at the server: whether anything arrives there",
+        );
+    say(context, to, claim);
+}
+
+/// A port answers a SYN with something that is no SYN-ACK: who is it?
+pub async fn refused(context: &Context, to: SocketAddr) {
+    if context.raw().is_none() {
+        context.unknowable(
+            "who sent the reset, and from which hop",
+            "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
+        );
+        return;
+    }
+    context.progress(StageName::Tcp, &format!("{to} refuses: asking once more"));
+    let mut way = Way::new(Kind::Flows(to), "the raw answer of the target port");
+    for _ in 0..4 {
+        way.send(context, 64).await;
+        crate::probe::way::settle(&mut [&mut way]).await;
+        if way.last_end.is_some() {
+            break;
+        }
+    }
+    let Some(heard) = way.last_end else {
+        return;
+    };
+    let reference = reference::find(context, to.ip(), to.port()).await;
+    answered(context, to, heard, reference).await;
+}
+
+async fn answered(context: &Context, to: SocketAddr, heard: Heard, reference: Option<Reference>) {
+    if !context.options().wants(StageName::Trace) {
+        return;
+    }
+    match heard {
+        Heard::Reset { distance, .. } => {
+            reset(context, to, distance.saturating_add(1), reference).await;
+        }
+        Heard::Refused { from, kind, code } => {
+            prohibited(context, to, from, (kind, code), reference).await;
+        }
+        Heard::Exceeded(_) => circle(context, to).await,
+        Heard::Open { .. } => {}
+    }
+}
+
+async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Reference>) {
+    let (target, control) = trace::answering(context, to, hops, reference).await;
+    let Some((first, Heard::Reset { distance, .. })) = target.walk.first_end() else {
+        return;
+    };
+    let own = control
+        .as_ref()
+        .and_then(|control| control.walk.first_end())
+        .filter(|(_, heard)| matches!(heard, Heard::Open { .. } | Heard::Reset { .. }));
+    let Some((reaches, _)) = own else {
+        return;
+    };
+    let rung = |way: &Way, ttl: u8| {
+        way.walk
+            .at(ttl)
+            .map_or((0, 0), |rung| (rung.ends.min(rung.sent), rung.sent))
+    };
+    let name = control
+        .as_ref()
+        .map_or_else(String::new, |one| one.kind.name());
+    let proof = Proof::Measured("TTL-limited SYNs", context.now());
+    let (drew, of) = rung(&target, first);
+    if first < reaches && drew >= 2 {
+        // The control must be seen not to be answered by the host at that TTL, and often enough.
+        let (early, tried) = control.as_ref().map_or((0, 0), |one| rung(one, first));
+        if early > 0 || tried < 3 {
+            return;
+        }
+        let before = first.saturating_sub(1);
+        let router = target.walk.at(before).and_then(|rung| rung.router);
+        // A device that filters behind its TTL check says time-exceeded itself one TTL earlier; its RST comes from as far.
+        let seems = distance.saturating_add(1);
+        let at = At {
+            place: Where::Network,
+            address: router,
+            hop: if seems == before {
+                Some(before)
+            } else if seems == first {
+                Some(first)
+            } else {
+                None
+            },
+            after_hop: Some(before),
+        };
+        let at = if at.hop == Some(first) {
+            let address = control.as_ref().and_then(|one| one.walk.at(first)?.router);
+            At { address, ..at }
+        } else {
+            at
+        };
+        let who = at.address.map_or_else(
+            || format!("at hop {before}"),
+            |router| format!("at {router} (hop {})", at.hop.unwrap_or(before)),
+        );
+        let claim = Claim::new(
+            Code::TcpResetByPath,
+            at,
+            proof,
+            0.98,
+            format!("A device {who} resets connections to port {}; the server never sees them.", to.port()),
+        )
+        .shown_by(format!(
+            "a SYN to port {} with TTL {first} draws a RST ({drew}/{of}); {name} needs TTL {reaches} to reach the server",
+            to.port()
+        ))
+        .advise(format!(
+            "Ask whoever runs the device {who} to allow TCP port {} to {}",
+            to.port(),
+            to.ip()
+        ));
+        say(context, to, claim);
+    } else if first == reaches && drew >= 2 {
+        let stack = own_stack(context, to).await;
+        let mut claim = Claim::new(
+            Code::TcpRefused,
+            At::address(Where::Server, to.ip()),
+            proof,
+            0.97,
+            format!(
+                "Nothing listens on port {}: the server itself refuses.",
+                to.port()
+            ),
+        )
+        .shown_by(format!(
+            "a RST comes only from TTL {first} on, the TTL with which {name} reaches the server too"
+        ))
+        .advise(format!(
+            "Start the service on {}, or use the port on which it listens",
+            to.ip()
+        ));
+        match stack {
+            Stack::Own => {
+                claim = claim.because(
+                    Proof::Measured("DSCP echo", context.now()),
+                    "the RST copies the DSCP of the SYN, as a host's own stack does",
+                );
+            }
+            Stack::Rule => {
+                claim.confidence = 0.85;
+                claim = claim
+                    .because(
+                        Proof::Measured("DSCP echo", context.now()),
+                        "the RST does not copy the DSCP of the SYN although a ping's answer does: a firewall's REJECT at \
+                         the server's distance writes such",
+                    )
+                    .or(
+                        Code::TcpResetByPath,
+                        0.12,
+                        "a look at the server's own firewall rules",
+                    );
+            }
+            Stack::Unknown => {}
+        }
+        say(context, to, claim);
+    }
+}
+
+/// Whose RST it is, by its DSCP.
+enum Stack {
+    Own,
+    Rule,
+    Unknown,
+}
+
+/// A Linux host copies the DSCP of what it refuses; a REJECT rule writes 0. A ping that comes back marked is the control
+/// that the path keeps the mark both ways.
+async fn own_stack(context: &Context, to: SocketAddr) -> Stack {
+    let mut refused = Way::new(Kind::Flows(to), "does the RST copy the DSCP?");
+    for _ in 0..2 {
+        refused.send_marked(context, 64, MARK).await;
+    }
+    crate::probe::way::settle(&mut [&mut refused]).await;
+    let Some(Heard::Reset { tos, .. }) = refused.last_end else {
+        return Stack::Unknown;
+    };
+    if tos & 0xfc == MARK {
+        return Stack::Own;
+    }
+    let mut ping = Way::new(Kind::Echo(to.ip()), "does the path keep the DSCP?");
+    ping.send_marked(context, 64, MARK).await;
+    crate::probe::way::settle(&mut [&mut ping]).await;
+    if tos == 0 && ping.last_tos & 0xfc == MARK {
+        Stack::Rule
+    } else {
+        Stack::Unknown
+    }
+}
+
+async fn prohibited(
+    context: &Context,
+    to: SocketAddr,
+    from: std::net::IpAddr,
+    (kind, code): (u8, u8),
+    reference: Option<Reference>,
+) {
+    let Some(meaning) = meaning(to.is_ipv4(), kind, code) else {
+        return;
+    };
+    let hops = reference.map_or(12, |one| one.hops);
+    let (target, control) = trace::answering(context, to, hops, reference).await;
+    let hop = target
+        .walk
+        .distance_of(from)
+        .or_else(|| control.as_ref()?.walk.distance_of(from));
+    let first = target.walk.first_end().map(|(ttl, _)| ttl);
+    let at = At {
+        place: Where::Network,
+        address: Some(from),
+        // A router that filters behind its TTL check answers from one TTL beyond its own distance.
+        hop: hop.or_else(|| {
+            let first = first?;
+            Some(if from == to.ip() {
+                first
+            } else {
+                first.saturating_sub(1)
+            })
+            .filter(|hop| *hop > 0)
+        }),
+        after_hop: first.map(|ttl| ttl.saturating_sub(1)),
+    };
+    let place = at
+        .hop
+        .map_or_else(String::new, |hop| format!(" (hop {hop})"));
+    let name = icmp_name(!to.is_ipv4(), kind, code);
+    let summary = match meaning {
+        Code::TcpProhibited => format!(
+            "A firewall at {from}{place} rejects TCP port {}: {name}.",
+            to.port()
+        ),
+        _ => format!(
+            "{from}{place} says that {} cannot be reached: {name}.",
+            to.ip()
+        ),
+    };
+    let drew = first
+        .and_then(|ttl| target.walk.at(ttl))
+        .map_or((0, 0), |rung| (rung.ends.min(rung.sent), rung.sent));
+    let mut claim = Claim::new(
+        meaning,
+        at,
+        Proof::Measured("TTL-limited SYNs", context.now()),
+        0.98,
+        summary,
+    )
+    .shown_by(format!(
+        "SYNs to port {} draw {name} from {from} from TTL {} on ({}/{})",
+        to.port(),
+        first.unwrap_or(0),
+        drew.0,
+        drew.1
+    ));
+    if meaning == Code::TcpProhibited {
+        claim = claim
+            .advise(format!("Ask whoever runs {from} to allow TCP port {} to {}", to.port(), to.ip()))
+            .advise("Applications call this \"No route to host\" or \"Connection refused\"; routing is not the fault");
+    }
+    if let Some(one) = reference {
+        claim = claim.because(
+            Proof::Measured("control", context.now()),
+            format!("meanwhile {}", one.name()),
+        );
+    }
+    say(context, to, claim);
+}
+
+/// Which cause an ICMP error about a SYN is (C14).
+fn meaning(v4: bool, kind: u8, code: u8) -> Option<Code> {
+    match (v4, kind, code) {
+        (true, 3, 2 | 3 | 9 | 10 | 13) | (false, 1, 1 | 4 | 5 | 6) => Some(Code::TcpProhibited),
+        (true, 3, 0 | 1 | 6 | 7) | (false, 1, 0 | 3) => Some(Code::RouteUnreachable),
+        _ => None,
+    }
+}
+
+/// A full TTL ran out on the way: which routers does the packet see twice?
+async fn circle(context: &Context, to: SocketAddr) {
+    let mut target = Way::new(Kind::OneFlow(to), "TTL walk of the target port");
+    let ttls: Vec<u8> = (1..=20).rev().collect();
+    for _ in 0..3 {
+        crate::probe::way::round(context, &mut [&mut target], &ttls).await;
+    }
+    let Some((near, far, router)) = target.walk.circle() else {
+        return;
+    };
+    let at = At {
+        place: Where::Network,
+        address: Some(router),
+        hop: Some(near),
+        after_hop: None,
+    };
+    let claim = Claim::new(
+        Code::RouteLoop,
+        at,
+        Proof::Measured("TTL walk", context.now()),
+        0.98,
+        format!(
+            "Packets to {} go round: {router} sees them at hop {near} and again at hop {far}.",
+            to.ip()
+        ),
+    )
+    .advise(format!(
+        "Ask whoever runs {router} where it routes {}",
+        to.ip()
+    ));
+    say(context, to, claim);
+}

@@ -1,0 +1,196 @@
+//! Where it happens: the target's flow against a control's, walked down from the full TTL.
+//!
+//! Two rounds over the whole way, then only around the boundary until chance is excluded; a new flow confirms. Everything
+//! that was seen becomes the report's `paths`.
+
+use std::net::SocketAddr;
+
+use super::reference::Reference;
+use crate::engine::record::PathRecord;
+use crate::probe::context::Context;
+use crate::probe::options::StageName;
+use crate::probe::plan::walk::{Boundary, FARTHEST, Heard, boundary};
+use crate::probe::way::{Kind, Way, round, settle};
+
+/// Rounds around a boundary at the most: on a lossy path it takes many.
+const FOCUS: u32 = 24;
+
+/// TTLs from the farthest down.
+fn down(from: u8) -> Vec<u8> {
+    (1..=from.clamp(1, FARTHEST)).rev().collect()
+}
+
+/// A walk of a target that does not answer.
+pub struct Placed {
+    /// The target's way.
+    pub target: Way,
+    /// The control's.
+    pub control: Option<Way>,
+    /// Where the target's ends.
+    pub boundary: Boundary,
+    /// A new flow dies at the same place.
+    pub confirmed: bool,
+}
+
+/// Walks a target that never answers.
+pub async fn silent(context: &Context, to: SocketAddr, reference: Option<Reference>) -> Placed {
+    context.progress(StageName::Trace, &format!("where SYNs to {to} vanish"));
+    let mut target = Way::new(Kind::OneFlow(to), "TTL walk of the target port");
+    let mut control = reference.map(|one| Way::new(one.kind, "TTL walk of a control"));
+    let far = reference.map_or(16, |one| one.hops.saturating_add(1));
+    let ttls = down(far);
+    let mut rounds = 0;
+    let mut found;
+    loop {
+        let around: Vec<u8> = if rounds < 2 {
+            ttls.clone()
+        } else {
+            let Boundary {
+                after_hop, beyond, ..
+            } = boundary(&target.walk, &Way::walk_of(control.as_ref()));
+            let next = beyond.map_or(after_hop + 1, |beyond| beyond.ttl);
+            let mut around = vec![next, after_hop + 1, after_hop];
+            around.retain(|ttl| (1..=FARTHEST).contains(ttl));
+            around.dedup();
+            around
+        };
+        match &mut control {
+            Some(control) => round(context, &mut [control, &mut target], &around).await,
+            None => round(context, &mut [&mut target], &around).await,
+        }
+        rounds += 1;
+        found = boundary(&target.walk, &Way::walk_of(control.as_ref()));
+        let enough = found.sure && rounds >= 4;
+        let hopeless = control.is_none() && rounds >= 4;
+        if enough || hopeless || rounds >= FOCUS || context.is_cancelled() {
+            break;
+        }
+    }
+    // A walked flow may be treated as the walker's: a new one at the full TTL and at the boundary must agree.
+    let mut fresh = Way::new(Kind::Flows(to), "a new flow confirms the place");
+    for _ in 0..3 {
+        fresh.send(context, 64).await;
+        if found.after_hop > 0 {
+            fresh.send(context, found.after_hop).await;
+        }
+    }
+    settle(&mut [&mut fresh]).await;
+    let confirmed = fresh.walk.first_end().is_none_or(|(ttl, _)| ttl < 64)
+        && (found.after_hop == 0
+            || fresh
+                .walk
+                .last_router()
+                .is_some_and(|(ttl, _)| ttl == found.after_hop));
+    record(context, to, &target);
+    if let Some(control) = &control {
+        record_way(context, control);
+    }
+    Placed {
+        target,
+        control,
+        boundary: found,
+        confirmed,
+    }
+}
+
+/// Walks a target that answers (with a RST or an ICMP error), each probe on a flow of its own.
+pub async fn answering(
+    context: &Context,
+    to: SocketAddr,
+    hops: u8,
+    reference: Option<Reference>,
+) -> (Way, Option<Way>) {
+    context.progress(StageName::Trace, &format!("who answers for {to}"));
+    let mut target = Way::new(Kind::Flows(to), "TTL walk of the target port");
+    let mut control = reference.map(|one| Way::new(one.kind, "TTL walk of a control"));
+    let far = reference
+        .map_or(hops, |one| one.hops.max(hops))
+        .saturating_add(1);
+    let ttls = down(far);
+    let mut rounds = 0;
+    loop {
+        let around: Vec<u8> = match target.walk.first_end().filter(|_| rounds >= 2) {
+            // The boundary: where an answer first comes, the two before it, and where the control's first comes.
+            Some((first, _)) => {
+                let other = control
+                    .as_ref()
+                    .and_then(|control| control.walk.first_end())
+                    .map_or(first, |(ttl, _)| ttl);
+                let mut around = vec![
+                    other,
+                    other.saturating_sub(1),
+                    first,
+                    first.saturating_sub(1),
+                ];
+                around.retain(|ttl| *ttl > 0);
+                around.sort_unstable();
+                around.dedup();
+                around.reverse();
+                around
+            }
+            None => ttls.clone(),
+        };
+        match &mut control {
+            Some(control) => round(context, &mut [control, &mut target], &around).await,
+            None => round(context, &mut [&mut target], &around).await,
+        }
+        rounds += 1;
+        let twice = |way: &Way| {
+            way.walk
+                .first_end()
+                .and_then(|(ttl, _)| way.walk.at(ttl))
+                .is_some_and(|rung| rung.ends >= 3)
+        };
+        let enough = rounds >= 3 && twice(&target) && control.as_ref().is_none_or(twice);
+        if enough || rounds >= FOCUS / 2 || context.is_cancelled() {
+            break;
+        }
+    }
+    record(context, to, &target);
+    if let Some(control) = &control {
+        record_way(context, control);
+    }
+    (target, control)
+}
+
+/// One light walk of a port that answers: for the report's path, and for what answers too near.
+pub async fn light(context: &Context, to: SocketAddr, hops: u8) -> Way {
+    let mut target = Way::new(Kind::OneFlow(to), "TTL walk of the target port");
+    round(context, &mut [&mut target], &down(hops.saturating_add(1))).await;
+    record(context, to, &target);
+    target
+}
+
+impl Way {
+    fn walk_of(way: Option<&Way>) -> crate::probe::plan::walk::Walk {
+        way.map(|way| way.walk.clone()).unwrap_or_default()
+    }
+}
+
+fn record(context: &Context, to: SocketAddr, way: &Way) {
+    context.path(PathRecord {
+        target: to.ip().to_string(),
+        port: Some(to.port()),
+        hops: way.walk.hops(),
+        mtu: None,
+        loss: None,
+    });
+}
+
+fn record_way(context: &Context, way: &Way) {
+    match way.kind {
+        Kind::OneFlow(to) | Kind::Flows(to) => record(context, to, way),
+        Kind::Echo(host) => context.path(PathRecord {
+            target: host.to_string(),
+            port: None,
+            hops: way.walk.hops(),
+            mtu: None,
+            loss: None,
+        }),
+    }
+}
+
+/// Whether an answer is the host's own: it came by no time-exceeded.
+pub fn is_end(heard: Heard) -> bool {
+    !matches!(heard, Heard::Exceeded(_))
+}

@@ -1,0 +1,304 @@
+//! Probes with chosen TTLs towards one port, or echo requests: one way to a host, walked.
+//!
+//! A way that never answers keeps one flow and one ISN, as a firewall expects of a SYN sent again. Where a RST is the
+//! answer, nothing in it says which probe it is for, so each probe has a flow of its own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::context::{Context, Reserved};
+use super::control::Role;
+use super::plan::walk::{Heard, Walk};
+use super::seen::{Direction, Seen, What, distance};
+use super::syn::{self, Left, Syn};
+use crate::base::{Nanos, Timestamp};
+use crate::wire::craft::{self, Header};
+
+/// Flows that are kept open for late answers.
+const FLOWS: usize = 64;
+
+/// What the probes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// SYNs of one flow.
+    OneFlow(SocketAddr),
+    /// SYNs, each of a flow of its own.
+    Flows(SocketAddr),
+    /// Echo requests.
+    Echo(IpAddr),
+}
+
+impl Kind {
+    /// What the way is called in evidence.
+    pub fn name(self) -> String {
+        match self {
+            Kind::OneFlow(to) | Kind::Flows(to) => format!("port {}", to.port()),
+            Kind::Echo(_) => "ping".to_owned(),
+        }
+    }
+
+    fn host(self) -> IpAddr {
+        match self {
+            Kind::OneFlow(to) | Kind::Flows(to) => to.ip(),
+            Kind::Echo(host) => host,
+        }
+    }
+}
+
+struct Flow {
+    reserved: Reserved,
+    isn: u32,
+    left: Vec<Left>,
+}
+
+struct Echo {
+    ttl: u8,
+    at: Timestamp,
+    packets: mpsc::UnboundedReceiver<Seen>,
+    answered: bool,
+}
+
+/// One way.
+pub struct Way {
+    /// What its probes are.
+    pub kind: Kind,
+    /// What was found.
+    pub walk: Walk,
+    why: &'static str,
+    flows: Vec<Flow>,
+    echoes: Vec<Echo>,
+    fastest: Option<Nanos>,
+    slowest: Nanos,
+    /// The latest answer that was no time-exceeded.
+    pub last_end: Option<Heard>,
+    /// Its TOS or traffic class.
+    pub last_tos: u8,
+}
+
+impl Way {
+    /// A way of which nothing is known.
+    pub fn new(kind: Kind, why: &'static str) -> Way {
+        Way {
+            kind,
+            walk: Walk::default(),
+            why,
+            flows: Vec::new(),
+            echoes: Vec::new(),
+            fastest: None,
+            slowest: 0,
+            last_end: None,
+            last_tos: 0,
+        }
+    }
+
+    /// From now on the probes are of a new flow.
+    pub fn renew(&mut self) {
+        self.collect();
+        self.flows.clear();
+    }
+
+    /// Sends one probe. False when it could not be sent.
+    pub async fn send(&mut self, context: &Context, ttl: u8) -> bool {
+        self.send_marked(context, ttl, context.options().dscp << 2)
+            .await
+    }
+
+    /// Sends one probe with a TOS.
+    pub async fn send_marked(&mut self, context: &Context, ttl: u8, tos: u8) -> bool {
+        context.spend(self.kind.host(), 1).await;
+        let sent = match self.kind {
+            Kind::Echo(host) => self.echo(context, host, ttl, tos),
+            Kind::OneFlow(to) => self.syn(context, to, ttl, tos, self.flows.is_empty()),
+            Kind::Flows(to) => self.syn(context, to, ttl, tos, true),
+        };
+        if sent {
+            self.walk.sent(ttl);
+        }
+        sent
+    }
+
+    fn syn(&mut self, context: &Context, to: SocketAddr, ttl: u8, tos: u8, fresh: bool) -> bool {
+        if fresh {
+            let Ok(reserved) = context.reserve(to, Role::Control(self.why)) else {
+                return false;
+            };
+            if self.flows.len() >= FLOWS {
+                self.collect();
+                self.flows.remove(0);
+            }
+            self.flows.push(Flow {
+                reserved,
+                isn: context.random(),
+                left: Vec::new(),
+            });
+        }
+        let Some(flow) = self.flows.last_mut() else {
+            return false;
+        };
+        let probe = Syn {
+            ttl,
+            tos,
+            ..Syn::ordinary(context, flow.isn)
+        };
+        let number = u16::try_from(flow.left.len()).unwrap_or(u16::MAX);
+        match syn::send(context, &flow.reserved, probe, number) {
+            Ok(left) => {
+                flow.left.push(left);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn echo(&mut self, context: &Context, host: IpAddr, ttl: u8, tos: u8) -> bool {
+        let Some(raw) = context.raw() else {
+            return false;
+        };
+        let Ok(source) = context.source_for(host) else {
+            return false;
+        };
+        let id = context.next_id();
+        let packets = context.echoes(host, id, Role::Control(self.why));
+        let header = Header {
+            ttl,
+            tos,
+            id: context.next_id(),
+            ..Header::new(source, host)
+        };
+        let kind = if host.is_ipv4() { 8 } else { 128 };
+        let word = u32::from(id) << 16 | 1;
+        let Ok(packet) = craft::icmp(header, kind, 0, word, b"mxray probes this path..") else {
+            return false;
+        };
+        if raw.send(&packet, host).is_err() {
+            return false;
+        }
+        if self.echoes.len() >= FLOWS {
+            self.echoes.remove(0);
+        }
+        self.echoes.push(Echo {
+            ttl,
+            at: context.now(),
+            packets,
+            answered: false,
+        });
+        true
+    }
+
+    /// Takes in what has come so far; returns how many answers that were.
+    pub fn collect(&mut self) -> usize {
+        let mut heard = Vec::new();
+        for flow in &mut self.flows {
+            while let Ok(seen) = flow.reserved.packets.try_recv() {
+                let Some(answer) = syn::answer(&seen, flow.isn) else {
+                    continue;
+                };
+                let place = flow
+                    .left
+                    .iter()
+                    .position(|left| answer.which.is(left))
+                    .or_else(|| {
+                        flow.left
+                            .iter()
+                            .rposition(|left| left.at <= answer.at && !left.answered)
+                    });
+                if let Some(left) = place.and_then(|place| flow.left.get_mut(place))
+                    && !left.answered
+                {
+                    left.answered = true;
+                    heard.push((left.ttl, answer.heard, answer.at.since(left.at).max(0)));
+                }
+            }
+        }
+        for echo in &mut self.echoes {
+            while let Ok(seen) = echo.packets.try_recv() {
+                if seen.direction == Direction::Out || echo.answered {
+                    continue;
+                }
+                self.last_tos = seen.ip.tos;
+                let answer = match &seen.what {
+                    What::Echo { .. } => Heard::Open {
+                        distance: distance(seen.ip.ttl),
+                    },
+                    what if what.time_exceeded() => Heard::Exceeded(seen.ip.source),
+                    What::Icmp { kind, code, .. } => Heard::Refused {
+                        from: seen.ip.source,
+                        kind: *kind,
+                        code: *code,
+                    },
+                    _ => continue,
+                };
+                echo.answered = true;
+                heard.push((echo.ttl, answer, seen.time.since(echo.at).max(0)));
+            }
+        }
+        let count = heard.len();
+        for (ttl, answer, took) in heard {
+            self.fastest = Some(self.fastest.map_or(took, |known| known.min(took)));
+            self.slowest = self.slowest.max(took);
+            if !matches!(answer, Heard::Exceeded(_)) {
+                self.last_end = Some(answer);
+            }
+            self.walk.heard(ttl, answer, took);
+        }
+        count
+    }
+
+    /// How long to wait for answers, as far as round trips are known.
+    pub fn patience(&self) -> Duration {
+        let slowest = Duration::from_nanos(u64::try_from(self.slowest).unwrap_or(0));
+        if self.fastest.is_none() {
+            return Duration::from_millis(1_000);
+        }
+        (slowest * 2 + Duration::from_millis(100)).min(Duration::from_secs(3))
+    }
+
+    /// The fastest answer.
+    pub fn fastest(&self) -> Option<Nanos> {
+        self.fastest
+    }
+}
+
+/// Sends to both ways at each of these TTLs, then waits and takes in what came.
+pub async fn round(context: &Context, ways: &mut [&mut Way], ttls: &[u8]) {
+    for ttl in ttls {
+        for way in ways.iter_mut() {
+            way.send(context, *ttl).await;
+        }
+    }
+    settle(ways).await;
+}
+
+/// Waits for answers as long as the slowest of the ways may need.
+pub async fn settle(ways: &mut [&mut Way]) {
+    let step = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        for way in ways.iter_mut() {
+            way.collect();
+        }
+        let open = ways.iter().any(|way| !way.all_answered());
+        let patience = ways
+            .iter()
+            .filter(|way| way.fastest.is_some())
+            .map(|way| way.patience())
+            .max()
+            .unwrap_or(Duration::from_millis(1_000));
+        if !open || waited >= patience {
+            return;
+        }
+        tokio::time::sleep(step).await;
+        waited += step;
+    }
+}
+
+impl Way {
+    fn all_answered(&self) -> bool {
+        self.flows
+            .iter()
+            .all(|flow| flow.left.iter().all(|left| left.answered))
+            && self.echoes.iter().all(|echo| echo.answered)
+    }
+}
