@@ -77,7 +77,7 @@ impl Decoder {
         while let Some(rest) = bytes.get(used..) {
             let Some(&first) = rest.first() else { break };
             if self.lines[side].is_empty() {
-                self.before(side, mark, first);
+                self.before(side, mark);
             }
             let step = match self.core.body[side] {
                 Body::Over => break,
@@ -176,27 +176,33 @@ impl Decoder {
         self.core.body[side] == Body::Over
     }
 
-    fn before(&mut self, side: Side, mark: Mark, first: u8) {
+    fn before(&mut self, side: Side, mark: Mark) {
         if side == Side::Server && self.core.awaits_greeting() {
             self.core.dialogue.greeting_started.get_or_insert(mark);
-            self.recognise(first, mark);
         }
         if let Speaker::Smtp(smtp) = &mut self.speaker {
             smtp.before(&mut self.core, side, mark);
         }
     }
 
-    /// The first byte of a greeting tells the languages apart: digit, `*`, `+` or `-`, `"`.
-    fn recognise(&mut self, first: u8, mark: Mark) {
+    /// The first word of a greeting tells the languages apart: digits, `*`, `+OK` or `-ERR`, a quoted string. A bare `+`
+    /// invites an IMAP client to go on, where the capture begins in the middle.
+    fn recognise(&mut self, line: &[u8], mark: Mark) {
         let Some(language) = self.core.dialogue.language else {
             return;
         };
         let smtp = matches!(language, Language::Smtp | Language::Lmtp);
-        let spoken = match first {
-            b'2' | b'4' | b'5' if !smtp => Language::Smtp,
-            b'*' if language != Language::Imap => Language::Imap,
-            b'+' | b'-' if language != Language::Pop3 => Language::Pop3,
-            b'"' if language != Language::Sieve => Language::Sieve,
+        let word = line
+            .split(|byte| *byte == b' ')
+            .next()
+            .unwrap_or(line)
+            .trim_ascii();
+        let pop3 = word.eq_ignore_ascii_case(b"+OK") || word.eq_ignore_ascii_case(b"-ERR");
+        let spoken = match line.first() {
+            Some(b'2' | b'4' | b'5') if !smtp => Language::Smtp,
+            Some(b'*') if language != Language::Imap => Language::Imap,
+            Some(b'+' | b'-') if pop3 && language != Language::Pop3 => Language::Pop3,
+            Some(b'"') if language != Language::Sieve => Language::Sieve,
             _ => return,
         };
         if spoken != self.port {
@@ -235,6 +241,9 @@ impl Decoder {
     fn line(&mut self, side: Side, line: &Line, mark: Mark) {
         if line.long {
             self.core.odd(Oddity::LongLine, line.marks(mark).0);
+        }
+        if side == Side::Server && self.core.awaits_greeting() {
+            self.recognise(&line.bytes, mark);
         }
         let core = &mut self.core;
         match (side, &mut self.speaker) {

@@ -13,12 +13,18 @@ use super::progress::{Step, cut, has_oddity, readable, step};
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    if !readable(c) || c.tcp.opening == Opening::Midstream || c.dialogue.gaps > 0 {
+    if !readable(c) || c.dialogue.gaps > 0 {
         return;
     }
-    let Some((at, line, what, confidence)) =
+    let found = if c.tcp.opening == Opening::Midstream {
+        // What begins in the middle may be anything, but for what names itself.
+        garbage(c)
+            .filter(|(.., confidence)| *confidence > 0.9)
+            .map(|(at, line, what, _)| (at, line, what, 0.75))
+    } else {
         garbage(c).or_else(|| other_protocol(c)).or_else(|| ftp(c))
-    else {
+    };
+    let Some((at, line, what, confidence)) = found else {
         return;
     };
     claims.push(

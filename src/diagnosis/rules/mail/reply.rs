@@ -7,6 +7,7 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::Opening;
 use crate::proto::mail::{Answer, Exchange, Family, Language, Mechanism, Reply, Status, Verb};
 
 use super::progress::{
@@ -158,6 +159,11 @@ fn heard(
     }
     if index > 0 && exchange.command.is_none() && c.partly_unseen() {
         return false;
+    }
+    // The first words of a capture that begins in the middle answer something that nobody saw: only words that name
+    // a cause of their own tell what.
+    if index == 0 && exchange.command.is_none() && c.tcp.opening == Opening::Midstream {
+        return answer.by_text && answer.family != Family::ProtocolError;
     }
     let greeting = answer.family == Family::GreetingRejected;
     let asked_before = || {
@@ -573,6 +579,18 @@ fn advise(
             0.2,
             "the account's sign-in log: whether basic authentication is switched off",
         ),
+        // RFC 9051 6.2.3: LOGINDISABLED would explain it, and the list was not (wholly) seen.
+        Family::CredentialsRejected
+            if c.tls.is_none()
+                && is_mailbox(dialogue)
+                && (c.partly_unseen() || c.tcp.opening == Opening::Midstream) =>
+        {
+            claim.or(
+                Code::AuthNeedsTls,
+                0.2,
+                "the server's list of capabilities: LOGINDISABLED",
+            )
+        }
         Family::IdleTimeout if dialogue.in_data.is_some() => claim.or(
             Code::TcpStalled,
             0.2,

@@ -104,7 +104,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         } else {
             continue;
         };
-        if c.done.is_some() && claim.weight == Weight::Fatal {
+        // After the end nothing is a fault; a 421 of a server that waited in vain for the data is no such end.
+        let over = c.done.is_some_and(|done| done.time <= claim.since);
+        if over && claim.weight == Weight::Fatal {
             continue;
         }
         claims.push(

@@ -9,7 +9,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let server = &c.tcp.sides[Side::Server];
     let Some(o) = server.outstanding else { return };
     // The client's own goodbye ends all; the server's, sent into the void, does not.
-    let left = c.dialogue.quit.is_some() || c.tcp.sides[Side::Client].fin.is_some();
+    let left = c.dialogue.quit.is_some()
+        || c.tcp.sides[Side::Client].fin.is_some()
+        || c.done.is_some_and(|done| done.time < o.first.time);
     if left || o.transmissions < 3 || o.last.time.since(o.first.time) < 3 * SECOND {
         return;
     }

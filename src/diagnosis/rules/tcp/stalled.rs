@@ -3,21 +3,23 @@
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::absence;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::Opening;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    if c.done.is_some() {
-        return;
-    }
-    let exchanged =
-        c.tcp.sides[Side::Client].data_segments > 0 || c.tcp.sides[Side::Server].data_segments > 0;
-    if !exchanged {
-        return;
-    }
     for side in [Side::Client, Side::Server] {
         let Some(o) = c.tcp.sides[side].outstanding else {
             continue;
         };
+        // After the end nothing is a fault; a 421 of a server that waited in vain for the data is no such end.
+        if c.done.is_some_and(|done| done.time <= o.first.time) {
+            continue;
+        }
+        // Established and talking: something got through before, in either direction.
+        let unproven = o.range.start <= 0 && c.tcp.opening != Opening::Midstream;
+        if unproven && c.tcp.sides[side.other()].data_segments == 0 {
+            continue;
+        }
         if o.fin_only
             || o.transmissions < 3
             || o.last.time.since(o.first.time) < 3 * SECOND

@@ -31,11 +31,12 @@ pub(super) const ROWS: &[Words] = &[
         "exceeded command or bandwidth limits", "bandwidth limits", "connection rate limit",
         "too many connections from your * rate", "exceeded the rate", "exceeds rate", "rate limited",
         "rate-limited", "ratelimit", "rate limit", "throttled", "throttling", "sending rate", "message rate",
-        "mail rate", "sending limit", "sending quota", "receiving mail at a rate", "receiving rate",
+        "mail rate", "sending limit", "sending quota",
+        "sending quota exceeded", "receiving mail at a rate", "receiving rate",
         "unusual rate of", "recipient rate", "too much mail", "daily limit", "hourly limit", "excessive volume",
         "excessive rate", "unexpected volume", "tss04", "too many emails", "limit on the number of messages",
         "per hour", "message limit", "quota * messages per", "too many mails", "maximum number of messages",
-        "sends too fast", "slow down", "as(s777", "as/s777",
+        "sends too fast", "message quota exceeded", "frequency limited", "slow down", "as(s777", "as/s777",
         "unusual rate of unsolicited mail originating from your ip",
     ]),
     words(ProxyProtocol, Any, Sure, "Exim src/proxy.c; Postfix src/smtpd/smtpd_haproxy.c; HAProxy proxy-protocol.txt", &[
@@ -54,7 +55,7 @@ pub(super) const ROWS: &[Words] = &[
         "mailbox locked", "mailbox in use", "mailbox is in use", "mailbox is already in use", "unable to lock",
         "can't lock", "cannot lock", "is locked by another", "lock busy", "already in use",
         "minimum login interval", "logins too frequent", "logging in too frequently", "mailbox already open",
-        "mailbox is busy",
+        "mailbox is busy", "mailbox busy", "maildrop busy", "maildrop is busy",
     ]),
     words(StarttlsRequired, Any, Sure, "RFC 3207 4; Postfix src/smtpd/smtpd.c; Exchange 5.7.x; Courier; Google", &[
         "must issue a starttls", "must issue starttls", "issue a starttls command first",

@@ -161,6 +161,9 @@ fn mailbox(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
             "OVERQUOTA" | "QUOTA" | "QUOTA/MAXSIZE" => {
                 Some((MailboxFull, "RFC 5530 3, RFC 5804 1.3"))
             }
+            // RFC 9051 6.2.3 knows it as a capability; some servers send it as the reason as well.
+            "LOGINDISABLED" if !asked.tls => Some((NeedsTls, "RFC 9051 6.2.3")),
+            "TOOBIG" => Some((MessageTooLarge, "RFC 4469 5")),
             "CLIENTBUG" => Some((ProtocolError, "RFC 5530 3")),
             "CONTACTADMIN" if login => Some((AccountDisabled, "RFC 5530 3")),
             "AUTH" if login => Some((CredentialsRejected, "RFC 3206 4")),

@@ -18,7 +18,9 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(AppPasswordRequired, Any, Known, "Yahoo, Apple, Fastmail, Zoho help pages on app passwords", &[
         "app password", "app-specific password", "application specific password", "application password",
-        "use an app-password", "two-factor authentication", "two factor authentication", "two-step verification",
+        "use an app-password", "application-specific password", "two-factor authentication",
+        "two factor authentication", "two-factor authentication is required",
+        "two factor authentication is required", "two-step verification",
         "multi-factor authentication", "multifactor authentication", "too many bad auth attempts", "#auth005",
     ]),
     words(WebLoginRequired, Any, Sure, "Google support.google.com/mail/answer/78754", &[
@@ -49,7 +51,7 @@ pub(super) const ROWS: &[Words] = &[
         "not enabled for imap", "imap access is disabled", "not enabled for pop", "pop access is disabled",
         "yet to enable imap", "yet to enable pop", "imap is disabled for", "pop3 is disabled for",
         "pop is disabled for", "imap access disabled for this account", "pop3 access disabled for this account",
-        "smtp access is disabled", "sieve access is disabled",
+        "pop3 access is disabled", "smtp access is disabled", "sieve access is disabled",
     ]),
     words(ProtocolDisabled, Login, Known, "Dovecot src/auth/auth-request.c (nologin)", &[
         "login disabled for this user", "imap access disabled", "pop access disabled", "pop3 access disabled",
@@ -93,8 +95,7 @@ pub(super) const ROWS: &[Words] = &[
         "authentication service is unavailable", "authentication service unavailable", "authentication server",
         "authentication backend", "authentication temporarily unavailable", "account is temporarily unavailable",
         "temporary internal failure", "internal authentication error", "internal error", "server unavailable",
-        "try again later", "temporary failure", "temporarily unavailable", "no mechanism available",
-        "generic failure", "waiting for authentication process", "unable to connect to auth",
+        "try again later", "temporary failure", "temporarily unavailable", "generic failure", "waiting for authentication process", "unable to connect to auth",
         "timeout while finishing login", "database error", "service temporarily unavailable", "system error",
     ]),
     words(TooManyAttempts, Any, Sure, "Google; Postfix src/smtpd/smtpd.c; fail2ban and cPanel texts; Zimbra", &[
@@ -106,7 +107,7 @@ pub(super) const ROWS: &[Words] = &[
         "exceeded the maximum number of login", "authentication rate limit", "login rate limit hit",
         "login rate limit", "brute force", "brute-force", "account is locked", "account locked",
         "account has been locked", "account is temporarily locked", "temporarily locked", "user is locked",
-        "locked out", "lockout", "auth command rate",
+        "locked out", "lockout", "auth command rate", "exceeded the login limit",
     ]),
     words(PasswordExpired, Any, Sure, "RFC 5530 3; RFC 4954 6; Dovecot passdb; Zimbra account.CHANGE_PASSWORD", &[
         "password expired", "password has expired", "password is expired", "expired password",
@@ -127,6 +128,10 @@ pub(super) const ROWS: &[Words] = &[
         "account is closed", "account is not active", "mailbox is suspended", "account expired",
         "account has expired", "user is blocked", "user suspended",
     ]),
+    words(AccountDisabled, Login, Sure, "generic: control panels that lock a login; Brevo", &[
+        "login disabled for account", "login disabled for your account", "login disabled by", "not yet activated",
+        "account is not yet active",
+    ]),
     words(MechanismUnsupported, Any, Sure, "Postfix src/smtpd/smtpd_sasl_proto.c; Exim src/smtp_in.c; Exchange; Sendmail", &[
         "unrecognized authentication type", "authentication mechanism not supported",
         "unsupported authentication mechanism", "authentication mechanism is not supported",
@@ -135,6 +140,9 @@ pub(super) const ROWS: &[Words] = &[
         "unrecognized authentication mechanism", "unimplemented authentication", "mechanism is not supported",
         "mechanism not supported", "unsupported sasl mechanism", "authentication type not supported",
         "auth mechanism not supported", "auth type unimplemented", "unknown sasl mechanism",
+    ]),
+    words(MechanismUnsupported, Login, Known, "Cyrus SASL lib/common.c (SASL_NOMECH), as Cyrus IMAP and Postfix pass it on", &[
+        "no mechanism available", "no worthy mechs found",
     ]),
     words(MechanismUnsupported, Login, Known, "Postfix src/smtpd/smtpd_sasl_proto.c", &[
         "authentication not enabled", "authentication is not enabled", "auth not available",

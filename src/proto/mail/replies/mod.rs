@@ -152,6 +152,7 @@ impl ReplyTable {
             phase,
             command,
             tls,
+            closing: reply.code == Some(421),
         };
         // A vendor's own detail (X.7.500) is a definition, "server busy" beside it only a manner of speaking.
         let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
@@ -211,8 +212,9 @@ impl ReplyTable {
             });
             if better
                 && asked.is_at(entry.row.place)
-                && !in_address(text, found.start())
+                && !in_name(asked, text, found.start(), found.end())
                 && starts_word(text, found.start())
+                && !denied(&lower, found.start())
                 && follows(&lower, found.end(), &entry.rest)
             {
                 best = Some((entry.row.strength, entry.length, entry.row));
@@ -222,17 +224,32 @@ impl ReplyTable {
     }
 }
 
-/// Whether a place lies inside `<local@domain>`: an address is a name, whatever words it is made of.
-fn in_address(text: &str, at: usize) -> bool {
-    let before = text.get(..at).unwrap_or_default();
-    let Some(open) = before.rfind('<') else {
-        return false;
-    };
-    let inside = text.get(open..).unwrap_or_default();
-    let Some(length) = inside.find('>') else {
-        return false;
-    };
-    at < open.saturating_add(length) && inside.get(..length).unwrap_or_default().contains('@')
+/// Whether a match lies inside a name, whatever words the name is made of: an address, or the server's own name, which
+/// opens the text of a greeting and of 421 (RFC 5321 4.2).
+fn in_name(asked: &Asked, text: &str, start: usize, end: usize) -> bool {
+    let edge = |ch: char| ch.is_whitespace() || "<>()[]\"',;".contains(ch);
+    let before = text.get(..start).unwrap_or_default();
+    let from = before
+        .rfind(edge)
+        .map_or(0, |at| at.saturating_add(1).min(start));
+    let word = text.get(from..).unwrap_or_default();
+    let word = word
+        .get(..word.find(edge).unwrap_or(word.len()))
+        .unwrap_or_default();
+    let matched = text.get(start..end).unwrap_or_default();
+    if word.contains('@') {
+        // Some tables name an address on purpose.
+        return !matched.contains('@');
+    }
+    let host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let own = from == 0 && asked.is_smtp() && (asked.phase == Phase::Greeting || asked.closing);
+    own && word.contains('.') && word.bytes().all(host)
+}
+
+/// Whether the words before a match deny it: "not listed in" is no listing.
+fn denied(lower: &str, start: usize) -> bool {
+    let before = lower.get(..start).unwrap_or_default();
+    before.ends_with("not ") || before.ends_with("n't ")
 }
 
 /// What a reply answers.
@@ -241,6 +258,8 @@ struct Asked {
     phase: Phase,
     command: Option<Verb>,
     tls: bool,
+    /// It is a 421, which begins with the server's name.
+    closing: bool,
 }
 
 impl Asked {
@@ -305,6 +324,12 @@ impl Asked {
                 Family::NeedsTls
             }
             Family::NeedsTls if reply.code == Some(503) && self.tls => Family::MechanismUnsupported,
+            // NO to a script or its name is about the script, whatever words it quotes (RFC 5804 2.6).
+            Family::ProtocolError | Family::Temporary
+                if self.language == Language::Sieve && reply.status == Status::Negative =>
+            {
+                Family::Rejected
+            }
             // The account of the recipient, not the client's own.
             Family::AccountDisabled if self.command == Some(Verb::Rcpt) => {
                 Family::RecipientRejected

@@ -56,7 +56,7 @@ pub(super) const ROWS: &[Words] = &[
         "try again in * minutes", "retry in * seconds", "retry in * minutes", "please retry later",
         "deferred, try again later after", "temporarily deferred, please retry", "first time sender",
         "unknown triplet", "whitelisted by this recipient, please try again later",
-        "temporarily rejected, try again later", "policy delay",
+        "temporarily rejected, try again later", "policy delay", "not yet authorized to deliver mail",
     ]),
     words(Greylisted, Rcpt, Known, "Postfix src/postscreen/postscreen_smtpd.c (450 4.3.2 after its deep tests)", &[
         "service currently unavailable",

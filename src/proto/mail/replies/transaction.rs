@@ -88,6 +88,7 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(ContentRejected, Data, Known, "generic: Haraka, Mailgun, Mimecast, Barracuda, Cisco ESA, OpenSMTPD after the dot", &[
         "spam", "message rejected", "rejected by policy", "policy violation", "content", "rejected due to policy",
+        "rejected due to security polic",
         "administrative prohibition", "blocked by", "transaction failed due to policy", "policy reasons",
         "message denied", "message not accepted", "unacceptable", "rejected by recipient", "scan",
     ]),
