@@ -41,8 +41,18 @@ pub struct Member {
     pub verdict: VerdictInfo,
     /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
     pub useful: bool,
+    /// A look-up that nothing answered: it cost the client the time until it went on without it.
+    pub silent: bool,
     /// What it wanted, for folding: address and port, or resolver.
     pub server: String,
+}
+
+impl Member {
+    /// What a look-up cost a client that went on at that moment.
+    fn cost(&self, went_on: Timestamp) -> Nanos {
+        let end = if self.silent { went_on } else { self.ended };
+        end.since(self.started)
+    }
 }
 
 struct Attempt {
@@ -84,6 +94,9 @@ pub struct Attempts {
     pub causes: Causes,
 }
 
+/// All but the last of what [`family`] says.
+const FAMILIES: [&str; 4] = ["send", "imap", "pop3", "sieve"];
+
 /// Services between which a client falls back belong to one family.
 pub fn family(service: &str) -> &'static str {
     match service {
@@ -108,6 +121,17 @@ impl Attempts {
         let known = self.by_purpose.get(&key).copied().filter(|id| {
             self.open.get(id).is_some_and(|attempt| {
                 attempt.connections.is_empty() && member.started.since(attempt.last) <= NEXT_TRY
+            })
+        });
+        // A look-up is judged a while after its end, and the next exchanger's may come after the first one failed.
+        let known = known.or_else(|| {
+            FAMILIES.iter().find_map(|family| {
+                let id = *self.by_purpose.get(&(client, *family, name.clone()))?;
+                let attempt = self.open.get(&id)?;
+                let early = member.started.since(attempt.last) <= NEXT_TRY;
+                let winner = attempt.success();
+                (early && winner.is_none_or(|winner| member.started <= winner.started))
+                    .then_some(id)
             })
         });
         let id = known.unwrap_or_else(|| self.start(key, None, name.clone(), member.started, out));
@@ -325,7 +349,7 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
             return (Outcome::Degraded, verdict, server);
         }
         if let Some(lookup) = failed_lookup.or(costly_lookup)
-            && lookup.ended.since(lookup.started) >= SECOND
+            && lookup.cost(winner.started) >= SECOND
         {
             let (verdict, server) = named(lookup);
             return (Outcome::Degraded, verdict, server);
@@ -357,9 +381,8 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
     });
     if let Some(failed) = failed_lookup {
         let (verdict, server) = named(failed);
-        let cost = failed.ended.since(failed.started);
         return match well {
-            Some(_) if cost >= SECOND => (Outcome::Degraded, verdict, server),
+            Some(well) if failed.cost(well.ended) >= SECOND => (Outcome::Degraded, verdict, server),
             Some(well) => {
                 let (verdict, server) = named(well);
                 (Outcome::Healthy, verdict, server)

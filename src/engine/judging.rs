@@ -11,7 +11,7 @@ use crate::diagnosis::{Judgement, Lookup, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::flow::{Ended, MailFlow};
 use crate::proto::Service;
-use crate::proto::dns::{self, Answer};
+use crate::proto::dns::{self, Answer, RecordType};
 
 impl Engine {
     pub(super) fn ripen(&mut self, out: &mut dyn FnMut(Record)) {
@@ -101,6 +101,7 @@ impl Engine {
             ended: tcp.last.time,
             outcome: judged.judgement.outcome,
             useful: true,
+            silent: false,
             verdict: made.verdict.clone(),
             server,
         };
@@ -111,10 +112,15 @@ impl Engine {
             .first()
             .and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
+            // All exchangers of a domain serve one purpose (RFC 5321 5.1).
+            let domain = name
+                .as_ref()
+                .filter(|_| made.service == Service::Smtp.name())
+                .and_then(|name| self.searches.domain_of(name));
             let attempt = self.attempts.connection(
                 key.client.ip,
                 made.service,
-                name.as_ref(),
+                domain.or(name.as_ref()),
                 &address,
                 member,
                 judged.transient,
@@ -201,17 +207,23 @@ impl Engine {
             opened: facts.first.time,
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome: judgement.outcome,
-            useful: answer.is_some_and(|reply| {
-                reply
-                    .message
-                    .answers
-                    .iter()
-                    .any(|record| record.kind == facts.kind)
-            }),
+            // The names of exchangers alone reach nobody.
+            useful: facts.kind != RecordType::MX
+                && answer.is_some_and(|reply| {
+                    let mut answers = reply.message.answers.iter();
+                    answers.any(|record| record.kind == facts.kind)
+                }),
+            silent: answer.is_none() && facts.icmp.is_empty(),
             verdict: VerdictInfo::from(&judgement.verdict),
             server: facts.resolver.to_string(),
         };
-        let attempt = self.attempts.lookup(facts.client, &facts.name, member, out);
+        // The addresses of an exchanger are looked up for the domain's sake.
+        let purpose = self
+            .searches
+            .domain_of(&facts.name)
+            .filter(|_| matches!(facts.kind, RecordType::A | RecordType::AAAA))
+            .unwrap_or(&facts.name);
+        let attempt = self.attempts.lookup(facts.client, purpose, member, out);
         let attempt = Some(attempt);
         out(Record::Lookup(lookup_record(
             id, attempt, facts, &judgement,

@@ -78,6 +78,11 @@ impl Searches {
         self.tlsa.get(&(client, owner)).copied()
     }
 
+    /// The domain whose MX answer named that exchanger.
+    pub fn domain_of(&self, exchanger: &Foreign) -> Option<&Foreign> {
+        self.mx_targets.get(exchanger)
+    }
+
     /// Where TLSA records for any name and that port were answered to that client, when the server's name is not known.
     pub fn any_tlsa(&self, client: IpAddr, port: u16) -> Option<Mark> {
         let prefix = format!("_{port}._tcp.");
