@@ -359,10 +359,10 @@ fn check(case: &Case, manner: Manner, less: bool) -> Vec<String> {
         }
         None => {}
     }
-    if let Some(wanted) = &case.attempts {
-        if *wanted != played.attempts {
-            complain(format!("attempts {:?}, wanted {wanted:?}", played.attempts));
-        }
+    if let Some(wanted) = &case.attempts
+        && *wanted != played.attempts
+    {
+        complain(format!("attempts {:?}, wanted {wanted:?}", played.attempts));
     }
     for wanted in &case.lookups {
         if !played.lookups.contains(wanted) {
