@@ -7,7 +7,7 @@
 //! | floor | module | what lives there |
 //! |---|---|---|
 //! | edge | [`cli`] | arguments, one file per command, exit codes |
-//! | edge | [`report`] | faces of the same records |
+//! | edge | [`report`], [`tui`] | faces of the same records; they never import each other |
 //! | edge | [`capture`], [`probe`], [`lab`], [`privilege`] | all input and output |
 //! | 5 | [`present`] | records to plain lines |
 //! | 4 | [`engine`] | the one door |
@@ -31,4 +31,5 @@ pub mod privilege;
 pub mod probe;
 pub mod proto;
 pub mod report;
+pub mod tui;
 pub mod wire;

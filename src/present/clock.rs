@@ -47,6 +47,15 @@ impl Clock {
         }
     }
 
+    /// The time of the day: `14:03:12`; with relative times, how long after the first frame.
+    pub fn time_of_day(&self, time: Timestamp) -> String {
+        match (&self.zone, self.origin) {
+            (Zone::Local(zone), _) => formatted(time, zone, "%H:%M:%S"),
+            (Zone::Relative, Some(origin)) => format!("+{}", duration(time.since(origin))),
+            _ => formatted(time, &TimeZone::UTC, "%H:%M:%S"),
+        }
+    }
+
     /// The day, in the zone of this clock: `2026-11-23`.
     pub fn day(&self, time: Timestamp) -> String {
         match &self.zone {

@@ -1,0 +1,306 @@
+//! The list of connections: a line each, or several folded into one.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::text::{fit, fit_middle, fit_right};
+use super::{Theme, put};
+use crate::present::{self, duration, thousands};
+use crate::tui::model::{Bead, Group, Kind, Line as Entry, Model, RUNGS, Row};
+
+/// Where the rows are, below the headings.
+pub fn rows(area: Rect) -> Rect {
+    let head = area.height.min(1);
+    Rect::new(
+        area.x,
+        area.y + head,
+        area.width,
+        area.height.saturating_sub(head),
+    )
+}
+
+/// How wide each column is.
+struct Columns {
+    start: usize,
+    age: usize,
+    client: usize,
+    server: usize,
+    ladder: usize,
+    code: usize,
+    summary: usize,
+}
+
+/// Ladder columns: beads alone, and beads with their names.
+const BEADS: usize = 11;
+const NAMED: usize = 38;
+
+impl Columns {
+    fn of(columns: usize) -> Columns {
+        let (start, ladder) = match columns {
+            0..=99 => (0, BEADS),
+            100..=159 => (9, BEADS),
+            _ => (9, NAMED),
+        };
+        let age = 7;
+        let fixed = 2 + start + age + ladder + 1;
+        let rest = columns.saturating_sub(fixed);
+        let client = (rest / 4).clamp(8, 40).min(rest);
+        let server = (rest * 2 / 5).clamp(10, 48).min(rest - client);
+        let left = rest.saturating_sub(client + server + 2);
+        let code = left.min(28);
+        Columns {
+            start,
+            age,
+            client: if columns < 100 {
+                client.min(16)
+            } else {
+                client
+            },
+            server: if columns < 100 {
+                server.min(24)
+            } else {
+                server
+            },
+            ladder,
+            code,
+            summary: 0,
+        }
+        .filled(columns)
+    }
+
+    /// What is left goes to the code and then to the summary.
+    fn filled(mut self, columns: usize) -> Columns {
+        let taken = 2 + self.start + self.age + self.client + 1 + self.server + 1 + self.ladder + 1;
+        let left = columns.saturating_sub(taken);
+        self.code = left.min(28);
+        self.summary = left.saturating_sub(self.code + 1);
+        self
+    }
+}
+
+/// Draws it.
+pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
+    let columns = Columns::of(usize::from(area.width));
+    put(&[headings(&columns, theme)], area, buffer);
+    let rows = rows(area);
+    if model.list.lines.is_empty() {
+        put(&[Line::default(), empty(model, theme)], rows, buffer);
+        return;
+    }
+    let height = usize::from(rows.height);
+    let shown = model
+        .list
+        .lines
+        .iter()
+        .enumerate()
+        .skip(model.list.offset)
+        .take(height);
+    for ((place, entry), y) in shown.zip(rows.y..) {
+        let line = match entry {
+            Entry::Row(row, below) => row_line(model, row, *below, &columns, theme),
+            Entry::Group(group) => group_line(model, group, usize::from(area.width), theme),
+        };
+        buffer.set_line(rows.x, y, &line, rows.width);
+        if place == model.list.cursor() {
+            let whole = Rect::new(rows.x, y, rows.width, 1);
+            buffer.set_style(whole, theme.selected());
+        }
+    }
+}
+
+fn headings(columns: &Columns, theme: Theme) -> Line<'static> {
+    let mut text = "  ".to_owned();
+    if columns.start > 0 {
+        text.push_str(&fit("start", columns.start));
+    }
+    text.push_str(&fit("age", columns.age));
+    text.push_str(&fit("client", columns.client + 1));
+    text.push_str(&fit("server", columns.server + 1));
+    let ladder = if columns.ladder == BEADS {
+        "dns→session"
+    } else {
+        "ladder"
+    };
+    text.push_str(&fit(ladder, columns.ladder + 1));
+    text.push_str(&fit("verdict", columns.code + columns.summary + 1));
+    Line::styled(text, theme.faint())
+}
+
+fn empty(model: &Model, theme: Theme) -> Line<'static> {
+    let text = if model.list.hidden > 0 {
+        format!(
+            "  Nothing fits; {} hidden. Esc clears the filter, x shows what is healthy too.",
+            present::counted(model.list.hidden as u64, "row is", "rows are")
+        )
+    } else if model.ended {
+        "  No mail connection in here.".to_owned()
+    } else if model.kind == Kind::Once {
+        "  Running …".to_owned()
+    } else {
+        "  No mail connection yet.".to_owned()
+    };
+    Line::styled(text, theme.faint())
+}
+
+/// The sign of a bead: shapes differ, colours only help.
+pub fn sign(bead: Bead) -> &'static str {
+    match bead {
+        Bead::Reached => "●",
+        Bead::Died => "✗",
+        Bead::Unseen => "?",
+        Bead::Going => "◐",
+        Bead::Blank => "·",
+    }
+}
+
+/// A bead's style.
+pub fn bead_style(bead: Bead, theme: Theme) -> Style {
+    match bead {
+        Bead::Reached => theme.outcome("healthy"),
+        Bead::Died => theme.outcome("failed"),
+        Bead::Unseen => theme.outcome("incomplete"),
+        Bead::Going => theme.outcome("open"),
+        Bead::Blank => theme.faint(),
+    }
+}
+
+fn ladder(row: &Row, named: bool, theme: Theme) -> Vec<Span<'static>> {
+    let beads = row.beads();
+    let mut spans = Vec::new();
+    for (at, (bead, (name, _))) in beads.iter().zip(RUNGS).enumerate() {
+        if at > 0 {
+            let joined = beads.get(at - 1) == Some(&Bead::Reached) && *bead != Bead::Blank;
+            spans.push(Span::styled(
+                if joined && !named { "─" } else { " " },
+                theme.faint(),
+            ));
+        }
+        spans.push(Span::styled(sign(*bead), bead_style(*bead, theme)));
+        if named {
+            let name = match name {
+                "greeting" => "greet",
+                "session" => "sess",
+                other => other,
+            };
+            let style = if *bead == Bead::Blank {
+                theme.faint()
+            } else {
+                Style::new()
+            };
+            spans.push(Span::styled(name.to_owned(), style));
+        }
+    }
+    let taken: usize = spans
+        .iter()
+        .map(|span| super::text::width(&span.content))
+        .sum();
+    let columns = if named { NAMED } else { BEADS };
+    spans.push(Span::raw(" ".repeat(columns.saturating_sub(taken))));
+    spans
+}
+
+fn row_line(
+    model: &Model,
+    row: &Row,
+    below: bool,
+    columns: &Columns,
+    theme: Theme,
+) -> Line<'static> {
+    let verdict = row.verdict();
+    let style = theme.outcome(row.state());
+    let mark = if row.state() == "open" {
+        "◐"
+    } else {
+        present::mark(row.outcome())
+    };
+    let mut spans = vec![
+        Span::styled(if below { "└" } else { mark }, style),
+        Span::styled(if below { mark } else { " " }, style),
+    ];
+    if columns.start > 0 {
+        let start = model.look.clock.time_of_day(row.started());
+        spans.push(Span::styled(fit(&start, columns.start), theme.faint()));
+    }
+    spans.push(Span::raw(format!(
+        "{} ",
+        fit_right(&age(model, row), columns.age - 1)
+    )));
+    spans.push(Span::raw(format!(
+        "{} ",
+        fit_middle(row.client_ip(), columns.client)
+    )));
+    spans.push(Span::raw(format!(
+        "{} ",
+        fit_middle(&row.target(), columns.server)
+    )));
+    spans.extend(ladder(row, columns.ladder == NAMED, theme));
+    spans.push(Span::raw(" "));
+    let words = match verdict.code {
+        "ok" => "ok".to_owned(),
+        code => code.to_owned(),
+    };
+    spans.push(Span::styled(fit(&words, columns.code), style));
+    if columns.summary > 0 {
+        spans.push(Span::raw(format!(
+            " {}",
+            fit(&verdict.summary, columns.summary)
+        )));
+    }
+    Line::from(spans)
+}
+
+/// How long it went on; of what is open, until now.
+fn age(model: &Model, row: &Row) -> String {
+    let until = if row.is_open() && model.kind == Kind::Live {
+        model.shown_now().max(row.ended())
+    } else {
+        row.ended()
+    };
+    let text = duration(until.since(row.started()));
+    match text.split_once(" min ") {
+        Some((minutes, _)) if text.len() > 6 => format!("{minutes} min"),
+        _ => text,
+    }
+}
+
+fn group_line(model: &Model, group: &Group, columns: usize, theme: Theme) -> Line<'static> {
+    let clock = &model.look.clock;
+    let fine = group.all.saturating_sub(group.bad);
+    let (sign, style) = match (group.policy, group.bad > 0) {
+        (true, _) => ("⊘", theme.faint()),
+        (_, true) => ("✗", theme.outcome("failed")),
+        _ => ("✓", theme.outcome("healthy")),
+    };
+    let arrow = if group.open { "▾" } else { "▸" };
+    let mut counts = String::new();
+    if group.bad > 0 {
+        counts.push_str(&format!("{sign} {} ", thousands(group.bad as u64)));
+    }
+    if fine > 0 {
+        counts.push_str(&format!("✓ {} ", thousands(fine as u64)));
+    }
+    let left = vec![
+        Span::styled(arrow, theme.strong()),
+        Span::raw(" "),
+        Span::styled(fit(&counts, 14), style),
+        Span::styled(
+            format!(" {}", group.title),
+            if group.policy {
+                theme.faint()
+            } else {
+                theme.strong()
+            },
+        ),
+    ];
+    let right = vec![Span::styled(
+        format!(
+            " {} … {} ",
+            clock.time_of_day(group.span.0),
+            clock.time_of_day(group.span.1)
+        ),
+        theme.faint(),
+    )];
+    super::both(left, right, columns)
+}

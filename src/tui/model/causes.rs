@@ -1,0 +1,152 @@
+//! Root causes as they come, before the engine's own summary: what shares code and place is one line.
+//!
+//! Counted are attempts, as everywhere; what an attempt that succeeded in the end lost on its way is taken back
+//! when the engine says so. Bounded; further causes are folded into the line of their code.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hashbrown::HashSet;
+
+use super::row::Row;
+use crate::base::Timestamp;
+use crate::engine::record::{AtInfo, VerdictInfo};
+
+/// Causes told apart.
+const CAUSES: usize = 512;
+/// Attempts remembered per cause, so that each counts once.
+const ATTEMPTS: usize = 4_096;
+
+/// One cause so far.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// Its code.
+    pub code: &'static str,
+    /// Its class.
+    pub class: Option<&'static str>,
+    /// Where.
+    pub at: AtInfo,
+    /// What was wanted: the server of the first.
+    pub target: String,
+    /// The first one's summary.
+    pub text: String,
+    /// The first one's advice.
+    pub advice: Vec<String>,
+    /// Attempts that it cost.
+    pub attempts: u64,
+    /// When the first died of it.
+    pub since: Timestamp,
+    /// When the latest did.
+    pub latest: Timestamp,
+    seen: HashSet<u64, foldhash::fast::RandomState>,
+    order: VecDeque<u64>,
+}
+
+/// The causes so far.
+#[derive(Clone, Debug, Default)]
+pub struct Causes {
+    map: BTreeMap<(&'static str, String), Cause>,
+}
+
+/// What a row is folded under by cause.
+pub fn place(row: &Row) -> (&'static str, String) {
+    let verdict = row.verdict();
+    let server = crate::present::endpoint(row.server_ip(), row.port());
+    let culprit = verdict.at.address.as_deref().unwrap_or("");
+    (
+        verdict.code,
+        format!("{} {culprit} {server}", verdict.at.place),
+    )
+}
+
+impl Causes {
+    /// A row that died.
+    pub fn add(&mut self, row: &Row) {
+        if !row.is_bad() {
+            return;
+        }
+        let mut key = place(row);
+        if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
+            key.1 = String::new();
+        }
+        let died = row.died();
+        let cause = self
+            .map
+            .entry(key)
+            .or_insert_with(|| Cause::new(row.verdict(), row.target(), died));
+        cause.since = cause.since.min(died);
+        cause.latest = cause.latest.max(died);
+        if cause.seen.insert(row.attempt()) {
+            cause.attempts = cause.attempts.saturating_add(1);
+            cause.order.push_back(row.attempt());
+            if cause.order.len() > ATTEMPTS
+                && let Some(oldest) = cause.order.pop_front()
+            {
+                cause.seen.remove(&oldest);
+            }
+        }
+    }
+
+    /// A row that was told provisionally and is told anew, or whose attempt succeeded in the end.
+    pub fn take_back(&mut self, row: &Row) {
+        if !row.is_bad() {
+            return;
+        }
+        let key = place(row);
+        if let Some(cause) = self.map.get_mut(&key)
+            && cause.seen.remove(&row.attempt())
+        {
+            cause.order.retain(|attempt| *attempt != row.attempt());
+            cause.attempts = cause.attempts.saturating_sub(1);
+            if cause.attempts == 0 {
+                self.map.remove(&key);
+            }
+        }
+    }
+
+    /// A finding that stands for itself (`route.*` …).
+    pub fn add_finding(&mut self, verdict: &VerdictInfo, time: Timestamp) {
+        let key = (verdict.code, verdict.at.address.clone().unwrap_or_default());
+        let cause = self
+            .map
+            .entry(key)
+            .or_insert_with(|| Cause::new(verdict, String::new(), time));
+        cause.latest = cause.latest.max(time);
+    }
+
+    /// The causes, most harmful first: network and service before client and policy, then by cost.
+    pub fn list(&self) -> Vec<&Cause> {
+        let rank = |class: Option<&str>| match class {
+            Some("network") => 0,
+            Some("service") => 1,
+            Some("client") => 2,
+            _ => 3,
+        };
+        let mut list: Vec<&Cause> = self.map.values().collect();
+        list.sort_by(|a, b| {
+            rank(a.class)
+                .cmp(&rank(b.class))
+                .then(b.attempts.cmp(&a.attempts))
+                .then(a.since.cmp(&b.since))
+                .then(a.code.cmp(b.code))
+        });
+        list
+    }
+}
+
+impl Cause {
+    fn new(verdict: &VerdictInfo, target: String, time: Timestamp) -> Cause {
+        Cause {
+            code: verdict.code,
+            class: verdict.class,
+            at: verdict.at.clone(),
+            target,
+            text: verdict.summary.clone(),
+            advice: verdict.advice.clone(),
+            attempts: 0,
+            since: time,
+            latest: time,
+            seen: HashSet::default(),
+            order: VecDeque::new(),
+        }
+    }
+}

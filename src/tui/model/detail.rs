@@ -1,0 +1,112 @@
+//! One connection or look-up, opened: which tab, how far scrolled, and its packets in words.
+
+use std::sync::Arc;
+
+use super::row::{Row, Subject};
+use crate::present::{Captured, Step, connection_steps, lookup_steps};
+use crate::tui::frames::KeptFrames;
+
+/// What is told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// The sequence diagram.
+    Packets,
+    /// What was said.
+    Dialogue,
+    /// Hellos and certificates.
+    Tls,
+    /// Sequence numbers over time, windows, losses.
+    Tcp,
+    /// Look-ups of the same attempt.
+    Dns,
+    /// Hops and distances.
+    Path,
+    /// The code's page and this case.
+    Explain,
+}
+
+impl Tab {
+    /// All, in order.
+    pub const ALL: [Tab; 7] = [
+        Tab::Packets,
+        Tab::Dialogue,
+        Tab::Tls,
+        Tab::Tcp,
+        Tab::Dns,
+        Tab::Path,
+        Tab::Explain,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tab::Packets => "Packets",
+            Tab::Dialogue => "Dialogue",
+            Tab::Tls => "TLS",
+            Tab::Tcp => "TCP",
+            Tab::Dns => "DNS",
+            Tab::Path => "Path",
+            Tab::Explain => "Explain",
+        }
+    }
+
+    /// Its place in [`Tab::ALL`].
+    pub fn place(self) -> usize {
+        Tab::ALL.iter().position(|tab| *tab == self).unwrap_or(0)
+    }
+
+    /// The tab so many places on, around the ends.
+    pub fn moved(self, by: isize) -> Tab {
+        let len = Tab::ALL.len() as isize;
+        let place = (self.place() as isize + by).rem_euclid(len);
+        Tab::ALL.get(place as usize).copied().unwrap_or(self)
+    }
+}
+
+/// An opened row.
+#[derive(Debug)]
+pub struct Detail {
+    /// The row.
+    pub row: Arc<Row>,
+    /// What is told of it.
+    pub tab: Tab,
+    /// Lines above the screen.
+    pub scroll: usize,
+    /// Its packets in words.
+    pub steps: Vec<Step>,
+    /// Some of its packets are not kept.
+    pub missing: bool,
+    /// Whether its packets were handed over.
+    pub loaded: bool,
+}
+
+impl Detail {
+    /// An opened row of which no packet is known yet.
+    pub fn new(row: Arc<Row>) -> Detail {
+        Detail {
+            row,
+            tab: Tab::Packets,
+            scroll: 0,
+            steps: Vec::new(),
+            missing: false,
+            loaded: false,
+        }
+    }
+
+    /// Its frames, handed over.
+    pub fn packets(&mut self, kept: &KeptFrames) {
+        let frames = kept.frames.iter().map(|frame| Captured {
+            number: frame.number,
+            time: frame.time,
+            link_type: frame.link_type,
+            original_len: frame.original_len,
+            data: &frame.data,
+        });
+        self.steps = match &self.row.subject {
+            Subject::Connection(record) => connection_steps(record, frames),
+            Subject::Lookup(record) => lookup_steps(record, frames),
+        };
+        self.missing = kept.missing;
+        self.loaded = true;
+    }
+}

@@ -1,0 +1,493 @@
+//! What of the rows the list shows, in which order and folded how; the selection that stays where it is.
+//!
+//! Refusals on purpose are folded by server from the third on, since a busy mail exchanger refuses all day, unless
+//! the filter asks for them. The selection is a name, not a place: rows may come and go around it.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
+use super::causes;
+use super::filter::Filter;
+use super::row::{Key, Row, Subject};
+use super::store::Store;
+use crate::base::Timestamp;
+use crate::present::title;
+
+/// Refusals of one server from which on they are folded.
+const FOLDED_FROM: usize = 3;
+
+/// What rows are folded by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fold {
+    /// Not at all, but for policy.
+    #[default]
+    None,
+    /// By server name and port.
+    Server,
+    /// By client address.
+    Client,
+    /// By root cause.
+    Cause,
+}
+
+impl Fold {
+    /// The next one.
+    pub fn next(self) -> Fold {
+        match self {
+            Fold::None => Fold::Server,
+            Fold::Server => Fold::Client,
+            Fold::Client => Fold::Cause,
+            Fold::Cause => Fold::None,
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fold::None => "not folded",
+            Fold::Server => "folded by server",
+            Fold::Client => "folded by client",
+            Fold::Cause => "folded by cause",
+        }
+    }
+}
+
+/// What rows are ordered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// As they were judged: new ones at the end.
+    #[default]
+    Arrival,
+    /// By their first frame.
+    Started,
+    /// By how long they took.
+    Length,
+    /// By client.
+    Client,
+    /// By server.
+    Server,
+    /// By outcome, the worst first, then code.
+    Verdict,
+}
+
+impl Sort {
+    /// The next one.
+    pub fn next(self) -> Sort {
+        match self {
+            Sort::Arrival => Sort::Started,
+            Sort::Started => Sort::Length,
+            Sort::Length => Sort::Client,
+            Sort::Client => Sort::Server,
+            Sort::Server => Sort::Verdict,
+            Sort::Verdict => Sort::Arrival,
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sort::Arrival => "as judged",
+            Sort::Started => "by start",
+            Sort::Length => "by length",
+            Sort::Client => "by client",
+            Sort::Server => "by server",
+            Sort::Verdict => "by verdict",
+        }
+    }
+}
+
+/// Several rows in one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name for good.
+    pub name: String,
+    /// What it says.
+    pub title: String,
+    /// Rows that failed or were degraded.
+    pub bad: usize,
+    /// All rows.
+    pub all: usize,
+    /// First and latest start.
+    pub span: (Timestamp, Timestamp),
+    /// Its rows are shown.
+    pub open: bool,
+    /// It holds refusals on purpose.
+    pub policy: bool,
+}
+
+/// A line of the list.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// One row; `true` when it stands below a group.
+    Row(Arc<Row>, bool),
+    /// Several.
+    Group(Group),
+}
+
+/// What names a line for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineName {
+    /// A row.
+    Row(Key),
+    /// A group.
+    Group(String),
+}
+
+impl Line {
+    /// Its name.
+    pub fn name(&self) -> LineName {
+        match self {
+            Line::Row(row, _) => LineName::Row(row.key),
+            Line::Group(group) => LineName::Group(group.name.clone()),
+        }
+    }
+
+    fn is_named(&self, name: &LineName) -> bool {
+        match (self, name) {
+            (Line::Row(row, _), LineName::Row(key)) => row.key == *key,
+            (Line::Group(group), LineName::Group(name)) => group.name == *name,
+            _ => false,
+        }
+    }
+}
+
+/// The list.
+#[derive(Debug, Default)]
+pub struct List {
+    /// What is shown.
+    pub filter: Filter,
+    /// Only what failed or was degraded.
+    pub only_bad: bool,
+    /// Healthy look-ups too.
+    pub lookups: bool,
+    /// How rows are folded.
+    pub fold: Fold,
+    /// How rows are ordered.
+    pub sort: Sort,
+    /// The other way round.
+    pub reverse: bool,
+    /// The selection stays at the end.
+    pub follow: bool,
+    /// What is shown, in order.
+    pub lines: Vec<Line>,
+    /// Rows that are kept and not shown because of filter and toggles.
+    pub hidden: usize,
+    /// The first line on screen.
+    pub offset: usize,
+    cursor: usize,
+    selected: Option<LineName>,
+    opened: HashSet<String>,
+    dirty: bool,
+}
+
+impl List {
+    /// An empty list that follows what comes.
+    pub fn new() -> List {
+        List {
+            follow: true,
+            ..List::default()
+        }
+    }
+
+    /// Everything has to be looked at again.
+    pub fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Whether [`List::rebuild`] has something to do.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Whether the row may be shown at all.
+    pub fn wants(&self, row: &Row) -> bool {
+        if self.only_bad && !row.is_bad() {
+            return false;
+        }
+        if let Subject::Lookup(record) = &row.subject
+            && !self.lookups
+            && record.outcome == "healthy"
+            && self.filter.is_empty()
+        {
+            return false;
+        }
+        self.filter.fits(row)
+    }
+
+    /// A row that is new: appended where that is all there is to do, else everything is looked at later.
+    pub fn push(&mut self, row: &Arc<Row>) {
+        let plain = self.fold == Fold::None && self.sort == Sort::Arrival && !self.reverse;
+        if self.dirty || !plain || row.is_policy() {
+            self.dirty = true;
+        } else if self.wants(row) {
+            self.lines.push(Line::Row(Arc::clone(row), false));
+            self.settle();
+        } else {
+            self.hidden = self.hidden.saturating_add(1);
+        }
+    }
+
+    /// Looks at all rows again.
+    pub fn rebuild(&mut self, store: &Store) {
+        self.dirty = false;
+        let mut rows: Vec<Arc<Row>> = store.all().filter(|row| self.wants(row)).cloned().collect();
+        self.hidden = store.len().saturating_sub(rows.len());
+        let (sort, reverse) = (self.sort, self.reverse);
+        rows.sort_unstable_by(|a, b| {
+            let order = ordered(sort, a, b);
+            if reverse { order.reverse() } else { order }
+        });
+        self.lines = match self.fold {
+            Fold::None => self.unfolded(rows),
+            fold => self.folded(fold, rows),
+        };
+        self.settle();
+    }
+
+    fn unfolded(&self, rows: Vec<Arc<Row>>) -> Vec<Line> {
+        if self.filter.asks_for_policy() {
+            return rows.into_iter().map(|row| Line::Row(row, false)).collect();
+        }
+        let mut refused: BTreeMap<String, Vec<Arc<Row>>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.is_policy()) {
+            refused
+                .entry(row.server_group())
+                .or_default()
+                .push(Arc::clone(row));
+        }
+        refused.retain(|_, rows| rows.len() >= FOLDED_FROM);
+        let mut lines = Vec::with_capacity(rows.len());
+        for row in rows {
+            let server = if row.is_policy() {
+                row.server_group()
+            } else {
+                String::new()
+            };
+            match refused.get(&server) {
+                // The group stands where its latest row would.
+                Some(rows) => {
+                    if rows.last().is_some_and(|last| last.key == row.key) {
+                        let name = format!("policy {server}");
+                        let title = format!("refused on purpose by {server}");
+                        self.group(&mut lines, name, title, rows, true);
+                    }
+                }
+                None => lines.push(Line::Row(row, false)),
+            }
+        }
+        lines
+    }
+
+    fn folded(&self, fold: Fold, rows: Vec<Arc<Row>>) -> Vec<Line> {
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut groups: Vec<(String, String, Vec<Arc<Row>>)> = Vec::new();
+        for row in rows {
+            let (name, title) = match fold {
+                Fold::Client => (row.client_ip().to_owned(), row.client_ip().to_owned()),
+                Fold::Cause if row.is_bad() => {
+                    let (code, place) = causes::place(&row);
+                    let said = format!("{code}  {} – {}", row.target(), title(code));
+                    (format!("{code} {place}"), said)
+                }
+                Fold::Cause => (row.state().to_owned(), row.state().to_owned()),
+                _ => (row.server_group(), row.server_group()),
+            };
+            let place = *places.entry(name.clone()).or_insert_with(|| {
+                groups.push((name, title, Vec::new()));
+                groups.len() - 1
+            });
+            if let Some((_, _, rows)) = groups.get_mut(place) {
+                rows.push(row);
+            }
+        }
+        // What is worst stands first.
+        groups.sort_by_key(|(_, _, rows)| {
+            std::cmp::Reverse(
+                rows.iter()
+                    .filter(|row| row.is_bad() && !row.is_policy())
+                    .count(),
+            )
+        });
+        let mut lines = Vec::new();
+        for (name, title, rows) in groups {
+            self.group(&mut lines, name, title, &rows, false);
+        }
+        lines
+    }
+
+    fn group(
+        &self,
+        lines: &mut Vec<Line>,
+        name: String,
+        title: String,
+        rows: &[Arc<Row>],
+        policy: bool,
+    ) {
+        let open = self.opened.contains(&name);
+        let starts = || rows.iter().map(|row| row.started());
+        lines.push(Line::Group(Group {
+            name,
+            title,
+            bad: rows.iter().filter(|row| row.is_bad()).count(),
+            all: rows.len(),
+            span: (
+                starts().min().unwrap_or_default(),
+                starts().max().unwrap_or_default(),
+            ),
+            open,
+            policy,
+        }));
+        if open {
+            lines.extend(rows.iter().map(|row| Line::Row(Arc::clone(row), true)));
+        }
+    }
+
+    /// Puts the cursor back on what was selected.
+    fn settle(&mut self) {
+        if self.follow {
+            self.cursor = self.lines.len().saturating_sub(1);
+            self.remember();
+            return;
+        }
+        let before = self.cursor;
+        let here =
+            |name: &LineName, at: usize| self.lines.get(at).is_some_and(|line| line.is_named(name));
+        match &self.selected {
+            Some(name) if here(name, before) => {}
+            Some(name) => {
+                match self.lines.iter().position(|line| line.is_named(name)) {
+                    Some(place) => self.cursor = place,
+                    None => self.cursor = before.min(self.lines.len().saturating_sub(1)),
+                }
+                // The row stays on its line of the screen.
+                let moved = self.cursor as isize - before as isize;
+                self.offset = self.offset.saturating_add_signed(moved);
+            }
+            None => self.cursor = before.min(self.lines.len().saturating_sub(1)),
+        }
+        if self.selected.is_none() {
+            self.remember();
+        }
+    }
+
+    fn remember(&mut self) {
+        self.selected = self.lines.get(self.cursor).map(Line::name);
+    }
+
+    /// The selected line's place.
+    pub fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    /// The selected line.
+    pub fn current(&self) -> Option<&Line> {
+        self.lines.get(self.cursor)
+    }
+
+    /// The selected row.
+    pub fn row(&self) -> Option<&Arc<Row>> {
+        match self.current() {
+            Some(Line::Row(row, _)) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// Moves by lines and ends following; at the end it begins to follow again.
+    pub fn step(&mut self, by: isize) {
+        let last = self.lines.len().saturating_sub(1);
+        self.select(self.cursor.saturating_add_signed(by).min(last));
+        self.follow = by > 0 && self.cursor == last && self.sort == Sort::Arrival;
+    }
+
+    /// Selects a line by its place.
+    pub fn select(&mut self, place: usize) {
+        self.follow = false;
+        self.cursor = place.min(self.lines.len().saturating_sub(1));
+        self.remember();
+    }
+
+    /// Begins to follow what comes.
+    pub fn follow_tail(&mut self) {
+        self.follow = true;
+        self.settle();
+    }
+
+    /// Opens or closes the selected group; `false` when it is none.
+    pub fn toggle_group(&mut self) -> bool {
+        let Some(Line::Group(group)) = self.current() else {
+            return false;
+        };
+        let name = group.name.clone();
+        if !self.opened.remove(&name) {
+            self.opened.insert(name);
+        }
+        self.follow = false;
+        self.dirty = true;
+        true
+    }
+
+    /// The next death in that direction; refusals on purpose are passed over unless they were asked for.
+    pub fn next_death(&mut self, forwards: bool) -> bool {
+        let asked = self.filter.asks_for_policy();
+        let is_death = |line: &Line| match line {
+            Line::Row(row, _) => row.is_bad() && (asked || !row.is_policy()),
+            Line::Group(group) => group.bad > 0 && !group.open && (asked || !group.policy),
+        };
+        let found = if forwards {
+            let from = self.cursor.saturating_add(1);
+            (from..self.lines.len()).find(|at| self.lines.get(*at).is_some_and(is_death))
+        } else {
+            (0..self.cursor)
+                .rev()
+                .find(|at| self.lines.get(*at).is_some_and(is_death))
+        };
+        if let Some(place) = found {
+            self.select(place);
+        }
+        found.is_some()
+    }
+
+    /// Keeps the cursor on a screen of `height` lines.
+    pub fn scroll(&mut self, height: usize) {
+        let height = height.max(1);
+        let last = self.lines.len().saturating_sub(height);
+        if self.cursor < self.offset {
+            self.offset = self.cursor;
+        } else if self.cursor >= self.offset.saturating_add(height) {
+            self.offset = self.cursor.saturating_sub(height.saturating_sub(1));
+        }
+        self.offset = self.offset.min(last);
+    }
+}
+
+fn ordered(sort: Sort, a: &Row, b: &Row) -> Ordering {
+    let first = match sort {
+        Sort::Arrival => Ordering::Equal,
+        Sort::Started => a.started().cmp(&b.started()),
+        Sort::Length => {
+            let length = |row: &Row| row.ended().since(row.started());
+            length(b).cmp(&length(a))
+        }
+        Sort::Client => a.client_ip().cmp(b.client_ip()),
+        Sort::Server => a
+            .name()
+            .cmp(&b.name())
+            .then_with(|| a.server_ip().cmp(b.server_ip()))
+            .then(a.port().cmp(&b.port())),
+        Sort::Verdict => {
+            let rank = |row: &Row| match row.outcome() {
+                "failed" => 0,
+                "degraded" => 1,
+                "incomplete" => 2,
+                _ => 3,
+            };
+            rank(a)
+                .cmp(&rank(b))
+                .then(a.verdict().code.cmp(b.verdict().code))
+        }
+    };
+    first.then(a.arrived.cmp(&b.arrived))
+}

@@ -1,0 +1,533 @@
+//! The whole state of the interface, and how messages change it. It draws nothing and reads no clock.
+//!
+//! [`Model::update`] takes a message and says what is to be done outside; the event loop does it. Everything
+//! that grows has a bound, and what left because of one is counted and shown.
+
+mod ask;
+mod causes;
+mod detail;
+mod filter;
+mod history;
+mod keys;
+mod list;
+mod row;
+mod store;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use ratatui::crossterm::event::{KeyEvent, MouseEvent};
+
+pub use ask::Ask;
+pub use causes::{Cause, Causes};
+pub use detail::{Detail, Tab};
+pub use history::{Column, History};
+pub use list::{Group, Line, List};
+pub use row::{Bead, Key, RUNGS, Row, Subject};
+pub use store::{Bounds, Store};
+
+use super::draw;
+use super::event::{Control, Event, Playback, Stats, Timeline};
+use super::frames::KeptFrames;
+use crate::base::{Foreign, Nanos, SECOND, Timestamp};
+use crate::engine::record::{FindingRecord, Record, SourceRecord, Summary};
+use crate::present::Clock;
+
+/// Findings and sources kept.
+const FINDINGS: usize = 256;
+/// Notices kept.
+const NOTICES: usize = 100;
+/// Servers counted.
+const SERVERS: usize = 2_000;
+/// Rows from which on the list is not sorted anew with every record, but a few times a second.
+const MANY: usize = 2_000;
+/// How often then.
+const PATIENCE: Nanos = SECOND / 4;
+/// How long a message stays in the last line.
+const SAID: Nanos = 6 * SECOND;
+
+/// What the interface was opened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An interface: time goes on by itself, and space freezes the view.
+    Live,
+    /// Files: there is a time bar, and space stops the replay.
+    Replay,
+    /// Something that runs once and is looked at: a lab scenario, a probe.
+    Once,
+}
+
+/// How it looks.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Colours; without them shapes and words carry everything.
+    pub color: bool,
+    /// Nothing but ASCII reaches the terminal.
+    pub ascii: bool,
+    /// How times are told.
+    pub clock: Clock,
+}
+
+/// What the model is told.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // short-lived
+pub enum Message {
+    /// A key.
+    Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// From the outside.
+    Event(Event),
+    /// Time passes; by the clock of this machine.
+    Tick(Timestamp),
+    /// The frames that were asked for.
+    Frames(Key, KeptFrames),
+    /// What became of something that was asked for, in one sentence.
+    Said(String),
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Give the terminal back and leave.
+    Quit,
+    /// Give the terminal back and stop until somebody brings it back.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Tell the other side.
+    Control(Control),
+    /// Hand over the frames of a row.
+    Load(Key),
+    /// Write the frames of a row to a file.
+    Save(Key),
+    /// Put a text into the terminal's clipboard.
+    Copy(String),
+    /// Write a report to a file.
+    Report,
+    /// Take the mouse, or let the terminal have it.
+    Mouse(bool),
+}
+
+/// Which screen is shown.
+#[derive(Debug)]
+pub enum Screen {
+    /// The list of connections.
+    List,
+    /// One connection.
+    Detail(Box<Detail>),
+    /// Causes, servers, rates.
+    Overview {
+        /// The selected cause.
+        cursor: usize,
+    },
+}
+
+/// Counts of connections and look-ups by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Healthy.
+    pub healthy: u64,
+    /// Degraded.
+    pub degraded: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Incomplete, or open.
+    pub incomplete: u64,
+    /// Of the failed and degraded: refused on purpose.
+    pub refused: u64,
+}
+
+impl Counts {
+    fn slot(&mut self, row: &Row) -> &mut u64 {
+        match row.outcome() {
+            "healthy" => &mut self.healthy,
+            "degraded" => &mut self.degraded,
+            "failed" => &mut self.failed,
+            _ => &mut self.incomplete,
+        }
+    }
+
+    fn add(&mut self, row: &Row) {
+        *self.slot(row) += 1;
+        self.refused += u64::from(row.is_policy());
+    }
+
+    fn take(&mut self, row: &Row) {
+        let slot = self.slot(row);
+        *slot = slot.saturating_sub(1);
+        self.refused = self.refused.saturating_sub(u64::from(row.is_policy()));
+    }
+}
+
+/// What the caller lets the user do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Files may be written.
+    pub save: bool,
+    /// Reports may be written.
+    pub report: bool,
+    /// Servers may be probed: what will be sent, in words.
+    pub probe: Option<String>,
+}
+
+/// The state.
+#[derive(Debug)]
+pub struct Model {
+    /// What it was opened on, in words: `replay outage.pcapng`.
+    pub title: String,
+    /// What it was opened on.
+    pub kind: Kind,
+    /// How it looks.
+    pub look: Look,
+    /// What the user may do.
+    pub allowed: Allowed,
+    /// Columns and lines of the terminal.
+    pub size: (u16, u16),
+    /// This machine's time.
+    pub wall: Timestamp,
+    /// The capture's time.
+    pub now: Timestamp,
+    /// The rows.
+    pub store: Store,
+    /// What of them is shown.
+    pub list: List,
+    /// Root causes so far.
+    pub causes: Causes,
+    /// What happened when.
+    pub history: History,
+    /// Counts of all rows ever told.
+    pub counts: Counts,
+    /// Counts by server.
+    pub servers: BTreeMap<String, Counts>,
+    /// What belongs to no row.
+    pub findings: Vec<FindingRecord>,
+    /// Inputs that ended.
+    pub sources: Vec<SourceRecord>,
+    /// Names of inputs by number.
+    pub source_names: BTreeMap<u32, Foreign>,
+    /// The end's summary.
+    pub summary: Option<Summary>,
+    /// What was to be said, with its time.
+    pub notices: VecDeque<(Timestamp, String)>,
+    /// What the capture counts.
+    pub stats: Stats,
+    /// Frames of the store of frames that left, and bytes kept; told with every draw.
+    pub frames: super::frames::FrameCounts,
+    /// Packets in the second before `now`.
+    pub rate: f64,
+    /// Where a replay stands.
+    pub playback: Option<Playback>,
+    /// What a replay shows.
+    pub timeline: Option<Timeline>,
+    /// Nothing more comes.
+    pub ended: bool,
+    /// The view stands still while events go on.
+    pub frozen: bool,
+    /// The capture's time when it was frozen.
+    frozen_at: Option<Timestamp>,
+    /// Which screen is shown.
+    pub screen: Screen,
+    /// The help, and how far it is scrolled.
+    pub help: Option<usize>,
+    /// What is asked of the user.
+    pub ask: Option<Ask>,
+    /// What was said last, and until when it stays.
+    pub said: Option<(String, Timestamp)>,
+    /// The terminal's mouse is ours.
+    pub mouse: bool,
+    /// The clicked line and when, for double clicks.
+    clicked: Option<(usize, Timestamp)>,
+    rate_from: Option<(Timestamp, u64)>,
+    built: Timestamp,
+    changed: bool,
+}
+
+impl Model {
+    /// With nothing told yet.
+    pub fn new(title: String, kind: Kind, look: Look, allowed: Allowed, bounds: Bounds) -> Model {
+        Model {
+            title,
+            kind,
+            look,
+            allowed,
+            size: (80, 24),
+            wall: Timestamp(0),
+            now: Timestamp(0),
+            store: Store::new(bounds),
+            list: List::new(),
+            causes: Causes::default(),
+            history: History::default(),
+            counts: Counts::default(),
+            servers: BTreeMap::new(),
+            findings: Vec::new(),
+            sources: Vec::new(),
+            source_names: BTreeMap::new(),
+            summary: None,
+            notices: VecDeque::new(),
+            stats: Stats::default(),
+            frames: super::frames::FrameCounts::default(),
+            rate: 0.0,
+            playback: None,
+            timeline: None,
+            ended: false,
+            frozen: false,
+            frozen_at: None,
+            screen: Screen::List,
+            help: None,
+            ask: None,
+            said: None,
+            mouse: true,
+            clicked: None,
+            rate_from: None,
+            built: Timestamp(i64::MIN),
+            changed: true,
+        }
+    }
+
+    /// Takes a message and says what is to be done outside.
+    pub fn update(&mut self, message: Message) -> Vec<Effect> {
+        match message {
+            Message::Key(key) => {
+                self.changed = true;
+                self.key(key)
+            }
+            Message::Mouse(mouse) => self.mouse(mouse),
+            Message::Resize(columns, lines) => {
+                self.size = (columns, lines);
+                self.changed = true;
+                Vec::new()
+            }
+            Message::Event(event) => self.event(event),
+            Message::Tick(wall) => self.tick(wall),
+            Message::Frames(key, frames) => {
+                if let Screen::Detail(detail) = &mut self.screen
+                    && detail.row.key == key
+                {
+                    detail.packets(&frames);
+                    self.changed = true;
+                }
+                Vec::new()
+            }
+            Message::Said(text) => {
+                self.say(text);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether something on screen may have changed since the last call; brings the list up to date first.
+    pub fn settle(&mut self) -> bool {
+        if self.list.is_dirty() && !self.frozen {
+            let due = self.store.len() < MANY || self.wall.since(self.built) >= PATIENCE;
+            if due {
+                self.list.rebuild(&self.store);
+                self.built = self.wall;
+                self.changed = true;
+            }
+        }
+        let height = draw::list_height(self);
+        self.list.scroll(height);
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Whether the list waits for its turn to be sorted anew.
+    pub fn is_behind(&self) -> bool {
+        self.list.is_dirty() && !self.frozen
+    }
+
+    /// Says something in the last line for a while.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.said = Some((text.into(), self.wall.plus(SAID)));
+        self.changed = true;
+    }
+
+    fn tick(&mut self, wall: Timestamp) -> Vec<Effect> {
+        let second = wall.0.div_euclid(SECOND) != self.wall.0.div_euclid(SECOND);
+        self.wall = wall;
+        if let Some((_, until)) = &self.said
+            && *until <= wall
+        {
+            self.said = None;
+            self.changed = true;
+        }
+        // Ages are told in seconds: a live view goes on once a second even when nothing comes.
+        if self.kind == Kind::Live && second && !self.frozen && !self.ended {
+            self.changed = true;
+        }
+        Vec::new()
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Source { id, name } => {
+                if self.source_names.len() < FINDINGS {
+                    self.source_names.insert(id, name);
+                }
+            }
+            Event::Record(record) => return self.record(record),
+            Event::Clock(time) => {
+                self.clock(time);
+                return Vec::new();
+            }
+            Event::Stats(stats) => self.stats(stats),
+            Event::Notice { time, text } => {
+                if self.notices.len() >= NOTICES {
+                    self.notices.pop_front();
+                }
+                self.say(text.clone());
+                self.notices.push_back((time, text));
+            }
+            Event::Playback(playback) => self.playback = Some(playback),
+            Event::Timeline(timeline) => self.timeline = Some(timeline),
+            Event::Restart => self.restart(),
+            Event::End => {
+                self.ended = true;
+                self.list.touch();
+            }
+        }
+        self.changed = true;
+        Vec::new()
+    }
+
+    fn clock(&mut self, time: Timestamp) {
+        let before = self.now;
+        self.now = self.now.max(time);
+        if before.0 == 0 {
+            self.look.clock.begin(time);
+        }
+        if self.now.0.div_euclid(SECOND / 10) != before.0.div_euclid(SECOND / 10) && !self.frozen {
+            self.changed = true;
+        }
+    }
+
+    fn stats(&mut self, stats: Stats) {
+        let packets = stats.packets.saturating_sub(self.stats.packets);
+        if self.stats.packets > 0 || packets > 0 {
+            self.history.at(self.now).packets += packets;
+        }
+        if let Some((from, count)) = self.rate_from {
+            let span = self.now.since(from);
+            if span >= SECOND / 2 {
+                let more = stats.packets.saturating_sub(count) as f64;
+                self.rate = more * SECOND as f64 / span as f64;
+                self.rate_from = Some((self.now, stats.packets));
+            }
+        } else {
+            self.rate_from = Some((self.now, stats.packets));
+        }
+        self.stats = stats;
+    }
+
+    fn restart(&mut self) {
+        let bounds = self.store.bounds();
+        self.store = Store::new(bounds);
+        self.causes = Causes::default();
+        self.history = History::default();
+        self.counts = Counts::default();
+        self.servers.clear();
+        self.findings.clear();
+        self.sources.clear();
+        self.summary = None;
+        self.stats = Stats::default();
+        self.rate = 0.0;
+        self.rate_from = None;
+        self.now = Timestamp(0);
+        self.ended = false;
+        self.frozen = false;
+        self.list.touch();
+    }
+
+    fn record(&mut self, record: Record) -> Vec<Effect> {
+        self.changed = true;
+        match record {
+            Record::Connection(record) => return self.row(Subject::Connection(record)),
+            Record::Lookup(record) => return self.row(Subject::Lookup(Box::new(record))),
+            // What an attempt that succeeded lost on its way is no root cause.
+            Record::Attempt(attempt) if attempt.outcome == "healthy" => {
+                let connections = attempt.connections.iter().map(|id| Key::Connection(*id));
+                let lookups = attempt.lookups.iter().map(|id| Key::Lookup(*id));
+                for key in connections.chain(lookups) {
+                    if let Some(row) = self.store.get(key) {
+                        self.causes.take_back(row);
+                    }
+                }
+            }
+            Record::Finding(finding) => {
+                if finding.verdict.code.starts_with("route.") {
+                    let time = finding.verdict.time.map_or(self.now, |moment| moment.0);
+                    self.causes.add_finding(&finding.verdict, time);
+                }
+                if self.findings.len() < FINDINGS {
+                    self.findings.push(finding);
+                }
+            }
+            Record::Source(source) if self.sources.len() < FINDINGS => self.sources.push(source),
+            Record::Summary(summary) => self.summary = Some(summary),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn row(&mut self, subject: Subject) -> Vec<Effect> {
+        let put = self.store.put(subject);
+        let row = put.row;
+        if row.ended() > self.now {
+            self.clock(row.ended());
+        }
+        let server = row.server_group();
+        let known = self.servers.len() < SERVERS || self.servers.contains_key(&server);
+        if let Some(old) = &put.replaced {
+            self.counts.take(old);
+            self.causes.take_back(old);
+            if let Some(counts) = self.servers.get_mut(&old.server_group()) {
+                counts.take(old);
+            }
+        }
+        self.counts.add(&row);
+        self.causes.add(&row);
+        if known {
+            self.servers.entry(server).or_default().add(&row);
+        }
+        if !row.is_open() {
+            let column = self.history.at(row.died());
+            match row.outcome() {
+                "healthy" => column.healthy += 1,
+                _ if row.is_policy() => column.refused += 1,
+                "degraded" => column.degraded += 1,
+                "failed" => column.failed += 1,
+                _ => {}
+            }
+        }
+        if put.replaced.is_some() || put.evicted || self.frozen {
+            self.list.touch();
+        } else {
+            self.list.push(&row);
+        }
+        let mut effects = Vec::new();
+        if let Screen::Detail(detail) = &mut self.screen
+            && detail.row.key == row.key
+            && !self.frozen
+        {
+            detail.row = Arc::clone(&row);
+            effects.push(Effect::Load(row.key));
+        }
+        effects
+    }
+
+    /// The time that ages count to: that of the frozen view while it is frozen.
+    pub fn shown_now(&self) -> Timestamp {
+        self.frozen_at.unwrap_or(self.now)
+    }
+
+    /// The row that keys act on: the open one, else the selected one.
+    pub fn subject(&self) -> Option<&Arc<Row>> {
+        match &self.screen {
+            Screen::Detail(detail) => Some(&detail.row),
+            Screen::List => self.list.row(),
+            Screen::Overview { .. } => None,
+        }
+    }
+}
