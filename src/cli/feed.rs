@@ -4,13 +4,14 @@
 //! source with damage. Only when nothing at all can be read there is no report.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
 use crate::base::{Foreign, SourceId};
 use crate::capture::{
-    CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
+    CaptureReader, Frame, Input, Mapping, Merged, OpenError, OpenErrorKind, SourceSummary,
 };
 use crate::diagnosis::Measured;
 use crate::engine::record::Record;
@@ -25,6 +26,12 @@ const PACE: u64 = 4096;
 pub trait Sink {
     /// An input was opened.
     fn source(&mut self, id: u32, name: &Foreign);
+    /// The input is mapped: what [`Frame::position`] counts in.
+    fn mapped(&mut self, _id: u32, _mapping: Arc<Mapping>) {}
+    /// An input cannot be read.
+    fn refused(&mut self, error: &OpenError) {
+        eprintln!("mxray: {error}");
+    }
     /// A frame, before the engine gets it.
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>);
     /// A record of the engine.
@@ -272,6 +279,9 @@ impl<'a> Feed<'a> {
             None => self.engine.open_source(kind, name, format),
         };
         self.sink.source(id.0, &summary.name);
+        if let Some(mapping) = reader.mapping() {
+            self.sink.mapped(id.0, mapping);
+        }
         id
     }
 
@@ -289,7 +299,8 @@ impl<'a> Feed<'a> {
     }
 
     fn refuse(&mut self, error: OpenError) {
-        self.bar.suspend(|| eprintln!("mxray: {error}"));
+        let sink = &mut *self.sink;
+        self.bar.suspend(|| sink.refused(&error));
         self.permitted |= error.kind() != OpenErrorKind::NotPermitted;
         if self.opened {
             self.open_bad(&error);

@@ -10,6 +10,7 @@ use std::thread;
 use clap::{Args, Subcommand};
 
 use super::options::Color;
+use super::screen::Screen;
 use super::{exit, output};
 use crate::engine::record::Record;
 use crate::lab::verify::{expected, replay, verify, verify_probe};
@@ -18,6 +19,7 @@ use crate::present::{self, Clock, wrap};
 use crate::report::Paint;
 
 mod matrix;
+mod view;
 
 /// A network in namespaces on this machine, with embedded servers and a fault in it
 ///
@@ -41,7 +43,15 @@ enum Command {
     /// Run a scenario: the fault, what the client met, the verdict on its recording, what a probe finds, the truth
     ///
     /// Exits with 0 when verdicts and truth agree, with 1 when they do not.
-    Run(Named),
+    Run {
+        #[command(flatten)]
+        named: Named,
+        /// Open the live view on the recording; the truth is printed when you leave it
+        #[arg(long, help_heading = "Live view")]
+        tui: bool,
+        #[command(flatten)]
+        screen: Screen,
+    },
     /// Run many variations and count which verdict each fault got
     ///
     /// Exits with 1 when a verdict is not the truth's. A line names each such run and how to repeat it.
@@ -103,7 +113,8 @@ struct Named {
 pub fn run(arguments: &Arguments) -> u8 {
     let done = match &arguments.command {
         Command::List { text, shared } => list(text, shared),
-        Command::Run(named) => live(named),
+        Command::Run { named, tui, screen } if *tui || screen.plain => view::run(named, screen),
+        Command::Run { named, .. } => live(named),
         Command::Matrix {
             names,
             seeds,
@@ -250,19 +261,37 @@ fn enact(scenario: &Scenario) -> Result<(Run, Probes), LabError> {
     })
 }
 
-fn live(named: &Named) -> Result<(String, u8), LabError> {
-    let (paint, width) = output::manner(named.shared.color, false);
+/// The scenario that was named, as it was asked for.
+fn chosen(named: &Named) -> Result<Scenario, LabError> {
     let mut scenario = lab::find(&all(&named.shared)?, &named.name)?.scenario()?;
     if named.vary {
         scenario = lab::vary(&scenario, named.seed.unwrap_or(1));
     } else if let Some(seed) = named.seed {
         scenario.seed = seed;
     }
+    Ok(scenario)
+}
+
+fn live(named: &Named) -> Result<(String, u8), LabError> {
+    let (paint, width) = output::manner(named.shared.color, false);
+    let scenario = chosen(named)?;
     // Comes before any thread.
     lab::claim()?;
     let (run, probes) = enact(&scenario)?;
     let records = replay(&run.recording)?;
-    let mut mismatches: Vec<String> = verify(&scenario.truth, &run.recording.frames, &records)
+    told(&scenario, &run, probes, &records, paint, width)
+}
+
+/// What was broken beside what was found.
+fn told(
+    scenario: &Scenario,
+    run: &Run,
+    probes: Probes,
+    records: &[Record],
+    paint: Paint,
+    width: usize,
+) -> Result<(String, u8), LabError> {
+    let mut mismatches: Vec<String> = verify(&scenario.truth, &run.recording.frames, records)
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -276,18 +305,18 @@ fn live(named: &Named) -> Result<(String, u8), LabError> {
     let said =
         clients.map(|(at, said)| format!("client {}: {}", at.saturating_add(1), said.join("; ")));
     section(&mut text, paint, width, "The client", said);
-    section(&mut text, paint, width, "Replay", verdicts(&records));
+    section(&mut text, paint, width, "Replay", verdicts(records));
     let mut found = Vec::new();
     for (spec, probed) in scenario.probe.iter().zip(probes) {
         let probed = probed?;
         found.extend(measured(&probed));
-        let wrong = verify_probe(&scenario, spec, &probed.report);
+        let wrong = verify_probe(scenario, spec, &probed.report);
         mismatches.extend(wrong.iter().map(ToString::to_string));
     }
     if !found.is_empty() {
         section(&mut text, paint, width, "Probe", found);
     }
-    section(&mut text, paint, width, "Truth", truth(&scenario));
+    section(&mut text, paint, width, "Truth", truth(scenario));
     let (heading, result) = if mismatches.is_empty() {
         let result = "What was found and the truth agree.".to_owned();
         ("Agreed", vec![result])

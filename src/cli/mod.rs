@@ -15,9 +15,11 @@ mod lab;
 mod man;
 mod options;
 mod output;
+mod play;
 mod probe;
 mod replay;
 mod roots;
+mod screen;
 mod watch;
 mod when;
 

@@ -11,11 +11,14 @@ use super::feed::{Feed, Nothing, Sink};
 use super::interrupt::Interrupt;
 use super::options::Reporting;
 use super::output;
+use super::play::{Play, play};
+use super::screen::{self, Screen};
 use crate::base::{Foreign, SourceId};
-use crate::capture::{self, Frame};
+use crate::capture::{self, CaptureReader, Frame, OpenErrorKind};
 use crate::engine::Engine;
 use crate::engine::record::Record;
 use crate::report::{self, Face, Selection};
+use crate::tui::{self, Kind, Speed};
 
 /// Read captures and say for every mail connection how far it got, where it died, why, and which frames prove it
 ///
@@ -31,12 +34,31 @@ pub struct Arguments {
     /// Read all inputs as one capture, in the order of time
     #[arg(long)]
     merge: bool,
+    /// Open the live view on them
+    #[arg(long, help_heading = "Live view")]
+    tui: bool,
+    /// How fast the live view plays: 1x … 100000x, or max
+    #[arg(
+        long,
+        value_name = "SPEED",
+        default_value = "max",
+        help_heading = "Live view"
+    )]
+    speed: Speed,
+    #[command(flatten)]
+    screen: Screen,
     #[command(flatten)]
     reporting: Reporting,
 }
 
 /// Runs the command and gives back the exit code.
 pub fn run(arguments: &Arguments) -> u8 {
+    if arguments.tui || arguments.screen.plain {
+        return view(arguments).unwrap_or_else(|(why, code)| {
+            eprintln!("mxray: {why}");
+            code
+        });
+    }
     match prepare(arguments) {
         Ok((engine, filter)) => replay(arguments, engine, filter),
         Err(why) => {
@@ -44,6 +66,127 @@ pub fn run(arguments: &Arguments) -> u8 {
             exit::USAGE
         }
     }
+}
+
+/// Opens the live view; an error is a sentence and an exit code.
+fn view(arguments: &Arguments) -> Result<u8, (String, u8)> {
+    let usage = |why: String| (why, exit::USAGE);
+    let reporting = &arguments.reporting;
+    let sorted_out = [
+        (reporting.filter.is_some(), "--filter"),
+        (reporting.since.is_some(), "--since"),
+        (reporting.until.is_some(), "--until"),
+        (reporting.output.is_some(), "--output"),
+    ];
+    if let Some((_, option)) = sorted_out.iter().find(|(given, _)| *given) {
+        return Err(usage(format!(
+            "{option} has no meaning in the live view: its own filter is `/`"
+        )));
+    }
+    let config = reporting.config().map_err(usage)?;
+    let inputs = readable(arguments)?;
+    let title = match arguments.files.as_slice() {
+        [one] => Foreign::from(one.to_string_lossy().as_ref()).to_string(),
+        several => format!("{} inputs", several.len()),
+    };
+    let frames = screen::frames(&config.ports, config.all);
+    let clock = reporting.style("replay", false).clock;
+    let (mut setup, controls) = arguments
+        .screen
+        .setup(
+            format!("replay {title}"),
+            Kind::Replay,
+            reporting.color,
+            clock,
+            frames.clone(),
+        )
+        .map_err(usage)?;
+    setup.report = Some(screen::reports(reporting, "replay"));
+    setup.filter = narrowed(reporting);
+    let piped = inputs
+        .iter()
+        .any(|input| !matches!(input, capture::Input::Path(path) if path.is_file()));
+    let playing = Play {
+        inputs,
+        merge: arguments.merge,
+        config,
+        frames,
+        speed: arguments.speed,
+        strictness: reporting.strictness(),
+    };
+    let (events, received) = tui::events(screen::EVENTS);
+    let player = std::thread::spawn(move || play(&playing, &events, &controls));
+    let left = arguments
+        .screen
+        .open(setup, received)
+        .map_err(|why| usage(format!("the live view cannot be opened: {why}")))?;
+    // A pipe that gives nothing cannot be told to end.
+    if piped && !player.is_finished() {
+        return Ok(screen::code(left, exit::INTERRUPTED));
+    }
+    match player.join() {
+        Ok(Ok(code)) => Ok(screen::code(left, code)),
+        Ok(Err(Nothing::NotPermitted)) => {
+            Err(("nothing could be read".to_owned(), exit::NOT_PERMITTED))
+        }
+        Ok(Err(Nothing::NoInput)) | Err(_) => Err(usage("nothing could be read".to_owned())),
+    }
+}
+
+/// The inputs that can be opened; the others are named on standard error before the view covers it.
+fn readable(arguments: &Arguments) -> Result<Vec<capture::Input>, (String, u8)> {
+    let mut inputs = Vec::new();
+    let mut permitted = false;
+    for input in capture::expand(&arguments.files) {
+        let opened = input.and_then(|input| match &input {
+            capture::Input::Path(path) if path.is_file() => {
+                CaptureReader::open(&input).map(|_| input)
+            }
+            _ => Ok(input),
+        });
+        match opened {
+            Ok(input) => inputs.push(input),
+            Err(error) => {
+                permitted |= error.kind() != OpenErrorKind::NotPermitted;
+                eprintln!("mxray: {error}");
+            }
+        }
+    }
+    if inputs.is_empty() {
+        let code = if permitted {
+            exit::USAGE
+        } else {
+            exit::NOT_PERMITTED
+        };
+        return Err(("nothing to look at".to_owned(), code));
+    }
+    Ok(inputs)
+}
+
+/// The selection's options in the language of the view's filter.
+fn narrowed(reporting: &Reporting) -> String {
+    let services: Vec<String> = reporting
+        .service
+        .iter()
+        .map(|one| one.name().to_owned())
+        .collect();
+    let addresses = |list: &[std::net::IpAddr]| list.iter().map(ToString::to_string).collect();
+    let keys: [(&str, Vec<String>); 5] = [
+        ("code", reporting.code.clone()),
+        ("class", reporting.class.clone()),
+        ("service", services),
+        ("client", addresses(&reporting.client)),
+        ("server", addresses(&reporting.server)),
+    ];
+    let mut filter: Vec<String> = keys
+        .into_iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(key, values)| format!("{key}:{}", values.join(",")))
+        .collect();
+    if reporting.only_failed {
+        filter.push("state:failed".to_owned());
+    }
+    filter.join(" ")
 }
 
 fn prepare(arguments: &Arguments) -> Result<(Engine, Option<Filter>), String> {

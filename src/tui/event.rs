@@ -137,8 +137,17 @@ pub struct Timeline {
     pub first: Timestamp,
     /// Last frame.
     pub last: Timestamp,
-    /// When connections and look-ups died, in order; policy refusals left out; bounded by whoever makes it.
-    pub deaths: Vec<Timestamp>,
+    /// What died, in the order of telling; policy refusals left out; bounded by whoever makes it.
+    pub deaths: Vec<Death>,
+}
+
+/// A death on the time bar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Death {
+    /// When it died: where it is marked.
+    pub at: Timestamp,
+    /// When that was judged: where a jump to it leads, since the record is there then.
+    pub told: Timestamp,
 }
 
 /// What the user wants of whoever opened the interface.

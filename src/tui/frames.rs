@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 
-use crate::base::{SourceId, Timestamp};
+use crate::base::{Nanos, SECOND, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping};
 use crate::engine::record::{ConnectionRecord, LookupRecord};
 use crate::flow::Ports;
@@ -20,6 +20,9 @@ use crate::wire::{Net, Transport, dissect};
 const OVERHEAD: usize = 128;
 /// Frames handed out for one connection.
 const HANDED_OUT: usize = 4_096;
+
+/// An ICMP error comes at most so long after what it is about.
+const LATE: Nanos = 5 * SECOND;
 
 /// A frame out of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ struct Kept {
     original_len: u32,
     bytes: Bytes,
     flow: Flow,
+    /// It is an ICMP error about the flow.
+    error: bool,
 }
 
 enum Bytes {
@@ -201,6 +206,7 @@ impl Frames {
             original_len: frame.original_len,
             bytes,
             flow,
+            error: matches!(packet.transport, Transport::Icmp(_)),
         });
     }
 
@@ -239,7 +245,11 @@ impl Frames {
         let store = self.store();
         let mut found: Vec<&Kept> = store
             .flow(&flow)
-            .filter(|kept| kept.time >= from && kept.time <= to)
+            .filter(|kept| {
+                // An error about the last segment comes after it.
+                let until = if kept.error { to.plus(LATE) } else { to };
+                kept.time >= from && kept.time <= until
+            })
             .collect();
         // The same ports in another world are another connection; a further part of the same recording is not.
         let own = SourceId(record.source);

@@ -11,6 +11,7 @@ mod frames;
 mod headless;
 mod model;
 mod picture;
+mod plain;
 mod save;
 mod terminal;
 
@@ -18,8 +19,8 @@ use std::io;
 use std::sync::mpsc;
 
 pub use event::{
-    Control, Event, Gone, NotSent, Playback, ProbeTarget, Receiver, Sender, Speed, Stats, Timeline,
-    controls, events,
+    Control, Death, Event, Gone, NotSent, Playback, ProbeTarget, Receiver, Sender, Speed, Stats,
+    Timeline, controls, events,
 };
 pub use frames::{FrameCounts, Frames, KeptFrame, KeptFrames};
 pub use headless::Headless;
@@ -60,6 +61,8 @@ pub struct Setup {
     pub probe: Option<String>,
     /// How many rows are kept.
     pub bounds: Bounds,
+    /// The filter that is set at first, in the language of the filter line; what is not understood there is left out.
+    pub filter: String,
 }
 
 impl Setup {
@@ -69,13 +72,15 @@ impl Setup {
             report: self.save.is_some() && self.report.is_some(),
             probe: self.probe.clone(),
         };
-        Model::new(
+        let mut model = Model::new(
             self.title.clone(),
             self.kind,
             self.look.clone(),
             allowed,
             self.bounds,
-        )
+        );
+        model.list.filter = model::Filter::parse(&self.filter).unwrap_or_default();
+        model
     }
 }
 
@@ -93,4 +98,10 @@ pub enum Exit {
 pub fn run(setup: Setup, events: Receiver) -> io::Result<Exit> {
     let model = setup.model();
     app::run(setup, model, events)
+}
+
+/// The same in lines, for screen readers and serial terminals: what fails is said, the rest is typed for.
+pub fn plain(setup: Setup, events: Receiver) -> io::Result<Exit> {
+    let model = setup.model();
+    plain::run(setup, model, events)
 }

@@ -68,16 +68,17 @@ fn keys(model: &Model, theme: Theme, columns: usize) -> Line<'static> {
     if replay {
         shown.push(("space", "play"));
     }
-    shown.push(("?", "help"));
-    shown.push(("q", "quit"));
+    // Help is always named; of the others, as many as fit.
+    let needs = |(key, what): &(&str, &str)| key.chars().count() + what.len() + 3;
+    let last = [("?", "help"), ("q", "quit")];
+    let mut taken: usize = last.iter().map(needs).sum();
+    shown.retain(|key| {
+        taken += needs(key);
+        taken <= columns
+    });
+    shown.extend(last);
     let mut left = Vec::new();
-    let mut taken = 0;
     for (key, what) in shown {
-        let needed = key.chars().count() + what.len() + 3;
-        if taken + needed > columns && key != "?" {
-            continue;
-        }
-        taken += needed;
         left.push(Span::styled(format!(" {key}"), theme.strong()));
         left.push(Span::styled(format!(" {what} "), theme.faint()));
     }

@@ -48,8 +48,6 @@ impl Columns {
         let rest = columns.saturating_sub(fixed);
         let client = (rest / 4).clamp(8, 40).min(rest);
         let server = (rest * 2 / 5).clamp(10, 48).min(rest - client);
-        let left = rest.saturating_sub(client + server + 2);
-        let code = left.min(28);
         Columns {
             start,
             age,
@@ -64,7 +62,7 @@ impl Columns {
                 server
             },
             ladder,
-            code,
+            code: 0,
             summary: 0,
         }
         .filled(columns)
@@ -74,8 +72,14 @@ impl Columns {
     fn filled(mut self, columns: usize) -> Columns {
         let taken = 2 + self.start + self.age + self.client + 1 + self.server + 1 + self.ladder + 1;
         let left = columns.saturating_sub(taken);
-        self.code = left.min(28);
-        self.summary = left.saturating_sub(self.code + 1);
+        // A few words of a summary say nothing.
+        let summary = left.saturating_sub(29);
+        if summary >= 20 {
+            (self.code, self.summary) = (28, summary);
+        } else {
+            self.code = left.min(34);
+            self.server += left - self.code;
+        }
         self
     }
 }

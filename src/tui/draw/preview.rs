@@ -113,19 +113,18 @@ fn of_row(model: &Model, row: &Row, theme: Theme, columns: usize) -> Vec<Line<'s
         summary.truncate(2);
         lines.extend(summary);
     }
-    if let Some(place) = place(&verdict.at) {
-        let place = match verdict.frame {
-            Some(frame) => format!("{place}; frame {frame}"),
-            None => place,
-        };
-        lines.extend(labelled("where", &place, columns, theme, theme.strong()));
+    let mut known: Vec<String> = place(&verdict.at).into_iter().collect();
+    known.extend(verdict.frame.map(|frame| format!("frame {frame}")));
+    if row.is_bad() {
+        known.push(format!("sure {}", block.sure));
+    }
+    if !known.is_empty() {
+        let known = known.join(" · ");
+        lines.extend(labelled("where", &known, columns, theme, theme.strong()));
     }
     for (at, advice) in verdict.advice.iter().take(2).enumerate() {
         let name = if at == 0 { "do" } else { "" };
         lines.extend(labelled(name, advice, columns, theme, Style::new()));
-    }
-    if row.is_bad() {
-        lines.extend(labelled("sure", &block.sure, columns, theme, Style::new()));
     }
     for other in block.alternatives.iter().take(2) {
         let text = format!("{} {}", other.code, other.text);

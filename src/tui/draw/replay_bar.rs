@@ -73,7 +73,7 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
             let here = place(model.now);
             let mut deaths = vec![false; places];
             for death in &timeline.deaths {
-                if let Some(slot) = deaths.get_mut(place(*death)) {
+                if let Some(slot) = deaths.get_mut(place(death.at)) {
                     *slot = true;
                 }
             }

@@ -391,16 +391,11 @@ impl Model {
         };
         let now = self.now;
         let found = if forwards {
-            timeline.deaths.iter().find(|time| **time > now).copied()
+            timeline.deaths.iter().find(|death| death.told > now)
         } else {
-            timeline
-                .deaths
-                .iter()
-                .rev()
-                .find(|time| time.plus(SECOND / 10) < now)
-                .copied()
+            timeline.deaths.iter().rev().find(|death| death.told < now)
         };
-        match found {
+        match found.map(|death| death.told) {
             Some(time) => self.seek_to(time),
             None => {
                 self.say("no death there");

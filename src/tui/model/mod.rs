@@ -21,6 +21,7 @@ use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 pub use ask::Ask;
 pub use causes::{Cause, Causes};
 pub use detail::{Detail, Tab};
+pub use filter::Filter;
 pub use history::{Column, History};
 pub use list::{Group, Line, List};
 pub use row::{Bead, Key, RUNGS, Row, Subject};

@@ -66,7 +66,13 @@ fn verdict(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Vec<
         third.push(Span::styled(block.notes.join(", "), theme.faint()));
     }
     if let Some(place) = crate::present::place(&row.verdict().at) {
-        third.push(Span::styled(format!(" {place}"), theme.strong()));
+        let taken: usize = third
+            .iter()
+            .map(|span| super::text::width(&span.content))
+            .sum();
+        if taken + super::text::width(&place) < columns {
+            third.push(Span::styled(format!(" {place}"), theme.strong()));
+        }
     }
     vec![
         headline(row, theme, columns),

@@ -1,0 +1,136 @@
+//! Draws the tour of the terminal interface in `docs/tour/`: `cargo run --example tour`.
+//!
+//! Shipped captures are played into the interface without a terminal, keys are pressed, and each screen is kept as an
+//! SVG and as text. So the tour shows what the program draws, and nothing else.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use mxray::base::Foreign;
+use mxray::capture::{CaptureReader, Input};
+use mxray::engine::{Config, Engine, Input as EngineInput, SourceEnd};
+use mxray::flow::Ports;
+use mxray::present::Clock;
+use mxray::tui::{Bounds, Event, Frames, Headless, Kind, Look, Setup, Stats, controls};
+
+/// What is played, in this order.
+const CAPTURES: [&str; 9] = [
+    "ok/smtp-plain.pcapng",
+    "ok/imap-starttls.pcapng",
+    "auth.credentials-rejected/imap.pcapng",
+    "tls.cert-expired/submission.pcapng",
+    "path.mtu-blackhole/appliance.pcapng",
+    "tcp.prohibited/admin-v4.pcapng",
+    "dns.nxdomain/typo.pcapng",
+    "mail.blocklisted/exchange.pcapng",
+    "tcp.dropped/smtp-v4.pcapng",
+];
+
+/// Name, what it shows, and the keys that lead there from the list.
+const STOPS: [(&str, &str, &[&str]); 6] = [
+    (
+        "1-connections",
+        "Every connection in one line, the selected one in short: what died, where, why, what to do.",
+        &["G"],
+    ),
+    (
+        "2-packets",
+        "Enter: client, path and server, packets as arrows, gaps to scale, the place of death.",
+        &["G", "<Enter>"],
+    ),
+    (
+        "3-dialogue",
+        "What was said; secrets are masked.",
+        &["/", "code:auth", "<Enter>", "g", "<Enter>", "2"],
+    ),
+    (
+        "4-explain",
+        "The evidence of this case, how sure, what to do, and the code's page.",
+        &["/", "code:tls", "<Enter>", "g", "<Enter>", "7"],
+    ),
+    (
+        "5-folded",
+        "f: folded by root cause.",
+        &["f", "f", "f", "g"],
+    ),
+    (
+        "6-overview",
+        "Tab: root causes since when, success and failure over time, servers.",
+        &["<Tab>"],
+    ),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("docs/tour");
+    fs::create_dir_all(&folder)?;
+    let mut page = String::from(
+        "# A tour of the terminal interface\n\nDrawn by `cargo run --example tour` from captures of this repository.\n",
+    );
+    for (name, what, keys) in STOPS {
+        let mut screen = open(root)?;
+        for key in keys {
+            screen.keys(key);
+        }
+        fs::write(folder.join(format!("{name}.svg")), screen.svg())?;
+        page.push_str(&format!("\n{what}\n\n![{what}]({name}.svg)\n"));
+    }
+    fs::write(folder.join("README.md"), page)?;
+    Ok(())
+}
+
+fn open(root: &Path) -> Result<Headless, Box<dyn Error>> {
+    let frames = Frames::new(Ports::default(), false, Frames::DEFAULT);
+    let (control, _) = controls();
+    let setup = Setup {
+        title: "replay captures".to_owned(),
+        kind: Kind::Once,
+        look: Look {
+            color: true,
+            ascii: false,
+            clock: Clock::default(),
+        },
+        frames: frames.clone(),
+        control,
+        save: None,
+        report: None,
+        probe: None,
+        bounds: Bounds::default(),
+        filter: String::new(),
+    };
+    let mut screen = Headless::new(setup, 100, 30);
+    let mut engine = Engine::new(Config::default());
+    let mut told = Vec::new();
+    let mut stats = Stats::default();
+    for name in CAPTURES {
+        let mut reader = CaptureReader::open(&Input::Path(root.join("captures").join(name)))?;
+        let id = engine.open_source("file", Foreign::from(name), Some("pcapng"));
+        let mapping = reader.mapping();
+        while let Some(frame) = reader.next_frame() {
+            frames.add(id, &frame, mapping.as_ref());
+            stats.packets += 1;
+            stats.bytes += u64::from(frame.original_len);
+            let input = EngineInput {
+                source: id,
+                number: frame.number,
+                link_type: frame.link_type,
+                time: frame.time,
+                data: frame.data,
+                original_len: frame.original_len,
+                control: frame.control,
+            };
+            engine.frame(&input, &mut |record| told.push(Event::Record(record)));
+        }
+        engine.close_source(id, SourceEnd::default(), &mut |record| {
+            told.push(Event::Record(record));
+        });
+    }
+    engine.finish(&mut |record| told.push(Event::Record(record)));
+    for event in told {
+        screen.event(event);
+    }
+    screen.event(Event::Stats(stats));
+    screen.event(Event::End);
+    Ok(screen)
+}
