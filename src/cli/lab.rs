@@ -273,24 +273,23 @@ fn chosen(named: &Named) -> Result<Scenario, LabError> {
 }
 
 fn live(named: &Named) -> Result<(String, u8), LabError> {
-    let (paint, width) = output::manner(named.shared.color, false);
     let scenario = chosen(named)?;
     // Comes before any thread.
     lab::claim()?;
     let (run, probes) = enact(&scenario)?;
     let records = replay(&run.recording)?;
-    told(&scenario, &run, probes, &records, paint, width)
+    told(named, &scenario, &run, probes, &records)
 }
 
 /// What was broken beside what was found.
 fn told(
+    named: &Named,
     scenario: &Scenario,
     run: &Run,
     probes: Probes,
     records: &[Record],
-    paint: Paint,
-    width: usize,
 ) -> Result<(String, u8), LabError> {
+    let (paint, width) = output::manner(named.shared.color, false);
     let mut mismatches: Vec<String> = verify(&scenario.truth, &run.recording.frames, records)
         .iter()
         .map(ToString::to_string)
@@ -298,7 +297,7 @@ fn told(
     let mut text = String::new();
     let mut fault = vec![scenario.summary.clone()];
     if named.vary {
-        fault.push(varied(&scenario));
+        fault.push(varied(scenario));
     }
     section(&mut text, paint, width, "Fault", fault);
     let clients = run.clients.iter().enumerate();

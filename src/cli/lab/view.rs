@@ -6,8 +6,8 @@ use std::thread;
 use super::{Named, chosen, enact, told};
 use crate::base::SourceId;
 use crate::capture::CaptureReader;
+use crate::cli::exit;
 use crate::cli::screen::{self, Screen};
-use crate::cli::{exit, output};
 use crate::engine::record::Record;
 use crate::flow::Ports;
 use crate::lab::verify::replay;
@@ -17,7 +17,6 @@ use crate::tui::{self, Event, Frames, Kind, Stats};
 
 /// Runs the scenario below the live view. The truth is told afterwards, so that there is something to find out.
 pub(super) fn run(named: &Named, screen: &Screen) -> Result<(String, u8), LabError> {
-    let (paint, width) = output::manner(named.shared.color, false);
     let scenario = chosen(named)?;
     // Comes before any thread.
     lab::claim()?;
@@ -48,7 +47,7 @@ pub(super) fn run(named: &Named, screen: &Screen) -> Result<(String, u8), LabErr
     let (run, probes, records) = running
         .join()
         .map_err(|_| LabError::Thread("the scenario"))??;
-    let (text, code) = told(&scenario, &run, probes, &records, paint, width)?;
+    let (text, code) = told(named, &scenario, &run, probes, &records)?;
     Ok((text, screen::code(left, code)))
 }
 
