@@ -11,9 +11,10 @@ use mxray::engine::record::{ConnectionRecord, Line, MailInfo, Moment, Pair, Reco
 use mxray::engine::{Config, Engine, Input as EngineInput, SourceEnd};
 use mxray::flow::Ports;
 use mxray::present::Clock;
+use mxray::privilege::Folder;
 use mxray::tui::{
-    Bounds, Death, Event, Frames, Headless, Kind, Look, Playback, SaveDir, Setup, Speed, Stats,
-    Timeline, controls,
+    Bounds, Death, Event, Frames, Headless, Kind, Look, Playback, Setup, Speed, Stats, Timeline,
+    controls,
 };
 use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
@@ -369,7 +370,7 @@ fn rows_are_bounded_and_what_left_is_said() {
     for id in 0..5_000 {
         let mut one = record.clone();
         one.id = id;
-        one.attempt = id;
+        one.attempt = Some(id);
         if id % 2 == 0 {
             one.outcome = "healthy";
         }
@@ -390,7 +391,7 @@ fn the_selection_stays_on_its_row_while_others_arrive() {
         for id in from..to {
             let mut one = record.clone();
             one.id = id;
-            one.attempt = id;
+            one.attempt = Some(id);
             one.client.ip = format!("10.0.{}.{}", id / 250, id % 250);
             one.started = Moment(record.started.0.plus(id as i64));
             screen.event(Event::Record(Record::Connection(Box::new(one))));
@@ -421,7 +422,7 @@ fn refusals_of_a_busy_server_are_folded_and_skipped_until_asked_for() {
     for id in 0..20 {
         let mut one = record.clone();
         one.id = id;
-        one.attempt = id;
+        one.attempt = Some(id);
         if id != 7 {
             one.verdict.code = "mail.blocklisted";
             one.verdict.class = Some("policy");
@@ -479,7 +480,7 @@ fn a_frozen_view_stands_still_while_the_capture_goes_on() {
 fn the_selected_connection_is_saved_and_read_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut saving = setup(false, false, Kind::Replay);
-    saving.save = Some(SaveDir::open(folder.path()).expect("the folder"));
+    saving.save = Some(Folder::open(folder.path(), None).expect("the folder"));
     let mut screen = open(saving, &["tcp.prohibited/admin-v4.pcapng"], (100, 30));
     screen.keys("N");
     screen.keys("w");
@@ -531,7 +532,7 @@ fn ten_thousand_connections_a_second_leave_keys_answered_within_100_ms() {
                     id += 1;
                     let mut one = record.clone();
                     one.id = id;
-                    one.attempt = id;
+                    one.attempt = Some(id);
                     one.client.ip = format!("10.0.{}.{}", id % 20, id % 250);
                     one.outcome = if id % 10 == 0 { "failed" } else { "healthy" };
                     one

@@ -9,10 +9,9 @@ use super::options::{Color, Layout, Reporting};
 use super::{exit, output};
 use crate::flow::Ports;
 use crate::present::Clock;
+use crate::privilege::Folder;
 use crate::report::{self, Format, Paint, Style};
-use crate::tui::{
-    self, Bounds, Control, Exit, Frames, Kind, Look, Report, ReportWriter, SaveDir, Setup,
-};
+use crate::tui::{self, Bounds, Control, Exit, Frames, Kind, Look, Report, ReportWriter, Setup};
 
 /// The live view.
 #[derive(Debug, Args)]
@@ -41,30 +40,11 @@ impl Screen {
         clock: Clock,
         frames: Frames,
     ) -> Result<(Setup, mpsc::Receiver<Control>), String> {
-        let save = match &self.save_dir {
-            Some(path) => Some(
-                SaveDir::open(path)
-                    .map_err(|why| format!("--save-dir {}: {why}", path.display()))?,
-            ),
-            None => None,
-        };
-        let (control, controls) = tui::controls();
-        let setup = Setup {
-            title,
-            kind,
-            look: Look {
-                color: output::manner(color, false).0.is_on(),
-                ascii: self.ascii || !unicode(),
-                clock,
-            },
-            frames,
-            control,
-            save,
-            report: None,
-            probe: None,
-            bounds: Bounds::default(),
-            filter: String::new(),
-        };
+        let (mut setup, controls) = setup(title, kind, look(color, self.ascii, clock), frames);
+        if let Some(path) = &self.save_dir {
+            let folder = Folder::open(path, None).map_err(|why| format!("--save-dir {why}"))?;
+            setup.save = Some(folder);
+        }
         Ok((setup, controls))
     }
 
@@ -78,6 +58,38 @@ impl Screen {
     }
 }
 
+/// How the view looks on this terminal.
+pub fn look(color: Color, ascii: bool, clock: Clock) -> Look {
+    Look {
+        color: output::manner(color, false).0.is_on(),
+        ascii: ascii || !unicode(),
+        clock,
+    }
+}
+
+/// A view without anything that the user may write or send, and where the user's wishes arrive.
+pub fn setup(
+    title: String,
+    kind: Kind,
+    look: Look,
+    frames: Frames,
+) -> (Setup, mpsc::Receiver<Control>) {
+    let (control, controls) = tui::controls();
+    let setup = Setup {
+        title,
+        kind,
+        look,
+        frames,
+        control,
+        save: None,
+        report: None,
+        probe: None,
+        bounds: Bounds::default(),
+        filter: String::new(),
+    };
+    (setup, controls)
+}
+
 /// A store for frames.
 pub fn frames(ports: &Ports, all: bool) -> Frames {
     Frames::new(ports.clone(), all, Frames::DEFAULT)
@@ -86,8 +98,8 @@ pub fn frames(ports: &Ports, all: bool) -> Frames {
 /// Makes reports in the form that was asked for; text becomes HTML, which a browser shows.
 pub fn reports(reporting: &Reporting, command: &'static str) -> ReportWriter {
     let format: Format = match reporting.format {
-        Layout::Text => Format::Html,
-        other => other.into(),
+        None | Some(Layout::Text) => Format::Html,
+        Some(other) => other.into(),
     };
     let style = Style {
         format,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::event::{Control, Receiver};
 use super::model::{Effect, Key, Kind, Message, Model, Subject};
 use super::terminal::Terminal;
-use super::{Exit, Setup};
+use super::{Exit, Setup, save};
 use crate::base::Timestamp;
 use crate::engine::record::{Record, RootCause, Summary};
 
@@ -216,7 +216,7 @@ impl App {
                 }
             }
             Effect::Save(key) => {
-                let said = save(&self.setup, &self.model, key);
+                let said = save_row(&self.setup, &self.model, key);
                 self.tell(Message::Said(said))?;
             }
             Effect::Copy(text) => self.terminal.copy(&text)?,
@@ -241,9 +241,9 @@ pub fn frames_of(setup: &Setup, model: &Model, key: Key) -> Option<super::frames
 }
 
 /// Writes a row's packets and says what became of it.
-pub fn save(setup: &Setup, model: &Model, key: Key) -> String {
+pub fn save_row(setup: &Setup, model: &Model, key: Key) -> String {
     let (Some(folder), Some(row), Some(kept)) = (
-        &setup.save,
+        setup.save.as_ref(),
         model
             .subject()
             .filter(|row| row.key == key)
@@ -255,7 +255,7 @@ pub fn save(setup: &Setup, model: &Model, key: Key) -> String {
     if kept.frames.is_empty() {
         return "nothing was written: its packets are not kept any more".to_owned();
     }
-    match folder.packets(row, &kept) {
+    match save::packets(folder, row, &kept) {
         Ok((name, count)) => {
             let packets = crate::present::counted(count as u64, "packet", "packets");
             let rest = if kept.missing {
@@ -275,7 +275,7 @@ pub fn report(setup: &mut Setup, model: &Model) -> String {
         return "no reports here: start with --save-dir FOLDER".to_owned();
     };
     let written = writer(&records(model))
-        .and_then(|made| folder.report(model.now, made.extension, &made.bytes));
+        .and_then(|made| save::report(folder, model.now, made.extension, &made.bytes));
     match written {
         Ok(name) => format!("the report is in {name}"),
         Err(error) => format!("no report was written: {error}"),

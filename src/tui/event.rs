@@ -222,6 +222,13 @@ impl Sender {
 #[derive(Debug)]
 pub struct Receiver(pub(super) tokio::sync::mpsc::Receiver<Event>);
 
+impl Receiver {
+    /// Waits for the next event, for who has no interface; `None` when nobody sends any more.
+    pub fn wait(&mut self) -> Option<Event> {
+        self.0.blocking_recv()
+    }
+}
+
 /// A way for events with room for `capacity` of them.
 pub fn events(capacity: usize) -> (Sender, Receiver) {
     let (sender, receiver) = tokio::sync::mpsc::channel(capacity.max(1));

@@ -97,7 +97,7 @@ impl Headless {
                     }
                 }
                 Effect::Save(key) => {
-                    let said = app::save(&self.setup, &self.model, key);
+                    let said = app::save_row(&self.setup, &self.model, key);
                     self.tell(Message::Said(said));
                 }
                 Effect::Report => {

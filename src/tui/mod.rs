@@ -25,9 +25,9 @@ pub use event::{
 pub use frames::{FrameCounts, Frames, KeptFrame, KeptFrames};
 pub use headless::Headless;
 pub use model::{Allowed, Bounds, Kind, Look};
-pub use save::SaveDir;
 
 use crate::engine::record::Record;
+use crate::privilege::Folder;
 use model::Model;
 
 /// A report, made by whoever has a face for it.
@@ -54,7 +54,7 @@ pub struct Setup {
     /// Where the user's wishes go.
     pub control: mpsc::Sender<Control>,
     /// The folder for what the user saves.
-    pub save: Option<SaveDir>,
+    pub save: Option<Folder>,
     /// Makes reports.
     pub report: Option<ReportWriter>,
     /// Probing is allowed: what will be sent, in one or two sentences.

@@ -158,7 +158,7 @@ impl Plain {
             "packets" => self.with(rest, |plain, row| plain.packets(row)),
             "dialogue" => self.with(rest, |_, row| dialogue(row)),
             "save" => self.with(rest, |plain, row| {
-                vec![app::save(&plain.setup, &plain.model, row.key)]
+                vec![app::save_row(&plain.setup, &plain.model, row.key)]
             }),
             "report" => vec![app::report(&mut self.setup, &self.model)],
             "pause" => self.control(Control::Pause(true)),

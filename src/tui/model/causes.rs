@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashSet;
 
-use super::row::Row;
+use super::row::{Key, Row};
 use crate::base::Timestamp;
 use crate::engine::record::{AtInfo, VerdictInfo};
 
@@ -33,12 +33,20 @@ pub struct Cause {
     pub advice: Vec<String>,
     /// Attempts that it cost.
     pub attempts: u64,
-    /// When the first died of it.
+    /// When the first that died of it began.
     pub since: Timestamp,
     /// When the latest did.
     pub latest: Timestamp,
-    seen: HashSet<u64, foldhash::fast::RandomState>,
-    order: VecDeque<u64>,
+    seen: HashSet<(bool, u64), foldhash::fast::RandomState>,
+    order: VecDeque<(bool, u64)>,
+}
+
+/// The attempt of a row. What is provisional has none yet and counts for itself, until its final record takes its place.
+fn attempt(row: &Row) -> (bool, u64) {
+    match (row.attempt(), row.key) {
+        (Some(attempt), _) => (true, attempt),
+        (None, Key::Connection(id) | Key::Lookup(id)) => (false, id),
+    }
 }
 
 /// The causes so far.
@@ -68,16 +76,16 @@ impl Causes {
         if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
             key.1 = String::new();
         }
-        let died = row.died();
+        let (began, died) = (row.started(), row.died());
         let cause = self
             .map
             .entry(key)
-            .or_insert_with(|| Cause::new(row.verdict(), row.target(), died));
-        cause.since = cause.since.min(died);
+            .or_insert_with(|| Cause::new(row.verdict(), row.target(), began));
+        cause.since = cause.since.min(began);
         cause.latest = cause.latest.max(died);
-        if cause.seen.insert(row.attempt()) {
+        if cause.seen.insert(attempt(row)) {
             cause.attempts = cause.attempts.saturating_add(1);
-            cause.order.push_back(row.attempt());
+            cause.order.push_back(attempt(row));
             if cause.order.len() > ATTEMPTS
                 && let Some(oldest) = cause.order.pop_front()
             {
@@ -93,9 +101,9 @@ impl Causes {
         }
         let key = place(row);
         if let Some(cause) = self.map.get_mut(&key)
-            && cause.seen.remove(&row.attempt())
+            && cause.seen.remove(&attempt(row))
         {
-            cause.order.retain(|attempt| *attempt != row.attempt());
+            cause.order.retain(|one| *one != attempt(row));
             cause.attempts = cause.attempts.saturating_sub(1);
             if cause.attempts == 0 {
                 self.map.remove(&key);

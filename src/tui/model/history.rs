@@ -1,5 +1,6 @@
 //! What happened when, in columns of equal width that grow wider as time goes on: constant memory for any span.
 
+use super::row::Row;
 use crate::base::{Nanos, SECOND, Timestamp};
 
 /// Columns kept; when they are full, pairs are joined.
@@ -21,6 +22,30 @@ pub struct Column {
 }
 
 impl Column {
+    fn slot(&mut self, row: &Row) -> Option<&mut u32> {
+        match row.outcome() {
+            "healthy" => Some(&mut self.healthy),
+            _ if row.is_policy() => Some(&mut self.refused),
+            "degraded" => Some(&mut self.degraded),
+            "failed" => Some(&mut self.failed),
+            _ => None,
+        }
+    }
+
+    /// Counts a row.
+    pub fn add(&mut self, row: &Row) {
+        if let Some(slot) = self.slot(row) {
+            *slot = slot.saturating_add(1);
+        }
+    }
+
+    /// Takes back a row that is told anew.
+    pub fn take(&mut self, row: &Row) {
+        if let Some(slot) = self.slot(row) {
+            *slot = slot.saturating_sub(1);
+        }
+    }
+
     fn join(&mut self, other: Column) {
         self.healthy = self.healthy.saturating_add(other.healthy);
         self.degraded = self.degraded.saturating_add(other.degraded);

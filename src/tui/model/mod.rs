@@ -492,16 +492,10 @@ impl Model {
         if known {
             self.servers.entry(server).or_default().add(&row);
         }
-        if !row.is_open() {
-            let column = self.history.at(row.died());
-            match row.outcome() {
-                "healthy" => column.healthy += 1,
-                _ if row.is_policy() => column.refused += 1,
-                "degraded" => column.degraded += 1,
-                "failed" => column.failed += 1,
-                _ => {}
-            }
+        if let Some(old) = &put.replaced {
+            self.history.at(old.died()).take(old);
         }
+        self.history.at(row.died()).add(&row);
         if put.replaced.is_some() || put.evicted || self.frozen {
             self.list.touch();
         } else {

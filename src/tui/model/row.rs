@@ -181,8 +181,8 @@ impl Row {
         self.verdict().time.map_or(self.ended(), |moment| moment.0)
     }
 
-    /// The attempt it belongs to.
-    pub fn attempt(&self) -> u64 {
+    /// The attempt it belongs to; `None` while that is not known.
+    pub fn attempt(&self) -> Option<u64> {
         match &self.subject {
             Subject::Connection(record) => record.attempt,
             Subject::Lookup(record) => record.attempt,

@@ -22,7 +22,9 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Ve
             .store
             .all()
             .filter(|row| {
-                matches!(row.subject, Subject::Lookup(_)) && row.attempt() == record.attempt
+                matches!(row.subject, Subject::Lookup(_))
+                    && row.attempt().is_some()
+                    && row.attempt() == record.attempt
             })
             .cloned()
             .collect(),

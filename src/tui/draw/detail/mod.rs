@@ -135,7 +135,7 @@ pub fn tab_at(area: Rect, at: Position) -> Option<Tab> {
 fn lines(model: &Model, detail: &Detail, theme: Theme, body: Rect) -> Vec<Line<'static>> {
     let columns = usize::from(body.width);
     match detail.tab {
-        Tab::Packets => packets::lines(model, detail, theme, columns),
+        Tab::Packets => packets::lines(model, detail, theme, body),
         Tab::Dialogue => dialogue::lines(detail, theme, columns),
         Tab::Tls => tls::lines(model, detail, theme, columns),
         Tab::Tcp => tcp::lines(detail, theme, columns),

@@ -1,6 +1,7 @@
 //! The sequence diagram: client, path and server as columns, packets as arrows, gaps in time to scale, and the place
 //! of death.
 
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
@@ -15,8 +16,8 @@ use crate::tui::model::{Detail, Model};
 const MARGIN: usize = 18;
 /// Lines that one gap may take.
 const TALLEST: i64 = 6;
-/// Lines that all gaps together should not pass.
-const ALL_GAPS: i64 = 18;
+/// Lines that all gaps together may take on the smallest and on the largest screen.
+const ALL_GAPS: (i64, i64) = (5, 24);
 /// What one line of a gap may stand for.
 const UNITS: [Nanos; 13] = [
     50 * MILLISECOND,
@@ -94,7 +95,8 @@ impl Canvas {
 }
 
 /// The diagram.
-pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+pub fn lines(model: &Model, detail: &Detail, theme: Theme, area: Rect) -> Vec<Line<'static>> {
+    let columns = usize::from(area.width);
     if let Some(lines) = unkept(detail, theme, columns) {
         return lines;
     }
@@ -105,7 +107,7 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Ve
         right: room - 1,
     };
     let steps = &detail.steps;
-    let unit = unit(steps);
+    let unit = unit(steps, usize::from(area.height));
     let row = &detail.row;
     let first = steps.first().map_or(row.started(), |step| step.time);
     let verdict = row.verdict();
@@ -147,7 +149,10 @@ fn silent(steps: &[Step], step: &Step) -> bool {
 }
 
 /// What one line of a gap stands for, so that the diagram stays in reach.
-fn unit(steps: &[Step]) -> Nanos {
+fn unit(steps: &[Step], height: usize) -> Nanos {
+    // Room for the packets themselves, the names and the place of death is taken first.
+    let room = i64::try_from(height.saturating_sub(steps.len() + 7)).unwrap_or(0);
+    let room = room.clamp(ALL_GAPS.0, ALL_GAPS.1);
     let gaps = || {
         steps.windows(2).filter_map(|pair| match pair {
             [a, b] => Some(b.time.since(a.time)),
@@ -158,7 +163,7 @@ fn unit(steps: &[Step]) -> Nanos {
         gaps()
             .map(|gap| (gap / **unit).clamp(0, TALLEST))
             .sum::<i64>()
-            <= ALL_GAPS
+            <= room
             && gaps().all(|gap| gap / **unit <= 4 * TALLEST)
     };
     UNITS
