@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use super::exit::{self, Verdicts};
 use super::options::Reporting;
@@ -15,9 +16,8 @@ use super::output;
 use crate::base::Foreign;
 use crate::engine::Engine;
 use crate::engine::record::Record;
-use crate::probe::{
-    Context, Families, Hidden, Login, LoginProof, Options, Progress, StageName, TapError, Target,
-};
+use crate::probe::auth::{self, Login};
+use crate::probe::{Context, Families, Options, Progress, StageName, TapError, Target};
 use crate::report::{self, Face, Selection};
 
 /// Walk the whole way to a mail server and say where it ends
@@ -417,8 +417,6 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         rate: arguments.rate,
         intensive: arguments.intensive,
         login: login(arguments)?,
-        auth_unverified: arguments.auth_unverified,
-        auth_plaintext: arguments.auth_plaintext,
         auth_again: arguments.auth_again,
         to: arguments.to.clone(),
         from: arguments.from.clone(),
@@ -429,38 +427,37 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
     })
 }
 
-fn login(arguments: &Arguments) -> Result<Option<Login>, String> {
+fn login(arguments: &Arguments) -> Result<Option<Arc<Login>>, String> {
     let Some(user) = arguments.user.clone() else {
         return Ok(None);
     };
-    let proof = if let Some(path) = &arguments.token_file {
-        LoginProof::Token(first_line(path, "--token-file")?)
+    // Before the first secret is read.
+    auth::no_core_dumps().map_err(|error| format!("core dumps cannot be switched off: {error}"))?;
+    let named = |option: &str, why: String| format!("{option} {why}");
+    let login = if let Some(path) = &arguments.token_file {
+        let token = Login::read_secret(path).map_err(|why| named("--token-file", why))?;
+        Login::with_token(user, token)
     } else if let Some(path) = &arguments.password_file {
-        LoginProof::Password(first_line(path, "--password-file")?)
+        let password = Login::read_secret(path).map_err(|why| named("--password-file", why))?;
+        Login::with_password(user, password)
     } else if let Some(name) = &arguments.password_env {
         let text = std::env::var(name)
+            .map(Zeroizing::new)
             .map_err(|_| format!("--password-env: there is no variable {name}"))?;
-        LoginProof::Password(Hidden::new(text))
+        Login::with_password(user, text)
     } else {
-        LoginProof::Password(ask(&user)?)
+        let password = ask(&user)?;
+        Login::with_password(user, password)
     };
-    Ok(Some(Login { user, proof }))
-}
-
-fn first_line(path: &std::path::Path, option: &str) -> Result<Hidden, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{option} {}: {error}", path.display()))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Hidden::new(line.to_owned())),
-        _ => Err(format!(
-            "{option} {}: its first line is empty",
-            path.display()
-        )),
-    }
+    Ok(Some(Arc::new(
+        login
+            .allow_plaintext(arguments.auth_plaintext)
+            .allow_unverified(arguments.auth_unverified),
+    )))
 }
 
 /// Asks at the terminal, without an echo.
-fn ask(user: &str) -> Result<Hidden, String> {
+fn ask(user: &str) -> Result<Zeroizing<String>, String> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return Err(
@@ -476,13 +473,14 @@ fn ask(user: &str) -> Result<Hidden, String> {
     silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
     let when = rustix::termios::OptionalActions::Flush;
     rustix::termios::tcsetattr(&stdin, when, &silent).map_err(|error| failed(&error))?;
-    let mut line = String::new();
+    // Room enough that it does not grow and leave a copy behind.
+    let mut line = Zeroizing::new(String::with_capacity(1_024));
     let read = stdin.lock().read_line(&mut line);
     let restored = rustix::termios::tcsetattr(&stdin, when, &before);
     eprintln!();
     read.map_err(|error| failed(&error))?;
     restored.map_err(|error| failed(&error))?;
-    Ok(Hidden::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+    Login::first_line(&line).ok_or_else(|| "the password is empty".to_owned())
 }
 
 #[cfg(test)]

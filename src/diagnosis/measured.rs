@@ -4,7 +4,7 @@
 //! a size search) then says more: where, how sure, what it was measured against. The rules of that stand here, once:
 //! the same cause is placed, a cause that refines the packets' replaces it, and what went well stays well. A measurement
 //! is written into the probe's own capture as text and read back from it, so that a replay judges alike. It refuses to
-//! make a healthy connection a failed one.
+//! make a healthy connection a failed one, but for what a session of mxray's own went through with on purpose.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,8 +43,32 @@ pub enum About {
 pub enum Settles {
     /// It may place, refine or (where the packets say nothing) be the verdict.
     Verdict,
+    /// It is what this very connection, which mxray held itself, would have died of: a probe lets a handshake finish that a
+    /// client refuses, and says goodbye where a client cannot go on. It outranks an end that looks well, and whatever
+    /// came later.
+    Session,
     /// It is said beside the verdict, whatever that is.
     Finding,
+}
+
+impl Settles {
+    /// As it is written.
+    fn number(self) -> u8 {
+        match self {
+            Settles::Finding => 0,
+            Settles::Verdict => 1,
+            Settles::Session => 2,
+        }
+    }
+
+    /// What is written; the weakest where that is unknown.
+    fn of_number(number: u8) -> Settles {
+        match number {
+            1 => Settles::Verdict,
+            2 => Settles::Session,
+            _ => Settles::Finding,
+        }
+    }
 }
 
 /// A measurement of mxray's own.
@@ -86,6 +110,8 @@ const REFINES: &[(&str, &str)] = &[
     ("path.mtu-blackhole", "mail.command-timeout"),
     ("tls.hello-dropped", "tls.no-reply"),
     ("tls.hello-dropped", "tcp.stalled"),
+    // A small hello on a connection of its own vanished as well.
+    ("tls.hello-dropped", "path.mtu-blackhole"),
     ("tls.version", "tls.reset-on-hello"),
     ("tls.version", "tls.alert"),
     ("tls.version", "tls.cipher"),
@@ -122,6 +148,13 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
             if judgement.outcome == Outcome::Degraded && claim.weight == Weight::Finding {
                 excuse(judgement);
             }
+        } else if one.settles == Settles::Session && decides(judgement, claim) {
+            judgement
+                .findings
+                .retain(|finding| finding.code != claim.code);
+            judgement.verdict = Verdict::from(claim.clone());
+            judgement.outcome = Outcome::Failed;
+            judgement.is_check = false;
         } else if one.settles == Settles::Verdict
             && claim.weight == Weight::Fatal
             && !works
@@ -156,6 +189,20 @@ fn excuse(judgement: &mut Judgement) {
     let finding = std::mem::replace(&mut judgement.verdict, ok);
     judgement.findings.push(finding);
     judgement.outcome = Outcome::Healthy;
+}
+
+/// Whether what a session of ours would have died of is its verdict: the packets show no death of it, or the same one under a
+/// vaguer name, or a later one.
+fn decides(judgement: &Judgement, claim: &Claim) -> bool {
+    if claim.weight != Weight::Fatal {
+        return false;
+    }
+    judgement.outcome != Outcome::Failed
+        || refines(claim.code, judgement.verdict.code)
+        || judgement
+            .verdict
+            .time
+            .is_some_and(|time| time >= claim.since)
 }
 
 /// The same cause, known better: where, how sure, what to do. The frame stays the packets'.
@@ -202,7 +249,7 @@ fn add_evidence(verdict: &mut Verdict, claim: &Claim) {
 #[derive(Serialize, Deserialize)]
 struct Written {
     about: WrittenAbout,
-    settles: bool,
+    settles: u8,
     code: String,
     weight: u8,
     place: String,
@@ -244,7 +291,7 @@ impl Measured {
                 } => WrittenAbout::Lookup(*resolver, name.as_str().to_owned(), *kind),
                 About::Run => WrittenAbout::Run,
             },
-            settles: self.settles == Settles::Verdict,
+            settles: self.settles.number(),
             code: claim.code.name().to_owned(),
             weight: match claim.weight {
                 Weight::Fatal => 0,
@@ -355,11 +402,7 @@ impl Measured {
                 WrittenAbout::Run => About::Run,
             },
             claim,
-            settles: if written.settles {
-                Settles::Verdict
-            } else {
-                Settles::Finding
-            },
+            settles: Settles::of_number(written.settles),
         })
     }
 }
@@ -467,6 +510,22 @@ mod tests {
         weigh(&mut judgement, [measured(Code::TcpDropped)].iter());
         assert_eq!(judgement.outcome, Outcome::Healthy);
         assert_eq!(judgement.verdict.code, Code::Ok);
+    }
+
+    #[test]
+    fn a_session_that_only_we_went_through_with_has_failed() {
+        let mut one = measured(Code::TlsCertExpired);
+        one.settles = Settles::Session;
+        let mut judgement = judged(Outcome::Healthy, Code::Ok);
+        weigh(&mut judgement, [one.clone()].iter());
+        assert_eq!(judgement.verdict.code, Code::TlsCertExpired);
+        assert_eq!(judgement.outcome, Outcome::Failed);
+        // What killed it before stays.
+        let mut judgement = judged(Outcome::Failed, Code::MailStarttlsRefused);
+        weigh(&mut judgement, [one.clone()].iter());
+        assert_eq!(judgement.verdict.code, Code::MailStarttlsRefused);
+        let back = Measured::from_text(one.to_text().unwrap().as_bytes()).unwrap();
+        assert_eq!(back.settles, Settles::Session);
     }
 
     #[test]

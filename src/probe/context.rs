@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,12 +17,14 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::auth::{Lockout, Turnstile};
 use super::control::{FlowKey, Registry, Role, TCP, UDP};
 use super::options::{Options, StageName};
 use super::raw::Raw;
 use super::recording::{Recording, Taken};
 use super::seen::Seen;
 use super::tap::{Tap, TapError};
+use super::tls::roots::Roots;
 use crate::base::Timestamp;
 use crate::diagnosis::{About, Claim, Measured, Settles};
 use crate::engine::record::PathRecord;
@@ -144,6 +146,10 @@ struct Inner {
     progress: Progress,
     given_up: watch::Sender<Vec<SocketAddr>>,
     opened: Mutex<HashSet<SocketAddr>>,
+    turnstile: Turnstile,
+    roots: Roots,
+    held: Mutex<Vec<TcpStream>>,
+    patient: AtomicUsize,
 }
 
 /// Packets that a target may get now, and how many it got.
@@ -151,6 +157,15 @@ struct Pace {
     tokens: f64,
     at: Instant,
     sent: u64,
+}
+
+/// While it lives, the deadline does not end the run.
+pub struct Patience(Context);
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        self.0.0.patient.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Shared by all stages of a run.
@@ -179,6 +194,8 @@ impl Context {
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| time.as_nanos() as u64);
+        let turnstile = Turnstile::new(Lockout::of_user(), options.auth_again);
+        let roots = Roots::load(&options.roots);
         let context = Context(Arc::new(Inner {
             options,
             // Crafted packets without a tap would be sent blind.
@@ -197,6 +214,10 @@ impl Context {
             progress,
             given_up: watch::Sender::new(Vec::new()),
             opened: Mutex::default(),
+            turnstile,
+            roots,
+            held: Mutex::default(),
+            patient: AtomicUsize::new(0),
         }));
         (context, error)
     }
@@ -241,6 +262,50 @@ impl Context {
             () = tokio::time::sleep(self.left()) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
+    }
+
+    /// Ready when the user wants no more; the deadline does not count.
+    pub async fn interrupted(&self) {
+        let mut stop = self.0.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Something waits that may outlast the deadline (a greeting, which may take a minute), until the guard is dropped.
+    pub fn patience(&self) -> Patience {
+        self.0.patient.fetch_add(1, Ordering::Relaxed);
+        Patience(self.clone())
+    }
+
+    /// Whether something waits that may outlast the deadline.
+    pub fn is_patient(&self) -> bool {
+        self.0.patient.load(Ordering::Relaxed) > 0
+    }
+
+    /// Keeps a connection open until the run's recording is judged: our FIN would look like a client that lost patience.
+    pub fn hold(&self, stream: TcpStream) {
+        lock(&self.0.held).push(stream);
+    }
+
+    /// What is trusted here.
+    pub fn roots(&self) -> &Roots {
+        &self.0.roots
+    }
+
+    /// Lets logins pass one after the other.
+    pub fn turnstile(&self) -> &Turnstile {
+        &self.0.turnstile
+    }
+
+    /// The key log of a session of ours that carried no credential: for the engine and for `-w`.
+    pub fn secrets(&self, lines: &str) {
+        lock(&self.0.recording).secrets.push_str(lines);
+    }
+
+    /// This line may leave in clear and is a credential from `from` on: no recording holds that part. Before it is sent.
+    pub fn conceal(&self, line: &[u8], from: usize) {
+        lock(&self.0.recording).conceal(line, from);
     }
 
     /// Waits until a target may be sent so many packets more (`--rate`).
@@ -599,7 +664,8 @@ impl Context {
     /// Takes what was gathered so far, for the engine; a new recording begins.
     pub fn take(&self) -> (Recording, Vec<PathRecord>, Vec<Unknowable>) {
         let mut recording = lock(&self.0.recording);
-        let empty = Recording::on(recording.interfaces.clone());
+        let mut empty = Recording::on(recording.interfaces.clone());
+        empty.keep_concealing(&recording);
         let mut taken = std::mem::replace(&mut *recording, empty);
         taken.dropped = taken
             .dropped
@@ -616,6 +682,7 @@ impl Context {
         lock(&self.0.registry).clear();
         lock(&self.0.pace).clear();
         lock(&self.0.opened).clear();
+        lock(&self.0.held).clear();
         self.0.given_up.send_modify(Vec::clear);
     }
 }

@@ -5,6 +5,7 @@
 //! sans-IO: what to send next, given the facts so far and the time. Manners stand in `contract.md`: a healthy target
 //! costs at most 300 packets, 50 a second, one session per service and server address.
 
+pub mod auth;
 pub mod context;
 pub mod control;
 pub mod dns;
@@ -20,11 +21,12 @@ pub mod stats;
 pub mod syn;
 mod tap;
 pub mod target;
+pub mod tls;
 pub mod way;
 
 pub use context::{Connect, ConnectError, Context, Opened, Progress, Unknowable};
 pub use control::Role;
-pub use options::{Families, Hidden, Login, LoginProof, Options, StageName};
+pub use options::{Families, Options, StageName};
 pub use recording::Recording;
 pub use run::run;
 pub use tap::TapError;

@@ -1,7 +1,10 @@
 //! What the user decides about a probe, without a word of how it was typed.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::auth::Login;
 
 /// A stage that can be chosen or left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,40 +78,6 @@ impl Families {
     }
 }
 
-/// Who logs in, and how he proves it.
-#[derive(Clone)]
-pub struct Login {
-    /// The account.
-    pub user: String,
-    /// What proves it.
-    pub proof: LoginProof,
-}
-
-/// What proves an account. No `Debug`: these are secrets.
-#[derive(Clone)]
-pub enum LoginProof {
-    /// A password.
-    Password(Hidden),
-    /// An OAuth access token (RFC 7628, XOAUTH2).
-    Token(Hidden),
-}
-
-/// A secret of the user's own. It has no `Debug`, no `Display` and no serialisation.
-#[derive(Clone)]
-pub struct Hidden(Box<str>);
-
-impl Hidden {
-    /// Takes a secret in.
-    pub fn new(text: String) -> Hidden {
-        Hidden(text.into_boxed_str())
-    }
-
-    /// The secret, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Everything that was asked for.
 #[derive(Clone)]
 pub struct Options {
@@ -135,11 +104,7 @@ pub struct Options {
     /// Ladders, sweeps and long series as well.
     pub intensive: bool,
     /// Who logs in.
-    pub login: Option<Login>,
-    /// Log in although the certificate does not validate.
-    pub auth_unverified: bool,
-    /// Log in without TLS.
-    pub auth_plaintext: bool,
+    pub login: Option<Arc<Login>>,
     /// Log in again although this account was rejected within 15 minutes.
     pub auth_again: bool,
     /// Recipients to ask the server about (MAIL, RCPT, never DATA).
@@ -153,7 +118,7 @@ pub struct Options {
     /// Autoconfig servers may be asked.
     pub discover: bool,
     /// Trust anchors beside the system's, in DER.
-    pub roots: std::sync::Arc<Vec<Vec<u8>>>,
+    pub roots: Arc<Vec<Vec<u8>>>,
 }
 
 impl Default for Options {
@@ -171,15 +136,13 @@ impl Default for Options {
             rate: 50,
             intensive: false,
             login: None,
-            auth_unverified: false,
-            auth_plaintext: false,
             auth_again: false,
             to: Vec::new(),
             from: None,
             blocklists: Vec::new(),
             idle: false,
             discover: false,
-            roots: std::sync::Arc::default(),
+            roots: Arc::default(),
         }
     }
 }

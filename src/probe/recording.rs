@@ -5,12 +5,16 @@
 
 use std::io::{self, Write};
 
+use zeroize::Zeroizing;
+
 use crate::base::{SourceId, Timestamp};
 use crate::capture::PcapngWriter;
 use crate::diagnosis::Measured;
 use crate::engine::record::Record;
 use crate::engine::{Engine, Input, SourceEnd};
 
+/// Pieces in which a credential is looked for where a segment cuts its line.
+const PIECE: usize = 16;
 /// Bytes of packets that are kept of one run.
 const BYTES: usize = 128 << 20;
 
@@ -39,7 +43,7 @@ pub struct Taken {
 }
 
 /// What one run, or one round of it, has gathered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Recording {
     /// Interfaces.
     pub interfaces: Vec<Listened>,
@@ -47,6 +51,10 @@ pub struct Recording {
     bytes: usize,
     /// Measurements.
     pub measured: Vec<Measured>,
+    /// Key log of sessions that carried no credential.
+    pub secrets: Zeroizing<String>,
+    /// Credentials that leave in clear: overwritten in every frame before it is kept.
+    concealed: Vec<(Zeroizing<Vec<u8>>, usize)>,
     /// Frames that the kernel or the bound above lost.
     pub dropped: u64,
 }
@@ -60,8 +68,24 @@ impl Recording {
         }
     }
 
+    /// This line is a credential from `from` on: that part is overwritten in what is recorded from now on. The whole line is
+    /// looked for, since a password alone may be a word that stands elsewhere too.
+    pub fn conceal(&mut self, line: &[u8], from: usize) {
+        if from < line.trim_ascii_end().len() {
+            self.concealed.push((Zeroizing::new(line.to_vec()), from));
+        }
+    }
+
+    /// What another recording conceals, this one does too.
+    pub fn keep_concealing(&mut self, other: &Recording) {
+        self.concealed.clone_from(&other.concealed);
+    }
+
     /// A frame was captured.
-    pub fn add(&mut self, frame: Taken) {
+    pub fn add(&mut self, mut frame: Taken) {
+        for (line, from) in &self.concealed {
+            overwrite(&mut frame.data, line, *from);
+        }
         if self.bytes.saturating_add(frame.data.len()) > BYTES {
             self.dropped = self.dropped.saturating_add(1);
             return;
@@ -100,6 +124,7 @@ impl Recording {
         {
             engine.measured(source, measured, out);
         }
+        engine.secrets(self.secrets.as_bytes());
         // Wireshark counts a custom block as a frame.
         let mut number = texts.len() as u64;
         let interfaces = self.interfaces.clone();
@@ -136,6 +161,9 @@ impl Recording {
         for interface in &self.interfaces {
             numbers.push(writer.interface(&interface.name, interface.link_type, 0)?);
         }
+        if !self.secrets.is_empty() {
+            writer.key_log(self.secrets.as_bytes())?;
+        }
         for text in self.texts() {
             writer.measured(&text)?;
         }
@@ -169,5 +197,86 @@ impl Recording {
             writer.statistics(*first, last, received, dropped)?;
         }
         writer.into_inner()
+    }
+}
+
+/// Overwrites a line from `from` on with stars wherever it stands, or its beginning at the end of a segment; the line end stays,
+/// and so do lengths, so that sequence numbers fit. The checksum no longer does: nobody shall compute the secret from it.
+fn overwrite(data: &mut [u8], line: &[u8], from: usize) {
+    let secret = line.trim_ascii_end().len();
+    let mut at = 0usize;
+    while let Some(rest) = data.get(at..) {
+        let whole = rest.windows(line.len()).position(|bytes| bytes == line);
+        let Some(found) = whole else { break };
+        let start = at.saturating_add(found);
+        at = start.saturating_add(line.len());
+        let to = start.saturating_add(secret);
+        if let Some(found) = data.get_mut(start.saturating_add(from)..to) {
+            found.fill(b'*');
+        }
+    }
+    // Pieces of a long one, in whatever segment.
+    let pieces = line.get(from..secret).unwrap_or_default();
+    for piece in pieces.chunks(PIECE).filter(|piece| piece.len() == PIECE) {
+        let mut at = 0usize;
+        while let Some(found) = data
+            .get(at..)
+            .and_then(|rest| rest.windows(PIECE).position(|bytes| bytes == piece))
+        {
+            let start = at.saturating_add(found);
+            at = start.saturating_add(PIECE);
+            if let Some(found) = data.get_mut(start..at) {
+                found.fill(b'*');
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(data: &[u8]) -> Taken {
+        Taken {
+            time: Timestamp(1),
+            interface: 0,
+            original_len: u32::try_from(data.len()).unwrap(),
+            data: data.to_vec(),
+            control: None,
+        }
+    }
+
+    #[test]
+    fn a_concealed_credential_is_in_no_frame() {
+        let mut recording = Recording::default();
+        let line = b"a1 LOGIN \"joe\" \"mail\"\r\n";
+        recording.conceal(line, 15);
+        recording.add(frame(b"....a1 LOGIN \"joe\" \"mail\"\r\n"));
+        // The same word elsewhere is nobody's password.
+        recording.add(frame(b"220 mail.example.test\r\n"));
+        assert_eq!(
+            recording.frames()[0].data,
+            b"....a1 LOGIN \"joe\" ******\r\n"
+        );
+        assert_eq!(recording.frames()[1].data, b"220 mail.example.test\r\n");
+    }
+
+    #[test]
+    fn a_long_one_is_hidden_in_pieces_and_in_the_next_round() {
+        let secret = b"eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ0123456789".repeat(2);
+        let line = [b"AUTH XOAUTH2 ".as_slice(), &secret, b"\r\n"].concat();
+        let mut recording = Recording::default();
+        recording.conceal(&line, 13);
+        let mut next = Recording::default();
+        next.keep_concealing(&recording);
+        next.add(frame(&line[..60]));
+        next.add(frame(&line[60..]));
+        let kept = next.frames().to_vec();
+        for part in secret.chunks(PIECE) {
+            for kept in &kept {
+                let seen = kept.data.windows(PIECE).any(|bytes| bytes == part);
+                assert!(!seen);
+            }
+        }
     }
 }

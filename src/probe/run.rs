@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::context::{Connect, Context};
 use super::dns::{self, Destination};
 use super::options::StageName;
-use super::session::{Ask, SessionEnd, SessionOutcome, session};
+use super::session::{SessionEnd, SessionOutcome, ask_for, session};
 use super::stage::ports;
 use super::target::Target;
 
@@ -29,9 +29,28 @@ pub async fn run(context: &Context, targets: &[Target]) {
     }
     tokio::select! {
         () = async { while running.join_next().await.is_some() {} } => {}
-        () = context.cancelled() => running.abort_all(),
+        () = ended(context) => {
+            // Sessions see the end themselves and leave politely.
+            let rest = async { while running.join_next().await.is_some() {} };
+            if tokio::time::timeout(LAST, rest).await.is_err() {
+                running.abort_all();
+            }
+        }
     }
     context.settle(LAST).await;
+}
+
+/// The deadline, but for what may outlast it (a greeting), or Ctrl-C.
+async fn ended(context: &Context) {
+    context.cancelled().await;
+    tokio::select! {
+        () = context.interrupted() => {}
+        () = async {
+            while context.is_patient() {
+                tokio::time::sleep(LAST / 8).await;
+            }
+        } => {}
+    }
 }
 
 async fn probe(context: &Context, target: &Target) {
@@ -54,13 +73,12 @@ async fn probe(context: &Context, target: &Target) {
 /// One service at one address.
 async fn service(context: &Context, destination: &Destination, to: SocketAddr) -> SessionOutcome {
     let options = context.options();
-    let ask = Ask {
-        service: destination.setting.service,
-        tls: destination.setting.tls,
-        name: destination.name.clone(),
-        login: options.login.clone(),
-        to: options.to.clone(),
-    };
+    let ask = ask_for(
+        context,
+        destination.setting,
+        destination.name.as_deref(),
+        to,
+    );
     let how = Connect {
         source_port: options.source_port,
         ..Connect::default()

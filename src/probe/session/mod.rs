@@ -1,174 +1,95 @@
-//! One mail session with one server address, over the kernel's own TCP.
+//! Mail sessions: one kernel connection per service and server address, from the greeting to QUIT.
 //!
-//! Never a byte on a server-first port before the last greeting line; at a 421 or any limit it ends. What the packets
-//! mean the engine says; this only tells how far it came, so that the run knows what else is worth measuring.
+//! [`driver`] knows what is said next and holds no socket; [`hold`] has the socket and says nothing of its own; [`ask`] is
+//! what is asked and what was found; [`claims`] are the faults that only the session itself can know; [`experiments`] are
+//! the one or two connections more that place a fault already seen. What the packets show the engine says.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+pub mod ask;
+pub mod claims;
+pub mod driver;
+mod experiments;
+mod hold;
+mod login_claims;
+pub mod pacing;
+#[cfg(test)]
+mod tests;
+mod wire;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use std::net::{IpAddr, SocketAddr};
 
-use super::context::{Connect, ConnectError, Context};
-use super::control::Role;
-use super::options::{Login, StageName};
-use super::target::TlsWish;
-use crate::diagnosis::Stage;
+pub use ask::{Ask, Envelope, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
+pub use hold::hold;
+pub use wire::Wire;
+
+use super::options::StageName;
+use super::target::{Setting, TlsWish};
+use super::tls::chain::Identity;
+use super::{Connect, Context, Role};
 use crate::proto::Service;
 
-/// A greeting may take so long (RFC 5321 4.5.3.2.1 allows five minutes; given up sooner it is `unknown`).
-const GREETING: Duration = Duration::from_secs(60);
-/// A reply to QUIT may take so long.
-const GOODBYE: Duration = Duration::from_secs(5);
-
-/// What a session is to do.
-#[derive(Clone)]
-pub struct Ask {
-    /// The service.
-    pub service: Service,
-    /// How TLS is to be had.
-    pub tls: TlsWish,
-    /// The name for SNI and validation.
-    pub name: Option<String>,
-    /// Who logs in.
-    pub login: Option<Login>,
-    /// Recipients to ask about.
-    pub to: Vec<String>,
-}
-
-/// What a session came to.
-#[derive(Debug)]
-pub struct SessionOutcome {
-    /// How it ended.
-    pub end: SessionEnd,
-    /// The last stage that was reached.
-    pub reached: Stage,
-    /// Until the last greeting line.
-    pub greeting: Option<Duration>,
-    /// Why it could not be opened.
-    pub error: Option<ConnectError>,
-}
-
-/// How a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionEnd {
-    /// It did what it was to do.
-    Fine,
-    /// No answer to the SYN.
-    NoAnswer,
-    /// The SYN was refused, by a RST or an ICMP error.
-    Refused,
-    /// Open, and no greeting.
-    NoGreeting,
-    /// Reset or closed.
-    Reset {
-        /// After that stage.
-        after: Stage,
-        /// By FIN.
-        by_fin: bool,
-    },
-    /// Nothing came any more.
-    Silent {
-        /// After that stage.
-        after: Stage,
-    },
-    /// The run ended first.
-    GaveUp,
-}
-
-impl SessionOutcome {
-    fn of(end: SessionEnd, reached: Stage) -> SessionOutcome {
-        SessionOutcome {
-            end,
-            reached,
-            greeting: None,
-            error: None,
-        }
+/// What a session of a destination is asked: `name` is what the user typed or DNS gave, for SNI and validation.
+pub fn ask_for(context: &Context, setting: Setting, name: Option<&str>, to: SocketAddr) -> Ask {
+    let options = context.options();
+    let tls = match setting.tls {
+        TlsWish::Implicit => TlsWanted::Implicit,
+        TlsWish::Required => TlsWanted::Required,
+        TlsWish::Offered => TlsWanted::IfOffered,
+    };
+    let smtp = matches!(
+        setting.service,
+        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp
+    );
+    let name = name.map(|name| name.trim_end_matches('.').to_owned());
+    let wanted = |stage: StageName| options.wants(stage);
+    Ask {
+        sni: name.clone(),
+        identity: name.map_or(Identity::Address(to.ip()), Identity::Name),
+        helo: literal(context.source_for(to.ip()).ok()),
+        // Between servers nobody logs in.
+        login: options
+            .login
+            .clone()
+            .filter(|_| wanted(StageName::Auth) && setting.service != Service::Smtp),
+        envelope: (smtp && !options.to.is_empty()).then(|| Envelope {
+            from: options.from.clone().unwrap_or_default(),
+            to: options.to.clone(),
+        }),
+        until: match (wanted(StageName::Tls), wanted(StageName::Mail)) {
+            (false, _) => Until::Capabilities,
+            (true, false) => Until::Tls,
+            (true, true) => Until::Work,
+        },
+        ..Ask::new(setting.service, tls, to)
     }
 }
 
-/// Speaks to one server address.
+/// An address as the name of a client that has none (RFC 5321 4.1.3).
+fn literal(address: Option<IpAddr>) -> String {
+    match address {
+        Some(IpAddr::V4(v4)) => format!("[{v4}]"),
+        Some(IpAddr::V6(v6)) => format!("[IPv6:{v6}]"),
+        None => "[127.0.0.1]".to_owned(),
+    }
+}
+
+/// The session that is judged, and what is needed to place its fault. Everything goes into the context.
 pub async fn session(context: &Context, ask: &Ask, to: SocketAddr, how: Connect) -> SessionOutcome {
-    let opened = match context.connect(to, Role::Target, how).await {
-        Ok(opened) => opened,
-        Err(error) => {
-            let end = match error {
-                ConnectError::Timeout if context.is_cancelled() => SessionEnd::GaveUp,
-                ConnectError::Timeout => SessionEnd::NoAnswer,
-                _ => SessionEnd::Refused,
-            };
-            return SessionOutcome {
-                error: Some(error),
-                ..SessionOutcome::of(end, Stage::Route)
-            };
-        }
+    let outcome = tokio::select! {
+        outcome = hold(context, ask, to, Role::Target, how) => outcome,
+        // The server waits for a hello: no greeting will come, and nobody needs a minute to know.
+        () = experiments::beside_silence(context, ask, to) => hold::left_waiting(context, to),
     };
-    if ask.tls == TlsWish::Implicit {
-        drop(opened);
-        return SessionOutcome::of(SessionEnd::Fine, Stage::Tcp);
+    if !context.roots().can_judge() && outcome.tls.is_some() {
+        context.unknowable(
+            "whether certificates are trusted: this machine has no root certificates",
+            "install ca-certificates, or give --roots FILE",
+        );
     }
-    context.progress(StageName::Mail, &format!("waiting for {to}'s greeting"));
-    let mut stream = opened.stream;
-    let start = Instant::now();
-    match line(&mut stream, GREETING.min(context.left())).await {
-        Line::Last => {}
-        Line::Closed(by_fin) => {
-            return SessionOutcome::of(
-                SessionEnd::Reset {
-                    after: Stage::Tcp,
-                    by_fin,
-                },
-                Stage::Tcp,
-            );
-        }
-        Line::Nothing => return SessionOutcome::of(SessionEnd::NoGreeting, Stage::Tcp),
+    for measured in claims::of(ask, &outcome, context.roots()) {
+        context.measured(measured);
     }
-    let greeting = start.elapsed();
-    let goodbye: &[u8] = match ask.service {
-        Service::Imap | Service::Imaps => b"a1 LOGOUT\r\n",
-        Service::Sieve => b"LOGOUT\r\n",
-        _ => b"QUIT\r\n",
-    };
-    context.spend(to.ip(), 1).await;
-    if stream.write_all(goodbye).await.is_ok() {
-        line(&mut stream, GOODBYE.min(context.left())).await;
+    if !context.is_cancelled() {
+        experiments::place(context, ask, &outcome).await;
     }
-    SessionOutcome {
-        greeting: Some(greeting),
-        ..SessionOutcome::of(SessionEnd::Fine, Stage::Greeting)
-    }
-}
-
-enum Line {
-    Last,
-    Closed(bool),
-    Nothing,
-}
-
-/// Reads until a line that no further one of the same reply follows (RFC 5321 4.2.1: a hyphen after the code).
-async fn line(stream: &mut TcpStream, patience: Duration) -> Line {
-    let mut text = Vec::new();
-    let read = async {
-        let mut buffer = [0u8; 1024];
-        loop {
-            match stream.read(&mut buffer).await {
-                Ok(0) => return Line::Closed(true),
-                Ok(count) => text.extend_from_slice(buffer.get(..count).unwrap_or(&[])),
-                Err(_) => return Line::Closed(false),
-            }
-            let whole = text.ends_with(b"\n");
-            let last = text
-                .trim_ascii_end()
-                .rsplit(|byte| *byte == b'\n')
-                .next()
-                .unwrap_or(&[]);
-            if whole && last.get(3) != Some(&b'-') || text.len() > 65_536 {
-                return Line::Last;
-            }
-        }
-    };
-    tokio::time::timeout(patience, read)
-        .await
-        .unwrap_or(Line::Nothing)
+    outcome
 }

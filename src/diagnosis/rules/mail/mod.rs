@@ -9,7 +9,7 @@ mod no_greeting;
 mod not_mail;
 pub(super) mod progress;
 mod proxy_protocol;
-mod refusals;
+pub mod refusals;
 mod reply;
 mod slow_answer;
 mod starttls_missing;

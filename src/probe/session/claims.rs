@@ -1,0 +1,247 @@
+//! What only the session itself can know, said as claims: certificates, policies, and what was said within TLS.
+//!
+//! The packets of a session that let a bad certificate pass look healthy, and those of a login are readable by nobody; so the
+//! session says what a client would have died of ([`Settles::Session`]). Pure: an ask and an outcome in, measurements out. What
+//! the packets show by themselves is not said again.
+
+use super::ask::{Ask, SessionEnd, SessionOutcome, TlsWanted};
+use super::login_claims;
+use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
+use crate::probe::tls::chain::{Fault, Identity, Judged, date};
+use crate::probe::tls::dane::{self, Dane};
+use crate::probe::tls::interception;
+use crate::probe::tls::roots::Roots;
+use crate::proto::tls::Certificate;
+
+/// What the measurement is called where a certificate proves something.
+const CERTIFICATE: &str = "certificate check";
+/// What it is called where an offer is missing.
+const OFFER: &str = "capabilities";
+
+/// Everything that the session itself knows.
+pub fn of(ask: &Ask, outcome: &SessionOutcome, roots: &Roots) -> Vec<Measured> {
+    let mut claims = Vec::new();
+    if let (Some(judged), Some(tls)) = (&outcome.judged, &outcome.tls) {
+        let checked = Checked {
+            ask,
+            outcome,
+            judged,
+            proof: Proof::Measured(CERTIFICATE, tls.at),
+        };
+        claims.extend(checked.certificate(roots));
+        claims.extend(checked.dane(&tls.sent));
+    }
+    claims.extend(not_offered(ask, outcome));
+    claims.extend(login_claims::of(ask, outcome));
+    claims
+}
+
+/// A claim about this session's server.
+pub(super) fn about(outcome: &SessionOutcome, claim: Claim, settles: Settles) -> Measured {
+    Measured {
+        about: About::Server(outcome.to),
+        claim,
+        settles,
+    }
+}
+
+struct Checked<'a> {
+    ask: &'a Ask,
+    outcome: &'a SessionOutcome,
+    judged: &'a Judged,
+    proof: Proof,
+}
+
+impl Checked<'_> {
+    /// A fault of the certificate is fatal where a client would refuse, and a finding where mail servers do not care.
+    fn certificate(&self, roots: &Roots) -> Vec<Measured> {
+        let trusts = |fault: &&Fault| {
+            roots.can_judge()
+                || !matches!(
+                    fault.code,
+                    Code::TlsCertUntrusted | Code::TlsCertIncompleteChain
+                )
+        };
+        let faults: Vec<&Fault> = self.judged.faults.iter().filter(trusts).collect();
+        let mut measured = Vec::new();
+        // DANE-EE and DANE-TA take the place of the authorities (RFC 7672 3.1).
+        if self.dane_matches() {
+            return measured;
+        }
+        // Who names a server by its address looks at the server: a client set up so is another question, and a finding.
+        let by_address = matches!(self.ask.identity, Identity::Address(_));
+        let kills = |fault: &&&Fault| !(by_address && fault.code == Code::TlsCertWrongName);
+        let first = faults.iter().find(kills).map(|fault| fault.code);
+        for fault in &faults {
+            let mut claim = self.claim(fault);
+            let is_first = first == Some(fault.code);
+            if is_first {
+                for other in faults.iter().filter(|other| other.code != fault.code) {
+                    claim = claim.because(self.proof, format!("also: {}", other.text));
+                }
+            }
+            let fatal = is_first && self.ask.strict;
+            claim = claim.weighing(match fatal {
+                true => Weight::Fatal,
+                false => Weight::Finding,
+            });
+            let settles = match fatal {
+                true => Settles::Session,
+                false => Settles::Finding,
+            };
+            measured.push(about(self.outcome, claim, settles));
+        }
+        measured
+    }
+
+    fn claim(&self, fault: &Fault) -> Claim {
+        let at = At::address(Where::Server, self.outcome.to.ip());
+        let unknown = matches!(
+            fault.code,
+            Code::TlsCertUntrusted | Code::TlsCertIncompleteChain
+        );
+        let product = interception::product(&self.judged.chain).filter(|_| unknown);
+        let mut claim = match &product {
+            Some((product, issuer)) => Claim::new(
+                Code::TlsIntercepted,
+                At::of(Where::Network),
+                self.proof,
+                0.8,
+                format!(
+                    "A device on the way answers for the server: {issuer} issued the certificate, as {product} does, and nobody that is trusted here vouches for it."
+                ),
+            )
+            .or(
+                fault.code,
+                0.18,
+                "the certificate as seen from another network",
+            )
+            .advise("Exempt mail from TLS inspection on that device, or let this client trust its authority"),
+            None => Claim::new(fault.code, at, self.proof, fault.sure, fault.text.clone())
+                .advise(advice(fault.code, self.outcome, self.judged)),
+        };
+        if let Some(leaf) = self.judged.chain.first() {
+            claim = claim.shown_by(describe(leaf, self.judged.chain.len()));
+        }
+        if let (Some((code, sure, told)), None) = (fault.otherwise, &product) {
+            claim = claim.or(code, sure, told);
+        }
+        claim
+    }
+
+    fn dane_matches(&self) -> bool {
+        let sent = self.outcome.tls.as_ref().map(|tls| tls.sent.as_slice());
+        matches!(self.dane_of(sent.unwrap_or_default()), Dane::Matches(_))
+    }
+
+    fn dane_of(&self, sent: &[Vec<u8>]) -> Dane {
+        let name = self.ask.sni.as_deref().unwrap_or_default();
+        dane::check(&self.ask.tlsa, sent, name, self.proof.time())
+    }
+
+    fn dane(&self, sent: &[Vec<u8>]) -> Option<Measured> {
+        if self.dane_of(sent) != Dane::Mismatch {
+            return None;
+        }
+        let usable = self.ask.tlsa.len();
+        let mut claim = Claim::new(
+            Code::TlsDaneMismatch,
+            At::address(Where::Server, self.outcome.to.ip()),
+            self.proof,
+            0.97,
+            "The server's certificate matches none of the TLSA records that its domain publishes: senders that check DANE deliver nothing.".to_owned(),
+        )
+        .advise("Publish TLSA records for the new key before it is used (3 1 1), and keep the old ones until caches are empty");
+        if let Some(leaf) = self.judged.chain.first() {
+            claim = claim.shown_by(describe(leaf, self.judged.chain.len()));
+        }
+        claim = claim.because(
+            self.proof,
+            format!("{usable} TLSA records, none of which matches"),
+        );
+        Some(about(self.outcome, claim, Settles::Session))
+    }
+}
+
+/// STARTTLS is demanded and not on offer: the settings cannot work (verdicts.md, mail.starttls-missing, column A).
+fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
+    if outcome.end != SessionEnd::NotOffered || ask.tls != TlsWanted::Required {
+        return None;
+    }
+    let masked = outcome
+        .before_tls
+        .as_ref()
+        .is_some_and(|offer| offer.masked);
+    let proof = Proof::Measured(OFFER, outcome.ended);
+    let claim = match masked {
+        true => Claim::new(
+            Code::MailStarttlsStripped,
+            At::of(Where::Network),
+            proof,
+            0.93,
+            "STARTTLS is overwritten in the server's offer on the way: a device inspects SMTP.".to_owned(),
+        )
+        .shown_by("a keyword of the offer consists of X, as such devices write it")
+        .advise("Switch SMTP inspection off on the firewall (Cisco: no inspect esmtp, or allow-tls), or use implicit TLS on port 465"),
+        false => Claim::new(
+            Code::MailStarttlsMissing,
+            At::address(Where::Server, outcome.to.ip()),
+            proof,
+            0.9,
+            "The settings demand STARTTLS, and the server does not offer it.".to_owned(),
+        )
+        .shown_by("the listing of capabilities is whole and has no STARTTLS")
+        .or(
+            Code::MailStarttlsStripped,
+            0.08,
+            "the same server asked from another network, or on another port",
+        )
+        .advise("Server's operator: switch TLS on; until then implicit TLS (465, 993, 995), if the server has it"),
+    };
+    Some(about(outcome, claim, Settles::Session))
+}
+
+/// A certificate in one line of evidence.
+fn describe(leaf: &Certificate, count: usize) -> String {
+    let more = match count {
+        0 | 1 => String::new(),
+        n => format!(", and {} more", n.saturating_sub(1)),
+    };
+    format!(
+        "Certificate {}, issued by {}, not after {}{more}",
+        leaf.subject,
+        leaf.issuer,
+        date(leaf.not_after)
+    )
+}
+
+fn advice(code: Code, outcome: &SessionOutcome, judged: &Judged) -> String {
+    let server = outcome.to;
+    let subject = judged
+        .chain
+        .first()
+        .map_or_else(|| server.to_string(), |leaf| leaf.subject.to_string());
+    match code {
+        Code::TlsCertExpired => {
+            format!("Renew the certificate of {subject}, then reload the mail service on {server}")
+        }
+        Code::TlsCertNotYetValid => {
+            "Compare this machine's clock with a time server; if it is right, the issuer's was wrong".to_owned()
+        }
+        Code::TlsCertSelfSigned => format!(
+            "Install a certificate of a trusted authority on {server}, or let clients trust this one (--roots FILE tests that)"
+        ),
+        Code::TlsCertIncompleteChain => {
+            format!("Install the full chain (certificate and intermediates) on {server}")
+        }
+        Code::TlsCertWrongName => format!(
+            "Add the name to the certificate of {server}, or give clients the name that is in it"
+        ),
+        Code::TlsCertWeak => {
+            format!("Issue a new certificate for {subject}: RSA 2048 bits or EC P-256, SHA-256")
+        }
+        _ => format!(
+            "Let clients trust that issuer (--roots FILE tests that), or install a certificate of a public one on {server}"
+        ),
+    }
+}

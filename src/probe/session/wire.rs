@@ -1,0 +1,251 @@
+//! The socket of a session: bytes in clear or within TLS, with every wait bounded and every end told apart.
+//!
+//! It moves bytes for [`super::driver`] and decides nothing. FIN, RST, silence and a broken TLS are four different things here,
+//! because they are four different verdicts later.
+
+use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::base::Timestamp;
+use crate::probe::Context;
+use crate::probe::tls::client::{Client, Failure, failure};
+
+/// A write that does not get into the kernel's buffer for so long is silence.
+const WRITE: Duration = Duration::from_secs(30);
+/// After our FIN the server's is waited for so long, so that nothing of its last words meets a closed socket.
+const LINGER: Duration = Duration::from_millis(500);
+/// First bytes of the server that are kept to say what it spoke instead of TLS.
+const FIRST: usize = 256;
+
+/// What came.
+pub enum Got {
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Nothing, in time.
+    Silence,
+    /// FIN.
+    Closed,
+    /// RST.
+    Reset,
+    /// The run ends.
+    Stop,
+    /// TLS is broken.
+    Broken(Failure),
+}
+
+/// What ends a wait besides time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The deadline and Ctrl-C.
+    Deadline,
+    /// Ctrl-C alone: a greeting may outlast the deadline.
+    User,
+}
+
+/// The socket.
+pub struct Wire {
+    stream: TcpStream,
+    tls: Option<Box<Client>>,
+    first: Vec<u8>,
+}
+
+fn until(context: &Context, end: Timestamp) -> Duration {
+    Duration::from_nanos(u64::try_from(end.since(context.now())).unwrap_or(0))
+}
+
+impl Wire {
+    /// Over an open connection.
+    pub fn new(stream: TcpStream) -> Wire {
+        // A command is a segment, at once: pacing is the server's business.
+        let _ = stream.set_nodelay(true);
+        Wire {
+            stream,
+            tls: None,
+            first: Vec::new(),
+        }
+    }
+
+    /// The bare connection, as it is.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// The TLS connection, once there is one.
+    pub fn tls(&self) -> Option<&Client> {
+        self.tls.as_deref()
+    }
+
+    /// Waits for bytes.
+    pub async fn read(&mut self, context: &Context, end: Timestamp, patience: Patience) -> Got {
+        let mut buffer = vec![0u8; 16_384];
+        loop {
+            if let Some(tls) = &mut self.tls {
+                match tls.connection.reader().read(&mut buffer) {
+                    Ok(0) => return Got::Closed,
+                    Ok(count) => {
+                        buffer.truncate(count);
+                        return Got::Bytes(buffer);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // No close_notify before FIN (RFC 8446 6.1): many servers do so.
+                    Err(_) => return Got::Closed,
+                }
+            }
+            match self.raw(context, end, patience, &mut buffer).await {
+                Got::Bytes(bytes) if self.tls.is_some() => {
+                    if let Err(failure) = self.feed(&bytes).await {
+                        return Got::Broken(failure);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Bytes of the socket.
+    async fn raw(
+        &mut self,
+        context: &Context,
+        end: Timestamp,
+        patience: Patience,
+        buffer: &mut Vec<u8>,
+    ) -> Got {
+        buffer.resize(16_384, 0);
+        let stop = async {
+            match patience {
+                Patience::Deadline => context.cancelled().await,
+                Patience::User => context.interrupted().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            read = self.stream.read(buffer) => match read {
+                Ok(0) => Got::Closed,
+                Ok(count) => Got::Bytes(buffer.get(..count).unwrap_or_default().to_vec()),
+                Err(error) => ended(&error),
+            },
+            () = stop => Got::Stop,
+            () = tokio::time::sleep(until(context, end)) => Got::Silence,
+        }
+    }
+
+    /// Hands bytes of the socket to TLS, and sends what it says to them.
+    async fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        let room = FIRST.saturating_sub(self.first.len());
+        self.first.extend(bytes.iter().take(room));
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        let mut broken = None;
+        while !bytes.is_empty() && broken.is_none() {
+            match tls.connection.read_tls(&mut bytes) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
+            broken = tls
+                .connection
+                .process_new_packets()
+                .err()
+                .map(|error| failure(&error, &self.first));
+        }
+        // Also an alert, when it is broken.
+        let _ = self.flush().await;
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// Sends what TLS has to send.
+    async fn flush(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        let mut out = Vec::new();
+        while tls.connection.wants_write() {
+            if tls.connection.write_tls(&mut out)? == 0 {
+                break;
+            }
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        match tokio::time::timeout(WRITE, self.stream.write_all(&out)).await {
+            Ok(written) => written,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Sends bytes; `None` when they are with the kernel.
+    pub async fn write(&mut self, bytes: &[u8]) -> Option<Got> {
+        let written = match &mut self.tls {
+            Some(tls) => {
+                let taken = tls.connection.writer().write_all(bytes);
+                match taken {
+                    Ok(()) => self.flush().await,
+                    Err(error) => Err(error),
+                }
+            }
+            None => match tokio::time::timeout(WRITE, self.stream.write_all(bytes)).await {
+                Ok(written) => written,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
+        };
+        written.err().map(|error| ended(&error))
+    }
+
+    /// Shakes hands. `end` bounds the wait for the server's first answer, and each wait after it gets as long.
+    pub async fn handshake(
+        &mut self,
+        context: &Context,
+        client: Client,
+        end: Timestamp,
+    ) -> Result<(), Got> {
+        let patience = end.since(context.now());
+        self.first.clear();
+        self.tls = Some(Box::new(client));
+        if let Err(error) = self.flush().await {
+            return Err(ended(&error));
+        }
+        let mut end = end;
+        let mut buffer = Vec::new();
+        while self
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.connection.is_handshaking())
+        {
+            match self
+                .raw(context, end, Patience::Deadline, &mut buffer)
+                .await
+            {
+                Got::Bytes(bytes) => self.feed(&bytes).await.map_err(Got::Broken)?,
+                other => return Err(other),
+            }
+            end = context.now().plus(patience);
+        }
+        Ok(())
+    }
+
+    /// Ends it as a client does: close_notify, FIN, and a moment for the server's own.
+    pub async fn close(mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.connection.send_close_notify();
+        }
+        let _ = self.flush().await;
+        let _ = self.stream.shutdown().await;
+        let mut buffer = [0u8; 1_024];
+        let _ = tokio::time::timeout(LINGER, async {
+            while matches!(self.stream.read(&mut buffer).await, Ok(count) if count > 0) {}
+        })
+        .await;
+    }
+}
+
+/// How an error of the socket reads.
+fn ended(error: &io::Error) -> Got {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Got::Reset,
+        io::ErrorKind::TimedOut => Got::Silence,
+        _ => Got::Closed,
+    }
+}

@@ -1,0 +1,176 @@
+//! One TLS client connection as a probe opens it: every suite and version that rustls has, a hello of today's size.
+//!
+//! It makes the connection and reads it out afterwards; it moves no byte. Session tickets are not kept: each session is
+//! measured whole. With a client certificate nothing can be proved here; a server that demands one is told so.
+
+use std::sync::{Arc, Mutex};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{IpAddr as TlsAddress, ServerName};
+use rustls::{ClientConfig, ClientConnection, KeyLog};
+use zeroize::Zeroizing;
+
+use super::post_quantum::X25519MlKem768;
+use super::recorder::Recorder;
+use crate::base::Foreign;
+use crate::proto::tls::Version;
+
+/// Which ClientHello is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hello {
+    /// As current clients send it: with a post-quantum share, about 1,500 bytes.
+    Current,
+    /// Without it: about 250 bytes, one segment everywhere.
+    Small,
+}
+
+/// What a handshake needs to be told.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The name for SNI; `None` for an address (RFC 6066 3: no literal addresses in SNI).
+    pub name: Option<String>,
+    /// The address that is dialled, when there is no name.
+    pub address: std::net::IpAddr,
+    /// The hello.
+    pub hello: Hello,
+}
+
+/// Collects the lines of a key log (SSLKEYLOGFILE) of one session; they are wiped when dropped.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<Mutex<Zeroizing<String>>>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(***)")
+    }
+}
+
+impl Secrets {
+    /// The lines so far.
+    pub fn lines(&self) -> Zeroizing<String> {
+        self.0
+            .lock()
+            .map_or_else(|_| Zeroizing::default(), |lines| lines.clone())
+    }
+}
+
+impl KeyLog for Secrets {
+    fn log(&self, label: &str, random: &[u8], secret: &[u8]) {
+        use std::fmt::Write as _;
+        let Ok(mut lines) = self.0.lock() else { return };
+        // No piece of it may be left behind by a growing buffer.
+        if lines.capacity() == 0 {
+            lines.reserve(2_048);
+        }
+        let _ = write!(lines, "{label} ");
+        for byte in random {
+            let _ = write!(lines, "{byte:02x}");
+        }
+        lines.push(' ');
+        for byte in secret {
+            let _ = write!(lines, "{byte:02x}");
+        }
+        lines.push('\n');
+    }
+}
+
+/// A connection that has said nothing yet, who records its certificates, and its secrets.
+pub struct Client {
+    /// The connection.
+    pub connection: ClientConnection,
+    /// Holds the chain afterwards.
+    pub recorder: Recorder,
+    /// Holds the key log afterwards.
+    pub secrets: Secrets,
+}
+
+/// What was agreed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The version.
+    pub version: Version,
+    /// The suite's number.
+    pub suite: u16,
+    /// The group's number, when rustls says.
+    pub group: Option<u16>,
+}
+
+/// The provider: ring's suites, and X25519MLKEM768 in front for [`Hello::Current`].
+fn provider(hello: Hello) -> Arc<CryptoProvider> {
+    let mut provider = rustls::crypto::ring::default_provider();
+    if hello == Hello::Current {
+        provider.kx_groups.insert(0, &X25519MlKem768);
+    }
+    Arc::new(provider)
+}
+
+/// Makes a connection.
+///
+/// # Errors
+/// In words, when the name is no DNS name.
+pub fn client(wish: &Wish) -> Result<Client, String> {
+    let provider = provider(wish.hello);
+    let recorder = Recorder::new(provider.clone());
+    let secrets = Secrets::default();
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(recorder.clone()))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.key_log = Arc::new(secrets.clone());
+    let name = match &wish.name {
+        Some(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?
+        }
+        None => ServerName::IpAddress(TlsAddress::from(wish.address)),
+    };
+    let connection =
+        ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    Ok(Client {
+        connection,
+        recorder,
+        secrets,
+    })
+}
+
+/// What both ends agreed on, once the handshake is done.
+pub fn agreed(connection: &ClientConnection) -> Option<Agreed> {
+    Some(Agreed {
+        version: Version(u16::from(connection.protocol_version()?)),
+        suite: u16::from(connection.negotiated_cipher_suite()?.suite()),
+        group: connection
+            .negotiated_key_exchange_group()
+            .map(|group| u16::from(group.name())),
+    })
+}
+
+/// Why a handshake ended, for whoever judges it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The server sent an alert.
+    Alert(u8),
+    /// What came is no TLS: its first bytes.
+    NotTls(Foreign),
+    /// The server broke the protocol, or wants what rustls does not have; in rustls' words.
+    Misbehaved(String),
+}
+
+/// Reads an error of rustls. `first` are the first bytes that the server sent in answer to the hello.
+pub fn failure(error: &rustls::Error, first: &[u8]) -> Failure {
+    match error {
+        rustls::Error::AlertReceived(alert) => Failure::Alert(u8::from(*alert)),
+        // No line of a mail protocol begins with a content type of TLS (RFC 8446 5.1: 20 to 24).
+        _ if first.first().is_some_and(|kind| !(20..=24).contains(kind)) => {
+            let line = first
+                .split(|byte| matches!(byte, b'\r' | b'\n'))
+                .next()
+                .unwrap_or_default();
+            Failure::NotTls(Foreign::bounded(line, 120))
+        }
+        other => Failure::Misbehaved(other.to_string()),
+    }
+}
