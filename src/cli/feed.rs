@@ -13,7 +13,6 @@ use crate::base::{Foreign, SourceId};
 use crate::capture::{
     CaptureReader, Frame, Input, Mapping, Merged, OpenError, OpenErrorKind, SourceSummary,
 };
-use crate::diagnosis::Measured;
 use crate::engine::record::Record;
 use crate::engine::{self, Engine, SourceEnd};
 
@@ -232,13 +231,9 @@ impl<'a> Feed<'a> {
     fn measured(&mut self, id: SourceId, reader: &CaptureReader, known: usize) -> usize {
         let all = reader.measured();
         let sink = &mut *self.sink;
-        for measured in all
-            .iter()
-            .skip(known)
-            .filter_map(|text| Measured::from_text(text))
-        {
+        for text in all.iter().skip(known) {
             self.engine
-                .measured(id, measured, &mut |record| sink.record(record));
+                .told(id, text, &mut |record| sink.record(record));
         }
         all.len()
     }

@@ -258,6 +258,7 @@ async fn probe(
         eprint!("\r\x1b[K");
     }
     let (mut recording, paths, unknowable) = context.take();
+    recording.end(context.now());
     if let Some(path) = &arguments.write
         && let Err(error) = write(path, &mut recording)
     {

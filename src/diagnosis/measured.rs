@@ -274,6 +274,24 @@ enum WrittenAbout {
     Run,
 }
 
+/// Until when a probe listened, as text: silence counts until then.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Until {
+    until: i64,
+}
+
+/// The text that says until when a probe listened.
+pub fn until(time: Timestamp) -> String {
+    format!("{{\"until\":{}}}", time.0)
+}
+
+/// Reads it back.
+pub fn read_until(text: &[u8]) -> Option<Timestamp> {
+    let until: Until = serde_json::from_slice(text).ok()?;
+    Some(Timestamp(until.until))
+}
+
 /// What a measurement read back from a capture is called: its name is in its evidence's words.
 const READ_BACK: &str = "measured by the probe";
 
@@ -477,6 +495,13 @@ mod tests {
         };
         assert_eq!(texts(&back), texts(&one));
         assert_eq!(back.to_text(), one.to_text());
+    }
+
+    #[test]
+    fn the_end_of_listening_is_read_back() {
+        let text = super::until(Timestamp(77));
+        assert_eq!(super::read_until(text.as_bytes()), Some(Timestamp(77)));
+        assert!(Measured::from_text(text.as_bytes()).is_none());
     }
 
     #[test]

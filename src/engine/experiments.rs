@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::door::Engine;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
-use crate::diagnosis::measured::weigh;
+use crate::diagnosis::measured::{read_until, weigh};
 use crate::diagnosis::{About, Judgement, Measured, Verdict};
 use crate::flow::Endpoint;
 
@@ -66,6 +66,19 @@ impl Experiments {
 }
 
 impl Engine {
+    /// Takes what a probe says of itself, as the text that its capture holds: a measurement, or until when it listened.
+    /// Anything else is passed over.
+    pub fn told(&mut self, source: SourceId, text: &[u8], out: &mut dyn FnMut(Record)) {
+        if let Some(until) = read_until(text) {
+            let world = self.world(source);
+            if let Some(root) = self.sources.get_mut(world.0 as usize) {
+                root.horizon = Some(root.horizon.map_or(until, |known| known.max(until)));
+            }
+        } else if let Some(measured) = Measured::from_text(text) {
+            self.measured(source, measured, out);
+        }
+    }
+
     /// Takes a measurement of mxray's own. It counts for connections and look-ups that are judged from now on, so it is
     /// given before the frames of an input; what is about the run is said at once.
     pub fn measured(&mut self, source: SourceId, measured: Measured, out: &mut dyn FnMut(Record)) {

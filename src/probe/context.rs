@@ -23,6 +23,7 @@ use super::options::{Options, StageName};
 use super::raw::Raw;
 use super::recording::{Recording, Taken};
 use super::seen::Seen;
+use super::stage::local;
 use super::tap::{Tap, TapError};
 use super::tls::roots::Roots;
 use crate::base::Timestamp;
@@ -414,6 +415,9 @@ impl Context {
     fn enter(&self, key: FlowKey, role: Role, listener: Option<mpsc::UnboundedSender<Seen>>) {
         let mut registry = lock(&self.0.registry);
         if registry.enter(key, role, listener) {
+            if let Some(hop) = local::next_hop(key.remote.ip()) {
+                registry.enter_neighbor(hop);
+            }
             self.admit(&registry);
         }
     }

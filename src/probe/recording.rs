@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::base::{SourceId, Timestamp};
 use crate::capture::PcapngWriter;
-use crate::diagnosis::Measured;
+use crate::diagnosis::{Measured, measured};
 use crate::engine::record::Record;
 use crate::engine::{Engine, Input, SourceEnd};
 
@@ -57,6 +57,7 @@ pub struct Recording {
     concealed: Vec<(Zeroizing<Vec<u8>>, usize)>,
     /// Frames that the kernel or the bound above lost.
     pub dropped: u64,
+    until: Option<Timestamp>,
 }
 
 impl Recording {
@@ -110,19 +111,23 @@ impl Recording {
         &self.frames
     }
 
+    /// Until when was listened: silence counts until then.
+    pub fn end(&mut self, at: Timestamp) {
+        self.until = Some(at);
+    }
+
     /// Measurements in their text form, which is also how the engine gets them: a replay then cannot differ.
     fn texts(&self) -> Vec<String> {
-        self.measured.iter().filter_map(Measured::to_text).collect()
+        let until = self.until.map(measured::until);
+        let measured = self.measured.iter().filter_map(Measured::to_text);
+        until.into_iter().chain(measured).collect()
     }
 
     /// Feeds the engine as a source that was announced as `source`, and closes it.
     pub fn feed(&mut self, engine: &mut Engine, source: SourceId, out: &mut dyn FnMut(Record)) {
         let texts = self.texts();
-        for measured in texts
-            .iter()
-            .filter_map(|text| Measured::from_text(text.as_bytes()))
-        {
-            engine.measured(source, measured, out);
+        for text in &texts {
+            engine.told(source, text.as_bytes(), out);
         }
         engine.secrets(self.secrets.as_bytes());
         // Wireshark counts a custom block as a frame.

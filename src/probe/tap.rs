@@ -100,7 +100,11 @@ impl Tap {
 
     /// Lets the packets of these hosts through from now on.
     pub fn admit(&self, hosts: &[std::net::IpAddr]) {
-        let mut program = String::from("arp or icmp or icmp6");
+        // A SYN-ACK from anybody: it may be an answer from another address than the one that was asked.
+        let mut program = String::from(
+            "arp or icmp or icmp6 or (tcp[tcpflags] & (tcp-syn|tcp-ack) = (tcp-syn|tcp-ack)) \
+             or (ip6[6] = 6 and ip6[53] & 0x12 = 0x12)",
+        );
         if hosts.len() > HOSTS {
             program.push_str(" or ip or ip6");
         } else {

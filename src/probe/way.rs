@@ -75,6 +75,8 @@ pub struct Way {
     pub last_end: Option<Heard>,
     /// Its TOS or traffic class.
     pub last_tos: u8,
+    /// Somebody else than the one who was asked sent a segment.
+    pub stranger: Option<IpAddr>,
 }
 
 impl Way {
@@ -90,6 +92,7 @@ impl Way {
             slowest: 0,
             last_end: None,
             last_tos: 0,
+            stranger: None,
         }
     }
 
@@ -195,6 +198,9 @@ impl Way {
                 let Some(answer) = syn::answer(&seen, flow.isn) else {
                     continue;
                 };
+                if answer.options.is_some() && answer.from != flow.reserved.remote.ip() {
+                    self.stranger = Some(answer.from);
+                }
                 let place = flow
                     .left
                     .iter()

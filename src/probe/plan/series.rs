@@ -161,7 +161,8 @@ impl Series {
             if hits == 0 && control_hits > 0 && chance < CERTAIN && controls < 2 * MOST {
                 return Finding::Send(Subject::Control);
             }
-            if hits == 0 && control_hits == 0 && of as usize >= 2 * LEAST {
+            let enough = if self.preceded { 2 * LEAST } else { LEAST + 1 };
+            if hits == 0 && control_hits == 0 && of as usize >= enough {
                 return Finding::AllSilent;
             }
             if hits > 0 && !self.pending(now) {

@@ -59,7 +59,8 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
             path_silent(context, to, &series, placed);
             end_of_clock(context, to, begun).await;
         }
-        (Finding::Answers | Finding::Mixed { .. } | Finding::Unclear, None) => {}
+        // Answered from another address, or as often as not: the kernel's own packets say what it is.
+        (Finding::Unclear, None) => end_of_clock(context, to, begun).await,
         _ => {}
     }
 }
@@ -113,6 +114,9 @@ async fn series(
                 continue;
             };
             let target = matches!(way.kind, Kind::Flows(one) if one == to);
+            if target && way.stranger.is_some() {
+                return (Finding::Unclear, None, series);
+            }
             match heard {
                 Heard::Open { .. } => {}
                 other if target => end = Some(other),
@@ -341,9 +345,14 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
     let proof = Proof::Measured("TTL-limited SYNs", context.now());
     let (drew, of) = rung(&target, first);
     if first < reaches && drew >= 2 {
-        // The control must be seen not to be answered by the host at that TTL, and often enough.
-        let (early, tried) = control.as_ref().map_or((0, 0), |one| rung(one, first));
-        if early > 0 || tried < 3 {
+        // That this TTL does not reach the server must be seen, not inferred from silence: a router at or behind it still
+        // complains about the control's packets.
+        let beyond = control
+            .as_ref()
+            .and_then(|one| one.walk.last_router())
+            .is_some_and(|(ttl, _)| ttl >= first);
+        let (early, _) = control.as_ref().map_or((0, 0), |one| rung(one, first));
+        if early > 0 || !beyond {
             return;
         }
         let before = first.saturating_sub(1);
@@ -368,10 +377,12 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
         } else {
             at
         };
-        let who = at.address.map_or_else(
-            || format!("at hop {before}"),
-            |router| format!("at {router} (hop {})", at.hop.unwrap_or(before)),
-        );
+        let who = match (at.address, at.hop) {
+            (Some(router), Some(hop)) => format!("at {router} (hop {hop})"),
+            (None, Some(hop)) => format!("at hop {hop}"),
+            (Some(router), None) => format!("behind {router} (hop {before})"),
+            (None, None) => format!("behind hop {before}"),
+        };
         let claim = Claim::new(
             Code::TcpResetByPath,
             at,

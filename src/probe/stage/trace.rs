@@ -102,7 +102,14 @@ pub async fn answering(
 ) -> (Way, Option<Way>) {
     context.progress(StageName::Trace, &format!("who answers for {to}"));
     let mut target = Way::new(Kind::Flows(to), "TTL walk of the target port");
-    let mut control = reference.map(|one| Way::new(one.kind, "TTL walk of a control"));
+    // A flow that was answered before is answered late or not at all (a half-open connection, RFC 5961): no flow twice.
+    let mut control = reference.map(|one| {
+        let kind = match one.kind {
+            Kind::OneFlow(to) => Kind::Flows(to),
+            other => other,
+        };
+        Way::new(kind, "TTL walk of a control")
+    });
     let far = reference
         .map_or(hops, |one| one.hops.max(hops))
         .saturating_add(1);

@@ -1,0 +1,135 @@
+//! What a probe keeps with `-w`, replayed, says the same as the probe said; and a probe keeps its manners.
+//!
+//! Every scenario below `captures/` that names a probe is probed live. Its own capture goes through `mxray replay`: every
+//! target connection and look-up must have the same outcome, code, frame and place. A healthy server must have cost no
+//! more packets than promised.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mxray::lab::{Listed, Scenario, list, probe_once};
+use serde_json::Value;
+
+#[path = "support/suite.rs"]
+mod suite;
+
+/// What a probe and the replay of its capture may take.
+const LIMIT: Duration = Duration::from_secs(45);
+/// Probes that run side by side: they mostly wait.
+const WORKERS: usize = 8;
+/// The program that probes and replays.
+const MXRAY: &str = env!("CARGO_BIN_EXE_mxray");
+/// Packets that a healthy target may cost, both ways.
+const HEALTHY: usize = 600;
+
+fn main() -> ExitCode {
+    let required = suite::lab_is_required();
+    if let Err(code) = suite::enter(required) {
+        return code;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
+    let listed = match list(&folder) {
+        Ok(listed) if !listed.is_empty() => listed,
+        Ok(_) => return suite::skip(true, "there are no scenarios"),
+        Err(error) => return suite::skip(true, &error.to_string()),
+    };
+    let all = listed.into_iter().flat_map(trials).collect();
+    suite::run(all, WORKERS, LIMIT)
+}
+
+fn trials(one: Listed) -> Vec<suite::Trial> {
+    let Ok(scenario) = one.scenario().map(Arc::new) else {
+        return Vec::new();
+    };
+    if !scenario.lacking().is_empty() {
+        return Vec::new();
+    }
+    (0..scenario.probe.len())
+        .map(|at| {
+            let (scenario, title) = (Arc::clone(&scenario), one.title());
+            suite::Trial {
+                name: format!("{title} probe {at}"),
+                takes: scenario.takes_s.max(30),
+                run: Box::new(move || agrees(&title, &scenario, at)),
+            }
+        })
+        .collect()
+}
+
+fn agrees(title: &str, scenario: &Scenario, at: usize) -> Result<(), String> {
+    let path = kept(title, at)?;
+    let mut spec = scenario
+        .probe
+        .get(at)
+        .ok_or("there is no such probe")?
+        .clone();
+    spec.options
+        .extend(["-w".to_owned(), path.display().to_string()]);
+    let probed =
+        probe_once(scenario, &spec, Path::new(MXRAY)).map_err(|error| error.to_string())?;
+    let out = Command::new(MXRAY)
+        .args(["replay", "--format", "json"])
+        .arg(&path)
+        .output()
+        .map_err(|error| error.to_string())?;
+    let replayed: Value = serde_json::from_slice(&out.stdout)
+        .map_err(|error| format!("the replay printed no report: {error}"))?;
+    for kind in ["connections", "lookups"] {
+        let (live, again) = (said(&probed.report, kind), said(&replayed, kind));
+        if live != again {
+            let differing: Vec<String> = live
+                .iter()
+                .filter(|one| !again.contains(one))
+                .map(|one| format!("live {one}"))
+                .chain(
+                    again
+                        .iter()
+                        .filter(|one| !live.contains(one))
+                        .map(|one| format!("replayed {one}")),
+                )
+                .collect();
+            return Err(format!("{kind} differ: {}", differing.join("; ")));
+        }
+    }
+    let packets = probed.recording.frames.len();
+    if probed.exit == 0 && packets > HEALTHY {
+        return Err(format!("{packets} packets for a healthy target"));
+    }
+    let _ = fs::remove_file(&path);
+    Ok(())
+}
+
+/// What must be the same, one line for each connection or look-up.
+fn said(report: &Value, kind: &str) -> Vec<String> {
+    let mut lines: Vec<String> = report[kind]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+        .iter()
+        .filter(|one| one["role"] != "control")
+        .map(|one| {
+            let verdict = &one["verdict"];
+            format!(
+                "{}{}{} {} {} {} frame {} at {}",
+                one["server"],
+                one["name"],
+                one["type"],
+                one["client"]["port"],
+                one["outcome"],
+                verdict["code"],
+                verdict["frame"],
+                verdict["at"]
+            )
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn kept(title: &str, at: usize) -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probe");
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    Ok(folder.join(format!("{}_{at}.pcapng", title.replace(['/', ' '], "_"))))
+}
