@@ -2,7 +2,7 @@
 //!
 //! What it says while it happens is compared with the truth, and with what a replay of its own recording says.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -79,7 +79,10 @@ fn main() -> ExitCode {
     suite::run(trials, WORKERS, LIMIT)
 }
 
-/// The program under test.
-fn mxray() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_mxray"))
+/// The program under test; for a measurement the one that is named (a release build).
+fn mxray() -> PathBuf {
+    match std::env::var_os("MXRAY_RATE").map(PathBuf::from) {
+        Some(named) if named.is_file() => named,
+        _ => PathBuf::from(env!("CARGO_BIN_EXE_mxray")),
+    }
 }

@@ -112,17 +112,12 @@ impl<'a> LineFace<'a> {
         } else {
             event.verdict.code
         };
-        let mark = if event.last || word == "BACK" {
-            ""
-        } else {
-            " (so far)"
-        };
         let name = event
             .name
             .as_ref()
             .map_or_else(String::new, |name| format!(" {name}"));
         let line = format!(
-            "{} {} {}{}{} → {}{name}  {summary}{mark}",
+            "{} {} {}{}{} → {}{name}  {summary}",
             self.style.clock.absolute(event.time),
             self.style.paint.outcome(outcome, &format!("{word:<4}")),
             self.style.paint.code(code),

@@ -151,7 +151,7 @@ fn flood(wire: &mut Capture<Active>, frames: &[Vec<u8>], rate: u64, span: Durati
     }
 }
 
-/// `MXRAY_RATE=1`: mxray beside tcpdump at rising rates, each alone on the wire. Prints what each lost.
+/// `MXRAY_RATE=target/release/mxray`: mxray beside tcpdump at rising rates, each alone on the wire. Prints what each lost.
 pub fn rates() -> ExitCode {
     match measure() {
         Ok(()) => ExitCode::SUCCESS,

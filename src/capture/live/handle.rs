@@ -97,7 +97,8 @@ impl Handle {
         let mut capture = opened.map_err(|error| {
             let text = error.to_string();
             if text.contains("permi") || text.contains("Permi") || text.contains("CAP_NET_RAW") {
-                LiveError::NotPermitted(name.to_owned(), program())
+                let what = if name == ANY { "interfaces" } else { name };
+                LiveError::NotPermitted(what.to_owned(), program())
             } else {
                 unusable(error)
             }
