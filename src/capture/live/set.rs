@@ -22,6 +22,8 @@ const CHECKED: Nanos = SECOND;
 const REORDER: Nanos = 120 * MILLISECOND;
 /// At the end it is waited so long for what the kernel still holds: twice its time of delivery.
 const LAST: Nanos = 100 * MILLISECOND;
+/// What waits in the kernel's ring at the end is read for so long at the most.
+const LONGEST: Nanos = 30 * SECOND;
 /// Bytes that wait for their order at the most; beyond it they are handed on as they are.
 const HELD: usize = 32 << 20;
 
@@ -176,18 +178,24 @@ impl Live {
 
     /// At the end: what the kernel and the waiting room still hold.
     pub fn drain(&mut self, frames: &mut dyn FnMut(&Frame<'_>), events: &mut Vec<Event>) {
-        // The kernel hands over what came until now a little later; the wire does not stop meanwhile.
+        // The kernel hands over what came until now a little later, and there may be much of it; the wire does not stop.
         let stopped = self.clock.now();
         loop {
-            let left = LAST.saturating_sub(self.clock.now().since(stopped));
-            if left <= 0 {
-                break;
-            }
-            self.wait(Duration::from_nanos(left.unsigned_abs()));
+            let before = self.number.saturating_add(self.held.len() as u64);
             if self.handles.len() > 1 {
                 self.collect();
+                self.hand_on(self.clock.now().plus(-REORDER), frames);
             } else {
                 self.pass_through(frames);
+            }
+            let after = self.number.saturating_add(self.held.len() as u64);
+            let passed = self.clock.now().since(stopped);
+            let over = after == before || self.latest > stopped;
+            if passed >= LAST && over || passed >= LONGEST {
+                break;
+            }
+            if after == before {
+                self.wait(Duration::from_nanos(LAST.unsigned_abs() / 4));
             }
         }
         self.hand_on(Timestamp(i64::MAX), frames);
@@ -264,8 +272,10 @@ impl Live {
                     }
                 };
                 self.held_bytes = self.held_bytes.saturating_add(raw.data.len());
+                let time = self.clock.place(raw.stamp, self.clock.now());
+                self.latest = self.latest.max(time);
                 self.held.push(Held {
-                    time: self.clock.place(raw.stamp, self.clock.now()),
+                    time,
                     order,
                     interface: u32::try_from(place).unwrap_or(u32::MAX),
                     link_type,
@@ -289,7 +299,6 @@ impl Live {
         for held in self.held.drain(..ripe) {
             self.held_bytes = self.held_bytes.saturating_sub(held.data.len());
             self.number = self.number.saturating_add(1);
-            self.latest = self.latest.max(held.time);
             frames(&Frame {
                 number: self.number,
                 interface: held.interface,
