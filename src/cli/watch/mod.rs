@@ -7,7 +7,9 @@ mod incidents;
 mod recording;
 mod rescue;
 mod session;
+mod view;
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,15 +17,18 @@ use pcap::Device;
 
 use self::recording::{Recording, Rotation};
 use self::rescue::Rescue;
-use self::session::Session;
+use self::session::{Output, Session};
+use self::view::View;
 use super::amount::{Size, Span};
 use super::bpf::Filter;
 use super::exit;
 use super::interrupt::Interrupt;
 use super::options::Reporting;
+use super::screen::{self, Screen};
 use crate::capture::live::{FilterPlan, Live, LiveError, Options};
 use crate::engine::{Config, Engine};
 use crate::privilege::{Folder, Kept, Successor, give_up};
+use crate::tui::{self, Kind};
 
 /// Capture and say while it happens which mail connections die, at which stage and why
 ///
@@ -50,18 +55,12 @@ pub struct Arguments {
     /// Memory of --ring at the most
     #[arg(long, value_name = "SIZE", default_value = "256M", requires = "ring")]
     ring_memory: Size,
-    /// The folder for what is saved while it runs [default: the current one]
-    #[arg(long, value_name = "FOLDER")]
-    save_dir: Option<PathBuf>,
     /// Stop after so much time (10m)
     #[arg(long = "for", value_name = "SPAN")]
     duration: Option<Span>,
     /// Stop when something has failed
     #[arg(long)]
     until_failure: bool,
-    /// Lines on a terminal as well, instead of the full screen
-    #[arg(long)]
-    plain: bool,
     /// Memory for connections that are open; beyond it the one silent for longest is judged early
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     max_memory: Size,
@@ -72,27 +71,55 @@ pub struct Arguments {
     #[arg(long)]
     no_promiscuous: bool,
     #[command(flatten)]
+    screen: Screen,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
 /// Runs the command and gives back the exit code.
 pub fn run(arguments: &Arguments) -> u8 {
-    match prepare(arguments) {
-        Ok(session) => session.run(&Interrupt::listen()),
+    let (session, screen) = match prepare(arguments) {
+        Ok(prepared) => prepared,
         Err((code, why)) => {
             eprintln!("mxray: {why}");
-            code
+            return code;
         }
-    }
+    };
+    let Some((setup, events)) = screen else {
+        return session.run(&Interrupt::listen());
+    };
+    // The view has a thread of its own; whoever captures stays on this one.
+    std::thread::scope(|scope| {
+        let view = scope.spawn(|| arguments.screen.open(setup, events));
+        let code = session.run(&Interrupt::listen());
+        match view.join() {
+            Ok(Ok(left)) => screen::code(left, code),
+            Ok(Err(why)) => {
+                eprintln!("mxray: the live view cannot be opened: {why}");
+                exit::USAGE
+            }
+            Err(_) => exit::USAGE,
+        }
+    })
+}
+
+/// Whether this run belongs on the terminal, as a whole screen or (`--plain`) as lines that can be answered.
+fn wants_screen(arguments: &Arguments) -> bool {
+    arguments.reporting.format.is_none()
+        && arguments.reporting.output.is_none()
+        && io::stdout().is_terminal()
+        && io::stdin().is_terminal()
 }
 
 /// Bytes that an open connection takes at the most, its dialogue and what is remembered after it included, on average.
 const FLOW: u64 = 16 << 10;
 
 type Refusal = (u8, String);
+/// What the view is opened with.
+type Screening = (tui::Setup, tui::Receiver);
 
 /// Opens everything, gives up privileges, and only then makes what looks at packets.
-fn prepare(arguments: &Arguments) -> Result<Session<'_>, Refusal> {
+fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Refusal> {
     let usage = |why: String| (exit::USAGE, why);
     let reporting = &arguments.reporting;
     let config = Config {
@@ -126,8 +153,10 @@ fn prepare(arguments: &Arguments) -> Result<Session<'_>, Refusal> {
         Some(path) => Some(Recording::open(path, rotation, successor).map_err(usage)?),
         None => None,
     };
-    let rescue = match (arguments.ring, &arguments.save_dir) {
+    let rescue = match (arguments.ring, &arguments.screen.save_dir) {
         (None, None) => None,
+        // The view saves there as well.
+        (None, Some(_)) if wants_screen(arguments) => None,
         (None, Some(_)) => {
             return Err(usage(
                 "--save-dir: there is nothing to save without --ring".to_owned(),
@@ -142,23 +171,63 @@ fn prepare(arguments: &Arguments) -> Result<Session<'_>, Refusal> {
             Some(Rescue::new(nanos, limit, folder))
         }
     };
-    let out = session::open_output(reporting, successor)
-        .map_err(|error| usage(format!("-o: {error}")))?;
+    let mut screening = None;
+    let output = if wants_screen(arguments) {
+        let (setup, view) = view(arguments, &live, &config, successor).map_err(usage)?;
+        screening = Some(setup);
+        Output::View(Box::new(view))
+    } else {
+        let out = session::open_output(reporting, successor)
+            .map_err(|error| usage(format!("-o: {error}")))?;
+        Output::Report(out)
+    };
     let kept = give_up(successor).map_err(|error| (exit::NOT_PERMITTED, error.to_string()))?;
     let announcement = match reporting.quiet {
         true => Vec::new(),
         false => announcement(&live, &plan, kept),
     };
-    Ok(Session::new(
+    let session = Session::new(
         arguments,
         Engine::new(config),
         live,
         announcement,
-        out,
+        output,
         filter,
         recording,
         rescue,
-    ))
+    );
+    Ok((session, screening))
+}
+
+/// The view, and the session's end of it. Its folder is opened while that is allowed.
+fn view(
+    arguments: &Arguments,
+    live: &Live,
+    config: &Config,
+    successor: Option<Successor>,
+) -> Result<(Screening, View), String> {
+    let reporting = &arguments.reporting;
+    let frames = screen::frames(&config.ports, config.all);
+    let clock = reporting.style("watch", false).clock;
+    let look = screen::look(reporting.color, arguments.screen.ascii, clock);
+    let title = format!("watch {}", names(live));
+    let (mut setup, controls) = screen::setup(title, Kind::Live, look, frames.clone());
+    setup.report = Some(screen::reports(reporting, "watch"));
+    if let Some(path) = &arguments.screen.save_dir {
+        let folder = Folder::open(path, successor).map_err(|why| format!("--save-dir {why}"))?;
+        setup.save = Some(folder);
+    }
+    let (events, received) = tui::events(screen::EVENTS);
+    Ok(((setup, received), View::new(events, frames, controls)))
+}
+
+fn names(live: &Live) -> String {
+    let names: Vec<String> = live
+        .interfaces()
+        .iter()
+        .map(|one| one.name.to_string())
+        .collect();
+    names.join(", ")
 }
 
 /// How many connections so much memory holds.
@@ -205,14 +274,9 @@ fn interfaces(named: &[String]) -> Vec<String> {
 
 /// What is captured, what is not, and as whom.
 fn announcement(live: &Live, plan: &FilterPlan, kept: Kept) -> Vec<String> {
-    let names: Vec<String> = live
-        .interfaces()
-        .iter()
-        .map(|one| one.name.to_string())
-        .collect();
     let mut lines = vec![format!(
         "capturing {} – Ctrl-C ends it and prints the report",
-        names.join(", ")
+        names(live)
     )];
     lines.extend(plan.leaves_out());
     if kept.namespace_root {

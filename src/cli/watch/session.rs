@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::recording::Recording;
 use super::rescue::Rescue;
+use super::view::View;
 use super::{Arguments, incidents};
 use crate::base::{Foreign, MILLISECOND, Nanos, SECOND, SourceId, Timestamp};
 use crate::capture::Frame;
@@ -49,10 +50,24 @@ pub fn open_output(
     })
 }
 
+/// Where a run is told.
+pub enum Output {
+    /// As a report, line by line where it can be.
+    Report(Box<dyn Write>),
+    /// On the terminal.
+    View(Box<View>),
+}
+
+/// Who is told.
+enum Told<'a> {
+    Face(Box<dyn Face + 'a>),
+    View(Box<View>),
+}
+
 /// What looks at the packets and records of a run.
 struct Listeners<'a> {
     source: SourceId,
-    face: Box<dyn Face + 'a>,
+    told: Told<'a>,
     /// Provisional records are shown.
     follows: bool,
     broken: Option<io::Error>,
@@ -84,7 +99,7 @@ impl<'a> Session<'a> {
         mut engine: Engine,
         live: Live,
         announcement: Vec<String>,
-        out: Box<dyn Write>,
+        output: Output,
         filter: Option<Filter>,
         recording: Option<Recording>,
         rescue: Option<Rescue>,
@@ -102,15 +117,24 @@ impl<'a> Session<'a> {
             ..reporting.style("watch", false)
         };
         let follows = matches!(style.format, Format::Text | Format::Ndjson);
-        let mut face = report::face(style, out);
-        face.source(source.0, &name);
+        let told = match output {
+            Output::Report(out) => {
+                let mut face = report::face(style, out);
+                face.source(source.0, &name);
+                Told::Face(face)
+            }
+            Output::View(mut view) => {
+                view.source(source, name);
+                Told::View(view)
+            }
+        };
         Session {
             arguments,
             live,
             engine,
             listeners: Listeners {
                 source,
-                face,
+                told,
                 follows,
                 broken: None,
                 selection: Selection::new(reporting.criteria()),
@@ -159,11 +183,15 @@ impl<'a> Session<'a> {
                 engine.provisional(settled, PORTION, &mut |record| {
                     listeners.provisional(&record, settled);
                 });
+                if let Told::View(view) = &mut self.listeners.told {
+                    view.clock(now);
+                }
                 self.rotate(now);
             }
             if now.since(flushed) >= SECOND {
                 flushed = now;
                 self.listeners.flush();
+                self.count();
             }
             self.say();
             let over = deadline.is_some_and(|end| Instant::now() >= end);
@@ -211,9 +239,7 @@ impl<'a> Session<'a> {
         let (engine, listeners) = (&mut self.engine, &mut self.listeners);
         let source = listeners.source;
         let end = SourceEnd {
-            dropped: counts
-                .iter()
-                .fold(0, |sum, one| sum.saturating_add(one.dropped)),
+            dropped: dropped(counts),
             damage: None,
         };
         engine.watched(source, now);
@@ -239,9 +265,21 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The counters, for who looks on.
+    fn count(&mut self) {
+        if let Told::View(view) = &mut self.listeners.told {
+            let counts = self.live.counts();
+            view.stats(dropped(&counts));
+        }
+    }
+
     fn say(&mut self) {
+        let now = self.live.now();
         for sentence in self.listeners.said.drain(..) {
-            eprintln!("mxray: {sentence}");
+            match &mut self.listeners.told {
+                Told::Face(_) => eprintln!("mxray: {sentence}"),
+                Told::View(view) => view.notice(now, sentence),
+            }
         }
     }
 }
@@ -273,7 +311,9 @@ impl Listeners<'_> {
             };
             self.selection.criteria.since = resolved(self.reporting.since);
             self.selection.criteria.until = resolved(self.reporting.until);
-            self.face.begin(frame.time);
+            if let Told::Face(face) = &mut self.told {
+                face.begin(frame.time);
+            }
         }
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.frame(frame)
@@ -282,6 +322,9 @@ impl Listeners<'_> {
         }
         if let Some(rescue) = &mut self.rescue {
             self.said.extend(rescue.frame(frame));
+        }
+        if let Told::View(view) = &mut self.told {
+            view.frame(self.source, frame);
         }
         if let Some(filter) = &mut self.filter {
             filter.see(self.source, frame);
@@ -330,11 +373,12 @@ impl Listeners<'_> {
             .filter
             .as_ref()
             .is_none_or(|filter| filter.wants(record));
-        if self.broken.is_none()
-            && self.selection.wants(record, matched)
-            && let Err(error) = self.face.record(record)
-        {
-            self.broken = Some(error);
+        if self.broken.is_some() || !self.selection.wants(record, matched) {
+            return;
+        }
+        match &mut self.told {
+            Told::Face(face) => self.broken = face.record(record).err(),
+            Told::View(view) => view.record(record),
         }
     }
 
@@ -346,8 +390,12 @@ impl Listeners<'_> {
         }
     }
 
-    fn enough(&self) -> bool {
-        self.broken.is_some() || self.stop_at_failure && self.failed
+    fn enough(&mut self) -> bool {
+        let left = match &mut self.told {
+            Told::View(view) => view.has_left(),
+            Told::Face(_) => false,
+        };
+        left || self.broken.is_some() || self.stop_at_failure && self.failed
     }
 
     /// The end: everything is written. Gives back the exit code.
@@ -360,13 +408,19 @@ impl Listeners<'_> {
         if let Some(mut rescue) = self.rescue.take() {
             self.said.extend(rescue.end(now));
         }
-        if self.broken.is_none()
-            && let Err(error) = self.face.finish()
-        {
-            self.broken = Some(error);
+        match &mut self.told {
+            Told::Face(face) if self.broken.is_none() => self.broken = face.finish().err(),
+            Told::Face(_) => {}
+            Told::View(view) => view.end(),
         }
         self.verdicts.code()
     }
+}
+
+fn dropped(counts: &[Counts]) -> u64 {
+    counts
+        .iter()
+        .fold(0, |sum, one| sum.saturating_add(one.dropped))
 }
 
 fn failed(record: &Record) -> bool {

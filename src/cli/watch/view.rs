@@ -1,0 +1,96 @@
+//! The live view of a run: what the session learns becomes its events, what the user wants becomes orders.
+//!
+//! The view has a thread of its own; the session stays where it is. Nothing of the view may hold up the capture for long:
+//! what can be said again is left out when there is no room.
+
+use std::sync::mpsc::Receiver;
+
+use crate::base::{Foreign, SourceId, Timestamp};
+use crate::capture::Frame;
+use crate::engine::record::Record;
+use crate::tui::{Control, Event, Frames, Sender, Stats};
+
+/// The session's end of the view.
+pub struct View {
+    events: Sender,
+    frames: Frames,
+    controls: Receiver<Control>,
+    stats: Stats,
+    left: bool,
+}
+
+impl View {
+    pub fn new(events: Sender, frames: Frames, controls: Receiver<Control>) -> View {
+        View {
+            events,
+            frames,
+            controls,
+            stats: Stats::default(),
+            left: false,
+        }
+    }
+
+    /// Says what must arrive.
+    fn send(&mut self, event: Event) {
+        self.left |= self.events.send(event).is_err();
+    }
+
+    /// The source of the run.
+    pub fn source(&mut self, id: SourceId, name: Foreign) {
+        self.send(Event::Source { id: id.0, name });
+    }
+
+    /// Keeps a frame for drawing and saving.
+    pub fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
+        self.stats.packets = self.stats.packets.saturating_add(1);
+        self.stats.bytes = self
+            .stats
+            .bytes
+            .saturating_add(u64::from(frame.original_len));
+        self.frames.add(source, frame, None);
+    }
+
+    /// A record, the last of its number or not.
+    pub fn record(&mut self, record: &Record) {
+        self.send(Event::Record(record.clone()));
+    }
+
+    /// Something that the user must know.
+    pub fn notice(&mut self, time: Timestamp, text: String) {
+        self.send(Event::Notice { time, text });
+    }
+
+    /// How far it has come.
+    pub fn clock(&mut self, now: Timestamp) {
+        // The next word about it comes at once.
+        let _ = self.events.try_send(Event::Clock(now));
+    }
+
+    /// Counters, about once a second.
+    pub fn stats(&mut self, dropped: u64) {
+        self.stats.dropped = dropped;
+        self.stats.memory = resident();
+        let _ = self.events.try_send(Event::Stats(self.stats));
+    }
+
+    /// Nothing more comes.
+    pub fn end(&mut self) {
+        self.send(Event::End);
+    }
+
+    /// Whether the user has left.
+    pub fn has_left(&mut self) -> bool {
+        // Live time cannot be paused or sought, and probing was not allowed.
+        self.left |= self.controls.try_iter().any(|one| one == Control::Quit);
+        self.left |= self.events.is_gone();
+        self.left
+    }
+}
+
+/// Bytes of memory that this process holds (proc(5), `VmRSS`).
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1_024)
+}
