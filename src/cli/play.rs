@@ -242,7 +242,11 @@ impl Player<'_> {
         match control {
             // From the end, going on means from the start.
             Control::Pause(_) if self.ended => self.again(Timestamp(0)),
-            Control::Pause(paused) => self.paused = paused,
+            Control::Pause(paused) => {
+                // What the user says last counts, also on the way to a moment that was sought.
+                self.paused = paused;
+                self.stop_there = paused;
+            }
             Control::Step => {
                 self.paused = true;
                 self.steps = 1;

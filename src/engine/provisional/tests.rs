@@ -109,6 +109,7 @@ impl Live {
 
     fn tick(&mut self, at: i64) {
         let records = &mut self.records;
+        self.engine.watched(self.source, millisecond(at));
         self.engine
             .tick(millisecond(at), &mut |record| records.push(record));
     }
