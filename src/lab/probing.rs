@@ -164,6 +164,7 @@ impl Actors for Prober<'_> {
             arguments: arguments.iter().map(Into::into).collect(),
             input: &[],
             handed: &handed,
+            own_tmp: false,
             patience: Duration::from_secs(self.spec.patience_s.into()),
             keep: REPORT,
         };

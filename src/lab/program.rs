@@ -29,6 +29,8 @@ pub struct Program<'a> {
     pub input: &'a [u8],
     /// Files that it is handed; [`Handed::path`] is their name there.
     pub handed: &'a [Handed],
+    /// It has a mount namespace of its own with an empty /tmp, for what it writes.
+    pub own_tmp: bool,
     /// It is ended after so long.
     pub patience: Duration,
     /// Bytes of each of its output streams that are kept.
@@ -78,9 +80,13 @@ impl Program<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let handed: Vec<RawFd> = self.handed.iter().map(|one| one.0.as_raw_fd()).collect();
-        let parent = std::process::id();
+        let (parent, own_tmp) = (std::process::id(), self.own_tmp);
         // SAFETY: between fork and exec the closure calls nothing but async-signal-safe functions and allocates nothing.
-        unsafe { command.pre_exec(move || belong(parent, &handed)) };
+        unsafe {
+            command.pre_exec(move || {
+                belong(parent, &handed).and_then(|()| if own_tmp { empty_tmp() } else { Ok(()) })
+            })
+        };
         self.attend(command.spawn()?, stop)
     }
 
@@ -126,6 +132,28 @@ fn belong(parent: u32, handed: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
+/// In the child: what it writes to /tmp is gone with it.
+fn empty_tmp() -> io::Result<()> {
+    let none = std::ptr::null();
+    let private = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the strings are NUL-terminated and live for ever; no data is given.
+    let failed = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) != 0
+            || libc::mount(none, c"/".as_ptr(), none, private, none.cast()) != 0
+            || libc::mount(
+                c"none".as_ptr(),
+                c"/tmp".as_ptr(),
+                c"tmpfs".as_ptr(),
+                0,
+                none.cast(),
+            ) != 0
+    };
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 fn collect(stream: Option<impl Read>, keep: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
@@ -150,6 +178,7 @@ mod tests {
             arguments: arguments.iter().map(Into::into).collect(),
             input: b"said\n",
             handed,
+            own_tmp: false,
             patience: Duration::from_secs(20),
             keep: 100,
         }
@@ -164,6 +193,20 @@ mod tests {
         let ended = ended.expect("it runs");
         assert_eq!(ended.stdout, b"said\nroots\nroots\n");
         assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
+    }
+
+    #[test]
+    fn what_a_program_writes_to_its_tmp_is_gone_with_it() {
+        let private = Program {
+            own_tmp: true,
+            ..program(&["-c", "ls -A /tmp; echo x > /tmp/mxray-own"], &[])
+        };
+        let stop = Stop::new().expect("a bell");
+        match private.run(&stop) {
+            Ok(ended) => assert_eq!((ended.stdout.len(), ended.stderr.len()), (0, 0)),
+            Err(why) => eprintln!("SKIPPED: {why}: a mount namespace needs root"),
+        }
+        assert!(!std::path::Path::new("/tmp/mxray-own").exists());
     }
 
     #[test]

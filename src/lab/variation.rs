@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng as _;
 
+use super::client::spec::TlsMode;
 use super::path::HopSpec;
 use super::path::fault::Action;
 use super::path::link::{Loss, unit};
@@ -65,8 +66,12 @@ fn among(random: &mut Pcg32, range: RangeInclusive<u32>) -> u32 {
 /// Adds routers behind the first one, which is the client's gateway, and before the server.
 fn distance(scenario: &mut Scenario, random: &mut Pcg32) {
     let before = among(random, MORE_HOPS) as usize;
-    let behind = among(random, MORE_HOPS) as usize;
+    let mut behind = among(random, MORE_HOPS) as usize;
     let hops = &mut scenario.path.hop;
+    // The last router is the one that knows which hosts there are; one that never says so stays the last.
+    if hops.last().is_some_and(|hop| hop.silent) {
+        behind = 0;
+    }
     if hops.len() + before + behind > 30 {
         return;
     }
@@ -168,9 +173,13 @@ fn translate(scenario: &mut Scenario, random: &mut Pcg32) {
     let Some(new_port) = new.port() else {
         return;
     };
+    let mut clients = scenario.client.iter();
+    let in_clear = clients.any(|client| client.tls.mode == Some(TlsMode::None));
     for service in &mut scenario.server.services {
         if service.kind == old {
             service.kind = new;
+            // SMTP has no login, the others have.
+            service.cleartext_login |= in_clear;
         }
     }
     for client in &mut scenario.client {
@@ -233,8 +242,10 @@ fn may_be_translated(scenario: &Scenario, old: ServiceKind) -> bool {
                 && client.login.is_none()
                 && client.external.is_none()
                 && !client.proxy_protocol
-                // A long message is what the fault needs.
+                && !client.tls.quit_on_bad_certificate
+                // A long message is what the fault needs, another recipient what the server refuses.
                 && !(mails(old) && client.mail.size > 5_000)
+                && client.mail.to == ["user@example.net"]
         })
         && scenario.fault.iter().all(|fault| {
             fault.matching.contains.is_none()
@@ -249,7 +260,8 @@ fn may_be_translated(scenario: &Scenario, old: ServiceKind) -> bool {
             .truth
             .connection
             .iter()
-            .all(|one| !one.code.starts_with("mail.") && !one.code.starts_with("auth."))
+            .flat_map(|one| std::iter::once(&one.code).chain(&one.findings))
+            .all(|code| !code.starts_with("mail.") && !code.starts_with("auth."))
 }
 
 #[cfg(test)]

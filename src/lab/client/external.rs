@@ -1,6 +1,6 @@
 //! An installed program (swaks, curl, openssl, fetchmail) in place of the embedded client.
 //!
-//! It runs in this thread's network namespace, with its output captured and a time limit. It
+//! It runs in this thread's network namespace, with an empty /tmp of its own, its output captured and a time limit. It
 //! refuses to look for programs anywhere but in PATH, and to use a shell.
 
 use super::Network;
@@ -53,6 +53,7 @@ fn try_run(
         arguments: external.arguments.iter().map(|a| fill(a).into()).collect(),
         input: external.input.as_bytes(),
         handed: &handed,
+        own_tmp: true,
         patience: Duration::from_millis(external.timeout_ms),
         keep: OUTPUT,
     };

@@ -28,9 +28,16 @@ pub fn claim() -> Result<(), Reason> {
     // SAFETY: unshare takes a flag word only.
     if unsafe { libc::unshare(libc::CLONE_NEWUSER) } != 0 {
         let error = io::Error::last_os_error();
+        let remedy = match error.raw_os_error() {
+            Some(libc::ENOSPC) => "`sysctl user.max_user_namespaces=1000`",
+            Some(libc::EPERM) => {
+                "`sysctl kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu), `sysctl \
+                 kernel.unprivileged_userns_clone=1` (Debian), or in a container without its seccomp filter"
+            }
+            _ => "a kernel with user namespaces (CONFIG_USER_NS)",
+        };
         return Err(Reason(format!(
-            "no user namespace can be made ({error}): run as root, or allow it with \
-             `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or `sysctl user.max_user_namespaces=1000`"
+            "no user namespace can be made ({error}): run as root, or allow it with {remedy}"
         )));
     }
     let map = |file: &str, text: String| {

@@ -1,4 +1,4 @@
-//! The path against the kernel's own TCP at both ends; and the recorder of `captures/`.
+//! The path against the kernel's own TCP at both ends.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -171,4 +171,32 @@ fn a_small_mtu_is_told_or_swallowed() {
         return;
     };
     assert!(!packets(&silent).iter().any(|p| p.transport() == 1));
+}
+
+/// Dies where it should act.
+struct Dies {
+    at_the_server: bool,
+}
+
+impl Actors for Dies {
+    fn serve(&self, _: &Scenario) -> Result<Box<dyn std::any::Any>, LabError> {
+        assert!(!self.at_the_server, "dies on purpose");
+        Ok(Box::new(()))
+    }
+
+    fn act(&self, _: &Scenario) -> Result<Vec<Vec<String>>, LabError> {
+        panic!("dies on purpose")
+    }
+}
+
+#[test]
+fn a_panic_ends_the_run_and_leaves_no_namespace() {
+    let scenario = Scenario::parse("summary = \"x\"\n[truth]\n").expect("a scenario");
+    for at_the_server in [true, false] {
+        match super::run_with(&scenario, &Dies { at_the_server }) {
+            Err(LabError::Thread(_)) => {}
+            Err(LabError::Unavailable(why)) => eprintln!("SKIPPED: {why}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
