@@ -43,7 +43,6 @@ fn live() -> Result<String, LiveError> {
 /// Runs the command. It reports; it does not fail because something is missing.
 pub fn run(arguments: &Arguments) -> u8 {
     let (paint, width) = output::manner(arguments.color, false);
-    let lab = lab::available();
     let mut text = String::new();
     let mut say = |works: bool, what: &str, how: &str| {
         let (outcome, mark) = if works {
@@ -82,7 +81,8 @@ pub fn run(arguments: &Arguments) -> u8 {
         ),
         Err(why) => say(false, "live capture", &why.to_string()),
     }
-    match lab {
+    // The last thing that is asked: who is not root becomes root of a user namespace by asking.
+    match lab::claim().and_then(|()| lab::available()) {
         Ok(()) => say(
             true,
             "the lab",

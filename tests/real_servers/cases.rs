@@ -225,6 +225,51 @@ pub const CASES: &[Case] = &[
             "[truth]\nroot_causes = [\"tcp.dropped\"]\n[[truth.connection]]\nport = 25\noutcome = \"failed\"\ncode = \"tcp.dropped\"\nwhere = \"network\"\ndeath = \"last-syn\"\n[[truth.connection]]\nport = 587\ncode = \"ok\"\n",
         ),
     ),
+    slow(
+        5,
+        case(
+            "nft_drops_over_ipv6",
+            behind(
+                "table ip6 t { chain in { type filter hook input priority 0; tcp dport 993 drop; }; }",
+            ),
+            &[
+                "swaks --server 2001:db8:5::10 --port 587 --quit-after EHLO",
+                "curl -sS -k --connect-timeout 5 imaps://[2001:db8:5::10]",
+                "curl -sS -k imaps://192.0.2.10 -u user@example.net:secret",
+            ],
+            "[truth]\nroot_causes = [\"tcp.dropped\"]\n[[truth.connection]]\nport = 993\nserver = \"2001:db8:5::10\"\noutcome = \"failed\"\ncode = \"tcp.dropped\"\nwhere = \"network\"\ndeath = \"last-syn\"\n[[truth.connection]]\ncode = \"ok\"\ncount = 2\n",
+        ),
+    ),
+    case(
+        "nft_rejects_over_ipv6_with_a_reset",
+        behind(
+            "table ip6 t { chain in { type filter hook input priority 0; tcp dport 143 reject with tcp reset; }; }",
+        ),
+        &["curl -sS imap://[2001:db8:5::10]"],
+        "[truth]\nnever = [\"tcp.reset-by-path\"]\n[[truth.connection]]\nservice = \"imap\"\noutcome = \"failed\"\ncode = \"tcp.refused\"\ndeath = \"rst\"\n",
+    ),
+    case(
+        "submission_over_ipv6_works",
+        BOTH,
+        &[
+            "swaks --server 2001:db8:5::10 --port 587 --from a@example.org --to user@example.net --tls --auth PLAIN --auth-user user@example.net --auth-password secret",
+        ],
+        HEALTHY,
+    ),
+    case(
+        "a_wrong_password_over_ipv6",
+        DOVECOT,
+        &["curl -sS imap://[2001:db8:5::10]/ -u user@example.net:wrong"],
+        "[truth]\nroot_causes = [\"auth.credentials-rejected\"]\n[[truth.connection]]\nservice = \"imap\"\noutcome = \"failed\"\ncode = \"auth.credentials-rejected\"\nwhere = \"client\"\n",
+    ),
+    case(
+        "expired_over_ipv6",
+        dovecot_with(CertificateKind::Expired),
+        &[
+            "openssl s_client -brief -tls1_3 -connect [2001:db8:5::10]:993 -servername mail.example.net -CAfile @DIR@/roots.pem -verify_return_error",
+        ],
+        "[truth]\n[[truth.connection]]\noutcome = \"failed\"\ncode = \"tls.cert-expired\"\n",
+    ),
     case(
         "nft_rejects_with_a_reset",
         behind(
