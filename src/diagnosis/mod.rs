@@ -26,4 +26,4 @@ pub use measured::{About, Measured, Settles};
 pub use rules::capture::{SourceState, judge_source};
 pub use rules::route::judge_neighbors;
 pub use verdict::{Alternative, At, Claim, Evidence, Outcome, Proof, Verdict, Weight, Where};
-pub use view::{Connection, Context, Ending};
+pub use view::{Connection, Context, Ending, Tlsa};

@@ -6,7 +6,7 @@
 use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
 use crate::flow::{Endpoint, FlowKey, HopCount, TcpFacts};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Phase, Reply, Status, Verb};
-use crate::proto::tls::{Inside, TlsFacts};
+use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
 
 use super::ladder::{Ladder, Stage};
@@ -58,8 +58,19 @@ pub struct Context {
     pub bare_handshakes: u32,
     /// Trust anchors, DER, from `--roots`; empty without.
     pub roots: std::sync::Arc<Vec<Vec<u8>>>,
-    /// TLSA records answered before for this server: they exist but none can be shown to match.
-    pub tlsa: Option<Mark>,
+    /// TLSA records answered before for this server.
+    pub tlsa: Option<Tlsa>,
+}
+
+/// TLSA records (RFC 6698) that a client was given for a name and port.
+#[derive(Clone, Debug)]
+pub struct Tlsa {
+    /// The answer.
+    pub at: Mark,
+    /// All of the answer could be read.
+    pub whole: bool,
+    /// The records.
+    pub records: std::sync::Arc<[TlsaRecord]>,
 }
 
 /// A connection, whole.

@@ -166,7 +166,7 @@ impl Engine {
             Some(name) => self.searches.tlsa(key.client.ip, name, key.server.port),
             None => self.searches.any_tlsa(key.client.ip, key.server.port),
         }
-        .filter(|mark| mark.time <= tcp.first.time);
+        .filter(|records| records.at.time <= tcp.first.time);
         let mut judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
         self.experiments
             .weigh_connection(key.source, key.server, &mut judged.judgement);
@@ -345,6 +345,17 @@ fn text_of(answer: &Answer) -> Foreign {
         Answer::Mx(preference, target) => Foreign::from(format!("{preference} {target}").as_str()),
         Answer::Srv(priority, weight, port, target) => {
             Foreign::from(format!("{priority} {weight} {port} {target}").as_str())
+        }
+        Answer::Tlsa(data) => {
+            // As zone files write it (RFC 6698 2.2).
+            let mut text = String::new();
+            for (index, byte) in data.iter().enumerate() {
+                match index {
+                    0..=2 => text.push_str(&format!("{byte} ")),
+                    _ => text.push_str(&format!("{byte:02x}")),
+                }
+            }
+            Foreign::from(text.as_str())
         }
         Answer::Other(text) => text.clone(),
     }

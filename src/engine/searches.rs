@@ -11,9 +11,10 @@ use hashbrown::HashMap;
 
 use super::names::Names;
 use crate::base::{Foreign, Mark, Nanos, SECOND, Timestamp};
-use crate::diagnosis::{LookupContext, Sibling, is_mail_question};
+use crate::diagnosis::{LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::lookup::{LookupFacts, Transport};
-use crate::proto::dns::{Answer, RecordType};
+use crate::proto::dns::{Answer, Record, RecordType};
+use crate::proto::tls::TlsaRecord;
 
 /// Siblings may close this long after each other.
 const SIBLINGS_WITHIN: Nanos = 30 * SECOND;
@@ -26,6 +27,9 @@ const WAITING: usize = 65_536;
 const FAILED: usize = 4_096;
 const PER_CLIENT: usize = 64;
 const CLIENTS: usize = 16_384;
+/// TLSA records kept of one name, and bytes of one: more than any key or certificate has.
+const TLSA_RECORDS: usize = 16;
+const TLSA_BYTES: usize = 4_096;
 
 type Fast = foldhash::fast::RandomState;
 
@@ -56,7 +60,7 @@ pub struct Searches {
     sizes: HashMap<(IpAddr, IpAddr), (u32, Mark), Fast>,
     small: HashMap<(IpAddr, IpAddr), Mark, Fast>,
     fragments: HashMap<(IpAddr, IpAddr), Mark, Fast>,
-    tlsa: HashMap<(IpAddr, Foreign), Mark, Fast>,
+    tlsa: HashMap<(IpAddr, Foreign), Tlsa, Fast>,
 }
 
 /// Whether the answer holds a record of the type asked for. What was cut off may hold one.
@@ -73,9 +77,9 @@ fn positive(facts: &LookupFacts) -> bool {
 
 impl Searches {
     /// Where TLSA records (RFC 6698 3) for that server's name and port were answered to that client.
-    pub fn tlsa(&self, client: IpAddr, name: &Foreign, port: u16) -> Option<Mark> {
+    pub fn tlsa(&self, client: IpAddr, name: &Foreign, port: u16) -> Option<Tlsa> {
         let owner = Foreign::from(format!("_{port}._tcp.{name}").as_str());
-        self.tlsa.get(&(client, owner)).copied()
+        self.tlsa.get(&(client, owner)).cloned()
     }
 
     /// The domain whose MX answer named that exchanger.
@@ -84,13 +88,13 @@ impl Searches {
     }
 
     /// Where TLSA records for any name and that port were answered to that client, when the server's name is not known.
-    pub fn any_tlsa(&self, client: IpAddr, port: u16) -> Option<Mark> {
+    pub fn any_tlsa(&self, client: IpAddr, port: u16) -> Option<Tlsa> {
         let prefix = format!("_{port}._tcp.");
         let mut found = self
             .tlsa
             .iter()
             .filter(|((asker, owner), _)| *asker == client && owner.as_str().starts_with(&prefix));
-        let one = found.next().map(|(_, mark)| *mark);
+        let one = found.next().map(|(_, records)| records.clone());
         // Of several names nobody knows which one this server has.
         one.filter(|_| found.next().is_none())
     }
@@ -135,8 +139,24 @@ impl Searches {
             && self.tlsa.len() < CLIENTS
             && let Some(reply) = facts.answer()
         {
-            self.tlsa
-                .insert((facts.client, facts.name.clone()), reply.at);
+            let of_this = |record: &&Record| record.kind == RecordType::TLSA;
+            let records = reply.message.answers.iter().filter(of_this);
+            let mut whole = !reply.message.incomplete;
+            let mut kept = Vec::new();
+            for record in records {
+                match &record.answer {
+                    Answer::Tlsa(data) if data.len() <= TLSA_BYTES && kept.len() < TLSA_RECORDS => {
+                        kept.extend(TlsaRecord::read(data));
+                    }
+                    _ => whole = false,
+                }
+            }
+            let known = Tlsa {
+                at: reply.at,
+                whole,
+                records: kept.into(),
+            };
+            self.tlsa.insert((facts.client, facts.name.clone()), known);
         }
         if let Some(reply) = facts.answer() {
             for record in &reply.message.answers {

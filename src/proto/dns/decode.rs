@@ -25,6 +25,8 @@ const ERRORS: usize = 8;
 const OPT: u16 = 41;
 /// SOA record.
 const SOA: u16 = 6;
+/// RFC 6698 7.1.
+const TLSA: u16 = 52;
 
 /// Why reading ended before the message did.
 enum Stop {
@@ -185,6 +187,9 @@ fn text(name: &Name) -> Foreign {
 
 /// The data of a record at `start` of `bytes`; `None` when it does not fit the type.
 fn answer(bytes: &[u8], start: usize, head: &Head, data: &[u8]) -> Option<Answer> {
+    if head.kind == TLSA {
+        return Some(Answer::Tlsa(data.into()));
+    }
     // Compressed names in the data point into the whole message, but must not run out of the data.
     let end = start.checked_add(data.len())?;
     let decoder = BinDecoder::new(bytes.get(..end)?);

@@ -94,6 +94,8 @@ pub enum Answer {
     Mx(u16, Foreign),
     /// SRV: priority, weight, port, target.
     Srv(u16, u16, u16, Foreign),
+    /// TLSA: the record's data as it came (RFC 6698 2.1).
+    Tlsa(Box<[u8]>),
     /// Anything else, as text.
     Other(Foreign),
 }

@@ -5,6 +5,7 @@
 
 mod assembler;
 mod certificate;
+mod dane;
 mod decoder;
 mod decrypt;
 mod facts;
@@ -21,6 +22,7 @@ mod tests;
 mod trust;
 
 pub use certificate::certificate;
+pub use dane::{Dane, TlsaRecord, dane};
 pub use decoder::Decoder;
 pub use facts::{
     Alert, Certificate, ClientHello, Handshake, Inside, OpaqueRecord, Refusal, ServerHello,

@@ -9,29 +9,40 @@ use crate::proto::TlsMode;
 use crate::proto::mail::Language;
 use crate::proto::tls::{TlsFacts, Version};
 
-use super::{carried_data, certificate, fatal_alert, seen_whole};
+use super::{carried_data, certificate, dane_mismatch, fatal_alert, seen_whole};
 
 /// Hears a connection with TLS.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
-    // A sender that knows TLSA records and leaves has its own rule.
-    if fatal_alert(c, tls).is_some() || c.context.tlsa.is_some() {
+    // A sender that knows TLSA records, meets none of them and leaves has its own rule.
+    if fatal_alert(c, tls).is_some() || dane_mismatch::unmet(c, tls).is_some() {
         return;
     }
+    // Records known and the chain not seen (TLS 1.3): DANE may be the reason.
+    let dane = c.context.tlsa.is_some() && tls.certificates.is_empty();
     if let Some(at) = refused(c, tls) {
-        claims.push(
-            claim(
-                at,
-                0.85,
-                "The client broke off at the server's certificate; the reason is encrypted."
-                    .to_owned(),
+        let claim = claim(
+            at,
+            0.85,
+            "The client broke off at the server's certificate; the reason is encrypted.".to_owned(),
+        );
+        let claim = if dane {
+            claim.or(
+                Code::TlsDaneMismatch,
+                0.3,
+                "the server's chain, held against the TLSA records that the client had asked for",
             )
-            .shown_by("an alert-sized record of the client in the place of its Finished")
-            .provisional_if(!c.ended())
-            .advise(format!(
-                "See the certificate as the client does: mxray probe {}",
-                c.server_text()
-            ))
-            .advise("The client's own log names the reason"),
+        } else {
+            claim
+        };
+        claims.push(
+            claim
+                .shown_by("an alert-sized record of the client in the place of its Finished")
+                .provisional_if(!c.ended())
+                .advise(format!(
+                    "See the certificate as the client does: mxray probe {}",
+                    c.server_text()
+                ))
+                .advise("The client's own log names the reason"),
         );
     } else if let Some(at) = quit(c, tls) {
         // With the certificate visible (TLS 1.2) its fault is the likelier reason.
@@ -51,7 +62,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
                 0.55,
                 "The sender finished TLS and said QUIT at once: its policy dislikes the certificate.".to_owned(),
             )
-            .or(Code::TlsDaneMismatch, 0.15, told)
+            .or(Code::TlsDaneMismatch, if dane { 0.3 } else { 0.15 }, told)
             .or(Code::Ok, 0.2, "the same client doing it again and again: a monitor"),
         };
         claims.push(

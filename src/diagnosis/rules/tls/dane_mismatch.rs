@@ -1,16 +1,17 @@
 //! `tls.dane-mismatch`: TLSA records were answered before, the chain was seen, no record matches, and the client leaves.
 //!
-//! RFC 7672 2.2. Whether a record matches is worked out where records and chain meet; here it is known only that none does.
+//! RFC 7672 2.2. Records that are met, cannot be compared, or were not read whole make no claim: then the client left for
+//! a reason of its own.
 
 use crate::base::Side;
-use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::proto::tls::TlsFacts;
+use crate::diagnosis::{At, Claim, Code, Connection, Tlsa, Where};
+use crate::proto::tls::{Dane, TlsFacts, dane};
 
 use super::{carried_data, cert_rejected, certificate, fatal_alert};
 
 /// Hears a connection with TLS.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
-    let Some(records) = c.context.tlsa else {
+    let Some(records) = unmet(c, tls) else {
         return;
     };
     let (Some(leaf), Some(seen)) = (tls.certificates.first(), tls.certificate_seen) else {
@@ -35,7 +36,13 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
             "The server's certificate matches none of the TLSA records that its domain publishes.".to_owned(),
         )
         .shown_by("the sender leaves instead of delivering")
-        .because(records, "TLSA records, none of which matches")
+        .because(
+            records.at,
+            match records.records.len() {
+                1 => "the TLSA record, which does not match".to_owned(),
+                count => format!("{count} TLSA records, none of which matches"),
+            },
+        )
         .because(seen, certificate::describe(leaf, tls.certificates.len()))
         .or(
             Code::TlsCertRejected,
@@ -44,4 +51,10 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         )
         .advise("Publish TLSA records for the new key before it is used (3 1 1), and keep the old ones until caches are empty"),
     );
+}
+
+/// The TLSA records that this client knew, when the chain as sent meets none of them.
+pub fn unmet<'a>(c: &Connection<'a>, tls: &TlsFacts) -> Option<&'a Tlsa> {
+    let known = c.context.tlsa.as_ref()?;
+    (known.whole && dane(&tls.certificates, &known.records) == Dane::Unmet).then_some(known)
 }
