@@ -123,14 +123,15 @@ impl Selection {
                 wanted
             }
             Record::Attempt(attempt) => {
-                attempt
-                    .connections
-                    .iter()
-                    .any(|id| self.shown_connections.contains(id))
-                    || attempt
-                        .lookups
-                        .iter()
-                        .any(|id| self.shown_lookups.contains(id))
+                // An attempt is the last that is heard of its members: a run of days must not remember them all.
+                let (mut shown, connections) = (false, &mut self.shown_connections);
+                for id in &attempt.connections {
+                    shown |= connections.remove(id);
+                }
+                for id in &attempt.lookups {
+                    shown |= self.shown_lookups.remove(id);
+                }
+                shown
             }
             Record::Finding(finding) => {
                 !self.criteria.only_failed && self.criteria.verdict(&finding.verdict, &[])
