@@ -20,7 +20,7 @@ const CAPTURES: [&str; 9] = [
     "ok/imap-starttls.pcapng",
     "auth.credentials-rejected/imap.pcapng",
     "tls.cert-expired/submission.pcapng",
-    "path.mtu-blackhole/appliance.pcapng",
+    "path.mtu-blackhole/to-the-server.pcapng",
     "tcp.prohibited/admin-v4.pcapng",
     "dns.nxdomain/typo.pcapng",
     "mail.blocklisted/exchange.pcapng",

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use mxray::base::{Foreign, SECOND, SourceId, Timestamp};
 use mxray::capture::{CaptureReader, Input};
-use mxray::engine::record::{ConnectionRecord, Line, MailInfo, Moment, Pair, Record};
+use mxray::engine::record::{
+    ConnectionRecord, HopInfo, Line, LossInfo, MailInfo, Moment, MtuInfo, Pair, PathRecord, Record,
+};
 use mxray::engine::{Config, Engine, Input as EngineInput, SourceEnd};
 use mxray::flow::Ports;
 use mxray::present::Clock;
@@ -179,6 +181,52 @@ fn the_time_bar_marks_deaths_and_where_it_stands() {
         told.push_str(&format!("{} × {}\n{}\n", size.0, size.1, screen.text()));
     }
     insta::assert_snapshot!("time-bar", told);
+}
+
+#[test]
+fn a_walked_path_has_a_column_for_each_port() {
+    let hop = |ttl: u8, address: Option<&str>, answered: u32| HopInfo {
+        ttl,
+        address: address.map(str::to_owned),
+        rtt_ms: address.map(|_| f64::from(ttl) * 1.5),
+        loss: None,
+        sent: 3,
+        answered,
+    };
+    let path = |port: u16, hops: Vec<HopInfo>| PathRecord {
+        target: "192.0.2.10".to_owned(),
+        port: Some(port),
+        hops,
+        mtu: (port == 443).then_some(MtuInfo {
+            forward: Some(1_500),
+            backward: None,
+            blackhole_after_hop: None,
+        }),
+        loss: Some(LossInfo {
+            rate: 0.0,
+            low: 0.0,
+            high: 0.04,
+            sent: 100,
+        }),
+    };
+    let near = || vec![hop(1, Some("10.0.0.1"), 3), hop(2, Some("203.0.113.1"), 2)];
+    let mut blocked = near();
+    blocked.push(hop(3, None, 0));
+    let mut open_port = near();
+    open_port.push(hop(3, Some("192.0.2.10"), 3));
+    let mut told = String::new();
+    for size in SIZES {
+        let mut screen = open(
+            setup(true, false, Kind::Once),
+            &["tcp.dropped/smtp-v4.pcapng"],
+            size,
+        );
+        screen.event(Event::Record(Record::Path(path(25, blocked.clone()))));
+        screen.event(Event::Record(Record::Path(path(443, open_port.clone()))));
+        screen.keys("<Enter>6");
+        told.push_str(&format!("{} × {}\n{}\n", size.0, size.1, screen.text()));
+    }
+    insta::assert_snapshot!("path-walked", told);
 }
 
 #[test]

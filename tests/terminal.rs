@@ -163,7 +163,9 @@ fn a_new_user_finds_the_death_and_reads_on() {
     screen.shows("1 Packets");
     screen.shows("SYN, again");
     screen.keys(&["7"]);
-    screen.shows("What it means");
+    screen.shows("because");
+    screen.keys(&["G"]);
+    screen.shows("What to do");
     screen.keys(&["6"]);
     screen.shows("hops away");
     screen.keys(&["Escape"]);

@@ -13,12 +13,15 @@ use zeroize::Zeroizing;
 use super::exit::{self, Verdicts};
 use super::options::Reporting;
 use super::output;
+use super::screen::Screen;
 use crate::base::Foreign;
 use crate::engine::Engine;
 use crate::engine::record::Record;
 use crate::probe::auth::{self, Login};
 use crate::probe::{Context, Families, Options, Progress, StageName, TapError, Target};
 use crate::report::{self, Face, Selection};
+
+mod view;
 
 /// Walk the whole way to a mail server and say where it ends
 ///
@@ -139,6 +142,11 @@ pub struct Arguments {
     #[arg(long, help_heading = "Measure")]
     idle: bool,
 
+    /// Measure, then open the live view on what was found
+    #[arg(long, help_heading = "Live view")]
+    tui: bool,
+    #[command(flatten)]
+    screen: Screen,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -264,6 +272,9 @@ async fn probe(
     {
         eprintln!("mxray: {}: {error}", path.display());
         return exit::USAGE;
+    }
+    if arguments.tui || arguments.screen.plain {
+        return view::run(arguments, engine, recording, paths);
     }
     let mut reporter = match Reporter::open(&arguments.reporting) {
         Ok(reporter) => reporter,

@@ -291,6 +291,7 @@ fn records(model: &Model) -> Vec<Record> {
         Subject::Connection(record) => Record::Connection(record.clone()),
         Subject::Lookup(record) => Record::Lookup((**record).clone()),
     }));
+    records.extend(model.paths.iter().cloned().map(Record::Path));
     records.extend(model.findings.iter().cloned().map(Record::Finding));
     records.push(Record::Summary(
         model.summary.clone().unwrap_or_else(|| so_far(model)),

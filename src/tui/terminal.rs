@@ -13,6 +13,7 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use ratatui::layout::Rect;
 
 use super::draw;
 use super::model::Model;
@@ -60,9 +61,11 @@ impl Terminal {
         self.inner.draw(|frame| draw::draw(model, frame)).map(drop)
     }
 
-    /// Draws everything anew the next time.
+    /// Draws everything anew the next time. Not by `clear`, which asks the terminal where the cursor is: its answer would be read
+    /// as keys by the thread that reads those.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        let size = self.inner.size()?;
+        self.inner.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Takes the mouse, or lets the terminal have it.
@@ -94,7 +97,7 @@ impl Terminal {
     /// Takes the terminal again after somebody else had it.
     pub fn resume(&mut self) -> io::Result<()> {
         enter(self.mouse)?;
-        self.inner.clear()
+        self.clear()
     }
 
     /// Puts a text into the terminal's clipboard (OSC 52), where the terminal allows it. Base64, so it can do nothing else.

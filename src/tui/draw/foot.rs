@@ -54,10 +54,10 @@ fn keys(model: &Model, theme: Theme, columns: usize) -> Line<'static> {
         Screen::Detail(_) => vec![
             ("←→", "tabs"),
             ("↑↓", "scroll"),
+            ("Esc", "back"),
             ("n", "next death"),
             ("w", "save"),
             ("y", "copy filter"),
-            ("Esc", "back"),
         ],
         Screen::Overview { .. } => vec![
             ("↑↓", "cause"),

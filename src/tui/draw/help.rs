@@ -40,7 +40,10 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("x", "only what failed or was degraded"),
             ("f", "fold by server, client, cause"),
             ("s S", "sort by the next column; the other way round"),
-            ("L", "healthy look-ups too"),
+            (
+                "L",
+                "healthy look-ups too, and control connections of a probe",
+            ),
             ("Tab", "overview"),
             ("space", "live: freeze the view, the capture goes on"),
         ],

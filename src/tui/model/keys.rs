@@ -131,9 +131,9 @@ impl Model {
                 self.list.lookups = !self.list.lookups;
                 self.list.touch();
                 self.say(if self.list.lookups {
-                    "healthy look-ups are shown too"
+                    "healthy look-ups and control connections are shown too"
                 } else {
-                    "healthy look-ups are hidden"
+                    "healthy look-ups and control connections are hidden"
                 });
             }
             KeyCode::Char('f') => {

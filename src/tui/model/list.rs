@@ -161,7 +161,7 @@ pub struct List {
     pub filter: Filter,
     /// Only what failed or was degraded.
     pub only_bad: bool,
-    /// Healthy look-ups too.
+    /// Healthy look-ups too, and what a probe opened only to measure beside.
     pub lookups: bool,
     /// How rows are folded.
     pub fold: Fold,
@@ -207,11 +207,11 @@ impl List {
         if self.only_bad && !row.is_bad() {
             return false;
         }
-        if let Subject::Lookup(record) = &row.subject
-            && !self.lookups
-            && record.outcome == "healthy"
-            && self.filter.is_empty()
-        {
+        let beside = match &row.subject {
+            Subject::Lookup(record) => record.outcome == "healthy",
+            Subject::Connection(_) => row.is_control(),
+        };
+        if beside && !self.lookups && self.filter.is_empty() {
             return false;
         }
         self.filter.fits(row)

@@ -31,7 +31,7 @@ use super::draw;
 use super::event::{Control, Event, Playback, Stats, Timeline};
 use super::frames::KeptFrames;
 use crate::base::{Foreign, Nanos, SECOND, Timestamp};
-use crate::engine::record::{FindingRecord, Record, SourceRecord, Summary};
+use crate::engine::record::{FindingRecord, PathRecord, Record, SourceRecord, Summary};
 use crate::present::Clock;
 
 /// Findings and sources kept.
@@ -205,6 +205,8 @@ pub struct Model {
     pub servers: BTreeMap<String, Counts>,
     /// What belongs to no row.
     pub findings: Vec<FindingRecord>,
+    /// Paths that a probe walked.
+    pub paths: Vec<PathRecord>,
     /// Inputs that ended.
     pub sources: Vec<SourceRecord>,
     /// Names of inputs by number.
@@ -264,6 +266,7 @@ impl Model {
             counts: Counts::default(),
             servers: BTreeMap::new(),
             findings: Vec::new(),
+            paths: Vec::new(),
             sources: Vec::new(),
             source_names: BTreeMap::new(),
             summary: None,
@@ -430,6 +433,7 @@ impl Model {
         self.counts = Counts::default();
         self.servers.clear();
         self.findings.clear();
+        self.paths.clear();
         self.sources.clear();
         self.summary = None;
         self.stats = Stats::default();
@@ -466,6 +470,7 @@ impl Model {
                 }
             }
             Record::Source(source) if self.sources.len() < FINDINGS => self.sources.push(source),
+            Record::Path(path) if self.paths.len() < FINDINGS => self.paths.push(path),
             Record::Summary(summary) => self.summary = Some(summary),
             _ => {}
         }
@@ -477,6 +482,10 @@ impl Model {
         let row = put.row;
         if row.ended() > self.now {
             self.clock(row.ended());
+        }
+        if row.is_control() {
+            self.list.push(&row);
+            return Vec::new();
         }
         let server = row.server_group();
         let known = self.servers.len() < SERVERS || self.servers.contains_key(&server);

@@ -75,9 +75,14 @@ impl Row {
         }
     }
 
+    /// Whether a probe opened it only to measure something beside: it has no verdict and counts nowhere.
+    pub fn is_control(&self) -> bool {
+        matches!(&self.subject, Subject::Connection(record) if record.role == "control")
+    }
+
     /// Whether it did not do what was wanted, or at a cost.
     pub fn is_bad(&self) -> bool {
-        matches!(self.outcome(), "failed" | "degraded")
+        matches!(self.outcome(), "failed" | "degraded") && !self.is_control()
     }
 
     /// Whether a server refused it on purpose.

@@ -140,7 +140,7 @@ fn lines(model: &Model, detail: &Detail, theme: Theme, body: Rect) -> Vec<Line<'
         Tab::Tls => tls::lines(model, detail, theme, columns),
         Tab::Tcp => tcp::lines(detail, theme, columns),
         Tab::Dns => dns::lines(model, detail, theme, columns),
-        Tab::Path => path::lines(detail, theme, columns),
+        Tab::Path => path::lines(model, detail, theme, columns),
         Tab::Explain => explain::lines(model, detail, theme, columns),
     }
 }

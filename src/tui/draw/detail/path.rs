@@ -8,8 +8,9 @@ use ratatui::text::{Line, Span};
 use super::super::{Theme, fit, labelled};
 use super::unkept;
 use crate::base::Side;
+use crate::engine::record::{HopInfo, PathRecord};
 use crate::present::{Kind, Sender, place};
-use crate::tui::model::{Detail, Subject};
+use crate::tui::model::{Detail, Model, Subject};
 
 /// How many hops a TTL has come: from the nearest initial value that systems use.
 fn hops(ttl: u8) -> u8 {
@@ -21,7 +22,7 @@ fn hops(ttl: u8) -> u8 {
 }
 
 /// Senders with their distances, and where the verdict points.
-pub fn lines(detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let row = &detail.row;
     let verdict = row.verdict();
     let mut lines = Vec::new();
@@ -35,6 +36,7 @@ pub fn lines(detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>
         ));
         lines.push(Line::default());
     }
+    lines.extend(walked(model, detail, theme, columns));
     if let Some(more) = unkept(detail, theme, columns) {
         lines.extend(more);
         return lines;
@@ -87,7 +89,12 @@ pub fn lines(detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>
         theme,
         theme.faint(),
     ));
-    if let Subject::Connection(record) = &row.subject {
+    if let Subject::Connection(record) = &row.subject
+        && !model
+            .paths
+            .iter()
+            .any(|path| path.target == record.server.ip)
+    {
         let target = crate::present::endpoint(&record.server.ip, record.server.port);
         lines.extend(labelled(
             "measure",
@@ -99,5 +106,103 @@ pub fn lines(detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>
             theme.code(),
         ));
     }
+    lines
+}
+
+/// Columns of the address and of each port.
+const ADDRESS: usize = 28;
+const PORT: usize = 16;
+
+/// What a probe walked: a line per hop, a column per port, so that where they part can be seen.
+fn walked(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let server = detail.row.server_ip();
+    let room = columns.saturating_sub(6 + ADDRESS) / PORT;
+    let paths: Vec<&PathRecord> = model
+        .paths
+        .iter()
+        .filter(|path| path.target == server)
+        .take(room)
+        .collect();
+    if paths.is_empty() {
+        return Vec::new();
+    }
+    let mut heading = format!(" {}{}", fit("hop", 5), fit("address", ADDRESS));
+    for path in &paths {
+        let name = path
+            .port
+            .map_or("ICMP".to_owned(), |port| format!("port {port}"));
+        heading.push_str(&fit(&name, PORT));
+    }
+    let mut lines = vec![Line::styled(heading, theme.faint())];
+    let farthest = paths
+        .iter()
+        .flat_map(|path| &path.hops)
+        .map(|hop| hop.ttl)
+        .max()
+        .unwrap_or(0);
+    for ttl in 1..=farthest {
+        let at = |path: &PathRecord| path.hops.iter().find(|hop| hop.ttl == ttl).cloned();
+        let hops: Vec<Option<HopInfo>> = paths.iter().map(|path| at(path)).collect();
+        let address = hops.iter().flatten().find_map(|hop| hop.address.clone());
+        let mut spans = vec![
+            Span::raw(format!(" {}", fit(&format!("{ttl:>3}"), 5))),
+            Span::raw(fit(address.as_deref().unwrap_or("–"), ADDRESS)),
+        ];
+        for hop in &hops {
+            let (text, style) = match hop {
+                None => (String::new(), theme.faint()),
+                Some(hop) if hop.answered == 0 => {
+                    (format!("✗ 0/{}", hop.sent), theme.outcome("failed"))
+                }
+                Some(hop) => {
+                    let rtt = hop
+                        .rtt_ms
+                        .map_or(String::new(), |rtt| format!(" {rtt:.1} ms"));
+                    let style = if hop.answered < hop.sent {
+                        theme.outcome("degraded")
+                    } else {
+                        theme.outcome("healthy")
+                    };
+                    (format!("✓ {}/{}{rtt}", hop.answered, hop.sent), style)
+                }
+            };
+            spans.push(Span::styled(fit(&text, PORT), style));
+        }
+        lines.push(Line::from(spans));
+    }
+    for path in &paths {
+        let name = path.port.map_or("ICMP".to_owned(), |port| port.to_string());
+        let mut said = Vec::new();
+        if let Some(loss) = &path.loss {
+            said.push(format!(
+                "loss {:.1} % of {} (95 %: {:.1} to {:.1} %)",
+                loss.rate * 100.0,
+                loss.sent,
+                loss.low * 100.0,
+                loss.high * 100.0
+            ));
+        }
+        if let Some(mtu) = &path.mtu {
+            let way = |mtu: Option<u16>| mtu.map_or("?".to_owned(), |mtu| mtu.to_string());
+            said.push(format!(
+                "MTU there {}, back {}",
+                way(mtu.forward),
+                way(mtu.backward)
+            ));
+            if let Some(hop) = mtu.blackhole_after_hop {
+                said.push(format!("bigger packets vanish after hop {hop}"));
+            }
+        }
+        if !said.is_empty() {
+            lines.extend(labelled(
+                &name,
+                &said.join("; "),
+                columns,
+                theme,
+                Style::new(),
+            ));
+        }
+    }
+    lines.push(Line::default());
     lines
 }
