@@ -45,6 +45,16 @@ pub struct Member {
     pub silent: bool,
     /// What it wanted, for folding: address and port, or resolver.
     pub server: String,
+    /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
+    pub setting: Option<Box<VerdictInfo>>,
+}
+
+/// The finding that a setting is wrong, if there is one.
+pub fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<VerdictInfo>> {
+    let found = findings
+        .iter()
+        .find(|finding| finding.code.starts_with("settings."));
+    found.cloned().map(Box::new)
 }
 
 impl Member {
@@ -299,8 +309,13 @@ impl Attempts {
                     .map(|member| member.id)
                     .collect()
             };
+            let setting = attempt
+                .connections
+                .iter()
+                .chain(&attempt.lookups)
+                .find_map(|member| member.setting.as_deref());
             self.causes.add(&Loss {
-                verdict: &verdict,
+                verdict: setting.unwrap_or(&verdict),
                 failed: outcome == Outcome::Failed,
                 client: Some(attempt.client),
                 server: &server,

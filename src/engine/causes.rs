@@ -85,6 +85,10 @@ impl Causes {
             place: format!("{} {culprit} {wanted}", verdict.at.place),
             silence,
         };
+        // A wrong setting is one cause, whatever its symptoms are.
+        if verdict.code.starts_with("settings.") {
+            key.place.clone_from(&verdict.summary);
+        }
         if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
             key.place = String::new();
             key.silence = None;

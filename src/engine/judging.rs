@@ -1,6 +1,6 @@
 //! What is ripe becomes records: connections and look-ups are judged with what is known of their world by then.
 
-use super::attempts::Member;
+use super::attempts::{Member, wrong_setting};
 use super::connections::{Judged, judge, record};
 use super::door::Engine;
 use super::inside::Inside;
@@ -104,6 +104,7 @@ impl Engine {
             silent: false,
             verdict: made.verdict.clone(),
             server,
+            setting: wrong_setting(&made.findings),
         };
         let address = Foreign::from(made.server.ip.as_str());
         let twin = tcp
@@ -201,6 +202,7 @@ impl Engine {
         self.undeclared.extend(&judgement.undeclared);
         let id = self.lookup_number(facts.first.frame);
         let answer = facts.answer();
+        let findings: Vec<VerdictInfo> = judgement.findings.iter().map(VerdictInfo::from).collect();
         let member = Member {
             id,
             started: facts.first.time,
@@ -216,6 +218,7 @@ impl Engine {
             silent: answer.is_none() && facts.icmp.is_empty(),
             verdict: VerdictInfo::from(&judgement.verdict),
             server: facts.resolver.to_string(),
+            setting: wrong_setting(&findings),
         };
         // The addresses of an exchanger are looked up for the domain's sake.
         let purpose = self

@@ -16,6 +16,7 @@ pub mod recording;
 mod run;
 pub mod seen;
 pub mod session;
+pub mod settings;
 pub mod stage;
 pub mod stats;
 pub mod syn;

@@ -1,7 +1,7 @@
 //! One round over all targets: what can run side by side does; outcomes decide what else is measured to place a fault
 //! that was already seen.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -11,6 +11,7 @@ use super::context::{Connect, Context};
 use super::dns::{self, Destination};
 use super::options::StageName;
 use super::session::{SessionEnd, SessionOutcome, ask_for, session};
+use super::settings::{self, Met};
 use super::stage::ports;
 use super::target::Target;
 
@@ -62,12 +63,44 @@ async fn probe(context: &Context, target: &Target) {
         for address in &destination.addresses {
             let to = SocketAddr::new(*address, destination.setting.port);
             let (context, destination) = (context.clone(), destination.clone());
-            running.spawn(async move { service(&context, &destination, to).await });
+            running.spawn(async move { (to, service(&context, &destination, to).await) });
         }
     }
     // What went wrong with names is placed meanwhile: nothing waits for it.
-    placing.await;
-    while running.join_next().await.is_some() {}
+    let sessions = async {
+        let mut met = Vec::new();
+        while let Some(done) = running.join_next().await {
+            met.extend(done.ok().map(|(to, outcome)| Met {
+                to,
+                opened: outcome.error.is_none(),
+                worked: outcome.end == SessionEnd::Fine,
+            }));
+        }
+        if reachable {
+            settings::judge(context, target, &found, &met).await;
+        }
+    };
+    tokio::join!(placing, sessions, listed(context, &found));
+}
+
+/// Whether blocklists know our address or the servers'; only when asked.
+async fn listed(context: &Context, found: &dns::Found) {
+    let zones = &context.options().blocklists;
+    let servers = found.destinations.iter().flat_map(|one| &one.addresses);
+    let mut addresses: Vec<(IpAddr, &'static str)> = Vec::new();
+    for server in servers.take(if zones.is_empty() { 0 } else { 32 }) {
+        let ours = context.source_for(*server).ok();
+        let both = ours
+            .map(|ours| (ours, "Our own address"))
+            .into_iter()
+            .chain([(*server, "The server's address")]);
+        addresses.extend(both);
+    }
+    addresses.sort();
+    addresses.dedup();
+    if !addresses.is_empty() {
+        dns::blocklist::ask(context, zones, &addresses).await;
+    }
 }
 
 /// One service at one address.

@@ -11,8 +11,10 @@
 //! | `place`, `claims` | experiments, and what they say |
 
 pub mod asking;
+pub mod blocklist;
 pub mod chain;
 pub mod claims;
+
 mod echo;
 pub mod exchange;
 pub mod lookups;
