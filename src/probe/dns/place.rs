@@ -84,6 +84,8 @@ impl Work {
         if let Some(claim) = make(&subject) {
             let settles = match claim.weight {
                 Weight::Finding => Settles::Finding,
+                // The forged answer looks well: only that another one exists makes it a fault.
+                Weight::Fatal if claim.code == Code::DnsForged => Settles::Session,
                 _ => Settles::Verdict,
             };
             let measured = subject.measured(claim, settles);

@@ -228,7 +228,7 @@ async fn misspelt(
         .options()
         .login
         .as_ref()
-        .map(|login| login.user.clone());
+        .map(|login| login.user().to_owned());
     let account = user
         .map(str::to_owned)
         .or(login)
