@@ -123,6 +123,7 @@ const REFINES: &[(&str, &str)] = &[
     ("mail.starttls-stripped", "mail.starttls-missing"),
     ("mail.starttls-stripped", "mail.starttls-refused"),
     ("mail.proxy-protocol", "mail.no-greeting"),
+    ("tls.mutual-wait", "mail.no-greeting"),
 ];
 
 fn refines(measured: Code, seen: Code) -> bool {

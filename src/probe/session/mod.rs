@@ -85,6 +85,9 @@ pub async fn session(context: &Context, ask: &Ask, to: SocketAddr, how: Connect)
             "install ca-certificates, or give --roots FILE",
         );
     }
+    if let SessionEnd::NoLogin(why) = &outcome.end {
+        context.unknowable("whether the account can log in", why.says());
+    }
     for measured in claims::of(ask, &outcome, context.roots()) {
         context.measured(measured);
     }
