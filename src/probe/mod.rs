@@ -9,6 +9,7 @@ pub mod auth;
 pub mod context;
 pub mod control;
 pub mod dns;
+pub mod idle;
 pub mod options;
 pub mod plan;
 mod raw;

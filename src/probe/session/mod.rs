@@ -13,13 +13,12 @@ mod login_claims;
 pub mod pacing;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use ask::{Ask, Envelope, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
 pub use hold::hold;
-pub use wire::Wire;
 
 use super::options::StageName;
 use super::target::{Setting, TlsWish};
@@ -93,6 +92,9 @@ pub async fn session(context: &Context, ask: &Ask, to: SocketAddr, how: Connect)
     }
     if !context.is_cancelled() {
         experiments::place(context, ask, &outcome).await;
+        if context.options().idle && outcome.end == SessionEnd::Fine {
+            crate::probe::idle::measure(context, ask, to).await;
+        }
     }
     outcome
 }
