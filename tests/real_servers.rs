@@ -67,7 +67,7 @@ fn lacking() -> Option<String> {
     (!missing.is_empty()).then(|| {
         format!(
             "these programs are missing: {} (Debian: apt-get install postfix dovecot-imapd dovecot-pop3d \
-             dovecot-managesieved unbound nftables swaks curl openssl, with /usr/sbin in PATH)",
+             dovecot-managesieved unbound nftables swaks libio-socket-inet6-perl curl openssl, with /usr/sbin in PATH)",
             missing.join(", ")
         )
     })
