@@ -99,7 +99,7 @@ fn by_mxray(file: &Path) -> (Counts, BTreeSet<&'static str>) {
 }
 
 /// Recordings that are counted otherwise, and why.
-const EXPLAINED: [(&str, &str); 5] = [
+const EXPLAINED: [(&str, &str); 6] = [
     (
         "capture.disorder/near-overtaken",
         "a frame that another overtook comes late, not again: tshark knows the two apart by 3 ms only",
@@ -111,6 +111,10 @@ const EXPLAINED: [(&str, &str); 5] = [
     (
         "capture.duplicates/mirror-port",
         "a mirror port's second copy of a frame is no resend",
+    ),
+    (
+        "path.loss/bursts-v6",
+        "lost before the capture point: what fills a hole passes here for the first time",
     ),
     (
         "route.duplicate-address/near-mirrored",
