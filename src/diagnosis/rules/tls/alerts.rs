@@ -60,17 +60,21 @@ pub fn unseen_client_certificate(c: &Connection<'_>, tls: &TlsFacts, claims: &mu
         return;
     };
     let prompt = alert.time.since(finished.time) < 5 * SECOND;
+    // Whoever closes first: it is the server's record that ended it, not the echo of a close of the client's.
+    let ended_by_it = match c.ending {
+        Ending::Closed { at, .. } => {
+            (alert.time, alert.frame.number) <= (at.time, at.frame.number)
+                && tls.close_notify[Side::Client].is_none_or(|own| {
+                    (alert.time, alert.frame.number) < (own.time, own.frame.number)
+                })
+        }
+        Ending::Open => false,
+    };
     if !encrypted
         || !seen_whole(c, tls)
         || tls.after_finished[Side::Server] != 1
         || !prompt
-        || !matches!(
-            c.ending,
-            Ending::Closed {
-                by: Side::Server,
-                ..
-            }
-        )
+        || !ended_by_it
     {
         return;
     }
