@@ -4,13 +4,15 @@
 //! target connection and look-up must have the same outcome, code, frame and place. A healthy server must have cost no
 //! more packets than promised.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mxray::lab::{Listed, Scenario, list, probe_once};
+use mxray::lab::verify::verify_probe;
+use mxray::lab::{Listed, Scenario, list, probe_once, vary};
 use serde_json::Value;
 
 #[path = "support/suite.rs"]
@@ -36,8 +38,95 @@ fn main() -> ExitCode {
         Ok(_) => return suite::skip(true, "there are no scenarios"),
         Err(error) => return suite::skip(true, &error.to_string()),
     };
+    if let Some(seeds) = std::env::var("MXRAY_VARIATIONS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        return matrix(&listed, seeds);
+    }
     let all = listed.into_iter().flat_map(trials).collect();
     suite::run(all, WORKERS, LIMIT)
+}
+
+/// Faults that are told apart before a dialogue begins.
+const VARIED: [&str; 6] = [
+    "tcp.dropped",
+    "tcp.refused",
+    "tcp.reset-by-path",
+    "tcp.prohibited",
+    "route.unreachable",
+    "ok",
+];
+
+/// Prints the confusion matrix of so many seeded variations (hop, port, RTT, loss) of each main fault:
+/// `MXRAY_VARIATIONS=20 cargo test --test probe`. It fails when a definite verdict is wrong.
+fn matrix(listed: &[Listed], seeds: u64) -> ExitCode {
+    let work: Vec<(String, Scenario)> = listed
+        .iter()
+        .filter(|one| VARIED.contains(&one.title().split('/').next().unwrap_or_default()))
+        .filter_map(|one| Some((one.title(), one.scenario().ok()?)))
+        .filter(|(_, scenario)| !scenario.probe.is_empty() && scenario.lacking().is_empty())
+        .flat_map(|(title, scenario)| {
+            (1..=seeds).map(move |seed| (format!("{title} {seed}"), vary(&scenario, seed)))
+        })
+        .collect();
+    let queue = Mutex::new(work);
+    let counts: Mutex<BTreeMap<(String, String), u32>> = Mutex::default();
+    let wrong: Mutex<Vec<String>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some((title, scenario)) =
+                    queue.lock().ok().and_then(|mut queue| queue.pop())
+                {
+                    let Some(spec) = scenario.probe.first() else {
+                        continue;
+                    };
+                    let wanted = title.split('/').next().unwrap_or_default().to_owned();
+                    let (found, mismatches) = match probe_once(&scenario, spec, Path::new(MXRAY)) {
+                        Ok(probed) => (
+                            found(&probed.report),
+                            verify_probe(&scenario, spec, &probed.report),
+                        ),
+                        Err(error) => (error.to_string(), Vec::new()),
+                    };
+                    if found != wanted && !matches!(found.as_str(), "ok" | "unknown") {
+                        let said: Vec<String> =
+                            mismatches.iter().map(ToString::to_string).collect();
+                        if let (Ok(mut wrong), false) = (wrong.lock(), said.is_empty()) {
+                            wrong.push(format!("{title}: {}", said.join("; ")));
+                        }
+                    }
+                    if let Ok(mut counts) = counts.lock() {
+                        *counts.entry((wanted, found)).or_default() += 1;
+                    }
+                }
+            });
+        }
+    });
+    println!("{:<22} {:<22} {:>6}", "truth", "found", "times");
+    for ((wanted, found), times) in counts.into_inner().unwrap_or_default() {
+        println!("{wanted:<22} {found:<22} {times:>6}");
+    }
+    let wrong = wrong.into_inner().unwrap_or_default();
+    for one in &wrong {
+        println!("WRONG {one}");
+    }
+    if wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The first root cause; without one `ok`, or `unknown` when something is incomplete.
+fn found(report: &Value) -> String {
+    let summary = &report["summary"];
+    if let Some(code) = summary["root_causes"][0]["code"].as_str() {
+        return code.to_owned();
+    }
+    let incomplete = summary["incomplete"].as_u64().unwrap_or(0) > 0;
+    if incomplete { "unknown" } else { "ok" }.to_owned()
 }
 
 fn trials(one: Listed) -> Vec<suite::Trial> {

@@ -31,6 +31,9 @@ use crate::diagnosis::{About, Claim, Measured, Settles};
 use crate::engine::record::PathRecord;
 use crate::wire::Packet;
 
+/// Local ports that are chosen from (the kernel's default range).
+const PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
+
 /// The tap is quiet when nothing of ours came for so long.
 const QUIET: Duration = Duration::from_millis(40);
 
@@ -397,7 +400,10 @@ impl Context {
         if port.is_some() {
             socket.set_reuse_address(true)?;
         }
-        socket.bind(&SockAddr::from(SocketAddr::new(source, port.unwrap_or(0))))?;
+        match port {
+            Some(port) => socket.bind(&SockAddr::from(SocketAddr::new(source, port)))?,
+            None => self.bind_somewhere(&socket, source)?,
+        }
         let tos = u32::from(self.0.options.dscp) << 2;
         if tos != 0 {
             match to {
@@ -410,6 +416,19 @@ impl Context {
             .as_socket()
             .map(|address| address.port())
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+
+    /// Binds to a port by chance: the kernel's own choice is all odd or all even, which a hash may send one way.
+    fn bind_somewhere(&self, socket: &Socket, source: IpAddr) -> io::Result<()> {
+        for _ in 0..16 {
+            let port =
+                PORTS.start() + (self.random() % u32::from(PORTS.end() - PORTS.start())) as u16;
+            match socket.bind(&SockAddr::from(SocketAddr::new(source, port))) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                other => return other,
+            }
+        }
+        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))
     }
 
     fn enter(&self, key: FlowKey, role: Role, listener: Option<mpsc::UnboundedSender<Seen>>) {
@@ -528,7 +547,7 @@ impl Context {
         let source = self.source_for(remote.ip())?;
         let socket = Socket::new(family(remote.ip()), Type::STREAM, Some(Protocol::TCP))?;
         self.bind_device(&socket)?;
-        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
+        self.bind_somewhere(&socket, source)?;
         let local = socket
             .local_addr()?
             .as_socket()
@@ -553,7 +572,7 @@ impl Context {
         let source = self.source_for(remote.ip())?;
         let socket = Socket::new(family(remote.ip()), Type::DGRAM, Some(Protocol::UDP))?;
         self.bind_device(&socket)?;
-        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
+        self.bind_somewhere(&socket, source)?;
         let local = socket
             .local_addr()?
             .as_socket()

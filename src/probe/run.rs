@@ -12,7 +12,7 @@ use super::dns::{self, Destination};
 use super::options::StageName;
 use super::session::{SessionEnd, SessionOutcome, ask_for, session};
 use super::settings::{self, Met};
-use super::stage::ports;
+use super::stage::{ports, split};
 use super::target::Target;
 
 /// A SYN that was not answered for so long is looked into.
@@ -143,6 +143,10 @@ async fn service(context: &Context, destination: &Destination, to: SocketAddr) -
         }
         SessionEnd::Refused if !watched && options.wants(StageName::Tcp) => {
             ports::refused(context, to).await;
+        }
+        // It opens: also from other ports?
+        _ if context.is_open(to) && options.wants(StageName::Tcp) => {
+            split::sample(context, to).await;
         }
         _ => {}
     }

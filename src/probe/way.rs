@@ -77,6 +77,7 @@ pub struct Way {
     pub last_tos: u8,
     /// Somebody else than the one who was asked sent a segment.
     pub stranger: Option<IpAddr>,
+    anew: bool,
 }
 
 impl Way {
@@ -93,6 +94,7 @@ impl Way {
             last_end: None,
             last_tos: 0,
             stranger: None,
+            anew: false,
         }
     }
 
@@ -100,6 +102,16 @@ impl Way {
     pub fn renew(&mut self) {
         self.collect();
         self.flows.clear();
+    }
+
+    /// The next probe opens the flow anew, from the same port with another ISN.
+    pub fn renew_here(&mut self) {
+        self.anew = true;
+    }
+
+    /// Our port, of a way of one flow.
+    pub fn local_port(&self) -> Option<u16> {
+        Some(self.flows.last()?.reserved.local.port())
     }
 
     /// Sends one probe. False when it could not be sent.
@@ -137,9 +149,14 @@ impl Way {
                 left: Vec::new(),
             });
         }
+        let anew = std::mem::take(&mut self.anew);
         let Some(flow) = self.flows.last_mut() else {
             return false;
         };
+        if anew {
+            flow.isn = context.random();
+            flow.left.clear();
+        }
         let probe = Syn {
             ttl,
             tos,

@@ -3,4 +3,5 @@
 pub mod local;
 pub mod ports;
 pub mod reference;
+pub mod split;
 pub mod trace;

@@ -59,6 +59,10 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
             path_silent(context, to, &series, placed);
             end_of_clock(context, to, begun).await;
         }
+        // As often as not: one of several ways may be dead.
+        (Finding::Mixed { .. } | Finding::Answers, None) if !context.is_open(to) => {
+            super::split::sample(context, to).await;
+        }
         // Answered from another address, or as often as not: the kernel's own packets say what it is.
         (Finding::Unclear, None) => end_of_clock(context, to, begun).await,
         _ => {}
@@ -322,17 +326,47 @@ async fn answered(context: &Context, to: SocketAddr, heard: Heard, reference: Op
     }
 }
 
+/// A RST: by whom? Where that cannot be told, so it is said.
 async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Reference>) {
+    if who_reset(context, to, hops, reference).await {
+        return;
+    }
+    let claim = Claim::new(
+        Code::TcpRefused,
+        At::address(Where::Server, to.ip()),
+        Proof::Measured("TTL-limited SYNs", context.now()),
+        0.6,
+        format!(
+            "A RST answers for port {}; whether the server sent it could not be told.",
+            to.port()
+        ),
+    )
+    .shown_by("no control reaches farther than what resets, and none as far, often enough to tell")
+    .or(
+        Code::TcpResetByPath,
+        0.35,
+        "another port of the same host that opens, or a capture at the server",
+    );
+    say(context, to, claim);
+}
+
+/// Whether it was found out.
+async fn who_reset(
+    context: &Context,
+    to: SocketAddr,
+    hops: u8,
+    reference: Option<Reference>,
+) -> bool {
     let (target, control) = trace::answering(context, to, hops, reference).await;
     let Some((first, Heard::Reset { distance, .. })) = target.walk.first_end() else {
-        return;
+        return false;
     };
     let own = control
         .as_ref()
         .and_then(|control| control.walk.first_end())
         .filter(|(_, heard)| matches!(heard, Heard::Open { .. } | Heard::Reset { .. }));
     let Some((reaches, _)) = own else {
-        return;
+        return false;
     };
     let rung = |way: &Way, ttl: u8| {
         way.walk
@@ -353,7 +387,7 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
             .is_some_and(|(ttl, _)| ttl >= first);
         let (early, _) = control.as_ref().map_or((0, 0), |one| rung(one, first));
         if early > 0 || !beyond {
-            return;
+            return false;
         }
         let before = first.saturating_sub(1);
         let router = target.walk.at(before).and_then(|rung| rung.router);
@@ -400,6 +434,7 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
             to.ip()
         ));
         say(context, to, claim);
+        true
     } else if first == reaches && drew >= 2 {
         let stack = own_stack(context, to).await;
         let mut claim = Claim::new(
@@ -443,6 +478,9 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
             Stack::Unknown => {}
         }
         say(context, to, claim);
+        true
+    } else {
+        false
     }
 }
 

@@ -9,7 +9,7 @@ use super::reference::Reference;
 use crate::engine::record::PathRecord;
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::walk::{Boundary, FARTHEST, Heard, boundary};
+use crate::probe::plan::walk::{Boundary, FARTHEST, boundary};
 use crate::probe::way::{Kind, Way, round, settle};
 
 /// Rounds around a boundary at the most: on a lossy path it takes many.
@@ -160,21 +160,14 @@ pub async fn answering(
     (target, control)
 }
 
-/// One light walk of a port that answers: for the report's path, and for what answers too near.
-pub async fn light(context: &Context, to: SocketAddr, hops: u8) -> Way {
-    let mut target = Way::new(Kind::OneFlow(to), "TTL walk of the target port");
-    round(context, &mut [&mut target], &down(hops.saturating_add(1))).await;
-    record(context, to, &target);
-    target
-}
-
 impl Way {
     fn walk_of(way: Option<&Way>) -> crate::probe::plan::walk::Walk {
         way.map(|way| way.walk.clone()).unwrap_or_default()
     }
 }
 
-fn record(context: &Context, to: SocketAddr, way: &Way) {
+/// A way for the report's `paths`.
+pub fn record(context: &Context, to: SocketAddr, way: &Way) {
     context.path(PathRecord {
         target: to.ip().to_string(),
         port: Some(to.port()),
@@ -195,9 +188,4 @@ fn record_way(context: &Context, way: &Way) {
             loss: None,
         }),
     }
-}
-
-/// Whether an answer is the host's own: it came by no time-exceeded.
-pub fn is_end(heard: Heard) -> bool {
-    !matches!(heard, Heard::Exceeded(_))
 }
