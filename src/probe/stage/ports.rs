@@ -296,7 +296,7 @@ pub async fn refused(context: &Context, to: SocketAddr) {
     }
     context.progress(StageName::Tcp, &format!("{to} refuses: asking once more"));
     let mut way = Way::new(Kind::Flows(to), "the raw answer of the target port");
-    for _ in 0..4 {
+    for _ in 0..10 {
         way.send(context, 64).await;
         crate::probe::way::settle(&mut [&mut way]).await;
         if way.last_end.is_some() {
@@ -391,19 +391,18 @@ async fn who_reset(
         }
         let before = first.saturating_sub(1);
         let router = target.walk.at(before).and_then(|rung| rung.router);
+        let heard = heard_before(&target, first);
         // A device that filters behind its TTL check says time-exceeded itself one TTL earlier; its RST comes from as far.
         let seems = distance.saturating_add(1);
         let at = At {
             place: Where::Network,
             address: router,
-            hop: if seems == before {
-                Some(before)
-            } else if seems == first {
-                Some(first)
-            } else {
-                None
-            },
-            after_hop: Some(before),
+            hop: heard.and_then(|_| match seems {
+                seems if seems == before => Some(before),
+                seems if seems == first => Some(first),
+                _ => None,
+            }),
+            after_hop: heard,
         };
         let at = if at.hop == Some(first) {
             let address = control.as_ref().and_then(|one| one.walk.at(first)?.router);
@@ -532,20 +531,17 @@ async fn prohibited(
         .distance_of(from)
         .or_else(|| control.as_ref()?.walk.distance_of(from));
     let first = target.walk.first_end().map(|(ttl, _)| ttl);
+    // Loss may have hidden an earlier answer: the distance before it counts only where a router was heard.
+    let before = first.and_then(|ttl| heard_before(&target, ttl));
     let at = At {
         place: Where::Network,
         address: Some(from),
         // A router that filters behind its TTL check answers from one TTL beyond its own distance.
         hop: hop.or_else(|| {
-            let first = first?;
-            Some(if from == to.ip() {
-                first
-            } else {
-                first.saturating_sub(1)
-            })
-            .filter(|hop| *hop > 0)
+            let before = before?;
+            Some(if from == to.ip() { before + 1 } else { before }).filter(|hop| *hop > 0)
         }),
-        after_hop: first.map(|ttl| ttl.saturating_sub(1)),
+        after_hop: before,
     };
     let place = at
         .hop
@@ -590,6 +586,13 @@ async fn prohibited(
         );
     }
     say(context, to, claim);
+}
+
+/// The distance before a TTL, where a router complained about the target's own packet: 0 before the first.
+fn heard_before(target: &Way, ttl: u8) -> Option<u8> {
+    let before = ttl.checked_sub(1)?;
+    let heard = target.walk.at(before).is_some_and(|rung| rung.exceeded > 0);
+    (before == 0 || heard).then_some(before)
 }
 
 /// Which cause an ICMP error about a SYN is (C14).
