@@ -402,7 +402,7 @@ impl Context {
         }
         match port {
             Some(port) => socket.bind(&SockAddr::from(SocketAddr::new(source, port)))?,
-            None => self.bind_somewhere(&socket, source)?,
+            None => self.bind_somewhere(socket, source)?,
         }
         let tos = u32::from(self.0.options.dscp) << 2;
         if tos != 0 {

@@ -397,11 +397,9 @@ async fn who_reset(
         let at = At {
             place: Where::Network,
             address: router,
-            hop: heard.and_then(|_| match seems {
-                seems if seems == before => Some(before),
-                seems if seems == first => Some(first),
-                _ => None,
-            }),
+            hop: [before, first]
+                .into_iter()
+                .find(|ttl| heard.is_some() && *ttl == seems),
             after_hop: heard,
         };
         let at = if at.hop == Some(first) {
