@@ -267,6 +267,11 @@ async fn probe(
     }
     let (mut recording, paths, unknowable) = context.take();
     recording.end(context.now());
+    for target in targets {
+        if let Target::Settings { setting, .. } = target {
+            recording.serves(setting.port, setting.service);
+        }
+    }
     if let Some(path) = &arguments.write
         && let Err(error) = write(path, &mut recording)
     {

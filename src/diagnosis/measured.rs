@@ -14,6 +14,7 @@ use super::judge::Judgement;
 use super::verdict::{Claim, Outcome, Proof, Verdict, Weight};
 use super::{At, Code, Where};
 use crate::base::{Foreign, Timestamp};
+use crate::proto::Service;
 
 /// Bytes of one measurement's text at the most.
 pub const LONGEST: usize = 60_000;
@@ -291,6 +292,25 @@ pub fn until(time: Timestamp) -> String {
 pub fn read_until(text: &[u8]) -> Option<Timestamp> {
     let until: Until = serde_json::from_slice(text).ok()?;
     Some(Timestamp(until.until))
+}
+
+/// What the user said is spoken on a port, as text: a replay then reads it alike.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Serves {
+    port: u16,
+    serves: String,
+}
+
+/// The text that says what is spoken on a port.
+pub fn serves(port: u16, service: Service) -> String {
+    format!("{{\"port\":{port},\"serves\":\"{}\"}}", service.name())
+}
+
+/// Reads it back.
+pub fn read_serves(text: &[u8]) -> Option<(u16, Service)> {
+    let serves: Serves = serde_json::from_slice(text).ok()?;
+    Some((serves.port, Service::from_name(&serves.serves)?))
 }
 
 /// What a measurement read back from a capture is called: its name is in its evidence's words.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::door::Engine;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
-use crate::diagnosis::measured::{read_until, weigh};
+use crate::diagnosis::measured::{read_serves, read_until, weigh};
 use crate::diagnosis::{About, Judgement, Measured, Verdict};
 use crate::flow::Endpoint;
 
@@ -66,7 +66,8 @@ impl Experiments {
 }
 
 impl Engine {
-    /// Takes what a probe says of itself, as the text that its capture holds: a measurement, or until when it listened.
+    /// Takes what a probe says of itself, as the text that its capture holds: a measurement, until when it listened, or what
+    /// is spoken on a port that it was given.
     /// Anything else is passed over.
     pub fn told(&mut self, source: SourceId, text: &[u8], out: &mut dyn FnMut(Record)) {
         if let Some(until) = read_until(text) {
@@ -74,6 +75,9 @@ impl Engine {
             if let Some(root) = self.sources.get_mut(world.0 as usize) {
                 root.horizon = Some(root.horizon.map_or(until, |known| known.max(until)));
             }
+        } else if let Some((port, service)) = read_serves(text) {
+            self.config.ports.suggest(port, service);
+            self.table.suggest(port, service);
         } else if let Some(measured) = Measured::from_text(text) {
             self.measured(source, measured, out);
         }

@@ -26,6 +26,11 @@ impl Ports {
         self.assigned.insert(port, service);
     }
 
+    /// Says what is spoken on a port, unless somebody said otherwise before.
+    pub fn suggest(&mut self, port: u16, service: Service) {
+        self.assigned.entry(port).or_insert(service);
+    }
+
     /// Also what is not mail gets a full tracker (`--all`).
     pub fn everything(&mut self) {
         self.everything = true;

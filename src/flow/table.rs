@@ -162,6 +162,11 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
+    /// What is spoken on a port, for connections that begin from now on, unless it was assigned before.
+    pub fn suggest(&mut self, port: u16, service: Service) {
+        self.ports.suggest(port, service);
+    }
+
     /// The frames of `source` belong to the same world as those of `world`.
     pub fn join(&mut self, source: SourceId, world: SourceId) {
         self.worlds.join(source, world);

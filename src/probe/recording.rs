@@ -12,6 +12,7 @@ use crate::capture::PcapngWriter;
 use crate::diagnosis::{Measured, measured};
 use crate::engine::record::Record;
 use crate::engine::{Engine, Input, SourceEnd};
+use crate::proto::Service;
 
 /// Pieces in which a credential is looked for where a segment cuts its line.
 const PIECE: usize = 16;
@@ -58,6 +59,8 @@ pub struct Recording {
     /// Frames that the kernel or the bound above lost.
     pub dropped: u64,
     until: Option<Timestamp>,
+    /// What is spoken on ports that were named to the probe.
+    serves: Vec<(u16, Service)>,
 }
 
 impl Recording {
@@ -116,11 +119,20 @@ impl Recording {
         self.until = Some(at);
     }
 
+    /// A target names its port and what is spoken there.
+    pub fn serves(&mut self, port: u16, service: Service) {
+        if !self.serves.contains(&(port, service)) {
+            self.serves.push((port, service));
+        }
+    }
+
     /// Measurements in their text form, which is also how the engine gets them: a replay then cannot differ.
     fn texts(&self) -> Vec<String> {
         let until = self.until.map(measured::until);
+        let serves = self.serves.iter();
+        let serves = serves.map(|(port, service)| measured::serves(*port, *service));
         let measured = self.measured.iter().filter_map(Measured::to_text);
-        until.into_iter().chain(measured).collect()
+        until.into_iter().chain(serves).chain(measured).collect()
     }
 
     /// Feeds the engine as a source that was announced as `source`, and closes it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::context::{Connect, Context};
+use super::context::{Connect, ConnectError, Context};
 use super::dns::{self, Destination};
 use super::options::StageName;
 use super::session::{SessionEnd, SessionOutcome, ask_for, session};
@@ -73,6 +73,10 @@ async fn probe(context: &Context, target: &Target) {
             met.extend(done.ok().map(|(to, outcome)| Met {
                 to,
                 opened: outcome.error.is_none(),
+                barred: matches!(
+                    outcome.error,
+                    Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))
+                ),
                 worked: outcome.end == SessionEnd::Fine,
             }));
         }

@@ -29,6 +29,8 @@ pub struct Met {
     pub to: SocketAddr,
     /// A connection was opened.
     pub opened: bool,
+    /// A device says in so many words that it lets nobody through, or that there is no way: no other setting mends that.
+    pub barred: bool,
     /// The session did what it was to do.
     pub worked: bool,
 }
@@ -64,6 +66,9 @@ pub async fn judge(context: &Context, target: &Target, found: &Found, met: &[Met
                 wrong_encryption(context, target, *setting, other, met, &heard);
                 return;
             }
+            continue;
+        }
+        if one.barred {
             continue;
         }
         for other in other_ports(*setting) {
