@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Each connection makes many small things that die together: an allocator made for these.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     mxray::cli::main()
 }

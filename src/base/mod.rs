@@ -3,15 +3,19 @@
 //! They exist once, here, so that a frame number or a side means the same in a decoder and in a
 //! report. Nothing here knows a protocol, opens a file or reads a clock.
 
+mod few;
 mod foreign;
 mod frame;
 pub mod limits;
+mod remembered;
 mod secret;
 mod side;
 mod time;
 
+pub use few::Few;
 pub use foreign::Foreign;
 pub use frame::{FrameRef, Mark, SourceId};
+pub use remembered::Remembered;
 pub use secret::Secret;
 pub use side::{PerSide, Side};
 pub use time::{MILLISECOND, Nanos, SECOND, Timestamp};

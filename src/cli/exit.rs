@@ -90,7 +90,9 @@ impl Verdicts {
                 self.complete = self.complete.saturating_add(1);
                 self.fault = true;
                 let tolerated = attempt.outcome == "degraded" && self.strictness.tolerate_degraded;
-                self.failing |= !tolerated && self.counts(class_of(attempt.verdict.code));
+                self.failing |= !tolerated
+                    && (self.strictness.fail_on.is_empty()
+                        || self.counts(class_of(attempt.verdict.code)));
             }
             "incomplete" => self.incomplete = self.incomplete.saturating_add(1),
             _ => self.complete = self.complete.saturating_add(1),

@@ -7,6 +7,9 @@ use std::path::Path;
 use super::options::{Color, Layout};
 use crate::report::Paint;
 
+/// Bytes of a report that are written at once.
+const BUFFER: usize = 1 << 17;
+
 /// Columns of a report that is not for a terminal.
 const COLUMNS: usize = 80;
 /// The narrowest and the widest report.
@@ -15,8 +18,8 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 60..=120;
 /// Opens the output.
 pub fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
     Ok(match path {
-        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
-        None => Box::new(BufWriter::new(io::stdout())),
+        Some(path) => Box::new(BufWriter::with_capacity(BUFFER, File::create(path)?)),
+        None => Box::new(BufWriter::with_capacity(BUFFER, io::stdout())),
     })
 }
 

@@ -4,15 +4,15 @@
 //! came before a success makes it degraded by the loser's code, or healthy with a finding when it cost less
 //! than a second. Open attempts are bounded; the oldest is closed first.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 
-use super::causes::{Causes, Loss};
+use super::causes::{Blame, Causes, Loss};
 use super::record::{AttemptRecord, CodeOnly, Record, Summary, VerdictInfo};
-use crate::base::{Foreign, Nanos, SECOND, Timestamp};
-use crate::diagnosis::Outcome;
+use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp};
+use crate::diagnosis::{Code, Outcome};
 
 /// A next try comes at most this long after the last one ended.
 const NEXT_TRY: Nanos = 30 * SECOND;
@@ -20,6 +20,8 @@ const NEXT_TRY: Nanos = 30 * SECOND;
 const RETRY: Nanos = 4_200 * SECOND;
 /// A device forwards a SYN within this time.
 const FORWARDED: Nanos = SECOND / 50;
+/// What can be judged late: a silent opening is given up 180 s after its last SYN.
+const JUDGED_LATE: Nanos = 200 * SECOND;
 /// Attempts open at once.
 const OPEN: usize = 65_536;
 /// Connections and look-ups listed per attempt.
@@ -37,24 +39,46 @@ pub struct Member {
     pub ended: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// Its verdict.
-    pub verdict: VerdictInfo,
+    /// Its verdict's code.
+    pub code: &'static str,
+    /// How sure that is.
+    pub confidence: f64,
+    /// What failed or was degraded: whose doing, in words.
+    pub blame: Option<Box<Blame>>,
     /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
     pub useful: bool,
     /// A look-up that nothing answered: it cost the client the time until it went on without it.
     pub silent: bool,
-    /// What it wanted, for folding: address and port, or resolver.
-    pub server: String,
+    /// What it wanted, for folding.
+    pub server: Wanted,
     /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
-    pub setting: Option<Box<VerdictInfo>>,
+    pub setting: Option<Box<Blame>>,
 }
 
 /// The finding that a setting is wrong, if there is one.
-pub fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<VerdictInfo>> {
+pub fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<Blame>> {
     let found = findings
         .iter()
         .find(|finding| finding.code.starts_with("settings."));
-    found.cloned().map(Box::new)
+    found.map(|finding| Box::new(Blame::from(finding)))
+}
+
+/// Whom a member wanted something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A server.
+    Server(SocketAddr),
+    /// A resolver.
+    Resolver(IpAddr),
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Wanted::Server(server) => server.fmt(f),
+            Wanted::Resolver(resolver) => resolver.fmt(f),
+        }
+    }
 }
 
 impl Member {
@@ -71,13 +95,21 @@ struct Attempt {
     family: &'static str,
     service: Option<&'static str>,
     target: Foreign,
-    connections: Vec<Member>,
-    lookups: Vec<Member>,
+    connections: Few<Member, LISTED>,
+    lookups: Few<Member, LISTED>,
     last: Timestamp,
     transient: bool,
+    /// When it is over, as [`Attempts::expiry`] has it.
+    over: Timestamp,
 }
 
 impl Attempt {
+    /// From when on nothing can join it any more.
+    fn expires(&self) -> Timestamp {
+        let patience = if self.transient { RETRY } else { NEXT_TRY };
+        self.last.plus(patience.saturating_add(JUDGED_LATE))
+    }
+
     fn success(&self) -> Option<&Member> {
         self.connections
             .iter()
@@ -94,6 +126,8 @@ pub type Twin = (u32, u32);
 #[derive(Default)]
 pub struct Attempts {
     open: BTreeMap<u64, Attempt>,
+    /// When each of them is over.
+    expiry: BTreeSet<(Timestamp, u64)>,
     by_purpose: HashMap<Key, u64, foldhash::fast::RandomState>,
     /// Connections that a NAT may show again under other addresses: counted once.
     twins: HashMap<Twin, u64, foldhash::fast::RandomState>,
@@ -147,11 +181,19 @@ impl Attempts {
         let id = known.unwrap_or_else(|| self.start(key, None, name.clone(), member.started, out));
         if let Some(attempt) = self.open.get_mut(&id) {
             attempt.last = attempt.last.max(member.ended);
-            if attempt.lookups.len() < LISTED {
-                attempt.lookups.push(member);
-            }
+            let _ = attempt.lookups.try_push(member);
         }
+        self.postpone(id);
         id
+    }
+
+    /// An attempt has grown: it is over later.
+    fn postpone(&mut self, id: u64) {
+        if let Some(attempt) = self.open.get_mut(&id) {
+            self.expiry.remove(&(attempt.over, id));
+            attempt.over = attempt.expires();
+            self.expiry.insert((attempt.over, id));
+        }
     }
 
     /// A judged connection: the attempt it belongs to.
@@ -176,9 +218,8 @@ impl Attempts {
             })
         {
             attempt.last = attempt.last.max(member.ended);
-            if attempt.connections.len() < LISTED {
-                attempt.connections.push(member);
-            }
+            let _ = attempt.connections.try_push(member);
+            self.postpone(id);
             return id;
         }
         let family = family(service);
@@ -217,10 +258,9 @@ impl Attempts {
             attempt.service = attempt.service.or(Some(service));
             attempt.last = attempt.last.max(member.ended);
             attempt.transient = transient && !works;
-            if attempt.connections.len() < LISTED {
-                attempt.connections.push(member);
-            }
+            let _ = attempt.connections.try_push(member);
         }
+        self.postpone(id);
         if let Some(twin) = twin {
             if self.twins.len() >= OPEN {
                 self.twins.clear();
@@ -249,10 +289,11 @@ impl Attempts {
             family: key.1,
             service,
             target,
-            connections: Vec::new(),
-            lookups: Vec::new(),
+            connections: Few::new(),
+            lookups: Few::new(),
             last: at,
             transient: false,
+            over: at,
         };
         self.by_purpose.insert(key, id);
         self.open.insert(id, attempt);
@@ -260,7 +301,14 @@ impl Attempts {
     }
 
     fn close_first(&mut self, out: &mut dyn FnMut(Record)) {
-        if let Some((_, attempt)) = self.open.pop_first() {
+        if let Some(id) = self.open.first_key_value().map(|(id, _)| *id) {
+            self.close_one(id, out);
+        }
+    }
+
+    fn close_one(&mut self, id: u64, out: &mut dyn FnMut(Record)) {
+        if let Some(attempt) = self.open.remove(&id) {
+            self.expiry.remove(&(attempt.over, id));
             let key = (attempt.client, attempt.family, attempt.target.clone());
             if self.by_purpose.get(&key) == Some(&attempt.id) {
                 self.by_purpose.remove(&key);
@@ -271,12 +319,10 @@ impl Attempts {
 
     /// Closes what cannot grow any more at `now`.
     pub fn expire(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
-        while let Some((_, first)) = self.open.first_key_value() {
-            let patience = if first.transient { RETRY } else { NEXT_TRY };
-            if now.since(first.last) <= patience.saturating_add(200 * SECOND) {
-                return;
-            }
-            self.close_first(out);
+        while let Some((over, id)) = self.expiry.first().copied()
+            && over < now
+        {
+            self.close_one(id, out);
         }
     }
 
@@ -290,7 +336,8 @@ impl Attempts {
     fn close(&mut self, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
         attempt.connections.sort_by_key(|member| member.id);
         attempt.lookups.sort_by_key(|member| member.id);
-        let (outcome, verdict, server) = verdict_of(&attempt);
+        let (outcome, member) = verdict_of(&attempt);
+        let code = member.map_or(Code::Unknown.name(), |member| member.code);
         let connections: Vec<u64> = attempt.connections.iter().map(|member| member.id).collect();
         let lookups: Vec<u64> = attempt.lookups.iter().map(|member| member.id).collect();
         self.summary.attempts += 1;
@@ -300,12 +347,18 @@ impl Attempts {
             Outcome::Failed => &mut self.summary.failed,
             Outcome::Incomplete => &mut self.summary.incomplete,
         } += 1;
-        *self.summary.by_code.entry(verdict.code).or_insert(0) += 1;
-        if matches!(outcome, Outcome::Failed | Outcome::Degraded) {
+        *self.summary.by_code.entry(code).or_insert(0) += 1;
+        if matches!(outcome, Outcome::Failed | Outcome::Degraded)
+            && let Some(Member {
+                blame: Some(blame),
+                server,
+                ..
+            }) = member
+        {
             let of = |members: &[Member]| -> Vec<u64> {
                 members
                     .iter()
-                    .filter(|member| member.verdict.code == verdict.code)
+                    .filter(|member| member.code == code)
                     .map(|member| member.id)
                     .collect()
             };
@@ -315,16 +368,16 @@ impl Attempts {
                 .chain(&attempt.lookups)
                 .find_map(|member| member.setting.as_deref());
             self.causes.add(&Loss {
-                verdict: setting.unwrap_or(&verdict),
+                verdict: setting.unwrap_or(blame),
                 failed: outcome == Outcome::Failed,
                 client: Some(attempt.client),
-                server: &server,
+                server: &server.to_string(),
                 connections: &of(&attempt.connections),
                 lookups: &of(&attempt.lookups),
             });
         }
-        if let Some(winner) = attempt.success() {
-            self.causes.worked(attempt.client, &winner.server);
+        if let Some(Wanted::Server(server)) = attempt.success().map(|winner| winner.server) {
+            self.causes.worked(attempt.client, server.port());
         }
         out(Record::Attempt(AttemptRecord {
             id: attempt.id,
@@ -332,16 +385,15 @@ impl Attempts {
             service: attempt.service,
             target: attempt.target,
             outcome: outcome.name(),
-            verdict: CodeOnly { code: verdict.code },
+            verdict: CodeOnly { code },
             connections,
             lookups,
         }));
     }
 }
 
-/// How the attempt ended, and why.
-fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
-    let named = |member: &Member| (member.verdict.clone(), member.server.clone());
+/// How the attempt ended, and the member that says why.
+fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
     let failed_lookup = attempt
         .lookups
         .iter()
@@ -360,49 +412,35 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
         if let Some(loser) = loser
             && cost(loser) >= SECOND
         {
-            let (verdict, server) = named(loser);
-            return (Outcome::Degraded, verdict, server);
+            return (Outcome::Degraded, Some(loser));
         }
         if let Some(lookup) = failed_lookup.or(costly_lookup)
             && lookup.cost(winner.started) >= SECOND
         {
-            let (verdict, server) = named(lookup);
-            return (Outcome::Degraded, verdict, server);
+            return (Outcome::Degraded, Some(lookup));
         }
-        let (verdict, server) = named(winner);
-        return (winner.outcome, verdict, server);
+        return (winner.outcome, Some(winner));
     }
     let worst = attempt
         .connections
         .iter()
         .filter(|member| member.outcome == Outcome::Failed)
-        .max_by(|a, b| {
-            a.verdict
-                .confidence
-                .total_cmp(&b.verdict.confidence)
-                .then(b.id.cmp(&a.id))
-        });
+        .max_by(|a, b| a.confidence.total_cmp(&b.confidence).then(b.id.cmp(&a.id)));
     if let Some(worst) = worst {
-        let (verdict, server) = named(worst);
-        return (Outcome::Failed, verdict, server);
+        return (Outcome::Failed, Some(worst));
     }
     if let Some(connection) = attempt.connections.first() {
-        let (verdict, server) = named(connection);
-        return (Outcome::Incomplete, verdict, server);
+        return (Outcome::Incomplete, Some(connection));
     }
     // Look-ups alone: failed when one did and no other of the same purpose gave anything.
     let well = attempt.lookups.iter().find(|member| {
         member.useful && matches!(member.outcome, Outcome::Healthy | Outcome::Degraded)
     });
     if let Some(failed) = failed_lookup {
-        let (verdict, server) = named(failed);
         return match well {
-            Some(well) if failed.cost(well.ended) >= SECOND => (Outcome::Degraded, verdict, server),
-            Some(well) => {
-                let (verdict, server) = named(well);
-                (Outcome::Healthy, verdict, server)
-            }
-            None => (Outcome::Failed, verdict, server),
+            Some(well) if failed.cost(well.ended) >= SECOND => (Outcome::Degraded, Some(failed)),
+            Some(well) => (Outcome::Healthy, Some(well)),
+            None => (Outcome::Failed, Some(failed)),
         };
     }
     let member = costly_lookup
@@ -412,22 +450,6 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, VerdictInfo, String) {
             .iter()
             .find(|member| member.outcome == Outcome::Healthy))
         .or(attempt.lookups.first());
-    match member {
-        Some(member) => {
-            let (verdict, server) = named(member);
-            (member.outcome, verdict, server)
-        }
-        None => {
-            let verdict = crate::diagnosis::Verdict::without_fault(
-                crate::diagnosis::Code::Unknown,
-                String::new(),
-                None,
-            );
-            (
-                Outcome::Incomplete,
-                VerdictInfo::from(&verdict),
-                String::new(),
-            )
-        }
-    }
+    let outcome = member.map_or(Outcome::Incomplete, |member| member.outcome);
+    (outcome, member)
 }

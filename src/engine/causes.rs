@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use super::record::{RootCause, VerdictInfo};
+use super::record::{AtInfo, RootCause, VerdictInfo};
 
 /// Root causes kept; further ones are folded into the line of their code.
 const CAUSES: usize = 1_024;
@@ -27,10 +27,32 @@ struct Key {
     silence: Option<(IpAddr, u16)>,
 }
 
+/// What a root cause takes of a verdict.
+#[derive(Clone, Debug)]
+pub struct Blame {
+    code: &'static str,
+    class: Option<&'static str>,
+    at: AtInfo,
+    summary: Box<str>,
+    advice: Box<[String]>,
+}
+
+impl From<&VerdictInfo> for Blame {
+    fn from(verdict: &VerdictInfo) -> Blame {
+        Blame {
+            code: verdict.code,
+            class: verdict.class,
+            at: verdict.at.clone(),
+            summary: verdict.summary.as_str().into(),
+            advice: verdict.advice.clone().into(),
+        }
+    }
+}
+
 /// An attempt that failed or was degraded, as far as folding needs to know.
 pub struct Loss<'a> {
     /// What it died of, or what it cost.
-    pub verdict: &'a VerdictInfo,
+    pub verdict: &'a Blame,
     /// It failed; else it was degraded.
     pub failed: bool,
     /// Who tried; `None` for what belongs to no attempt.
@@ -58,11 +80,9 @@ pub struct Causes {
 }
 
 impl Causes {
-    /// An attempt of that client succeeded at that server.
-    pub fn worked(&mut self, client: IpAddr, server: &str) {
-        if let Some(port) = port_of(server)
-            && self.worked.len() < WORKED
-        {
+    /// An attempt of that client succeeded at that port of a server.
+    pub fn worked(&mut self, client: IpAddr, port: u16) {
+        if self.worked.len() < WORKED {
             self.worked.insert((client, port));
         }
     }
@@ -87,7 +107,7 @@ impl Causes {
         };
         // A wrong setting is one cause, whatever its symptoms are.
         if verdict.code.starts_with("settings.") {
-            key.place.clone_from(&verdict.summary);
+            key.place = verdict.summary.to_string();
         }
         if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
             key.place = String::new();
@@ -101,8 +121,8 @@ impl Causes {
                 connections: Vec::new(),
                 lookups: Vec::new(),
                 attempts: 0,
-                text: verdict.summary.clone(),
-                advice: verdict.advice.clone(),
+                text: verdict.summary.to_string(),
+                advice: verdict.advice.to_vec(),
             },
             failed: 0,
         });
@@ -116,7 +136,7 @@ impl Causes {
     pub fn add_finding(&mut self, verdict: &VerdictInfo) {
         let place = verdict.at.address.clone().unwrap_or_default();
         self.add(&Loss {
-            verdict,
+            verdict: &Blame::from(verdict),
             failed: true,
             client: None,
             server: &place,
@@ -242,7 +262,7 @@ mod tests {
 
     fn lose(causes: &mut Causes, verdict: &VerdictInfo, server: &str, failed: bool, id: u64) {
         causes.add(&Loss {
-            verdict,
+            verdict: &Blame::from(verdict),
             failed,
             client: Some(IpAddr::from([10, 0, 0, 5])),
             server,
@@ -274,10 +294,10 @@ mod tests {
         let mut causes = Causes::default();
         silent(&mut causes);
         assert_eq!(causes.list().len(), 1);
-        causes.worked(IpAddr::from([10, 0, 0, 6]), "192.0.2.9:25");
-        causes.worked(IpAddr::from([10, 0, 0, 5]), "192.0.2.9:587");
+        causes.worked(IpAddr::from([10, 0, 0, 6]), 25);
+        causes.worked(IpAddr::from([10, 0, 0, 5]), 587);
         assert_eq!(causes.list().len(), 1, "another client, another port");
-        causes.worked(IpAddr::from([10, 0, 0, 5]), "192.0.2.9:25");
+        causes.worked(IpAddr::from([10, 0, 0, 5]), 25);
         assert_eq!(causes.list().len(), 3);
     }
 

@@ -21,6 +21,7 @@ use crate::diagnosis::Code;
 use crate::flow::lookup::Lookups;
 use crate::flow::{Endpoint, Neighbors, Table};
 use crate::proto::dns::StreamDecoder;
+use crate::proto::tls::Shared;
 use crate::wire::{Reassembler, dissect};
 
 /// Ripe connections are looked for this often, in capture time.
@@ -67,7 +68,6 @@ pub struct Engine {
     pub(super) next_lookup: u64,
     /// What was said of what is still open.
     pub(super) shown: Shown,
-    pub(super) searches_seen: u64,
     /// Pairs of fatal claims that met without a line in the claim order. Bounded by the catalogue.
     pub(super) undeclared: BTreeSet<(Code, Code)>,
 }
@@ -75,12 +75,12 @@ pub struct Engine {
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Engine {
-        let keys = config.keylog.clone();
+        let shared = Shared::with_keys(config.keylog.clone());
         let mut ports = config.ports.clone();
         if config.all {
             ports.everything();
         }
-        let mut table = Table::with_limit(ports, config.flows.unwrap_or(FLOWS)).seeded(keys);
+        let mut table = Table::with_limit(ports, config.flows.unwrap_or(FLOWS)).seeded(shared);
         if config.live {
             table.note_changes();
         }
@@ -103,7 +103,6 @@ impl Engine {
             next_connection: 0,
             next_lookup: 0,
             shown: Shown::default(),
-            searches_seen: 0,
             undeclared: BTreeSet::new(),
         }
     }

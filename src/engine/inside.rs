@@ -5,7 +5,7 @@ use crate::flow::Dialogue;
 use crate::flow::tcp::StreamSink;
 use crate::proto::Service;
 use crate::proto::session::Session;
-use crate::proto::tls::KeyLog;
+use crate::proto::tls::Shared;
 
 /// What decodes the bytes of a mail connection.
 pub struct Inside(pub Session);
@@ -21,9 +21,9 @@ impl StreamSink for Inside {
 }
 
 impl Dialogue for Inside {
-    type Seed = KeyLog;
+    type Seed = Shared;
 
-    fn open(keys: &KeyLog, service: Option<Service>) -> Inside {
-        Inside(Session::with_keys(service, keys.clone()))
+    fn open(shared: &Shared, service: Option<Service>) -> Inside {
+        Inside(Session::with(service, shared.clone()))
     }
 }

@@ -1,13 +1,16 @@
 //! What is ripe becomes records: connections and look-ups are judged with what is known of their world by then.
 
-use super::attempts::{Member, wrong_setting};
+use std::net::SocketAddr;
+
+use super::attempts::{Member, Wanted, wrong_setting};
+use super::causes::Blame;
 use super::connections::{Judged, judge, record};
 use super::door::Engine;
 use super::inside::Inside;
 use super::record::{ConnectionRecord, LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
 use crate::base::{Foreign, SECOND, Side, Timestamp};
-use crate::diagnosis::{Judgement, Lookup, WENT_ON, judge_lookup};
+use crate::diagnosis::{Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::flow::{Ended, MailFlow};
 use crate::proto::Service;
@@ -28,9 +31,7 @@ impl Engine {
     }
 
     fn search_closed(&mut self, facts: LookupFacts) {
-        self.searches_seen += 1;
-        self.searches
-            .closed(facts, self.searches_seen, &mut self.names);
+        self.searches.closed(facts, &mut self.names);
     }
 
     fn ended(&mut self, ended: Ended<Inside>, out: &mut dyn FnMut(Record)) {
@@ -93,7 +94,6 @@ impl Engine {
         let (judged, mut made, name) = self.assess(flow, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);
-        let server = std::net::SocketAddr::new(key.server.ip, key.server.port).to_string();
         let member = Member {
             id: made.id,
             started: tcp.first.time,
@@ -102,8 +102,10 @@ impl Engine {
             outcome: judged.judgement.outcome,
             useful: true,
             silent: false,
-            verdict: made.verdict.clone(),
-            server,
+            code: made.verdict.code,
+            confidence: made.verdict.confidence,
+            blame: blame(judged.judgement.outcome, &made.verdict),
+            server: Wanted::Server(SocketAddr::new(key.server.ip, key.server.port)),
             setting: wrong_setting(&made.findings),
         };
         let address = Foreign::from(made.server.ip.as_str());
@@ -117,7 +119,7 @@ impl Engine {
             let domain = name
                 .as_ref()
                 .filter(|_| made.service == Service::Smtp.name())
-                .and_then(|name| self.searches.domain_of(name));
+                .and_then(|name| self.searches.domain_of(key.client.ip, name));
             let attempt = self.attempts.connection(
                 key.client.ip,
                 made.service,
@@ -202,6 +204,7 @@ impl Engine {
         self.undeclared.extend(&judgement.undeclared);
         let id = self.lookup_number(facts.first.frame);
         let answer = facts.answer();
+        let verdict = VerdictInfo::from(&judgement.verdict);
         let findings: Vec<VerdictInfo> = judgement.findings.iter().map(VerdictInfo::from).collect();
         let member = Member {
             id,
@@ -216,14 +219,16 @@ impl Engine {
                     answers.any(|record| record.kind == facts.kind)
                 }),
             silent: answer.is_none() && facts.icmp.is_empty(),
-            verdict: VerdictInfo::from(&judgement.verdict),
-            server: facts.resolver.to_string(),
+            code: verdict.code,
+            confidence: verdict.confidence,
+            blame: blame(judgement.outcome, &verdict),
+            server: Wanted::Resolver(facts.resolver),
             setting: wrong_setting(&findings),
         };
         // The addresses of an exchanger are looked up for the domain's sake.
         let purpose = self
             .searches
-            .domain_of(&facts.name)
+            .domain_of(facts.client, &facts.name)
             .filter(|_| matches!(facts.kind, RecordType::A | RecordType::AAAA))
             .unwrap_or(&facts.name);
         let attempt = self.attempts.lookup(facts.client, purpose, member, out);
@@ -336,6 +341,11 @@ pub(super) fn lookup_record(
         source: facts.first.frame.source.0,
         frames: frames_of(facts),
     }
+}
+
+/// What an attempt keeps of a verdict in case it is what the attempt died of.
+fn blame(outcome: Outcome, verdict: &VerdictInfo) -> Option<Box<Blame>> {
+    matches!(outcome, Outcome::Failed | Outcome::Degraded).then(|| Box::new(Blame::from(verdict)))
 }
 
 fn text_of(answer: &Answer) -> Foreign {

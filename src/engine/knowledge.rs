@@ -1,19 +1,17 @@
 //! What connections say about each other: who answers where, from how far, with which options.
 //!
-//! Everything is bounded; beyond a bound nothing new is remembered, and that is counted.
+//! Everything is bounded; beyond a bound what was not touched for longest is forgotten.
 
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-
-use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
+use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::{Endpoint, FlowKey, HopCount, SynOptions, TcpFacts, Witness};
 
-const REMEMBERED: usize = 65_536;
+/// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 32,768 places.
+const PAIRS: usize = 57_344;
+const SERVERS: usize = 28_672;
 const PORTS: usize = 16;
-
-type Fast = foldhash::fast::RandomState;
 
 #[derive(Clone, Copy, Debug)]
 struct Port {
@@ -25,14 +23,15 @@ struct Port {
 
 #[derive(Debug, Default)]
 struct Server {
-    ports: Vec<Port>,
+    ports: Few<Port, PORTS>,
     hops: Option<HopCount>,
     syn_hops: Option<HopCount>,
 }
 
 #[derive(Debug, Default)]
 struct Pair {
-    lone: Option<(u32, Mark, Mark)>,
+    /// Boxed, because few have it.
+    lone: Option<Box<(u32, Mark, Mark)>>,
     answered: bool,
     last_success: Option<Mark>,
     bare_handshakes: u32,
@@ -79,25 +78,33 @@ impl Drops {
 }
 
 /// Everything that outlives a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Knowledge {
-    servers: HashMap<IpAddr, Server, Fast>,
-    pairs: HashMap<(IpAddr, Endpoint), Pair, Fast>,
-    idle_deaths: HashMap<Endpoint, Vec<Nanos>, Fast>,
+    servers: Remembered<IpAddr, Server>,
+    pairs: Remembered<(IpAddr, Endpoint), Pair>,
+    idle_deaths: Remembered<Endpoint, Few<Nanos, PORTS>>,
     /// What came back to whom.
     pub witness: Witness,
     /// When the capture lost frames.
     pub drops: Drops,
-    /// A bound was hit.
-    pub full: bool,
+}
+
+impl Default for Knowledge {
+    fn default() -> Knowledge {
+        Knowledge {
+            servers: Remembered::new(SERVERS),
+            pairs: Remembered::new(PAIRS),
+            idle_deaths: Remembered::new(SERVERS),
+            witness: Witness::default(),
+            drops: Drops::default(),
+        }
+    }
 }
 
 impl Knowledge {
     /// A SYN-ACK was seen, of any service.
     pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
-        let Some(known) = entry(&mut self.servers, server.ip, &mut self.full) else {
-            return;
-        };
+        let known = self.servers.entry(server.ip, Server::default);
         known.syn_hops = Some(HopCount::of(ttl));
         if let Some(port) = known
             .ports
@@ -105,8 +112,8 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.answered = mark;
-        } else if known.ports.len() < PORTS {
-            known.ports.push(Port {
+        } else {
+            let _ = known.ports.try_push(Port {
                 port: server.port,
                 answered: mark,
                 options,
@@ -118,17 +125,16 @@ impl Knowledge {
     /// A connection ended, or is looked at: what it teaches about its ends.
     pub fn learn(&mut self, key: &FlowKey, tcp: &TcpFacts, starttls: Option<Mark>) {
         let server = key.server;
-        if let Some(known) = entry(&mut self.servers, server.ip, &mut self.full) {
-            if let Some(hops) = tcp.sides[Side::Server].hops {
-                known.hops = Some(hops);
-            }
-            if let Some(port) = known
-                .ports
-                .iter_mut()
-                .find(|known| known.port == server.port)
-            {
-                port.starttls = port.starttls.or(starttls);
-            }
+        let known = self.servers.entry(server.ip, Server::default);
+        if let Some(hops) = tcp.sides[Side::Server].hops {
+            known.hops = Some(hops);
+        }
+        if let Some(port) = known
+            .ports
+            .iter_mut()
+            .find(|known| known.port == server.port)
+        {
+            port.starttls = port.starttls.or(starttls);
         }
         let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
         let silent = tcp.sides[Side::Server].segments == 0
@@ -137,26 +143,21 @@ impl Knowledge {
         if !silent {
             self.witness.flow(key.client.ip, two_way);
         }
-        let Some(pair) = entry(&mut self.pairs, (key.client.ip, server), &mut self.full) else {
-            return;
-        };
+        let pair = self.pairs.entry((key.client.ip, server), Pair::default);
         // Only SYNs that were given up before they were sent often enough to speak for themselves.
         if silent && tcp.icmp_count == 0 && tcp.syns.count < 3 {
             if let (Some(first), Some(last)) =
                 (tcp.syns.seen.first().map(|syn| syn.at), tcp.syns.last)
             {
-                pair.lone = Some(match pair.lone {
-                    None => (1, first, last),
-                    Some((count, before, after)) => (
-                        count.saturating_add(1),
-                        if first.time < before.time {
-                            first
-                        } else {
-                            before
-                        },
-                        if last.time > after.time { last } else { after },
-                    ),
-                });
+                let lone = pair.lone.get_or_insert_with(|| Box::new((0, first, last)));
+                let (count, before, after) = lone.as_mut();
+                *count = count.saturating_add(1);
+                if first.time < before.time {
+                    *before = first;
+                }
+                if last.time > after.time {
+                    *after = last;
+                }
             }
         } else if !silent {
             pair.answered = true;
@@ -169,18 +170,13 @@ impl Knowledge {
 
     /// A bare TLS handshake of that client.
     pub fn bare_handshake(&mut self, key: &FlowKey) {
-        if let Some(pair) = entry(&mut self.pairs, (key.client.ip, key.server), &mut self.full) {
-            pair.bare_handshakes = pair.bare_handshakes.saturating_add(1);
-        }
+        let pair = self.pairs.entry((key.client.ip, key.server), Pair::default);
+        pair.bare_handshakes = pair.bare_handshakes.saturating_add(1);
     }
 
     /// A connection to that server died after that silence.
     pub fn idle_death(&mut self, server: Endpoint, idle: Nanos) {
-        if let Some(list) = entry(&mut self.idle_deaths, server, &mut self.full)
-            && list.len() < PORTS
-        {
-            list.push(idle);
-        }
+        let _ = self.idle_deaths.entry(server, Few::new).try_push(idle);
     }
 
     /// What all this says to one connection.
@@ -224,7 +220,7 @@ impl Knowledge {
             server_name: None,
             lone_syns: pair
                 .filter(|pair| !pair.answered)
-                .and_then(|pair| pair.lone),
+                .and_then(|pair| pair.lone.as_deref().copied()),
             options_elsewhere: other
                 .filter(|port| port.options.window_scale.is_some())
                 .map(|port| (port.port, port.answered)),
@@ -238,16 +234,4 @@ impl Knowledge {
             ..Context::default()
         }
     }
-}
-
-fn entry<'a, K: std::hash::Hash + Eq, V: Default>(
-    map: &'a mut HashMap<K, V, Fast>,
-    key: K,
-    full: &mut bool,
-) -> Option<&'a mut V> {
-    if map.len() >= REMEMBERED && !map.contains_key(&key) {
-        *full = true;
-        return None;
-    }
-    Some(map.entry(key).or_default())
 }

@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use arrayvec::ArrayVec;
-use hashbrown::HashMap;
+use crate::base::{Few, Foreign, Mark, Nanos, Remembered, Timestamp};
 
-use crate::base::{Foreign, Mark, Nanos, Timestamp};
-
-const REMEMBERED: usize = 65_536;
+/// Pairs of client and address, and clients, that are remembered at the least: what fills a hash table of 32,768 places.
+const REMEMBERED: usize = 28_672;
 /// Beginnings remembered of each client.
 const OPENED: usize = 8;
 
@@ -20,20 +18,28 @@ pub struct Found {
     pub answered: Mark,
     /// How long the answer took.
     pub took: Nanos,
-    /// Look-up keys (the desk's numbers).
-    pub searches: Vec<u64>,
-    /// The record numbers, once judged.
+    /// Where a mail connection used it.
     pub used: Option<Mark>,
 }
 
 /// Names by client and address; the latest answer wins.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Names {
-    found: HashMap<(IpAddr, IpAddr), Found, foldhash::fast::RandomState>,
+    found: Remembered<(IpAddr, IpAddr), Found>,
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
-    uses: HashMap<(IpAddr, IpAddr), Mark, foldhash::fast::RandomState>,
+    uses: Remembered<(IpAddr, IpAddr), Mark>,
     /// Where each client's latest mail connections began; the oldest goes first.
-    opened: HashMap<IpAddr, ArrayVec<Mark, OPENED>, foldhash::fast::RandomState>,
+    opened: Remembered<IpAddr, Few<Mark, OPENED>>,
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names {
+            found: Remembered::new(REMEMBERED),
+            uses: Remembered::new(REMEMBERED),
+            opened: Remembered::new(REMEMBERED),
+        }
+    }
 }
 
 impl Names {
@@ -45,36 +51,22 @@ impl Names {
         name: &Foreign,
         answered: Mark,
         took: Nanos,
-        search: u64,
     ) {
-        if self.found.len() >= REMEMBERED && !self.found.contains_key(&(client, address)) {
-            return;
-        }
-        let found = self
-            .found
-            .entry((client, address))
-            .or_insert_with(|| Found {
-                name: name.clone(),
-                answered,
-                took,
-                searches: Vec::new(),
-                used: None,
-            });
+        let found = self.found.entry((client, address), || Found {
+            name: name.clone(),
+            answered,
+            took,
+            used: None,
+        });
         if found.name != *name {
-            found.searches.clear();
+            found.name = name.clone();
             found.used = None;
         }
-        found.name = name.clone();
         found.answered = answered;
         found.took = took;
         if found.used.is_none() {
             let latest = self.uses.get(&(client, address)).copied();
             found.used = latest.filter(|mark| mark.time >= answered.time);
-        }
-        if found.searches.len() < 4 {
-            found.searches.push(search);
-        } else if let Some(last) = found.searches.last_mut() {
-            *last = search;
         }
     }
 
@@ -89,16 +81,12 @@ impl Names {
 
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
-        if self.uses.len() < REMEMBERED || self.uses.contains_key(&(client, address)) {
-            self.uses.insert((client, address), mark);
+        self.uses.insert((client, address), mark);
+        let opened = self.opened.entry(client, Few::new);
+        if opened.is_full() {
+            opened.remove(0);
         }
-        if self.opened.len() < REMEMBERED || self.opened.contains_key(&client) {
-            let opened = self.opened.entry(client).or_default();
-            if opened.is_full() {
-                opened.remove(0);
-            }
-            opened.push(mark);
-        }
+        let _ = opened.try_push(mark);
         if let Some(found) = self.found.get_mut(&(client, address)) {
             found.used.get_or_insert(mark);
         }

@@ -7,10 +7,8 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-
 use super::names::Names;
-use crate::base::{Foreign, Mark, Nanos, SECOND, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
 use crate::diagnosis::{LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
@@ -26,12 +24,15 @@ const UNUSED: Nanos = 120 * SECOND;
 const WAITING: usize = 65_536;
 const FAILED: usize = 4_096;
 const PER_CLIENT: usize = 64;
-const CLIENTS: usize = 16_384;
+/// Clients, pairs of client and resolver, and names that are remembered at the least.
+const CLIENTS: usize = 14_336;
+/// Mail exchangers remembered of each client.
+const EXCHANGERS: usize = 256;
+/// Servers with TLSA records remembered of each client.
+const TLSA_NAMES: usize = 64;
 /// TLSA records kept of one name, and bytes of one: more than any key or certificate has.
 const TLSA_RECORDS: usize = 16;
 const TLSA_BYTES: usize = 4_096;
-
-type Fast = foldhash::fast::RandomState;
 
 /// A closed look-up that waits.
 pub struct Waiting {
@@ -50,17 +51,33 @@ pub enum Fate {
 }
 
 /// All closed look-ups that wait.
-#[derive(Default)]
 pub struct Searches {
     soon: VecDeque<Waiting>,
     unused: VecDeque<Waiting>,
     failed: Vec<Waiting>,
-    recent: HashMap<IpAddr, VecDeque<Sibling>, Fast>,
-    mx_targets: HashMap<Foreign, Foreign, Fast>,
-    sizes: HashMap<(IpAddr, IpAddr), (u32, Mark), Fast>,
-    small: HashMap<(IpAddr, IpAddr), Mark, Fast>,
-    fragments: HashMap<(IpAddr, IpAddr), Mark, Fast>,
-    tlsa: HashMap<(IpAddr, Foreign), Tlsa, Fast>,
+    recent: Remembered<IpAddr, Few<Sibling, PER_CLIENT>>,
+    /// By client: names that are mail exchangers, and of what.
+    mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
+    sizes: Remembered<(IpAddr, IpAddr), (u32, Mark)>,
+    small: Remembered<(IpAddr, IpAddr), Mark>,
+    fragments: Remembered<(IpAddr, IpAddr), Mark>,
+    tlsa: Remembered<IpAddr, Few<(Foreign, Tlsa), TLSA_NAMES>>,
+}
+
+impl Default for Searches {
+    fn default() -> Searches {
+        Searches {
+            soon: VecDeque::new(),
+            unused: VecDeque::new(),
+            failed: Vec::new(),
+            recent: Remembered::new(CLIENTS),
+            mx_targets: Remembered::new(CLIENTS),
+            sizes: Remembered::new(CLIENTS),
+            small: Remembered::new(CLIENTS),
+            fragments: Remembered::new(CLIENTS),
+            tlsa: Remembered::new(CLIENTS),
+        }
+    }
 }
 
 /// Whether the answer holds a record of the type asked for. What was cut off may hold one.
@@ -78,22 +95,25 @@ fn positive(facts: &LookupFacts) -> bool {
 impl Searches {
     /// Where TLSA records (RFC 6698 3) for that server's name and port were answered to that client.
     pub fn tlsa(&self, client: IpAddr, name: &Foreign, port: u16) -> Option<Tlsa> {
+        let known = self.tlsa.get(&client)?;
         let owner = Foreign::from(format!("_{port}._tcp.{name}").as_str());
-        self.tlsa.get(&(client, owner)).cloned()
+        let mut known = known.iter();
+        known.find_map(|(one, records)| (*one == owner).then(|| records.clone()))
     }
 
-    /// The domain whose MX answer named that exchanger.
-    pub fn domain_of(&self, exchanger: &Foreign) -> Option<&Foreign> {
-        self.mx_targets.get(exchanger)
+    /// The domain whose MX answer to that client named that exchanger.
+    pub fn domain_of(&self, client: IpAddr, exchanger: &Foreign) -> Option<&Foreign> {
+        let mut known = self.mx_targets.get(&client)?.iter();
+        known.find_map(|(target, domain)| (target == exchanger).then_some(domain))
     }
 
     /// Where TLSA records for any name and that port were answered to that client, when the server's name is not known.
     pub fn any_tlsa(&self, client: IpAddr, port: u16) -> Option<Tlsa> {
+        let known = self.tlsa.get(&client)?;
         let prefix = format!("_{port}._tcp.");
-        let mut found = self
-            .tlsa
+        let mut found = known
             .iter()
-            .filter(|((asker, owner), _)| *asker == client && owner.as_str().starts_with(&prefix));
+            .filter(|(owner, _)| owner.as_str().starts_with(&prefix));
         let one = found.next().map(|(_, records)| records.clone());
         // Of several names nobody knows which one this server has.
         one.filter(|_| found.next().is_none())
@@ -101,9 +121,7 @@ impl Searches {
 
     /// The first fragment of a resolver's answer to that client.
     pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
-        if self.fragments.len() < CLIENTS {
-            self.fragments.insert((client, resolver), mark);
-        }
+        self.fragments.insert((client, resolver), mark);
     }
 
     /// A fragmented answer became whole.
@@ -112,16 +130,16 @@ impl Searches {
     }
 
     /// Takes a closed look-up; teaches the names what addresses it gave.
-    pub fn closed(&mut self, facts: LookupFacts, number: u64, names: &mut Names) {
+    pub fn closed(&mut self, facts: LookupFacts, names: &mut Names) {
         self.remember(&facts);
         let mut mail = is_mail_question(facts.name.as_str(), facts.kind);
         if matches!(facts.kind, RecordType::A | RecordType::AAAA) {
-            mail |= self.mx_targets.contains_key(&facts.name);
+            mail |= self.domain_of(facts.client, &facts.name).is_some();
             if let Some(reply) = facts.answer() {
                 let took = reply.at.time.since(facts.first.time);
                 for record in &reply.message.answers {
                     if let Answer::Address(address) = record.answer {
-                        names.answered(facts.client, address, &facts.name, reply.at, took, number);
+                        names.answered(facts.client, address, &facts.name, reply.at, took);
                     }
                 }
             }
@@ -136,7 +154,6 @@ impl Searches {
     fn remember(&mut self, facts: &LookupFacts) {
         if facts.kind == RecordType::TLSA
             && positive(facts)
-            && self.tlsa.len() < CLIENTS
             && let Some(reply) = facts.answer()
         {
             let of_this = |record: &&Record| record.kind == RecordType::TLSA;
@@ -151,25 +168,42 @@ impl Searches {
                     _ => whole = false,
                 }
             }
-            let known = Tlsa {
+            let told = Tlsa {
                 at: reply.at,
                 whole,
                 records: kept.into(),
             };
-            self.tlsa.insert((facts.client, facts.name.clone()), known);
+            let known = self.tlsa.entry(facts.client, Few::new);
+            match known.iter_mut().find(|(owner, _)| *owner == facts.name) {
+                Some((_, before)) => *before = told,
+                None => {
+                    if known.is_full() {
+                        known.remove(0);
+                    }
+                    let _ = known.try_push((facts.name.clone(), told));
+                }
+            }
         }
         if let Some(reply) = facts.answer() {
             for record in &reply.message.answers {
                 if let Answer::Mx(_, target) = &record.answer
                     && !target.is_empty()
-                    && self.mx_targets.len() < WAITING
                 {
-                    self.mx_targets.insert(target.clone(), facts.name.clone());
+                    let known = self.mx_targets.entry(facts.client, Few::new);
+                    match known.iter_mut().find(|(name, _)| name == target) {
+                        Some((_, domain)) => *domain = facts.name.clone(),
+                        None => {
+                            if known.is_full() {
+                                known.remove(0);
+                            }
+                            let _ = known.try_push((target.clone(), facts.name.clone()));
+                        }
+                    }
                 }
             }
-            if reply.transport == Transport::Udp && self.sizes.len() < WAITING {
+            if reply.transport == Transport::Udp {
                 let pair = (facts.client, facts.resolver);
-                let largest = self.sizes.entry(pair).or_insert((0, reply.at));
+                let largest = self.sizes.entry(pair, || (0, reply.at));
                 if reply.message.length > largest.0 {
                     *largest = (reply.message.length, reply.at);
                 }
@@ -178,14 +212,11 @@ impl Searches {
                 }
             }
         }
-        if self.recent.len() >= CLIENTS && !self.recent.contains_key(&facts.client) {
-            return;
+        let recent = self.recent.entry(facts.client, Few::new);
+        if recent.is_full() {
+            recent.remove(0);
         }
-        let recent = self.recent.entry(facts.client).or_default();
-        if recent.len() >= PER_CLIENT {
-            recent.pop_front();
-        }
-        recent.push_back(Sibling {
+        let _ = recent.try_push(Sibling {
             name: facts.name.clone(),
             kind: facts.kind,
             resolver: facts.resolver,
@@ -290,7 +321,7 @@ impl Searches {
             siblings,
             largest_udp_answer: self.sizes.get(&pair).copied(),
             used: used(facts, names),
-            mx_of: self.mx_targets.get(&facts.name).cloned(),
+            mx_of: self.domain_of(facts.client, &facts.name).cloned(),
             small_answer: self.small.get(&pair).copied(),
             stray_fragment: self
                 .fragments

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use arrayvec::ArrayVec;
 
 use crate::base::limits::EVENTS;
-use crate::base::{Foreign, Mark, Nanos, PerSide, Side, SourceId, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, PerSide, Side, SourceId, Timestamp};
 use crate::wire::TcpFlags;
 
 /// One end of a connection.
@@ -65,11 +65,11 @@ pub struct TcpFacts {
     /// What each side sent.
     pub sides: PerSide<Direction>,
     /// Resets, in order.
-    pub resets: ArrayVec<Reset, EVENTS>,
+    pub resets: Few<Reset, EVENTS>,
     /// How many resets there were in all.
     pub reset_count: u32,
     /// ICMP errors that quote this connection, in order.
-    pub icmp: ArrayVec<IcmpError, EVENTS>,
+    pub icmp: Few<IcmpError, EVENTS>,
     /// How many such errors there were in all.
     pub icmp_count: u32,
     /// SYN-ACK minus last SYN (Karn), measured at the capture point.
@@ -81,7 +81,7 @@ pub struct TcpFacts {
     /// Where the capture was taken, as far as the two halves of the handshake and the TTLs tell.
     pub vantage: Vantage,
     /// Separate loss events (segments that had to be sent again because they, not their ACK, were lost).
-    pub losses: ArrayVec<LossEvent, EVENTS>,
+    pub losses: Few<LossEvent, EVENTS>,
     /// How many loss events there were in all, both directions.
     pub loss_count: u32,
     /// MSS-equivalents sent in both directions, data and FIN: a frame of L bytes counts ⌈L/MSS⌉.
@@ -91,7 +91,7 @@ pub struct TcpFacts {
     /// Total time that data waited for a retransmission because of losses.
     pub stood_still: Nanos,
     /// The longest silences between two segments, longest first (≥ 1 s).
-    pub idle: ArrayVec<IdleGap, 4>,
+    pub idle: Few<IdleGap, 4>,
     /// Frames dropped as duplicates made by the network or the capture.
     pub duplicates: u32,
     /// Segments that acknowledged bytes that the capture never showed.
@@ -112,7 +112,7 @@ pub struct TcpFacts {
 #[derive(Clone, Debug, Default)]
 pub struct Transmissions {
     /// The first ones, in order.
-    pub seen: ArrayVec<Transmission, EVENTS>,
+    pub seen: Few<Transmission, EVENTS>,
     /// How many there were in all.
     pub count: u32,
     /// The last one.
@@ -209,7 +209,7 @@ pub struct Direction {
     /// Largest amount of this side's data in flight, in bytes.
     pub max_in_flight: u32,
     /// Longest pauses in which this side had data outstanding, longest first.
-    pub stalls: ArrayVec<Stall, 4>,
+    pub stalls: Few<Stall, 4>,
 }
 
 /// How many routers lie between the sender and the capture point: nearest of 32, 64, 128, 255 minus TTL.
@@ -486,20 +486,20 @@ impl TcpFacts {
             syn_acks_after_ack: 0,
             established: None,
             sides: PerSide::default(),
-            resets: ArrayVec::new(),
+            resets: Few::new(),
             reset_count: 0,
-            icmp: ArrayVec::new(),
+            icmp: Few::new(),
             icmp_count: 0,
             rtt_server: None,
             rtt_client: None,
             min_rtt: PerSide::default(),
             vantage: Vantage::Unknown,
-            losses: ArrayVec::new(),
+            losses: Few::new(),
             loss_count: 0,
             mss_equivalents: 0,
             mss_equivalents_lost: 0,
             stood_still: 0,
-            idle: ArrayVec::new(),
+            idle: Few::new(),
             duplicates: 0,
             acked_unseen: 0,
             capture_gaps: PerSide::default(),

@@ -6,14 +6,13 @@
 
 use std::net::IpAddr;
 
-use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use super::facts::{Endpoint, HopCount};
 use super::queues::{Queue, Queues};
 use super::worlds::Worlds;
 use crate::base::limits::{EVENTS, LOOKUPS};
-use crate::base::{Foreign, Mark, Nanos, SECOND, SourceId, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, SECOND, SourceId, Timestamp};
 use crate::proto::dns::{Message, RecordType};
 use crate::wire::{Icmp, Ip, Quote};
 
@@ -132,7 +131,7 @@ pub struct LookupFacts {
     /// Latest frame (ICMP included).
     pub last: Mark,
     /// Tries, in order.
-    pub queries: ArrayVec<Query, EVENTS>,
+    pub queries: Few<Query, EVENTS>,
     /// How many tries there were in all.
     pub tries: u32,
     /// The latest try.
@@ -146,7 +145,7 @@ pub struct LookupFacts {
     /// How many of those in all.
     pub mismatched_count: u32,
     /// ICMP errors that quote a try.
-    pub icmp: ArrayVec<LookupIcmp, EVENTS>,
+    pub icmp: Few<LookupIcmp, EVENTS>,
     /// How many in all.
     pub icmp_count: u32,
     /// TCP/53 meanwhile.
@@ -461,14 +460,14 @@ impl Lookups {
             kind,
             first: mark,
             last: mark,
-            queries: ArrayVec::new(),
+            queries: Few::new(),
             tries: 0,
             last_query: None,
             replies: Vec::new(),
             reply_count: 0,
             mismatched: Vec::new(),
             mismatched_count: 0,
-            icmp: ArrayVec::new(),
+            icmp: Few::new(),
             icmp_count: 0,
             tcp: TcpTry::default(),
         };

@@ -3,16 +3,13 @@
 //! That a SYN was never answered proves nothing if the capture shows no answers at all. This keeps, per client,
 //! when anything came back to it, and per server and port whether SYNs were answered. Bounded; it judges nothing.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-
 use super::facts::Endpoint;
-use crate::base::{Nanos, SECOND, Timestamp};
+use crate::base::{Few, Nanos, Remembered, SECOND, Timestamp};
 
-/// Clients and servers that are remembered; beyond it new ones are not.
-const ADDRESSES: usize = 65_536;
+/// Clients and servers that are remembered at the least: the latest ones. What fills a hash table of 65,536 places.
+const ADDRESSES: usize = 57_344;
 /// Stretches of time per client; the oldest is forgotten.
 const STRETCHES: usize = 64;
 /// Answers no further apart than this are one stretch.
@@ -21,7 +18,7 @@ const JOIN: Nanos = 30 * SECOND;
 #[derive(Debug, Default)]
 struct Client {
     /// When something came back, in order.
-    answered: VecDeque<(Timestamp, Timestamp)>,
+    answered: Few<(Timestamp, Timestamp), STRETCHES>,
     one_way: u32,
     two_way: u32,
 }
@@ -53,21 +50,28 @@ pub enum SynOutcome {
 }
 
 /// What came back to whom.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Witness {
-    clients: HashMap<IpAddr, Client, foldhash::fast::RandomState>,
-    ports: HashMap<Endpoint, SynRecord, foldhash::fast::RandomState>,
-    servers: HashMap<IpAddr, SynRecord, foldhash::fast::RandomState>,
-    full: bool,
+    clients: Remembered<IpAddr, Client>,
+    ports: Remembered<Endpoint, SynRecord>,
+    servers: Remembered<IpAddr, SynRecord>,
+}
+
+impl Default for Witness {
+    fn default() -> Witness {
+        Witness {
+            clients: Remembered::new(ADDRESSES),
+            ports: Remembered::new(ADDRESSES),
+            servers: Remembered::new(ADDRESSES),
+        }
+    }
 }
 
 impl Witness {
     /// Something from another host arrived for `client`.
     pub fn came_back(&mut self, client: IpAddr, time: Timestamp) {
-        let Some(client) = entry(&mut self.clients, client, &mut self.full) else {
-            return;
-        };
-        if let Some((start, end)) = client.answered.back_mut() {
+        let client = self.clients.entry(client, Client::default);
+        if let Some((start, end)) = client.answered.last_mut() {
             let apart = time.since(*end);
             if apart <= 0 && time >= *start {
                 return;
@@ -77,17 +81,15 @@ impl Witness {
                 return;
             }
         }
-        if client.answered.len() >= STRETCHES {
-            client.answered.pop_front();
+        if client.answered.is_full() {
+            client.answered.remove(0);
         }
-        client.answered.push_back((time, time));
+        let _ = client.answered.try_push((time, time));
     }
 
     /// A flow of `client` was seen to its end: both directions of it, or one.
     pub fn flow(&mut self, client: IpAddr, both_directions: bool) {
-        let Some(client) = entry(&mut self.clients, client, &mut self.full) else {
-            return;
-        };
+        let client = self.clients.entry(client, Client::default);
         let count = if both_directions {
             &mut client.two_way
         } else {
@@ -99,12 +101,9 @@ impl Witness {
     /// How the opening of one connection to `server` went.
     pub fn opening(&mut self, server: Endpoint, time: Timestamp, outcome: SynOutcome) {
         for record in [
-            entry(&mut self.ports, server, &mut self.full),
-            entry(&mut self.servers, server.ip, &mut self.full),
-        ]
-        .into_iter()
-        .flatten()
-        {
+            self.ports.entry(server, SynRecord::default),
+            self.servers.entry(server.ip, SynRecord::default),
+        ] {
             record.asked = record.asked.saturating_add(1);
             match outcome {
                 SynOutcome::Answered => {
@@ -150,23 +149,6 @@ impl Witness {
     pub fn server(&self, server: IpAddr) -> SynRecord {
         self.servers.get(&server).copied().unwrap_or_default()
     }
-
-    /// Whether the bound on addresses was hit.
-    pub fn full(&self) -> bool {
-        self.full
-    }
-}
-
-fn entry<'a, K: std::hash::Hash + Eq, V: Default>(
-    map: &'a mut HashMap<K, V, foldhash::fast::RandomState>,
-    key: K,
-    full: &mut bool,
-) -> Option<&'a mut V> {
-    if map.len() >= ADDRESSES && !map.contains_key(&key) {
-        *full = true;
-        return None;
-    }
-    Some(map.entry(key).or_default())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub use preface::{Tunnel, TunnelKind};
 
 use crate::base::{Mark, PerSide, Side};
 use crate::proto::mail::{self, Dialogue, Language, Oddity};
-use crate::proto::tls::{self, KeyLog, Piece, TlsFacts};
+use crate::proto::tls::{self, Piece, Shared, TlsFacts};
 use crate::proto::{Service, TlsMode};
 use preface::{Preface, Taken};
 use recognise::{Recogniser, Verdict};
@@ -47,7 +47,7 @@ pub struct Session {
     tls_from_start: Option<Mark>,
     clear_on_tls_port: PerSide<Option<Mark>>,
     known_port: bool,
-    keys: KeyLog,
+    shared: Shared,
     /// What is inside TLS can no longer be followed.
     shut: bool,
 }
@@ -86,11 +86,11 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// For a connection to a port of that service; `None`: find out by listening.
     pub fn new(port_service: Option<Service>) -> Session {
-        Session::with_keys(port_service, KeyLog::default())
+        Session::with(port_service, Shared::default())
     }
 
     /// The same, which reads inside TLS where the log has the keys.
-    pub fn with_keys(port_service: Option<Service>, keys: KeyLog) -> Session {
+    pub fn with(port_service: Option<Service>, shared: Shared) -> Session {
         let port_service = port_service.filter(|service| *service != Service::Other);
         let recogniser = match port_service {
             Some(_) => None,
@@ -111,7 +111,7 @@ impl Session {
             tls_from_start: None,
             clear_on_tls_port: PerSide::default(),
             known_port: port_service.is_some(),
-            keys,
+            shared,
             shut: false,
         }
     }
@@ -253,9 +253,9 @@ impl Session {
     }
 
     fn tls_decoder(&mut self) -> &mut tls::Decoder {
-        let keys = &self.keys;
+        let shared = &self.shared;
         self.tls
-            .get_or_insert_with(|| Box::new(tls::Decoder::with_keys(keys.clone())))
+            .get_or_insert_with(|| Box::new(tls::Decoder::with(shared)))
     }
 
     fn note_preface(&mut self) {

@@ -1,17 +1,17 @@
 //! `--format json` and `--format ndjson`: the records as they are.
 //!
-//! The document streams connections, which can be many; what is small is collected and follows.
+//! The document streams connections; attempts, look-ups and findings follow it from spools of their own, because they may
+//! be as many. Sources and summary come last.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::spool::Spool;
 use super::{Face, SCHEMA, Style};
 use crate::base::{Foreign, Timestamp};
-use crate::engine::record::{
-    AttemptRecord, FindingRecord, LookupRecord, PathRecord, Record, SourceRecord, Summary,
-};
+use crate::engine::record::{PathRecord, Record, SourceRecord, Summary};
 
 /// Provisional verdicts that are remembered.
 const TOLD: usize = 65_536;
@@ -22,17 +22,19 @@ pub(super) struct JsonFace<'a> {
     command: &'static str,
     /// Connections written.
     written: u64,
+    /// The record in the making; kept so that nothing is allocated for each.
+    text: Vec<u8>,
+    attempts: Spool,
+    lookups: Spool,
+    findings: Spool,
     rest: Rest,
 }
 
-/// What follows the connections.
+/// What comes last.
 #[derive(Default, Serialize)]
 struct Rest {
-    attempts: Vec<AttemptRecord>,
-    lookups: Vec<LookupRecord>,
     /// Only probing measures paths.
     paths: Vec<PathRecord>,
-    findings: Vec<FindingRecord>,
     sources: Vec<SourceRecord>,
     summary: Summary,
 }
@@ -43,6 +45,10 @@ impl<'a> JsonFace<'a> {
             out,
             command: style.command,
             written: 0,
+            text: Vec::new(),
+            attempts: Spool::default(),
+            lookups: Spool::default(),
+            findings: Spool::default(),
             rest: Rest::default(),
         }
     }
@@ -65,18 +71,20 @@ impl Face for JsonFace<'_> {
     fn record(&mut self, record: &Record) -> io::Result<()> {
         match record {
             Record::Connection(connection) => {
+                self.text.clear();
                 if self.written == 0 {
                     self.head()?;
+                    self.text.push(b'\n');
                 } else {
-                    self.out.write_all(b",")?;
+                    self.text.extend_from_slice(b",\n");
                 }
                 self.written = self.written.saturating_add(1);
-                self.out.write_all(b"\n")?;
-                serde_json::to_writer(&mut self.out, connection)?;
+                serde_json::to_writer(&mut self.text, connection)?;
+                self.out.write_all(&self.text)?;
             }
-            Record::Attempt(attempt) => self.rest.attempts.push(attempt.clone()),
-            Record::Lookup(lookup) => self.rest.lookups.push(lookup.clone()),
-            Record::Finding(finding) => self.rest.findings.push(finding.clone()),
+            Record::Attempt(attempt) => self.attempts.add(attempt)?,
+            Record::Lookup(lookup) => self.lookups.add(lookup)?,
+            Record::Finding(finding) => self.findings.add(finding)?,
             Record::Path(path) => self.rest.paths.push(path.clone()),
             Record::Source(source) => self.rest.sources.push(source.clone()),
             Record::Summary(summary) => self.rest.summary = summary.clone(),
@@ -89,6 +97,12 @@ impl Face for JsonFace<'_> {
             self.head()?;
         }
         self.rest.sources.sort_by_key(|source| source.id);
+        self.out.write_all(b"],\n\"attempts\":[")?;
+        self.attempts.empty_into(&mut self.out)?;
+        self.out.write_all(b"],\n\"lookups\":[")?;
+        self.lookups.empty_into(&mut self.out)?;
+        self.out.write_all(b"],\n\"findings\":[")?;
+        self.findings.empty_into(&mut self.out)?;
         let rest = serde_json::to_string(&self.rest)?;
         // The rest is an object of its own: without its opening brace it goes on with ours.
         let rest = rest.strip_prefix('{').unwrap_or(&rest);
@@ -104,6 +118,8 @@ pub(super) struct NdjsonFace<'a> {
     live: bool,
     /// Connections and look-ups (by kind and number) of which a provisional verdict was told and no last record yet.
     told: HashSet<(bool, u64)>,
+    /// The line in the making.
+    line: Vec<u8>,
 }
 
 impl<'a> NdjsonFace<'a> {
@@ -112,6 +128,7 @@ impl<'a> NdjsonFace<'a> {
             out,
             live,
             told: HashSet::new(),
+            line: Vec::new(),
         }
     }
 
@@ -146,8 +163,10 @@ impl Face for NdjsonFace<'_> {
         if !self.wants(record) {
             return Ok(());
         }
-        serde_json::to_writer(&mut self.out, record)?;
-        self.out.write_all(b"\n")?;
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, record)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)?;
         match self.live {
             true => self.out.flush(),
             false => Ok(()),

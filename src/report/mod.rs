@@ -10,6 +10,7 @@ mod lines;
 mod markdown;
 mod paint;
 mod select;
+mod spool;
 mod text;
 
 use std::io::{self, Write};

@@ -5,7 +5,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::base::{Mark, Timestamp};
+use crate::base::{Few, Mark, Timestamp};
 use crate::wire::{Ip, Tcp};
 
 use super::super::facts::HopCount;
@@ -62,7 +62,7 @@ pub(super) struct Half {
     /// Running number of its latest keep-alive or window probe that was not answered yet.
     pub(super) probe: Option<u64>,
     /// Candidates for a SACK offset.
-    pub(super) sack_offsets: ArrayVec<i64, 16>,
+    pub(super) sack_offsets: Few<i64, 16>,
     pub(super) sack_offset_at: Option<(Mark, (u32, u32))>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! They exist apart because an idle connection and a stalled one look alike to a clock. Only the longest are kept.
 
-use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side};
+use crate::base::{Few, MILLISECOND, Mark, Nanos, SECOND, Side};
 
 use super::super::facts::{IdleGap, Stall};
 use super::tracker::Tracker;
@@ -52,17 +52,16 @@ impl Tracker {
     }
 }
 
-/// Keeps the four longest, longest first.
-fn keep_longest<T>(list: &mut arrayvec::ArrayVec<T, 4>, item: T, length: impl Fn(&T) -> Nanos) {
+/// Gaps and stalls kept.
+const LONGEST: usize = 4;
+
+/// Keeps the longest, longest first.
+fn keep_longest<T>(list: &mut Few<T, LONGEST>, item: T, length: impl Fn(&T) -> Nanos) {
     let at = list
         .iter()
         .take_while(|known| length(known) >= length(&item))
         .count();
-    if at >= list.capacity() {
-        return;
+    if at < LONGEST {
+        list.insert(at, item);
     }
-    if list.is_full() {
-        list.pop();
-    }
-    list.insert(at, item);
 }

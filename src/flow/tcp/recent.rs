@@ -4,7 +4,7 @@
 //! looping network does not. Where the identification says nothing (0, IPv6) only byte-identical headers
 //! within 3 ms count. Doubtful cases are resends, not duplicates.
 
-use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
+use crate::base::{Few, MILLISECOND, Nanos, SECOND, Timestamp};
 use crate::wire::{Ip, Tcp};
 
 /// Copies without a telling identification arrive within this time.
@@ -34,7 +34,7 @@ struct Seen {
 /// The latest segments.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    ring: [Option<Seen>; KEPT],
+    ring: Few<Seen, KEPT>,
     next: usize,
     /// The sender's identifications were seen to differ.
     varies: bool,
@@ -61,7 +61,6 @@ impl Recent {
         let header = header(tcp);
         self.ring
             .iter()
-            .flatten()
             .filter(|seen| seen.header == header)
             .any(|seen| {
                 let apart = now.since(seen.at).abs();
@@ -78,10 +77,7 @@ impl Recent {
 
     /// Whether a segment that began with that sequence number was seen lately.
     pub(super) fn has_seq(&self, seq: u32) -> bool {
-        self.ring
-            .iter()
-            .flatten()
-            .any(|seen| seen.header.seq == seq)
+        self.ring.iter().any(|seen| seen.header.seq == seq)
     }
 
     /// Remembers a segment.
@@ -89,17 +85,18 @@ impl Recent {
         let previous = self
             .ring
             .get(self.next.wrapping_add(KEPT - 1) % KEPT)
-            .copied()
-            .flatten();
+            .copied();
         self.varies |=
             previous.is_some_and(|seen| seen.id != ip.id && seen.id != Some(0) && ip.id != Some(0));
-        if let Some(slot) = self.ring.get_mut(self.next) {
-            *slot = Some(Seen {
-                at: now,
-                id: ip.id,
-                checksum: tcp.checksum,
-                header: header(tcp),
-            });
+        let seen = Seen {
+            at: now,
+            id: ip.id,
+            checksum: tcp.checksum,
+            header: header(tcp),
+        };
+        match self.ring.get_mut(self.next) {
+            Some(oldest) => *oldest = seen,
+            None => drop(self.ring.try_push(seen)),
         }
         self.next = self.next.wrapping_add(1) % KEPT;
     }

@@ -8,9 +8,7 @@
 
 use std::collections::VecDeque;
 
-use arrayvec::ArrayVec;
-
-use crate::base::{Mark, Nanos, Side};
+use crate::base::{Few, Mark, Nanos, Side};
 
 use super::super::facts::{ByteRange, LossEvent, LossPlace, MtuEvidence, Outstanding, TcpFacts};
 use super::range::{Range, Segment};
@@ -48,7 +46,7 @@ pub(super) struct Scoreboard {
     acked: i64,
     /// Losses below this offset belong to the loss event that is being repaired.
     recover: i64,
-    told: ArrayVec<Told, 8>,
+    told: Few<Told, 8>,
     /// Waiting for a resend was counted up to here.
     still_until: Option<Mark>,
     /// Something smaller than the oldest missing range arrived after it had been sent.
@@ -468,7 +466,7 @@ impl Scoreboard {
             start: range.start,
             end: range.end,
         };
-        self.told.push(Told {
+        let _ = self.told.try_push(Told {
             range,
             at,
             events,

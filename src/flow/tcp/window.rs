@@ -4,9 +4,7 @@
 //! apart. Keep-alives are never data. SACK blocks that fit nothing that was sent are compared with each other:
 //! all off by one distance means that a device rewrites sequence numbers and forgot SACK.
 
-use arrayvec::ArrayVec;
-
-use crate::base::{Mark, Side};
+use crate::base::{Few, Mark, Side};
 use crate::wire::{Tcp, TcpFlags};
 
 use super::tracker::Tracker;
@@ -125,7 +123,7 @@ impl Tracker {
         if self.facts.sack_offset.is_some() {
             return;
         }
-        let fitting: ArrayVec<i64, 16> = self.halves[peer]
+        let fitting: Few<i64, 16> = self.halves[peer]
             .board
             .edges()
             .map(|(start, _)| from.saturating_sub(start))

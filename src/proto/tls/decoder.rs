@@ -10,9 +10,9 @@ use super::certificate;
 use super::facts::{Handshake, OpaqueRecord, TlsFacts};
 use super::hello::{self, Server};
 use super::inside::{Opener, Piece, Sealed};
-use super::keylog::KeyLog;
 use super::progress::Progress;
 use super::record::{Event, Record, Records};
+use super::shared::Shared;
 
 /// Encrypted records kept per side: the first ones …
 const FIRST: u64 = 16;
@@ -84,12 +84,12 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the first byte of TLS of both sides.
     pub fn new() -> Decoder {
-        Decoder::with_keys(KeyLog::default())
+        Decoder::with(&Shared::default())
     }
 
     /// The same, which looks inside where the log has the keys of a connection when its first
     /// encrypted record comes.
-    pub fn with_keys(log: KeyLog) -> Decoder {
+    pub fn with(shared: &Shared) -> Decoder {
         Decoder {
             facts: TlsFacts::default(),
             client: Stream::new(Side::Client),
@@ -97,7 +97,7 @@ impl Decoder {
             progress: Progress::default(),
             session: Vec::new(),
             kept: PerSide::default(),
-            opener: Opener::new(log),
+            opener: Opener::new(shared),
         }
     }
 
@@ -388,7 +388,7 @@ impl Decoder {
             }
             (11, Side::Server) if self.facts.certificate_seen.is_none() => {
                 self.facts.certificate_seen = Some(done);
-                self.facts.certificates = certificate::chain(&body);
+                self.facts.certificates = self.opener.chains().of(false, &body, certificate::chain);
             }
             (11, Side::Client) if !holed && certificate::is_empty(&body) => {
                 self.facts.empty_client_certificate.get_or_insert(done);

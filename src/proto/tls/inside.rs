@@ -16,6 +16,7 @@ use super::facts::{Inside, TlsFacts};
 use super::hello;
 use super::keylog::{KeyLog, Random};
 use super::progress;
+use super::shared::{Chains, Shared};
 
 /// Records of early data, whose keys are not looked for, before a client's direction is given up.
 const EARLY: u16 = 64;
@@ -58,6 +59,7 @@ struct Reading {
 #[derive(Default)]
 pub(super) struct Opener {
     log: KeyLog,
+    chains: Chains,
     client: Option<Random>,
     server: Option<Random>,
     tried: bool,
@@ -66,11 +68,17 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    pub(super) fn new(log: KeyLog) -> Opener {
+    pub(super) fn new(shared: &Shared) -> Opener {
         Opener {
-            log,
+            log: shared.keys.clone(),
+            chains: shared.chains(),
             ..Opener::default()
         }
+    }
+
+    /// Chains that were read before.
+    pub(super) fn chains(&self) -> &Chains {
+        &self.chains
     }
 
     /// The next piece of what was read.
@@ -258,7 +266,7 @@ impl Opener {
             }
             (11, Side::Server) if tls13 && first && facts.certificate_seen.is_none() => {
                 facts.certificate_seen = Some(sealed.done);
-                facts.certificates = certificate::chain13(&whole.body);
+                facts.certificates = self.chains.of(true, &whole.body, certificate::chain13);
             }
             (11, Side::Client)
                 if tls13 && first && !whole.holed && certificate::is_empty13(&whole.body) =>

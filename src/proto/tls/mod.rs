@@ -17,6 +17,7 @@ mod names;
 mod progress;
 mod reader;
 mod record;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -32,4 +33,5 @@ pub use inside::Piece;
 pub use keylog::KeyLog;
 pub use names::{alert_name, cipher_name, group_name};
 pub use record::{looks_like_client_hello, looks_like_record};
+pub use shared::Shared;
 pub use trust::{ChainFault, NameMatch, chain_verifies, name_match, name_matches};

@@ -1,0 +1,106 @@
+//! A map that forgets what nobody touched for longest, in two generations.
+//!
+//! What is learned of addresses must be bounded, and the newest must count: a map that takes nothing more when it is full
+//! knows everything of the first hour and nothing of the rest. Keys that were written lately are young; when there are
+//! enough of them, they become the old ones, and the old ones before them are forgotten. So at least the last `most` keys
+//! written are there, at most twice as many. Reading changes nothing: what is remembered depends on what was written alone.
+
+use std::hash::Hash;
+
+use hashbrown::hash_map::Entry;
+use hashbrown::{Equivalent, HashMap};
+
+type Fast = foldhash::fast::RandomState;
+
+/// Values by key, the latest `most` to twice as many.
+#[derive(Debug)]
+pub struct Remembered<K, V> {
+    young: HashMap<K, V, Fast>,
+    old: HashMap<K, V, Fast>,
+    most: usize,
+}
+
+impl<K: Hash + Eq, V> Remembered<K, V> {
+    /// An empty map that remembers the last `most` keys (at least one).
+    pub fn new(most: usize) -> Remembered<K, V> {
+        Remembered {
+            young: HashMap::default(),
+            old: HashMap::default(),
+            most: most.max(1),
+        }
+    }
+
+    /// What is remembered under that key.
+    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    /// What is remembered under that key, to be changed where it is; it becomes no younger.
+    pub fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
+        match self.young.get_mut(key) {
+            Some(value) => Some(value),
+            None => self.old.get_mut(key),
+        }
+    }
+
+    /// What is remembered under that key, else what `make` makes; it is young now.
+    pub fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        if self.young.len() >= self.most {
+            self.old = std::mem::take(&mut self.young);
+        }
+        match self.young.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let value = self.old.remove(place.key()).unwrap_or_else(make);
+                place.insert(value)
+            }
+        }
+    }
+
+    /// Remembers a value; what was there before is gone.
+    pub fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.most {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&key);
+        self.young.insert(key, value);
+    }
+
+    /// Forgets a key.
+    pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Remembered;
+
+    #[test]
+    fn the_latest_are_there_and_the_number_is_bounded() {
+        let mut map = Remembered::new(100);
+        for key in 0..1_000_u32 {
+            map.insert(key, key);
+            *map.entry(7, || 0) += 0;
+        }
+        assert!((901..1_000).all(|key| map.get(&key) == Some(&key)));
+        assert_eq!(
+            map.get(&7),
+            Some(&7),
+            "what is written again and again stays"
+        );
+        assert!((0..1_000).filter(|key| map.get(key).is_some()).count() <= 200);
+    }
+
+    #[test]
+    fn a_new_value_replaces_and_a_removed_one_is_gone() {
+        let mut map = Remembered::new(1);
+        map.insert("a", 1);
+        map.insert("b", 2);
+        map.insert("a", 3);
+        assert_eq!((map.get("a"), map.get("b")), (Some(&3), Some(&2)));
+        map.remove("a");
+        assert_eq!(map.get("a"), None);
+    }
+}
