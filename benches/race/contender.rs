@@ -1,0 +1,84 @@
+//! Who races: mxray in several ways, and what others do with the same file.
+
+use std::path::{Path, PathBuf};
+
+/// The way of mxray that everything is about.
+pub const OURS: &str = "mxray replay --format json";
+/// What it is measured by.
+pub const COPY: &str = "tcpdump -r F -w /dev/null";
+
+/// A program and its arguments; the file is put behind them or into standard input.
+pub struct Contender {
+    /// What it is called in tables.
+    pub name: &'static str,
+    /// The program.
+    pub program: PathBuf,
+    /// Before the file.
+    pub before: Vec<&'static str>,
+    /// Behind the file.
+    pub behind: Vec<&'static str>,
+    /// The file is standard input.
+    pub stdin: bool,
+    /// It may use one core only.
+    pub one_core: bool,
+}
+
+/// Everybody who is installed; the names of those who are not.
+pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
+    let ours = |name, stdin, one_core| Contender {
+        name,
+        program: binary.to_owned(),
+        before: vec!["replay", "-q", "--format", "json"],
+        behind: if stdin { vec!["-"] } else { Vec::new() },
+        stdin,
+        one_core,
+    };
+    let mut there = vec![
+        ours(OURS, false, false),
+        ours("the same on one core", false, true),
+        ours("the same from standard input", true, false),
+    ];
+    let mut missing = Vec::new();
+    type Other = (
+        &'static str,
+        &'static str,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    let known: [Other; 5] = [
+        ("cat F", "cat", &[], &[]),
+        (COPY, "tcpdump", &["-r"], &["-w", "/dev/null"]),
+        ("capinfos -c F", "capinfos", &["-c"], &[]),
+        ("tcptrace F", "tcptrace", &["-n"], &[]),
+        (
+            "tshark -q -z expert -r F",
+            "tshark",
+            &["-n", "-q", "-z", "expert", "-r"],
+            &[],
+        ),
+    ];
+    for (name, program, before, behind) in known {
+        if !others && !matches!(program, "cat" | "tcpdump") {
+            continue;
+        }
+        match find(program) {
+            Some(path) => there.push(Contender {
+                name,
+                program: path,
+                before: before.to_vec(),
+                behind: behind.to_vec(),
+                stdin: false,
+                one_core: false,
+            }),
+            None => missing.push(program),
+        }
+    }
+    (there, missing)
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
