@@ -108,9 +108,6 @@ pub struct Arguments {
         help_heading = "Mail"
     )]
     blocklist: Vec<String>,
-    /// Ask autoconfig servers for settings
-    #[arg(long, help_heading = "Mail")]
-    discover: bool,
 
     /// Run only these stages
     #[arg(
@@ -439,7 +436,6 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         from: arguments.from.clone(),
         blocklists: arguments.blocklist.clone(),
         idle: arguments.idle,
-        discover: arguments.discover,
         roots: Arc::new(roots),
     })
 }

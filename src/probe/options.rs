@@ -115,8 +115,6 @@ pub struct Options {
     pub blocklists: Vec<String>,
     /// Measure how long a silent connection survives.
     pub idle: bool,
-    /// Autoconfig servers may be asked.
-    pub discover: bool,
     /// Trust anchors beside the system's, in DER.
     pub roots: Arc<Vec<Vec<u8>>>,
 }
@@ -141,7 +139,6 @@ impl Default for Options {
             from: None,
             blocklists: Vec::new(),
             idle: false,
-            discover: false,
             roots: Arc::default(),
         }
     }
