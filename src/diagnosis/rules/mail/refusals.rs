@@ -1,7 +1,7 @@
 //! What each family of negative replies is in the catalogue: its code, whose setting has to change, what to say and do.
 //!
 //! How a reply is read into a family is the reply table's business (`proto::mail::replies`); when it is a verdict is
-//! [`super::reply`]'s. This is only the table between the two.
+//! `reply`'s. This is only the table between the two.
 
 use crate::diagnosis::{Code, Where};
 use crate::proto::mail::Family;
