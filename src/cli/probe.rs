@@ -132,7 +132,7 @@ pub struct Arguments {
     /// Packets a second for each target
     #[arg(long, value_name = "PPS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Measure")]
     rate: u32,
-    /// Ladders, sweeps and long series as well
+    /// Ladders, sweeps and long series as well (none of them is there yet: it measures what a default run does)
     #[arg(long, help_heading = "Measure")]
     intensive: bool,
     /// Measure how long a silent connection survives
