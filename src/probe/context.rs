@@ -3,27 +3,27 @@
 //! Every socket of a run is made here, because a flow must be in the registry before its first packet leaves. Handles are
 //! opened when the context is made; afterwards nothing needs privilege.
 
+mod sockets;
+
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng as _;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
-use tokio::sync::{mpsc, watch};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use sockets::{Connect, ConnectError, Opened, Reserved};
+
 use super::auth::{Lockout, Turnstile};
-use super::control::{FlowKey, Registry, Role, TCP, UDP};
+use super::control::Registry;
 use super::options::{Options, StageName};
 use super::raw::Raw;
 use super::recording::{Recording, Taken};
-use super::seen::Seen;
-use super::stage::local;
 use super::tap::{Tap, TapError};
 use super::tls::roots::Roots;
 use crate::base::Timestamp;
@@ -31,95 +31,8 @@ use crate::diagnosis::{About, Claim, Measured, Settles};
 use crate::engine::record::PathRecord;
 use crate::wire::Packet;
 
-/// Local ports that are chosen from (the kernel's default range).
-const PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
-
 /// The tap is quiet when nothing of ours came for so long.
 const QUIET: Duration = Duration::from_millis(40);
-
-/// How a kernel connection is opened.
-#[derive(Clone, Copy, Debug)]
-pub struct Connect {
-    /// Given up after so long.
-    pub patience: Duration,
-    /// TTL of all its packets; the system's own without one.
-    pub ttl: Option<u8>,
-    /// The MSS that is announced; the system's own without one.
-    pub mss: Option<u16>,
-    /// The source port; any without one.
-    pub source_port: Option<u16>,
-}
-
-impl Default for Connect {
-    fn default() -> Connect {
-        Connect {
-            patience: Duration::from_secs(20),
-            ttl: None,
-            mss: None,
-            source_port: None,
-        }
-    }
-}
-
-/// An open connection.
-pub struct Opened {
-    /// The stream.
-    pub stream: TcpStream,
-    /// Our end.
-    pub local: SocketAddr,
-    /// How long it took to open.
-    pub took: Duration,
-}
-
-/// Why a connection was not opened, as the kernel said it; what the packets mean the engine says.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// A RST, or an ICMP port-unreachable.
-    #[error("connection refused")]
-    Refused,
-    /// Nothing came in time.
-    #[error("timed out")]
-    Timeout,
-    /// An ICMP error, or no route.
-    #[error("unreachable: {0}")]
-    Unreachable(io::Error),
-    /// Reset while it was being opened.
-    #[error("reset")]
-    Reset,
-    /// This host does not let us.
-    #[error("not permitted here: {0}")]
-    Denied(io::Error),
-    /// Anything else.
-    #[error("{0}")]
-    Other(io::Error),
-}
-
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> ConnectError {
-        match error.raw_os_error() {
-            Some(libc::ECONNREFUSED) => ConnectError::Refused,
-            Some(libc::ETIMEDOUT) => ConnectError::Timeout,
-            Some(libc::ECONNRESET) => ConnectError::Reset,
-            Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENONET | libc::EADDRNOTAVAIL) => {
-                ConnectError::Unreachable(error)
-            }
-            Some(libc::EPERM | libc::EACCES) => ConnectError::Denied(error),
-            _ => ConnectError::Other(error),
-        }
-    }
-}
-
-/// A TCP port of ours that crafted segments use: bound so that the kernel gives it to nobody else, and answers what comes
-/// for it with its own RST, as for any half-open connection that nobody wants.
-pub struct Reserved {
-    _socket: Socket,
-    /// Our end.
-    pub local: SocketAddr,
-    /// The other end.
-    pub remote: SocketAddr,
-    /// Every packet of the flow, both ways.
-    pub packets: mpsc::UnboundedReceiver<Seen>,
-}
 
 /// Something that could not be known for lack of privilege, and the command that grants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -358,255 +271,6 @@ impl Context {
         self.0.tap.is_some()
     }
 
-    /// Our address towards a destination, as the kernel would choose it.
-    pub fn source_for(&self, to: IpAddr) -> io::Result<IpAddr> {
-        if let Some(source) = self
-            .0
-            .options
-            .source
-            .filter(|s| s.is_ipv4() == to.is_ipv4())
-        {
-            return Ok(source);
-        }
-        let socket = Socket::new(family(to), Type::DGRAM, Some(Protocol::UDP))?;
-        self.bind_device(&socket)?;
-        socket.connect(&SockAddr::from(SocketAddr::new(to, 53)))?;
-        socket
-            .local_addr()?
-            .as_socket()
-            .map(|address| address.ip())
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
-    }
-
-    fn bind_device(&self, socket: &Socket) -> io::Result<()> {
-        match &self.0.options.interface {
-            Some(name) => socket.bind_device(Some(name.as_bytes())),
-            None => Ok(()),
-        }
-    }
-
-    fn prepare(&self, socket: &Socket, to: IpAddr, port: Option<u16>) -> io::Result<u16> {
-        self.bind_device(socket)?;
-        let any = match to {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let source = self
-            .0
-            .options
-            .source
-            .filter(|source| source.is_ipv4() == to.is_ipv4())
-            .unwrap_or(any);
-        if port.is_some() {
-            socket.set_reuse_address(true)?;
-        }
-        match port {
-            Some(port) => socket.bind(&SockAddr::from(SocketAddr::new(source, port)))?,
-            None => self.bind_somewhere(socket, source)?,
-        }
-        let tos = u32::from(self.0.options.dscp) << 2;
-        if tos != 0 {
-            match to {
-                IpAddr::V4(_) => socket.set_tos_v4(tos)?,
-                IpAddr::V6(_) => socket.set_tclass_v6(tos)?,
-            }
-        }
-        socket
-            .local_addr()?
-            .as_socket()
-            .map(|address| address.port())
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
-    }
-
-    /// Binds to a port by chance: the kernel's own choice is all odd or all even, which a hash may send one way.
-    fn bind_somewhere(&self, socket: &Socket, source: IpAddr) -> io::Result<()> {
-        for _ in 0..16 {
-            let port =
-                PORTS.start() + (self.random() % u32::from(PORTS.end() - PORTS.start())) as u16;
-            match socket.bind(&SockAddr::from(SocketAddr::new(source, port))) {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-                other => return other,
-            }
-        }
-        socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))
-    }
-
-    fn enter(&self, key: FlowKey, role: Role, listener: Option<mpsc::UnboundedSender<Seen>>) {
-        let mut registry = lock(&self.0.registry);
-        if registry.enter(key, role, listener) {
-            if let Some(hop) = local::next_hop(key.remote.ip()) {
-                registry.enter_neighbor(hop);
-            }
-            self.admit(&registry);
-        }
-    }
-
-    fn admit(&self, registry: &Registry) {
-        if let Some(tap) = &self.0.tap {
-            let hosts: Vec<IpAddr> = registry.hosts().collect();
-            tap.admit(&hosts);
-        }
-    }
-
-    /// Opens a TCP connection with the kernel's own means.
-    pub async fn connect(
-        &self,
-        to: SocketAddr,
-        role: Role,
-        how: Connect,
-    ) -> Result<Opened, ConnectError> {
-        let socket = Socket::new(family(to.ip()), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
-        if let Some(ttl) = how.ttl {
-            match to.ip() {
-                IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
-                IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
-            }
-        }
-        if let Some(mss) = how.mss {
-            socket.set_tcp_mss(u32::from(mss))?;
-        }
-        let port = self.prepare(&socket, to.ip(), how.source_port)?;
-        let key = FlowKey {
-            protocol: TCP,
-            local_port: port,
-            remote: to,
-        };
-        self.enter(key, role, None);
-        self.spend(to.ip(), 1).await;
-        let start = Instant::now();
-        let socket = TcpSocket::from_std_stream(socket.into());
-        let mut given_up = self.0.given_up.subscribe();
-        let stream = tokio::select! {
-            stream = socket.connect(to) => stream?,
-            () = tokio::time::sleep(how.patience.min(self.left())) => return Err(ConnectError::Timeout),
-            _ = given_up.wait_for(|list| list.contains(&to)) => return Err(ConnectError::Timeout),
-            () = self.cancelled() => return Err(ConnectError::Timeout),
-        };
-        let local = stream.local_addr()?;
-        if role == Role::Target {
-            lock(&self.0.opened).insert(to);
-        }
-        Ok(Opened {
-            stream,
-            local,
-            took: start.elapsed(),
-        })
-    }
-
-    /// Whether a target connection to that server was opened in this round.
-    pub fn is_open(&self, server: SocketAddr) -> bool {
-        lock(&self.0.opened).contains(&server)
-    }
-
-    /// Enough is known of this server: connections to it that are still being opened end now.
-    pub fn give_up(&self, server: SocketAddr) {
-        self.0.given_up.send_modify(|list| list.push(server));
-    }
-
-    /// A UDP socket that is connected to one address; the tap knows it. `ttl`: of all its packets.
-    pub async fn udp(&self, to: SocketAddr, role: Role, ttl: Option<u8>) -> io::Result<UdpSocket> {
-        let socket = Socket::new(family(to.ip()), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        if let Some(ttl) = ttl {
-            match to.ip() {
-                IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
-                IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
-            }
-        }
-        let port = self.prepare(&socket, to.ip(), None)?;
-        let key = FlowKey {
-            protocol: UDP,
-            local_port: port,
-            remote: to,
-        };
-        self.enter(key, role, None);
-        socket.connect(&SockAddr::from(to))?;
-        UdpSocket::from_std(socket.into())
-    }
-
-    /// Every packet of a flow from now on, both ways. `local_port` is ours.
-    pub fn follow(
-        &self,
-        protocol: u8,
-        local_port: u16,
-        remote: SocketAddr,
-    ) -> mpsc::UnboundedReceiver<Seen> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let key = FlowKey {
-            protocol,
-            local_port,
-            remote,
-        };
-        lock(&self.0.registry).listen(key, sender);
-        receiver
-    }
-
-    /// A TCP port of ours for crafted segments to one address.
-    pub fn reserve(&self, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
-        let source = self.source_for(remote.ip())?;
-        let socket = Socket::new(family(remote.ip()), Type::STREAM, Some(Protocol::TCP))?;
-        self.bind_device(&socket)?;
-        self.bind_somewhere(&socket, source)?;
-        let local = socket
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        let (sender, packets) = mpsc::unbounded_channel();
-        let key = FlowKey {
-            protocol: TCP,
-            local_port: local.port(),
-            remote,
-        };
-        self.enter(key, role, Some(sender));
-        Ok(Reserved {
-            _socket: socket,
-            local,
-            remote,
-            packets,
-        })
-    }
-
-    /// A UDP port of ours for crafted datagrams to one address.
-    pub fn reserve_udp(&self, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
-        let source = self.source_for(remote.ip())?;
-        let socket = Socket::new(family(remote.ip()), Type::DGRAM, Some(Protocol::UDP))?;
-        self.bind_device(&socket)?;
-        self.bind_somewhere(&socket, source)?;
-        let local = socket
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        let (sender, packets) = mpsc::unbounded_channel();
-        let key = FlowKey {
-            protocol: UDP,
-            local_port: local.port(),
-            remote,
-        };
-        self.enter(key, role, Some(sender));
-        Ok(Reserved {
-            _socket: socket,
-            local,
-            remote,
-            packets,
-        })
-    }
-
-    /// Echo requests of an identifier of ours to a host: what comes back.
-    pub fn echoes(&self, host: IpAddr, id: u16, role: Role) -> mpsc::UnboundedReceiver<Seen> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let mut registry = lock(&self.0.registry);
-        if registry.enter_echo(host, id, role, sender) {
-            self.admit(&registry);
-        }
-        receiver
-    }
-
-    /// A neighbour that packets go by: its ARP and NDP belong to the evidence.
-    pub fn neighbor(&self, neighbor: IpAddr) {
-        lock(&self.0.registry).enter_neighbor(neighbor);
-    }
-
     /// The tap saw a frame.
     pub(super) fn tapped(
         &self,
@@ -707,13 +371,5 @@ impl Context {
         lock(&self.0.opened).clear();
         lock(&self.0.held).clear();
         self.0.given_up.send_modify(Vec::clear);
-    }
-}
-
-fn family(address: IpAddr) -> Domain {
-    if address.is_ipv4() {
-        Domain::IPV4
-    } else {
-        Domain::IPV6
     }
 }

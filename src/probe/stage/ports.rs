@@ -3,10 +3,14 @@
 //! Every claim names what it was measured against. A RST or a silence that nothing can be compared with is left to what
 //! the packets alone say.
 
+mod refusal;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub use refusal::refused;
 
 use super::reference::{self, Reference};
 use super::trace;
@@ -15,13 +19,10 @@ use crate::probe::context::Context;
 use crate::probe::options::StageName;
 use crate::probe::plan::series::{Finding, Series, Subject};
 use crate::probe::plan::walk::Heard;
-use crate::probe::seen::icmp_name;
 use crate::probe::way::{Kind, Way};
 
 /// The kernel's own SYN is kept so long, that three transmissions of it are seen (silence has a clock).
 const CLOCK: Duration = Duration::from_millis(3_400);
-/// DSCP AF11: what a host's stack copies into its RST and a firewall's REJECT does not.
-const MARK: u8 = 0x28;
 
 /// A port answers nothing for a while: finds out whether it is dropped, and where. `begun`: when the kernel's connection
 /// was begun.
@@ -44,7 +45,7 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
     let (finding, end, series) = series(context, to, reference).await;
     match (finding, end) {
         // The kernel hears the same: what it is stands in its own packets, where it is the walk says.
-        (_, Some(heard)) => answered(context, to, heard, reference).await,
+        (_, Some(heard)) => refusal::answered(context, to, heard, reference).await,
         (Finding::Dropped { .. }, None) => {
             context.progress(
                 StageName::Tcp,
@@ -282,355 +283,5 @@ fn path_silent(context: &Context, to: SocketAddr, _series: &Series, placed: Opti
             0.15,
             "a capture at the server: whether anything arrives there",
         );
-    say(context, to, claim);
-}
-
-/// A port answers a SYN with something that is no SYN-ACK: who is it?
-pub async fn refused(context: &Context, to: SocketAddr) {
-    if context.raw().is_none() {
-        context.unknowable(
-            "who sent the reset, and from which hop",
-            "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
-        );
-        return;
-    }
-    context.progress(StageName::Tcp, &format!("{to} refuses: asking once more"));
-    let mut way = Way::new(Kind::Flows(to), "the raw answer of the target port");
-    for _ in 0..10 {
-        way.send(context, 64).await;
-        crate::probe::way::settle(&mut [&mut way]).await;
-        if way.last_end.is_some() {
-            break;
-        }
-    }
-    let Some(heard) = way.last_end else {
-        return;
-    };
-    let reference = reference::find(context, to.ip(), to.port()).await;
-    answered(context, to, heard, reference).await;
-}
-
-async fn answered(context: &Context, to: SocketAddr, heard: Heard, reference: Option<Reference>) {
-    if !context.options().wants(StageName::Trace) {
-        return;
-    }
-    match heard {
-        Heard::Reset { distance, .. } => {
-            reset(context, to, distance.saturating_add(1), reference).await;
-        }
-        Heard::Refused { from, kind, code } => {
-            prohibited(context, to, from, (kind, code), reference).await;
-        }
-        Heard::Exceeded(_) => circle(context, to).await,
-        Heard::Open { .. } => {}
-    }
-}
-
-/// A RST: by whom? Where that cannot be told, so it is said.
-async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Reference>) {
-    if who_reset(context, to, hops, reference).await {
-        return;
-    }
-    let claim = Claim::new(
-        Code::TcpRefused,
-        At::address(Where::Server, to.ip()),
-        Proof::Measured("TTL-limited SYNs", context.now()),
-        0.6,
-        format!(
-            "A RST answers for port {}; whether the server sent it could not be told.",
-            to.port()
-        ),
-    )
-    .shown_by("no control reaches farther than what resets, and none as far, often enough to tell")
-    .or(
-        Code::TcpResetByPath,
-        0.35,
-        "another port of the same host that opens, or a capture at the server",
-    );
-    say(context, to, claim);
-}
-
-/// Whether it was found out.
-async fn who_reset(
-    context: &Context,
-    to: SocketAddr,
-    hops: u8,
-    reference: Option<Reference>,
-) -> bool {
-    let (target, control) = trace::answering(context, to, hops, reference).await;
-    let Some((first, Heard::Reset { distance, .. })) = target.walk.first_end() else {
-        return false;
-    };
-    let own = control
-        .as_ref()
-        .and_then(|control| control.walk.first_end())
-        .filter(|(_, heard)| matches!(heard, Heard::Open { .. } | Heard::Reset { .. }));
-    let Some((reaches, _)) = own else {
-        return false;
-    };
-    let rung = |way: &Way, ttl: u8| {
-        way.walk
-            .at(ttl)
-            .map_or((0, 0), |rung| (rung.ends.min(rung.sent), rung.sent))
-    };
-    let name = control
-        .as_ref()
-        .map_or_else(String::new, |one| one.kind.name());
-    let proof = Proof::Measured("TTL-limited SYNs", context.now());
-    let (drew, of) = rung(&target, first);
-    if first < reaches && drew >= 2 {
-        // That this TTL does not reach the server must be seen, not inferred from silence: a router at or behind it still
-        // complains about the control's packets.
-        let beyond = control
-            .as_ref()
-            .and_then(|one| one.walk.last_router())
-            .is_some_and(|(ttl, _)| ttl >= first);
-        let (early, _) = control.as_ref().map_or((0, 0), |one| rung(one, first));
-        if early > 0 || !beyond {
-            return false;
-        }
-        let before = first.saturating_sub(1);
-        let router = target.walk.at(before).and_then(|rung| rung.router);
-        let heard = heard_before(&target, first);
-        // A device that filters behind its TTL check says time-exceeded itself one TTL earlier; its RST comes from as far.
-        let seems = distance.saturating_add(1);
-        let at = At {
-            place: Where::Network,
-            address: router,
-            hop: [before, first]
-                .into_iter()
-                .find(|ttl| heard.is_some() && *ttl == seems),
-            after_hop: heard,
-        };
-        let at = if at.hop == Some(first) {
-            let address = control.as_ref().and_then(|one| one.walk.at(first)?.router);
-            At { address, ..at }
-        } else {
-            at
-        };
-        let who = match (at.address, at.hop) {
-            (Some(router), Some(hop)) => format!("at {router} (hop {hop})"),
-            (None, Some(hop)) => format!("at hop {hop}"),
-            (Some(router), None) => format!("behind {router} (hop {before})"),
-            (None, None) => format!("behind hop {before}"),
-        };
-        let claim = Claim::new(
-            Code::TcpResetByPath,
-            at,
-            proof,
-            0.98,
-            format!("A device {who} resets connections to port {}; the server never sees them.", to.port()),
-        )
-        .shown_by(format!(
-            "a SYN to port {} with TTL {first} draws a RST ({drew}/{of}); {name} needs TTL {reaches} to reach the server",
-            to.port()
-        ))
-        .advise(format!(
-            "Ask whoever runs the device {who} to allow TCP port {} to {}",
-            to.port(),
-            to.ip()
-        ));
-        say(context, to, claim);
-        true
-    } else if first == reaches && drew >= 2 {
-        let stack = own_stack(context, to).await;
-        let mut claim = Claim::new(
-            Code::TcpRefused,
-            At::address(Where::Server, to.ip()),
-            proof,
-            0.97,
-            format!(
-                "Nothing listens on port {}: the server itself refuses.",
-                to.port()
-            ),
-        )
-        .shown_by(format!(
-            "a RST comes only from TTL {first} on, the TTL with which {name} reaches the server too"
-        ))
-        .advise(format!(
-            "Start the service on {}, or use the port on which it listens",
-            to.ip()
-        ));
-        match stack {
-            Stack::Own => {
-                claim = claim.because(
-                    Proof::Measured("DSCP echo", context.now()),
-                    "the RST copies the DSCP of the SYN, as a host's own stack does",
-                );
-            }
-            Stack::Rule => {
-                claim.confidence = 0.85;
-                claim = claim
-                    .because(
-                        Proof::Measured("DSCP echo", context.now()),
-                        "the RST does not copy the DSCP of the SYN although a ping's answer does: a firewall's REJECT at \
-                         the server's distance writes such",
-                    )
-                    .or(
-                        Code::TcpResetByPath,
-                        0.12,
-                        "a look at the server's own firewall rules",
-                    );
-            }
-            Stack::Unknown => {}
-        }
-        say(context, to, claim);
-        true
-    } else {
-        false
-    }
-}
-
-/// Whose RST it is, by its DSCP.
-enum Stack {
-    Own,
-    Rule,
-    Unknown,
-}
-
-/// A Linux host copies the DSCP of what it refuses; a REJECT rule writes 0. A ping that comes back marked is the control
-/// that the path keeps the mark both ways.
-async fn own_stack(context: &Context, to: SocketAddr) -> Stack {
-    let mut refused = Way::new(Kind::Flows(to), "does the RST copy the DSCP?");
-    for _ in 0..2 {
-        refused.send_marked(context, 64, MARK).await;
-    }
-    crate::probe::way::settle(&mut [&mut refused]).await;
-    let Some(Heard::Reset { tos, .. }) = refused.last_end else {
-        return Stack::Unknown;
-    };
-    if tos & 0xfc == MARK {
-        return Stack::Own;
-    }
-    let mut ping = Way::new(Kind::Echo(to.ip()), "does the path keep the DSCP?");
-    ping.send_marked(context, 64, MARK).await;
-    crate::probe::way::settle(&mut [&mut ping]).await;
-    if tos == 0 && ping.last_tos & 0xfc == MARK {
-        Stack::Rule
-    } else {
-        Stack::Unknown
-    }
-}
-
-async fn prohibited(
-    context: &Context,
-    to: SocketAddr,
-    from: std::net::IpAddr,
-    (kind, code): (u8, u8),
-    reference: Option<Reference>,
-) {
-    let Some(meaning) = meaning(to.is_ipv4(), kind, code) else {
-        return;
-    };
-    let hops = reference.map_or(12, |one| one.hops);
-    let (target, control) = trace::answering(context, to, hops, reference).await;
-    let hop = target
-        .walk
-        .distance_of(from)
-        .or_else(|| control.as_ref()?.walk.distance_of(from));
-    let first = target.walk.first_end().map(|(ttl, _)| ttl);
-    // Loss may have hidden an earlier answer: the distance before it counts only where a router was heard.
-    let before = first.and_then(|ttl| heard_before(&target, ttl));
-    let at = At {
-        place: Where::Network,
-        address: Some(from),
-        // A router that filters behind its TTL check answers from one TTL beyond its own distance.
-        hop: hop.or_else(|| {
-            let before = before?;
-            Some(if from == to.ip() { before + 1 } else { before }).filter(|hop| *hop > 0)
-        }),
-        after_hop: before,
-    };
-    let place = at
-        .hop
-        .map_or_else(String::new, |hop| format!(" (hop {hop})"));
-    let name = icmp_name(!to.is_ipv4(), kind, code);
-    let summary = match meaning {
-        Code::TcpProhibited => format!(
-            "A firewall at {from}{place} rejects TCP port {}: {name}.",
-            to.port()
-        ),
-        _ => format!(
-            "{from}{place} says that {} cannot be reached: {name}.",
-            to.ip()
-        ),
-    };
-    let drew = first
-        .and_then(|ttl| target.walk.at(ttl))
-        .map_or((0, 0), |rung| (rung.ends.min(rung.sent), rung.sent));
-    let mut claim = Claim::new(
-        meaning,
-        at,
-        Proof::Measured("TTL-limited SYNs", context.now()),
-        0.98,
-        summary,
-    )
-    .shown_by(format!(
-        "SYNs to port {} draw {name} from {from} from TTL {} on ({}/{})",
-        to.port(),
-        first.unwrap_or(0),
-        drew.0,
-        drew.1
-    ));
-    if meaning == Code::TcpProhibited {
-        claim = claim
-            .advise(format!("Ask whoever runs {from} to allow TCP port {} to {}", to.port(), to.ip()))
-            .advise("Applications call this \"No route to host\" or \"Connection refused\"; routing is not the fault");
-    }
-    if let Some(one) = reference {
-        claim = claim.because(
-            Proof::Measured("control", context.now()),
-            format!("meanwhile {}", one.name()),
-        );
-    }
-    say(context, to, claim);
-}
-
-/// The distance before a TTL, where a router complained about the target's own packet: 0 before the first.
-fn heard_before(target: &Way, ttl: u8) -> Option<u8> {
-    let before = ttl.checked_sub(1)?;
-    let heard = target.walk.at(before).is_some_and(|rung| rung.exceeded > 0);
-    (before == 0 || heard).then_some(before)
-}
-
-/// Which cause an ICMP error about a SYN is (C14).
-fn meaning(v4: bool, kind: u8, code: u8) -> Option<Code> {
-    match (v4, kind, code) {
-        (true, 3, 2 | 3 | 9 | 10 | 13) | (false, 1, 1 | 4 | 5 | 6) => Some(Code::TcpProhibited),
-        (true, 3, 0 | 1 | 6 | 7) | (false, 1, 0 | 3) => Some(Code::RouteUnreachable),
-        _ => None,
-    }
-}
-
-/// A full TTL ran out on the way: which routers does the packet see twice?
-async fn circle(context: &Context, to: SocketAddr) {
-    let mut target = Way::new(Kind::OneFlow(to), "TTL walk of the target port");
-    let ttls: Vec<u8> = (1..=20).rev().collect();
-    for _ in 0..3 {
-        crate::probe::way::round(context, &mut [&mut target], &ttls).await;
-    }
-    let Some((near, far, router)) = target.walk.circle() else {
-        return;
-    };
-    let at = At {
-        place: Where::Network,
-        address: Some(router),
-        hop: Some(near),
-        after_hop: None,
-    };
-    let claim = Claim::new(
-        Code::RouteLoop,
-        at,
-        Proof::Measured("TTL walk", context.now()),
-        0.98,
-        format!(
-            "Packets to {} go round: {router} sees them at hop {near} and again at hop {far}.",
-            to.ip()
-        ),
-    )
-    .advise(format!(
-        "Ask whoever runs {router} where it routes {}",
-        to.ip()
-    ));
     say(context, to, claim);
 }

@@ -1,0 +1,149 @@
+//! A measurement beside what packets say, and its text form.
+
+use super::{About, Measured, REFINES, Settles, weigh};
+use crate::base::Timestamp;
+use crate::diagnosis::{
+    At, Claim, Code, Judgement, Ladder, Outcome, Proof, Verdict, Weight, Where,
+};
+
+fn measured(code: Code) -> Measured {
+    let at = At {
+        place: Where::Network,
+        address: None,
+        hop: None,
+        after_hop: Some(2),
+    };
+    let proof = Proof::Measured("SYN walk", Timestamp(5));
+    Measured {
+        about: About::Server("192.0.2.10:25".parse().unwrap()),
+        claim: Claim::new(code, at, proof, 0.99, "SYNs vanish after hop 2.".to_owned())
+            .shown_by("hop 2 forwarded 5/5")
+            .because(
+                Proof::Measured("reference", Timestamp(6)),
+                "port 443 answers 9/9",
+            )
+            .advise("Ask whoever runs it")
+            .or(Code::TcpListenOverflow, 0.01, "a capture at the server"),
+        settles: Settles::Verdict,
+    }
+}
+
+fn judged(outcome: Outcome, code: Code) -> Judgement {
+    let mut verdict = Verdict::without_fault(code, "as the packets say".to_owned(), None);
+    verdict.time = Some(Timestamp(1));
+    Judgement {
+        outcome,
+        verdict,
+        findings: Vec::new(),
+        ladder: Ladder::default(),
+        is_check: false,
+        undeclared: Vec::new(),
+    }
+}
+
+#[test]
+fn what_did_not_come_again_is_no_fault() {
+    let mut judgement = judged(Outcome::Degraded, Code::DnsSlow);
+    let mut once = measured(Code::DnsSlow);
+    once.claim = once.claim.weighing(Weight::Finding);
+    weigh(&mut judgement, [once].iter());
+    assert_eq!(judgement.outcome, Outcome::Healthy);
+    assert_eq!(judgement.verdict.code, Code::Ok);
+    assert_eq!(judgement.findings[0].code, Code::DnsSlow);
+
+    let mut again = judged(Outcome::Degraded, Code::DnsSlow);
+    weigh(&mut again, [measured(Code::DnsSlow)].iter());
+    assert_eq!(again.outcome, Outcome::Degraded);
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let one = measured(Code::TcpDropped);
+    let back = Measured::from_text(one.to_text().unwrap().as_bytes()).unwrap();
+    assert_eq!(back.about, one.about);
+    assert_eq!(back.claim.at, one.claim.at);
+    assert_eq!(back.claim.summary, one.claim.summary);
+    let texts = |m: &Measured| -> Vec<String> {
+        m.claim.evidence().iter().map(|e| e.text.clone()).collect()
+    };
+    assert_eq!(texts(&back), texts(&one));
+    assert_eq!(back.to_text(), one.to_text());
+}
+
+#[test]
+fn the_end_of_listening_is_read_back() {
+    let text = super::until(Timestamp(77));
+    assert_eq!(super::read_until(text.as_bytes()), Some(Timestamp(77)));
+    assert!(Measured::from_text(text.as_bytes()).is_none());
+}
+
+#[test]
+fn nonsense_is_no_measurement() {
+    assert!(Measured::from_text(b"{}").is_none());
+    assert!(Measured::from_text(b"\xff\x00").is_none());
+}
+
+#[test]
+fn the_same_cause_is_placed_and_keeps_its_time() {
+    let mut judgement = judged(Outcome::Failed, Code::TcpDropped);
+    weigh(&mut judgement, [measured(Code::TcpDropped)].iter());
+    assert_eq!(judgement.verdict.at.after_hop, Some(2));
+    assert_eq!(judgement.verdict.time, Some(Timestamp(1)));
+}
+
+#[test]
+fn a_finer_cause_replaces_and_a_foreign_one_stands_beside() {
+    let mut judgement = judged(Outcome::Failed, Code::TcpRefused);
+    weigh(&mut judgement, [measured(Code::TcpResetByPath)].iter());
+    assert_eq!(judgement.verdict.code, Code::TcpResetByPath);
+    let mut judgement = judged(Outcome::Failed, Code::TcpRefused);
+    weigh(&mut judgement, [measured(Code::TcpDropped)].iter());
+    assert_eq!(judgement.verdict.code, Code::TcpRefused);
+    assert_eq!(judgement.findings.len(), 1);
+}
+
+#[test]
+fn what_works_goes_on_working() {
+    let mut judgement = judged(Outcome::Healthy, Code::Ok);
+    weigh(&mut judgement, [measured(Code::TcpDropped)].iter());
+    assert_eq!(judgement.outcome, Outcome::Healthy);
+    assert_eq!(judgement.verdict.code, Code::Ok);
+}
+
+#[test]
+fn a_session_that_only_we_went_through_with_has_failed() {
+    let mut one = measured(Code::TlsCertExpired);
+    one.settles = Settles::Session;
+    let mut judgement = judged(Outcome::Healthy, Code::Ok);
+    weigh(&mut judgement, [one.clone()].iter());
+    assert_eq!(judgement.verdict.code, Code::TlsCertExpired);
+    assert_eq!(judgement.outcome, Outcome::Failed);
+    // What killed it before stays.
+    let mut judgement = judged(Outcome::Failed, Code::MailStarttlsRefused);
+    weigh(&mut judgement, [one.clone()].iter());
+    assert_eq!(judgement.verdict.code, Code::MailStarttlsRefused);
+    let back = Measured::from_text(one.to_text().unwrap().as_bytes()).unwrap();
+    assert_eq!(back.settles, Settles::Session);
+}
+
+#[test]
+fn where_packets_say_nothing_the_measurement_does() {
+    let mut judgement = judged(Outcome::Incomplete, Code::Unknown);
+    weigh(&mut judgement, [measured(Code::TcpDropped)].iter());
+    assert_eq!(judgement.outcome, Outcome::Failed);
+    assert_eq!(judgement.verdict.code, Code::TcpDropped);
+}
+
+#[test]
+fn every_line_names_something_that_exists() {
+    for name in REFINES.iter().flat_map(|(a, b)| [a, b]) {
+        assert!(
+            Code::ALL.iter().any(|code| if name.ends_with(['.', '-']) {
+                code.name().starts_with(name)
+            } else {
+                code.name() == *name
+            }),
+            "{name} is in no catalogue"
+        );
+    }
+}
