@@ -7,12 +7,10 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use mxray::base::Foreign;
-use mxray::capture::{CaptureReader, Input};
-use mxray::engine::{Config, Engine, Input as EngineInput, SourceEnd};
-use mxray::flow::Ports;
-use mxray::present::Clock;
-use mxray::tui::{Bounds, Event, Frames, Headless, Kind, Look, Setup, Stats, controls};
+use mxray::tui::{Event, Headless, Kind};
+
+#[path = "../tests/support/screening.rs"]
+mod screening;
 
 /// What is played, in this order.
 const CAPTURES: [&str; 9] = [
@@ -69,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "# A tour of the terminal interface\n\nDrawn by `cargo run --example tour` from captures of this repository.\n",
     );
     for (name, what, keys) in STOPS {
-        let mut screen = open(root)?;
+        let mut screen = open()?;
         for key in keys {
             screen.keys(key);
         }
@@ -80,57 +78,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn open(root: &Path) -> Result<Headless, Box<dyn Error>> {
-    let frames = Frames::new(Ports::default(), false, Frames::DEFAULT);
-    let (control, _) = controls();
-    let setup = Setup {
-        title: "replay captures".to_owned(),
-        kind: Kind::Once,
-        look: Look {
-            color: true,
-            ascii: false,
-            clock: Clock::default(),
-        },
-        frames: frames.clone(),
-        control,
-        save: None,
-        report: None,
-        probe: None,
-        bounds: Bounds::default(),
-        filter: String::new(),
-    };
-    let mut screen = Headless::new(setup, 100, 30);
-    let mut engine = Engine::new(Config::default());
-    let mut told = Vec::new();
-    let mut stats = Stats::default();
-    for name in CAPTURES {
-        let mut reader = CaptureReader::open(&Input::Path(root.join("captures").join(name)))?;
-        let id = engine.open_source("file", Foreign::from(name), Some("pcapng"));
-        let mapping = reader.mapping();
-        while let Some(frame) = reader.next_frame() {
-            frames.add(id, &frame, mapping.as_ref());
-            stats.packets += 1;
-            stats.bytes += u64::from(frame.original_len);
-            let input = EngineInput {
-                source: id,
-                number: frame.number,
-                link_type: frame.link_type,
-                time: frame.time,
-                data: frame.data,
-                original_len: frame.original_len,
-                control: frame.control,
-            };
-            engine.frame(&input, &mut |record| told.push(Event::Record(record)));
-        }
-        engine.close_source(id, SourceEnd::default(), &mut |record| {
-            told.push(Event::Record(record));
-        });
-    }
-    engine.finish(&mut |record| told.push(Event::Record(record)));
-    for event in told {
-        screen.event(event);
-    }
-    screen.event(Event::Stats(stats));
+/// The screen that the captures end with.
+fn open() -> Result<Headless, Box<dyn Error>> {
+    let (setup, _) = screening::setup(Kind::Once);
+    let mut screen = screening::play(setup, &CAPTURES, (100, 30))?;
     screen.event(Event::End);
     Ok(screen)
 }

@@ -1,22 +1,19 @@
 //! The screens of the terminal interface, without a terminal: every view at three sizes, with and without colour; random
 //! keys and sizes; foreign text; bounds; and how long keys wait while thousands of connections arrive.
 
+#[path = "support/screening.rs"]
+mod screening;
 mod support;
 
 use std::path::{Path, PathBuf};
 
-use mxray::base::{Foreign, SECOND, SourceId, Timestamp};
-use mxray::capture::{CaptureReader, Input};
+use mxray::base::{Foreign, SECOND, Timestamp};
 use mxray::engine::record::{
     ConnectionRecord, HopInfo, Line, LossInfo, MailInfo, Moment, MtuInfo, Pair, PathRecord, Record,
 };
-use mxray::engine::{Config, Engine, Input as EngineInput, SourceEnd};
-use mxray::flow::Ports;
-use mxray::present::Clock;
 use mxray::privilege::Folder;
 use mxray::tui::{
-    Bounds, Death, Event, Frames, Headless, Kind, Look, Playback, Setup, Speed, Stats, Timeline,
-    controls,
+    Bounds, Death, Event, Headless, Kind, Playback, Setup, Speed, Timeline, controls,
 };
 use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
@@ -40,64 +37,16 @@ fn capture(name: &str) -> PathBuf {
 }
 
 fn setup(color: bool, ascii: bool, kind: Kind) -> Setup {
-    let (control, _) = controls();
-    Setup {
-        title: "replay captures".to_owned(),
-        kind,
-        look: Look {
-            color,
-            ascii,
-            clock: Clock::default(),
-        },
-        frames: Frames::new(Ports::default(), false, Frames::DEFAULT),
-        control,
-        save: None,
-        report: None,
-        probe: Some("one TCP connection, TLS and EHLO; nothing is sent as mail".to_owned()),
-        bounds: Bounds::default(),
-        filter: String::new(),
-    }
+    let (mut setup, _) = screening::setup(kind);
+    setup.look.color = color;
+    setup.look.ascii = ascii;
+    setup.probe = Some("one TCP connection, TLS and EHLO; nothing is sent as mail".to_owned());
+    setup
 }
 
 /// Replays captures as one world each into an interface.
-fn open(setup: Setup, names: &[&str], (columns, lines): (u16, u16)) -> Headless {
-    let frames = setup.frames.clone();
-    let mut screen = Headless::new(setup, columns, lines);
-    let mut engine = Engine::new(Config::default());
-    let mut told = Vec::new();
-    let mut packets = 0;
-    for name in names {
-        let mut reader = CaptureReader::open(&Input::Path(capture(name)))
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let id: SourceId = engine.open_source("file", Foreign::from(*name), Some("pcapng"));
-        let mapping = reader.mapping();
-        while let Some(frame) = reader.next_frame() {
-            frames.add(id, &frame, mapping.as_ref());
-            packets += 1;
-            let input = EngineInput {
-                source: id,
-                number: frame.number,
-                link_type: frame.link_type,
-                time: frame.time,
-                data: frame.data,
-                original_len: frame.original_len,
-                control: frame.control,
-            };
-            engine.frame(&input, &mut |record| told.push(Event::Record(record)));
-        }
-        engine.close_source(id, SourceEnd::default(), &mut |record| {
-            told.push(Event::Record(record));
-        });
-    }
-    engine.finish(&mut |record| told.push(Event::Record(record)));
-    for event in told {
-        screen.event(event);
-    }
-    screen.event(Event::Stats(Stats {
-        packets,
-        ..Stats::default()
-    }));
-    screen
+fn open(setup: Setup, names: &[&str], size: (u16, u16)) -> Headless {
+    screening::play(setup, names, size).unwrap_or_else(|error| panic!("{names:?}: {error}"))
 }
 
 fn replay(screen: &mut Headless) {
@@ -597,4 +546,60 @@ fn ten_thousand_connections_a_second_leave_keys_answered_within_100_ms() {
         }
         assert!(slowest.as_millis() < 100, "{fold:?}: {slowest:?}");
     }
+}
+
+#[test]
+fn until_a_row_is_chosen_the_latest_death_is_told() {
+    let mut screen = Headless::new(setup(false, false, Kind::Live), 80, 24);
+    let record = a_connection();
+    let tell = |screen: &mut Headless, ids: std::ops::Range<u64>, outcome: &'static str| {
+        for id in ids {
+            let mut one = record.clone();
+            one.id = id;
+            one.attempt = Some(id);
+            one.outcome = outcome;
+            if outcome == "healthy" {
+                one.verdict.code = "ok";
+                one.verdict.class = None;
+            }
+            one.client.ip = format!("10.0.{}.{}", id / 250, id % 250);
+            screen.event(Event::Record(Record::Connection(Box::new(one))));
+        }
+    };
+    tell(&mut screen, 0..3, "healthy");
+    tell(&mut screen, 3..4, "failed");
+    tell(&mut screen, 4..200, "healthy");
+    let text = screen.text();
+    // What is healthy goes by, and what died is told below.
+    assert!(text.contains("10.0.0.199"), "{text}");
+    assert!(
+        text.contains("✗ tcp.prohibited") && text.contains(" do "),
+        "{text}"
+    );
+    screen.keys("<Enter>");
+    assert!(screen.text().contains("10.0.0.3:"));
+    // A row that was chosen stays.
+    screen.keys("<Esc>G");
+    assert!(!screen.text().contains("✗ tcp.prohibited"));
+    screen.event(Event::End);
+    assert!(!screen.text().contains("✗ tcp.prohibited"));
+}
+
+#[test]
+fn at_the_end_the_most_harmful_cause_is_selected() {
+    let mut screen = open(
+        setup(false, false, Kind::Once),
+        &[
+            "tcp.dropped/smtp-v4.pcapng",
+            "auth.credentials-rejected/imap.pcapng",
+            "ok/smtp-plain.pcapng",
+        ],
+        (80, 24),
+    );
+    screen.event(Event::End);
+    let text = screen.text();
+    assert!(
+        text.contains("✗ tcp.dropped") && text.contains("Ask whoever"),
+        "{text}"
+    );
 }

@@ -1,118 +1,21 @@
-//! The real binary in a real terminal (tmux): start, filter, open, tabs, replay controls, resize, leave, signals, Ctrl-Z.
+//! The real binary in a real terminal (tmux): start, filter, open, tabs, replay controls, resize, leave, signals, panics,
+//! Ctrl-Z; and the main faults of the lab, read off the screen.
 //!
 //! Everything is waited for on the screen itself, with a deadline; nothing sleeps as long as it hopes is enough. Where there is no
 //! tmux the tests say so and are skipped; with `MXRAY_LAB=required` that is a failure.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long a screen may take to show something; generous, since other tests share the machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+use mxray::tui;
 
-/// A terminal with a shell in it.
-struct Screen {
-    socket: String,
-}
+#[path = "support/screening.rs"]
+mod screening;
+#[path = "support/tmux.rs"]
+mod terminal;
 
-fn tmux(socket: &str, arguments: &[&str]) -> Output {
-    Command::new("tmux")
-        .args(["-L", socket, "-f", "/dev/null"])
-        .args(arguments)
-        .output()
-        .expect("tmux runs")
-}
-
-impl Screen {
-    /// `None` where there is no tmux, which is said aloud.
-    fn open(name: &str) -> Option<Screen> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            assert!(
-                std::env::var_os("MXRAY_LAB").is_none_or(|value| value != "required"),
-                "tmux is missing"
-            );
-            eprintln!("SKIPPED: there is no tmux");
-            return None;
-        }
-        let screen = Screen {
-            socket: format!("mxray-test-{}-{name}", std::process::id()),
-        };
-        // An interactive shell, for job control.
-        let started = tmux(
-            &screen.socket,
-            &[
-                "new-session",
-                "-d",
-                "-x",
-                "80",
-                "-y",
-                "24",
-                "env PS1='$ ' TERM=screen LC_ALL=C.UTF-8 sh -i",
-            ],
-        );
-        assert!(started.status.success(), "{started:?}");
-        screen.until("a prompt", |text| text.contains('$'));
-        Some(screen)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&tmux(&self.socket, &["capture-pane", "-p"]).stdout).into_owned()
-    }
-
-    /// Looks until the screen is as it should be; a screen that never is fails with what it showed.
-    fn until(&self, what: &str, as_wanted: impl Fn(&str) -> bool) -> String {
-        let begun = Instant::now();
-        loop {
-            let text = self.text();
-            if as_wanted(&text) {
-                return text;
-            }
-            assert!(begun.elapsed() < DEADLINE, "{what} never came:\n{text}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn shows(&self, said: &str) -> String {
-        self.until(said, |text| text.contains(said))
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        let mut arguments = vec!["send-keys"];
-        arguments.extend(keys);
-        tmux(&self.socket, &arguments);
-    }
-
-    fn line(&self, line: &str) {
-        tmux(&self.socket, &["send-keys", "-l", line]);
-        self.keys(&["Enter"]);
-    }
-
-    fn resize(&self, columns: &str, lines: &str) {
-        tmux(&self.socket, &["resize-window", "-x", columns, "-y", lines]);
-    }
-
-    /// The shell's prompt stands again, the cursor is visible, and a typed command works.
-    fn is_given_back(&self) {
-        self.until("the shell", |text| !text.contains("1 Connections"));
-        self.line("echo given-$((40+2))-back");
-        self.shows("given-42-back");
-        let flags = tmux(
-            &self.socket,
-            &[
-                "display-message",
-                "-p",
-                "#{cursor_flag} #{alternate_on} #{mouse_any_flag}",
-            ],
-        );
-        assert_eq!(String::from_utf8_lossy(&flags.stdout).trim(), "1 0 0");
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        tmux(&self.socket, &["kill-server"]);
-    }
-}
+use terminal::{Screen, child};
 
 fn capture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -234,13 +137,7 @@ fn the_terminal_is_given_back_after_signals() {
         };
         screen.line(&command(&["tcp.dropped/smtp-v4.pcapng"], ""));
         screen.shows("■ end");
-        let pane = tmux(&screen.socket, &["display-message", "-p", "#{pane_pid}"]);
-        let shell = String::from_utf8_lossy(&pane.stdout).trim().to_owned();
-        let children = Command::new("pgrep")
-            .args(["-P", &shell, "-x", "mxray"])
-            .output()
-            .expect("pgrep runs");
-        let process = String::from_utf8_lossy(&children.stdout).trim().to_owned();
+        let process = child(&screen, "mxray");
         let sent = Command::new("kill")
             .args(["-s", signal, &process])
             .status()
@@ -281,6 +178,174 @@ fn in_lines_everything_is_said_in_words() {
     screen.line("causes");
     screen.shows("attempt since");
     screen.line("quit");
-    screen.line("echo lines-$((40+2))");
-    screen.shows("lines-42");
+    screen.is_given_back();
+}
+
+/// In the lab: the fault, its place and the advice are on the first screen, without a key.
+fn the_lab_shows(scenario: &str, said: &[&str]) {
+    let Some(screen) = Screen::open(&scenario.replace(['.', '/'], "-")) else {
+        return;
+    };
+    screen.line(&format!(
+        "{} lab run {scenario} --tui",
+        env!("CARGO_BIN_EXE_mxray")
+    ));
+    let text = screen.until("the verdict or a refusal", |text| {
+        said.iter().all(|said| text.contains(said)) || text.contains("mxray: ")
+    });
+    if !text.contains("1 Connections") {
+        assert!(
+            std::env::var_os("MXRAY_LAB").is_none_or(|value| value != "required"),
+            "{text}"
+        );
+        eprintln!("SKIPPED: {text}");
+        return;
+    }
+    screen.keys(&["q"]);
+    // The truth comes when the view has been left, and it agrees.
+    screen.shows("agree");
+    screen.is_given_back();
+}
+
+#[test]
+fn the_lab_shows_packets_that_are_dropped() {
+    the_lab_shows(
+        "tcp.dropped",
+        &["tcp.dropped", "in the network", " where ", " do "],
+    );
+}
+
+#[test]
+fn the_lab_shows_a_closed_port() {
+    the_lab_shows("tcp.refused", &["tcp.refused", " where ", " do "]);
+}
+
+#[test]
+fn the_lab_shows_a_reset_by_the_path() {
+    the_lab_shows(
+        "tcp.reset-by-path",
+        &["tcp.reset-by-path", "in the network", " do "],
+    );
+}
+
+#[test]
+fn the_lab_shows_a_stripped_starttls() {
+    the_lab_shows(
+        "mail.starttls-stripped",
+        &["mail.starttls-stripped", "in the network", " do "],
+    );
+}
+
+#[test]
+fn the_lab_shows_an_expired_certificate() {
+    the_lab_shows(
+        "tls.cert-expired",
+        &["tls.cert-expired", "at the server", "Renew"],
+    );
+}
+
+#[test]
+fn the_lab_shows_a_resolver_that_is_silent() {
+    the_lab_shows("dns.timeout", &["dns.timeout", " where ", " do "]);
+}
+
+/// Not a test of its own: [`the_terminal_is_given_back_after_a_panic`] runs it in a terminal. Its report dies.
+#[test]
+#[ignore = "run by another test, in a terminal"]
+fn a_view_that_dies() {
+    let (mut setup, _wishes) = screening::setup(tui::Kind::Once);
+    let folder = tempfile::tempdir().expect("a folder");
+    setup.save = mxray::privilege::Folder::open(folder.path(), None).ok();
+    let elsewhere = std::env::var_os("MXRAY_TEST_THREAD").is_some();
+    setup.report = Some(Box::new(move |_| {
+        if elsewhere {
+            let died = std::thread::spawn(|| panic!("on purpose")).join();
+            return Err(std::io::Error::other(format!("{}", died.is_err())));
+        }
+        panic!("on purpose")
+    }));
+    let (_events, received) = tui::events(16);
+    if let Err(why) = tui::run(setup, received) {
+        eprintln!("left: {why}");
+    }
+}
+
+#[test]
+fn the_terminal_is_given_back_after_a_panic() {
+    let program = std::env::current_exe().expect("this program");
+    for (name, thread, said) in [
+        ("panic", "", "on purpose"),
+        // The view itself lives on when another thread dies, and must not draw over the shell.
+        (
+            "panic-elsewhere",
+            "MXRAY_TEST_THREAD=1",
+            "left: another part",
+        ),
+    ] {
+        let Some(screen) = Screen::open(name) else {
+            return;
+        };
+        screen.line(&format!(
+            "env {thread} '{}' --exact a_view_that_dies --ignored --nocapture",
+            program.display()
+        ));
+        screen.shows("1 Connections");
+        screen.keys(&["r"]);
+        screen.shows(said);
+        screen.is_given_back();
+    }
+}
+
+/// Processor time that a process has used, in seconds (proc(5): utime and stime, in ticks of 10 ms).
+fn used(process: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    let fields: Vec<&str> = text
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|n| n.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+#[test]
+fn an_idle_view_costs_less_than_a_twentieth_of_a_core() {
+    let Some(screen) = Screen::open("idle") else {
+        return;
+    };
+    screen.line(&command(&["tcp.dropped/smtp-v4.pcapng"], "--speed 1x"));
+    screen.shows("▶ 1x");
+    screen.keys(&["Space"]);
+    screen.shows("‖ stopped");
+    let process = child(&screen, "mxray");
+    let (began, before) = (Instant::now(), used(&process));
+    // What is measured is this span.
+    std::thread::sleep(Duration::from_secs(4));
+    let share = (used(&process) - before) / began.elapsed().as_secs_f64();
+    assert!(share < 0.05, "{share}");
+}
+
+#[test]
+fn what_was_found_stays_in_the_scrollback() {
+    let Some(screen) = Screen::open("scrollback") else {
+        return;
+    };
+    screen.line(&command(
+        &["tcp.dropped/smtp-v4.pcapng", "ok/smtp-plain.pcapng"],
+        "",
+    ));
+    screen.shows("■ end");
+    screen.keys(&["q"]);
+    let text = screen.shows("Root cause");
+    assert!(
+        text.contains("tcp.dropped") && text.contains("do ") && text.contains("2 attempts"),
+        "{text}"
+    );
+    screen.is_given_back();
 }

@@ -3,6 +3,7 @@
 //! Nothing is judged here and nothing is laid out: commands open what was named, drive the engine and hand its
 //! records to a face.
 
+mod afterword;
 mod amount;
 mod bpf;
 mod completions;

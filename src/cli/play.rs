@@ -3,12 +3,16 @@
 //! Speed only decides when a frame is handed to the engine, never which or in what order: the records are the same
 //! at any speed. Going back means reading again from the start, which is quick and cannot be wrong.
 
+mod timeline;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
+use self::timeline::{extend, mark, scan};
+use super::afterword::Afterword;
 use super::exit::{Strictness, Verdicts};
 use super::feed::{Feed, Nothing, Sink};
 use super::interrupt::Interrupt;
@@ -16,10 +20,8 @@ use crate::base::{Foreign, Nanos, SourceId, Timestamp};
 use crate::capture::{Frame, Input, Mapping, OpenError};
 use crate::engine::record::Record;
 use crate::engine::{Config, Engine};
-use crate::tui::{Control, Death, Event, Frames, Playback, Sender, Speed, Stats, Timeline};
+use crate::tui::{Control, Event, Frames, Playback, Sender, Speed, Stats, Timeline};
 
-/// Deaths marked on the time bar.
-const DEATHS: usize = 10_000;
 /// Between two looks at the time while reading at full speed, in frames.
 const PACE: u64 = 256;
 /// Between two words about where it stands.
@@ -41,8 +43,16 @@ pub struct Play {
     pub strictness: Strictness,
 }
 
-/// Plays until the user leaves; gives the exit code of what was played.
-pub fn play(play: &Play, events: &Sender, controls: &Receiver<Control>) -> Result<u8, Nothing> {
+/// What was played when the user left.
+pub struct Played {
+    /// The exit code.
+    pub code: u8,
+    /// What is to be said of it.
+    pub afterword: Afterword,
+}
+
+/// Plays until the user leaves.
+pub fn play(play: &Play, events: &Sender, controls: &Receiver<Control>) -> Result<Played, Nothing> {
     let rewinds = play.inputs.iter().all(|input| match input {
         Input::Path(path) => path.is_file(),
         Input::Stdin => false,
@@ -73,71 +83,10 @@ pub fn play(play: &Play, events: &Sender, controls: &Receiver<Control>) -> Resul
             told: Instant::now(),
             mappings: HashMap::new(),
             verdicts: Verdicts::new(play.strictness.clone()),
+            afterword: Afterword::default(),
         };
         player.run()
     })
-}
-
-/// Reads everything once for the time bar.
-fn scan(play: &Play, events: &Sender) {
-    let mut scan = Scan {
-        timeline: Timeline::default(),
-        position: Timestamp(0),
-        events,
-    };
-    let inputs = play.inputs.iter().cloned().map(Ok).collect();
-    let engine = Engine::new(play.config.clone());
-    let read = Feed::new(engine, &mut scan, Interrupt::default(), false).run(inputs, play.merge);
-    if read.is_ok() {
-        // Who has left needs no time bar.
-        let _ = events.send(Event::Timeline(scan.timeline));
-    }
-}
-
-struct Scan<'a> {
-    timeline: Timeline,
-    position: Timestamp,
-    events: &'a Sender,
-}
-
-impl Sink for Scan<'_> {
-    fn source(&mut self, _: u32, _: &Foreign) {}
-
-    fn frame(&mut self, _: SourceId, frame: &Frame<'_>) {
-        extend(&mut self.timeline, frame.time);
-        self.position = self.position.max(frame.time);
-    }
-
-    fn record(&mut self, record: Record) {
-        mark(&mut self.timeline, &record, self.position);
-    }
-
-    fn refused(&mut self, _: &OpenError) {}
-
-    fn wanted(&self) -> bool {
-        !self.events.is_gone()
-    }
-}
-
-fn extend(timeline: &mut Timeline, time: Timestamp) {
-    if timeline.first.0 == 0 || time < timeline.first {
-        timeline.first = time;
-    }
-    timeline.last = timeline.last.max(time);
-}
-
-/// Notes a death; refusals on purpose are none.
-fn mark(timeline: &mut Timeline, record: &Record, told: Timestamp) {
-    let (outcome, verdict, ended) = match record {
-        Record::Connection(record) => (record.outcome, &record.verdict, record.ended.0),
-        Record::Lookup(record) => (record.outcome, &record.verdict, record.started.0),
-        _ => return,
-    };
-    let counts = matches!(outcome, "failed" | "degraded") && verdict.class != Some("policy");
-    if counts && timeline.deaths.len() < DEATHS {
-        let at = verdict.time.map_or(ended, |moment| moment.0);
-        timeline.deaths.push(Death { at, told });
-    }
 }
 
 struct Player<'a> {
@@ -167,10 +116,11 @@ struct Player<'a> {
     told: Instant,
     mappings: HashMap<u32, Arc<Mapping>>,
     verdicts: Verdicts,
+    afterword: Afterword,
 }
 
 impl Player<'_> {
-    fn run(&mut self) -> Result<u8, Nothing> {
+    fn run(&mut self) -> Result<Played, Nothing> {
         loop {
             self.ended = false;
             self.stats = Stats::default();
@@ -180,6 +130,7 @@ impl Player<'_> {
                 self.timeline = Timeline::default();
             }
             self.verdicts = Verdicts::new(self.play.strictness.clone());
+            self.afterword = Afterword::default();
             self.word();
             let inputs = self.play.inputs.iter().cloned().map(Ok).collect();
             let engine = Engine::new(self.play.config.clone());
@@ -203,7 +154,10 @@ impl Player<'_> {
                 }
             }
             if self.left {
-                return Ok(self.verdicts.code());
+                return Ok(Played {
+                    code: self.verdicts.code(),
+                    afterword: std::mem::take(&mut self.afterword),
+                });
             }
             self.target = self.restart.take();
             self.stop_there = self.paused || self.speed == Speed::Max;
@@ -381,6 +335,8 @@ impl Sink for Player<'_> {
     }
 
     fn record(&mut self, record: Record) {
+        // Of what was played until the user left there is a summary as well.
+        self.afterword.see(&record);
         if self.left || self.restart.is_some() {
             return;
         }
@@ -405,109 +361,4 @@ impl Sink for Player<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::mpsc::Sender as Wishes;
-
-    use super::{Play, play};
-    use crate::base::{SECOND, Timestamp};
-    use crate::capture::Input;
-    use crate::cli::exit::Strictness;
-    use crate::engine::Config;
-    use crate::engine::record::Record;
-    use crate::flow::Ports;
-    use crate::tui::{Control, Event, Frames, Receiver, Speed, controls, events};
-
-    /// A replay on a thread of its own, and both ends of the talk with it.
-    fn started(speed: Speed) -> (Receiver, Wishes<Control>, std::thread::JoinHandle<u8>) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures");
-        let inputs = [
-            "tcp.dropped/smtp-v4.pcapng",
-            "tls.cert-expired/submission.pcapng",
-        ];
-        let playing = Play {
-            inputs: inputs.map(|name| Input::Path(root.join(name))).to_vec(),
-            merge: false,
-            config: Config::default(),
-            frames: Frames::new(Ports::default(), false, Frames::DEFAULT),
-            speed,
-            strictness: Strictness::default(),
-        };
-        let (sender, receiver) = events(1_024);
-        let (wishes, wanted) = controls();
-        let player =
-            std::thread::spawn(move || play(&playing, &sender, &wanted).expect("captures"));
-        (receiver, wishes, player)
-    }
-
-    /// The records until the end, as a report would print them; a restart makes them void.
-    fn told(receiver: &mut Receiver) -> Vec<String> {
-        let mut records: Vec<String> = Vec::new();
-        while let Some(event) = receiver.wait() {
-            match event {
-                Event::Record(record) => records.push(json(&record)),
-                Event::Restart => records.clear(),
-                Event::End => return records,
-                _ => {}
-            }
-        }
-        panic!("it ended without an end");
-    }
-
-    fn json(record: &Record) -> String {
-        serde_json::to_string(record).expect("a record")
-    }
-
-    #[test]
-    fn records_are_the_same_in_the_same_order_at_any_speed_and_after_going_back() {
-        let (mut receiver, wishes, player) = started(Speed::Max);
-        let full = told(&mut receiver);
-        assert!(full.iter().any(|record| record.contains("tcp.dropped")));
-        // Back to the middle, and on from there packet by packet, then at once.
-        wishes.send(Control::Seek(Timestamp(1))).unwrap();
-        for _ in 0..5 {
-            wishes.send(Control::Step).unwrap();
-        }
-        wishes.send(Control::Pause(false)).unwrap();
-        assert_eq!(told(&mut receiver), full);
-        wishes.send(Control::Quit).unwrap();
-        assert_eq!(player.join().unwrap(), 1);
-
-        let (mut receiver, wishes, player) = started(Speed::Times(1_000));
-        assert_eq!(told(&mut receiver), full);
-        wishes.send(Control::Quit).unwrap();
-        player.join().unwrap();
-    }
-
-    #[test]
-    fn a_seek_ends_at_the_moment_and_stands_still() {
-        let (mut receiver, wishes, player) = started(Speed::Max);
-        let mut timeline = None;
-        loop {
-            match receiver.wait().expect("more") {
-                Event::Timeline(made) => timeline = Some(made),
-                Event::End => break,
-                _ => {}
-            }
-        }
-        let timeline = timeline.expect("a timeline");
-        assert!(timeline.deaths.len() >= 2, "{timeline:?}");
-        let wanted = timeline.first.plus(2 * SECOND);
-        wishes.send(Control::Seek(wanted)).unwrap();
-        let mut clock = Timestamp(0);
-        loop {
-            match receiver.wait().expect("more") {
-                Event::Clock(time) => clock = time,
-                Event::Playback(playback) if playback.paused => break,
-                Event::End => panic!("it played on"),
-                _ => {}
-            }
-        }
-        assert!(
-            clock <= wanted && wanted.since(clock) < 2 * SECOND,
-            "{clock:?} {wanted:?}"
-        );
-        wishes.send(Control::Quit).unwrap();
-        player.join().unwrap();
-    }
-}
+mod tests;

@@ -139,7 +139,7 @@ pub struct Arguments {
     #[arg(long, help_heading = "Measure")]
     idle: bool,
 
-    /// Measure, then open the live view on what was found
+    /// Open the live view, on what is measured while it is measured
     #[arg(long, help_heading = "Live view")]
     tui: bool,
     #[command(flatten)]
@@ -219,6 +219,9 @@ pub fn run(arguments: &Arguments) -> u8 {
             return exit::USAGE;
         }
     };
+    if arguments.tui || arguments.screen.plain {
+        return view::run(arguments, &targets, options, config);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -274,9 +277,6 @@ async fn probe(
     {
         eprintln!("mxray: {}: {error}", path.display());
         return exit::USAGE;
-    }
-    if arguments.tui || arguments.screen.plain {
-        return view::run(arguments, engine, recording, paths);
     }
     let mut reporter = match Reporter::open(&arguments.reporting) {
         Ok(reporter) => reporter,

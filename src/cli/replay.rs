@@ -125,7 +125,10 @@ fn view(arguments: &Arguments) -> Result<u8, (String, u8)> {
         return Ok(screen::code(left, exit::INTERRUPTED));
     }
     match player.join() {
-        Ok(Ok(code)) => Ok(screen::code(left, code)),
+        Ok(Ok(played)) => {
+            played.afterword.print(reporting, "replay");
+            Ok(screen::code(left, played.code))
+        }
         Ok(Err(Nothing::NotPermitted)) => {
             Err(("nothing could be read".to_owned(), exit::NOT_PERMITTED))
         }

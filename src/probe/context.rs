@@ -348,6 +348,18 @@ impl Context {
         (self.0.progress)(stage, text);
     }
 
+    /// Frames that were captured after the first `known`, each with its LINKTYPE_ value, and paths after the first
+    /// `paths`: for who looks on while it is measured. They stay where they are.
+    pub fn gathered_since(
+        &self,
+        known: usize,
+        paths: usize,
+    ) -> (Vec<(u16, Taken)>, Vec<PathRecord>) {
+        let frames = lock(&self.0.recording).since(known);
+        let walked = lock(&self.0.paths);
+        (frames, walked.get(paths..).unwrap_or_default().to_vec())
+    }
+
     /// Takes what was gathered so far, for the engine; a new recording begins.
     pub fn take(&self) -> (Recording, Vec<PathRecord>, Vec<Unknowable>) {
         let mut recording = lock(&self.0.recording);

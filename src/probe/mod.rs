@@ -29,7 +29,7 @@ pub mod way;
 pub use context::{Connect, ConnectError, Context, Opened, Progress, Unknowable};
 pub use control::Role;
 pub use options::{Families, Options, StageName};
-pub use recording::Recording;
+pub use recording::{Recording, Taken};
 pub use run::run;
 pub use tap::TapError;
 pub use target::{Host, Setting, Target, TlsWish};

@@ -98,6 +98,20 @@ impl Recording {
         self.frames.push(frame);
     }
 
+    /// The frames after the first `known` in the order of capture, each with its LINKTYPE_ value.
+    pub fn since(&self, known: usize) -> Vec<(u16, Taken)> {
+        let frames = self.frames.get(known..).unwrap_or_default();
+        let link = |frame: &Taken| {
+            self.interfaces
+                .get(frame.interface)
+                .map_or(1, |one| one.link_type)
+        };
+        frames
+            .iter()
+            .map(|frame| (link(frame), frame.clone()))
+            .collect()
+    }
+
     /// How many frames there are.
     pub fn len(&self) -> usize {
         self.frames.len()
@@ -133,6 +147,11 @@ impl Recording {
         let serves = serves.map(|(port, service)| measured::serves(*port, *service));
         let measured = self.measured.iter().filter_map(Measured::to_text);
         until.into_iter().chain(serves).chain(measured).collect()
+    }
+
+    /// The number of the first frame: measurements come before it.
+    pub fn first_number(&self) -> u64 {
+        (self.texts().len() as u64).saturating_add(1)
     }
 
     /// Feeds the engine as a source that was announced as `source`, and closes it.

@@ -140,6 +140,11 @@ impl App {
                 let _ = self.setup.control.send(Control::Quit);
                 return Ok(exit);
             }
+            if !self.terminal.is_ours() {
+                return Err(io::Error::other(
+                    "another part of the program died, and the terminal was given back",
+                ));
+            }
             changed = true;
             if looked.is_none_or(|looked| looked.elapsed() >= PICTURE) {
                 self.tell(Message::Tick(now()))?;
@@ -155,7 +160,8 @@ impl App {
 
     /// Whether something on the screen depends on the time alone.
     fn ticks(&self) -> bool {
-        self.model.said.is_some() || (self.model.kind == Kind::Live && !self.model.ended)
+        let goes_on = matches!(self.model.kind, Kind::Live | Kind::Once) && !self.model.ended;
+        self.model.said.is_some() || goes_on
     }
 
     fn signal(&mut self, caught: Caught) -> io::Result<()> {

@@ -33,6 +33,8 @@ pub enum Event {
         /// One sentence.
         text: String,
     },
+    /// What is being done while there is nothing to show yet, in a few words.
+    Doing(String),
     /// Where a replay stands.
     Playback(Playback),
     /// What a replay will show: its span and its deaths.

@@ -50,6 +50,11 @@ impl Terminal {
         Ok(Terminal { inner, mouse })
     }
 
+    /// Whether it is still ours: a panic on any thread gives it back.
+    pub fn is_ours(&self) -> bool {
+        TAKEN.load(Ordering::SeqCst)
+    }
+
     /// Columns and lines.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         let size = self.inner.size()?;

@@ -86,14 +86,20 @@ pub fn run(arguments: &Arguments) -> u8 {
         }
     };
     let Some((setup, events)) = screen else {
-        return session.run(&Interrupt::listen());
+        return session.run(&Interrupt::listen()).code;
     };
     // The view has a thread of its own; whoever captures stays on this one.
     std::thread::scope(|scope| {
         let view = scope.spawn(|| arguments.screen.open(setup, events));
-        let code = session.run(&Interrupt::listen());
+        let ended = session.run(&Interrupt::listen());
         match view.join() {
-            Ok(Ok(left)) => screen::code(left, code),
+            Ok(Ok(left)) => {
+                ended.afterword.print(&arguments.reporting, "watch");
+                for sentence in &ended.said {
+                    eprintln!("mxray: {sentence}");
+                }
+                screen::code(left, ended.code)
+            }
             Ok(Err(why)) => {
                 eprintln!("mxray: the live view cannot be opened: {why}");
                 exit::USAGE

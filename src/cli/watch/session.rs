@@ -11,6 +11,7 @@ use super::{Arguments, incidents};
 use crate::base::{Foreign, MILLISECOND, Nanos, SECOND, SourceId, Timestamp};
 use crate::capture::Frame;
 use crate::capture::live::{Counts, Event, Live};
+use crate::cli::afterword::Afterword;
 use crate::cli::bpf::Filter;
 use crate::cli::exit::{self, Verdicts};
 use crate::cli::interrupt::Interrupt;
@@ -82,6 +83,19 @@ struct Listeners<'a> {
     began: bool,
     reporting: &'a Reporting,
     said: Vec<String>,
+    /// What was to be said when nobody looked any more.
+    unheard: Vec<String>,
+    afterword: Afterword,
+}
+
+/// A run that is over.
+pub struct Ended {
+    /// The exit code.
+    pub code: u8,
+    /// What is to be said when the view has been left.
+    pub afterword: Afterword,
+    /// What was to be said when nobody looked any more.
+    pub said: Vec<String>,
 }
 
 /// A live run.
@@ -147,12 +161,14 @@ impl<'a> Session<'a> {
                 began: false,
                 reporting,
                 said: announcement,
+                unheard: Vec::new(),
+                afterword: Afterword::default(),
             },
         }
     }
 
-    /// Captures until it is enough; gives back the exit code.
-    pub fn run(mut self, interrupt: &Interrupt) -> u8 {
+    /// Captures until it is enough.
+    pub fn run(mut self, interrupt: &Interrupt) -> Ended {
         let deadline = self
             .arguments
             .duration
@@ -208,13 +224,18 @@ impl<'a> Session<'a> {
         self.judge(now, &counts);
         let code = self.listeners.end(now, &counts);
         self.say();
-        match self.listeners.broken.take() {
+        let code = match self.listeners.broken.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 eprintln!("mxray: the report cannot be written: {error}");
                 exit::USAGE
             }
             _ if interrupt.pressed() => exit::INTERRUPTED,
             _ => code,
+        };
+        Ended {
+            code,
+            afterword: self.listeners.afterword,
+            said: self.listeners.unheard,
         }
     }
 
@@ -278,7 +299,10 @@ impl<'a> Session<'a> {
         for sentence in self.listeners.said.drain(..) {
             match &mut self.listeners.told {
                 Told::Face(_) => eprintln!("mxray: {sentence}"),
-                Told::View(view) => view.notice(now, sentence),
+                Told::View(view) => match view.has_left() {
+                    true => self.listeners.unheard.push(sentence),
+                    false => view.notice(now, sentence),
+                },
             }
         }
     }
@@ -361,6 +385,7 @@ impl Listeners<'_> {
 
     fn record(&mut self, record: &Record, now: Timestamp) {
         self.verdicts.see(record);
+        self.afterword.see(record);
         self.failed |= failed(record);
         if let Some(rescue) = &mut self.rescue {
             self.said.extend(rescue.record(record, now));

@@ -83,7 +83,9 @@ fn keys(model: &Model, theme: Theme, columns: usize) -> Line<'static> {
         left.push(Span::styled(format!(" {what} "), theme.faint()));
     }
     let mut right = Vec::new();
-    if model.store.evicted() > 0 {
+    if let Some(doing) = &model.doing {
+        right.push(Span::raw(format!(" {doing} ")));
+    } else if model.store.evicted() > 0 {
         right.push(Span::styled(
             format!(" {} older rows left ", thousands(model.store.evicted())),
             theme.faint(),

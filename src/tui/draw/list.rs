@@ -141,7 +141,9 @@ fn empty(model: &Model, theme: Theme) -> Line<'static> {
     } else if model.ended {
         "  No mail connection in here.".to_owned()
     } else if model.kind == Kind::Once {
-        "  Running …".to_owned()
+        let since = model.opened.map_or(0, |opened| model.wall.since(opened));
+        let doing = model.doing.as_deref().unwrap_or("running");
+        format!("  {} … {} s", doing, since / crate::base::SECOND)
     } else {
         "  No mail connection yet.".to_owned()
     };

@@ -81,7 +81,13 @@ pub fn layout(model: &Model) -> Layout {
     let time = take(&mut rest, bar, false);
     let mut preview = Rect::default();
     if matches!(model.screen, Screen::List) && model.size.1 >= PREVIEW_FROM {
-        let lines = (rest.height / 2).clamp(9, 12);
+        let mut lines = (rest.height / 2).clamp(9, 12);
+        // What a short list leaves is for the advice, once nothing moves any more.
+        if model.ended {
+            let rows = u16::try_from(model.list.lines.len().max(3)).unwrap_or(u16::MAX);
+            let left = rest.height.saturating_sub(rows.saturating_add(2));
+            lines = lines.max(left.min(16));
+        }
         preview = take(&mut rest, lines, false);
     }
     Layout {

@@ -37,6 +37,8 @@ pub struct Cause {
     pub since: Timestamp,
     /// When the latest did.
     pub latest: Timestamp,
+    /// The row that died of it last.
+    pub last: Option<Key>,
     seen: HashSet<(bool, u64), foldhash::fast::RandomState>,
     order: VecDeque<(bool, u64)>,
 }
@@ -83,6 +85,9 @@ impl Causes {
             .or_insert_with(|| Cause::new(row.verdict(), row.target(), began));
         cause.since = cause.since.min(began);
         cause.latest = cause.latest.max(died);
+        if cause.latest == died {
+            cause.last = Some(row.key);
+        }
         if cause.seen.insert(attempt(row)) {
             cause.attempts = cause.attempts.saturating_add(1);
             cause.order.push_back(attempt(row));
@@ -153,6 +158,7 @@ impl Cause {
             attempts: 0,
             since: time,
             latest: time,
+            last: None,
             seen: HashSet::default(),
             order: VecDeque::new(),
         }

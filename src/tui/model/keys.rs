@@ -1,24 +1,19 @@
-//! What keys and the mouse do. The one place that knows; the help lists the same.
+//! What keys do. The one place that knows; the help lists the same.
 
 use std::sync::Arc;
 
-use ratatui::crossterm::event::{
-    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
-};
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::ask::{Ask, Edited, edit};
 use super::detail::{Detail, Tab};
 use super::filter::Filter;
-use super::list::Line;
-use super::row::{Row, Subject};
+use super::row::Row;
+use super::wishes::{told, wireshark};
 use super::{Effect, Model, Screen};
-use crate::base::{SECOND, Timestamp};
+use crate::base::SECOND;
 use crate::present;
 use crate::tui::draw;
-use crate::tui::event::{Control, ProbeTarget, Speed};
-
-/// Two clicks within this time open a row.
-const DOUBLE: i64 = SECOND / 2;
+use crate::tui::event::{Control, Speed};
 
 impl Model {
     pub(super) fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
@@ -304,7 +299,7 @@ impl Model {
         Vec::new()
     }
 
-    fn open(&mut self) -> Vec<Effect> {
+    pub(super) fn open(&mut self) -> Vec<Effect> {
         if self.list.toggle_group() {
             return Vec::new();
         }
@@ -332,217 +327,11 @@ impl Model {
             });
         }
     }
-
-    fn freeze(&mut self) -> Vec<Effect> {
-        if let Some(playback) = self.playback {
-            return self.replay(Control::Pause(!playback.paused));
-        }
-        self.frozen = !self.frozen;
-        self.frozen_at = self.frozen.then_some(self.now);
-        if self.frozen {
-            self.list.follow = false;
-            self.say("frozen: the capture goes on; space shows it again");
-        } else {
-            self.list.touch();
-        }
-        Vec::new()
-    }
-
-    fn replay(&mut self, control: Control) -> Vec<Effect> {
-        if self.playback.is_none() {
-            self.say("this is no replay");
-            return Vec::new();
-        }
-        vec![Effect::Control(control)]
-    }
-
-    fn speed(&mut self, next: fn(Speed) -> Speed) -> Vec<Effect> {
-        match self.playback {
-            Some(playback) => self.replay(Control::Speed(next(playback.speed))),
-            None => Vec::new(),
-        }
-    }
-
-    fn seek(&mut self, by: i64) -> Vec<Effect> {
-        let to = match &self.timeline {
-            Some(timeline) => {
-                let wanted = self.now.plus(by);
-                wanted.max(timeline.first).min(timeline.last)
-            }
-            None => self.now.plus(by),
-        };
-        self.seek_to(to)
-    }
-
-    fn seek_to(&mut self, to: Timestamp) -> Vec<Effect> {
-        if let Some(playback) = self.playback
-            && !playback.rewinds
-            && to < self.now
-        {
-            self.say("this input cannot be read again: no way back");
-            return Vec::new();
-        }
-        self.replay(Control::Seek(to))
-    }
-
-    fn seek_death(&mut self, forwards: bool) -> Vec<Effect> {
-        let Some(timeline) = &self.timeline else {
-            return self.replay_only();
-        };
-        let now = self.now;
-        let found = if forwards {
-            timeline.deaths.iter().find(|death| death.told > now)
-        } else {
-            timeline.deaths.iter().rev().find(|death| death.told < now)
-        };
-        match found.map(|death| death.told) {
-            Some(time) => self.seek_to(time),
-            None => {
-                self.say("no death there");
-                Vec::new()
-            }
-        }
-    }
-
-    fn replay_only(&mut self) -> Vec<Effect> {
-        self.say(if self.playback.is_some() {
-            "the deaths are still being looked for"
-        } else {
-            "this is no replay"
-        });
-        Vec::new()
-    }
-
-    fn save(&mut self) -> Vec<Effect> {
-        let Some(key) = self.subject().map(|row| row.key) else {
-            self.say("no connection is selected");
-            return Vec::new();
-        };
-        if !self.allowed.save {
-            self.say("nothing may be written: start with --save-dir FOLDER");
-            return Vec::new();
-        }
-        vec![Effect::Save(key)]
-    }
-
-    fn copy(&mut self, text: fn(&Row) -> String) -> Vec<Effect> {
-        let Some(text) = self.subject().map(|row| text(row)) else {
-            self.say("no connection is selected");
-            return Vec::new();
-        };
-        self.say(format!("copied: {text}"));
-        vec![Effect::Copy(text)]
-    }
-
-    fn probe(&mut self) -> Vec<Effect> {
-        let Some(says) = self.allowed.probe.clone() else {
-            self.say("probing is off: start with --allow-probe");
-            return Vec::new();
-        };
-        let target = self.subject().and_then(|row| match &row.subject {
-            Subject::Connection(record) => Some(ProbeTarget {
-                ip: record.server.ip.parse().ok()?,
-                port: record.server.port,
-                service: record.service,
-                name: record.server.name.known().cloned(),
-            }),
-            Subject::Lookup(_) => None,
-        });
-        match target {
-            Some(target) => self.ask = Some(Ask::Probe { target, says }),
-            None => self.say("no connection is selected"),
-        }
-        Vec::new()
-    }
-
-    pub(super) fn mouse(&mut self, mouse: MouseEvent) -> Vec<Effect> {
-        if !self.mouse || self.ask.is_some() {
-            return Vec::new();
-        }
-        let wheel: isize = match mouse.kind {
-            MouseEventKind::ScrollDown => 3,
-            MouseEventKind::ScrollUp => -3,
-            MouseEventKind::Down(MouseButton::Left) => 0,
-            _ => return Vec::new(),
-        };
-        self.changed = true;
-        if wheel != 0 {
-            return self.wheel(wheel);
-        }
-        if self.help.is_some() {
-            self.help = None;
-            return Vec::new();
-        }
-        match draw::hit(self, mouse.column, mouse.row) {
-            Some(draw::Hit::Line(place)) => {
-                let again = self.clicked.is_some_and(|(before, when)| {
-                    before == place && self.wall.since(when) < DOUBLE
-                });
-                self.clicked = Some((place, self.wall));
-                self.list.select(place);
-                let group = matches!(self.list.current(), Some(Line::Group(_)));
-                if again || group {
-                    return self.open();
-                }
-            }
-            Some(draw::Hit::Cause(place)) => {
-                if let Screen::Overview { cursor } = &mut self.screen {
-                    *cursor = place;
-                }
-            }
-            Some(draw::Hit::Tab(tab)) => {
-                if let Screen::Detail(detail) = &mut self.screen {
-                    detail.turn(tab);
-                }
-            }
-            Some(draw::Hit::Time(time)) => return self.seek_to(time),
-            Some(draw::Hit::Screen(overview)) => {
-                self.screen = if overview {
-                    Screen::Overview { cursor: 0 }
-                } else {
-                    Screen::List
-                };
-            }
-            None => {}
-        }
-        Vec::new()
-    }
-
-    fn wheel(&mut self, by: isize) -> Vec<Effect> {
-        let code = if by > 0 { KeyCode::Down } else { KeyCode::Up };
-        let mut effects = Vec::new();
-        for _ in 0..by.unsigned_abs() {
-            effects.extend(self.key(KeyEvent::new(code, KeyModifiers::NONE)));
-        }
-        effects
-    }
 }
 
 impl Detail {
-    fn turn(&mut self, tab: Tab) {
+    pub(super) fn turn(&mut self, tab: Tab) {
         self.tab = tab;
         self.scroll = 0;
-    }
-}
-
-/// The display filter that shows its packets in Wireshark.
-fn wireshark(row: &Row) -> String {
-    block(row).look.filter
-}
-
-/// The verdict in one line.
-fn told(row: &Row) -> String {
-    let block = block(row);
-    format!(
-        "{} {} {} > {} {}: {}",
-        block.outcome, block.code, block.client, block.server, block.when, block.summary
-    )
-}
-
-fn block(row: &Row) -> present::Block {
-    let clock = present::Clock::default();
-    match &row.subject {
-        Subject::Connection(record) => present::connection(record, &clock),
-        Subject::Lookup(record) => present::lookup(record, &clock),
     }
 }

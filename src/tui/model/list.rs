@@ -3,7 +3,6 @@
 //! Refusals on purpose are folded by server from the third on, since a busy mail exchanger refuses all day, unless
 //! the filter asks for them. The selection is a name, not a place: rows may come and go around it.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use hashbrown::HashSet;
 
 use super::causes;
 use super::filter::Filter;
+use super::order::{Fold, Sort, ordered};
 use super::row::{Key, Row, Subject};
 use super::store::Store;
 use crate::base::Timestamp;
@@ -18,86 +18,6 @@ use crate::present::title;
 
 /// Refusals of one server from which on they are folded.
 const FOLDED_FROM: usize = 3;
-
-/// What rows are folded by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fold {
-    /// Not at all, but for policy.
-    #[default]
-    None,
-    /// By server name and port.
-    Server,
-    /// By client address.
-    Client,
-    /// By root cause.
-    Cause,
-}
-
-impl Fold {
-    /// The next one.
-    pub fn next(self) -> Fold {
-        match self {
-            Fold::None => Fold::Server,
-            Fold::Server => Fold::Client,
-            Fold::Client => Fold::Cause,
-            Fold::Cause => Fold::None,
-        }
-    }
-
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Fold::None => "not folded",
-            Fold::Server => "folded by server",
-            Fold::Client => "folded by client",
-            Fold::Cause => "folded by cause",
-        }
-    }
-}
-
-/// What rows are ordered by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sort {
-    /// As they were judged: new ones at the end.
-    #[default]
-    Arrival,
-    /// By their first frame.
-    Started,
-    /// By how long they took.
-    Length,
-    /// By client.
-    Client,
-    /// By server.
-    Server,
-    /// By outcome, the worst first, then code.
-    Verdict,
-}
-
-impl Sort {
-    /// The next one.
-    pub fn next(self) -> Sort {
-        match self {
-            Sort::Arrival => Sort::Started,
-            Sort::Started => Sort::Length,
-            Sort::Length => Sort::Client,
-            Sort::Client => Sort::Server,
-            Sort::Server => Sort::Verdict,
-            Sort::Verdict => Sort::Arrival,
-        }
-    }
-
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Sort::Arrival => "as judged",
-            Sort::Started => "by start",
-            Sort::Length => "by length",
-            Sort::Client => "by client",
-            Sort::Server => "by server",
-            Sort::Verdict => "by verdict",
-        }
-    }
-}
 
 /// Several rows in one line.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,6 +100,8 @@ pub struct List {
     cursor: usize,
     selected: Option<LineName>,
     opened: HashSet<String>,
+    /// The user has chosen a row or moved. Until then the selection is the latest death, since that is what one wants to know.
+    chosen: bool,
     dirty: bool,
 }
 
@@ -224,7 +146,7 @@ impl List {
             self.dirty = true;
         } else if self.wants(row) {
             self.lines.push(Line::Row(Arc::clone(row), false));
-            self.settle();
+            self.arrived();
         } else {
             self.hidden = self.hidden.saturating_add(1);
         }
@@ -345,10 +267,31 @@ impl List {
         }
     }
 
+    /// A row came at the end.
+    fn arrived(&mut self) {
+        let last = self.lines.len().saturating_sub(1);
+        let deadly = |at: usize| self.lines.get(at).is_some_and(|line| self.is_death(line));
+        if self.follow && !self.chosen && !deadly(last) && deadly(self.cursor) {
+            return;
+        }
+        match self.follow {
+            true => {
+                self.cursor = last;
+                self.remember();
+            }
+            false => self.settle(),
+        }
+    }
+
     /// Puts the cursor back on what was selected.
     fn settle(&mut self) {
         if self.follow {
-            self.cursor = self.lines.len().saturating_sub(1);
+            let last = self.lines.len().saturating_sub(1);
+            let death = || self.lines.iter().rposition(|line| self.is_death(line));
+            self.cursor = match self.chosen {
+                true => last,
+                false => death().unwrap_or(last),
+            };
             self.remember();
             return;
         }
@@ -402,8 +345,27 @@ impl List {
         self.follow = by > 0 && self.cursor == last && self.sort == Sort::Arrival;
     }
 
+    /// Everything will be told anew: a selection that the user did not choose is found anew as well.
+    pub fn begin_again(&mut self) {
+        self.follow |= !self.chosen;
+        self.dirty = true;
+    }
+
+    /// Selects a row, unless the user has chosen one.
+    pub fn offer(&mut self, key: Key) {
+        let name = LineName::Row(key);
+        if !self.chosen
+            && let Some(place) = self.lines.iter().position(|line| line.is_named(&name))
+        {
+            self.follow = false;
+            self.cursor = place;
+            self.remember();
+        }
+    }
+
     /// Selects a line by its place.
     pub fn select(&mut self, place: usize) {
+        self.chosen = true;
         self.follow = false;
         self.cursor = place.min(self.lines.len().saturating_sub(1));
         self.remember();
@@ -411,6 +373,7 @@ impl List {
 
     /// Begins to follow what comes.
     pub fn follow_tail(&mut self) {
+        self.chosen = true;
         self.follow = true;
         self.settle();
     }
@@ -429,20 +392,23 @@ impl List {
         true
     }
 
-    /// The next death in that direction; refusals on purpose are passed over unless they were asked for.
-    pub fn next_death(&mut self, forwards: bool) -> bool {
+    /// Whether a line is one that somebody has to look into; refusals on purpose are only when they were asked for.
+    fn is_death(&self, line: &Line) -> bool {
         let asked = self.filter.asks_for_policy();
-        let is_death = |line: &Line| match line {
+        match line {
             Line::Row(row, _) => row.is_bad() && (asked || !row.is_policy()),
             Line::Group(group) => group.bad > 0 && !group.open && (asked || !group.policy),
-        };
+        }
+    }
+
+    /// The next death in that direction; refusals on purpose are passed over unless they were asked for.
+    pub fn next_death(&mut self, forwards: bool) -> bool {
+        let deadly = |at: &usize| self.lines.get(*at).is_some_and(|line| self.is_death(line));
         let found = if forwards {
             let from = self.cursor.saturating_add(1);
-            (from..self.lines.len()).find(|at| self.lines.get(*at).is_some_and(is_death))
+            (from..self.lines.len()).find(deadly)
         } else {
-            (0..self.cursor)
-                .rev()
-                .find(|at| self.lines.get(*at).is_some_and(is_death))
+            (0..self.cursor).rev().find(deadly)
         };
         if let Some(place) = found {
             self.select(place);
@@ -454,6 +420,11 @@ impl List {
     pub fn scroll(&mut self, height: usize) {
         let height = height.max(1);
         let last = self.lines.len().saturating_sub(height);
+        if self.follow && !self.chosen {
+            // What comes is seen to come; the selection may be above it.
+            self.offset = last;
+            return;
+        }
         if self.cursor < self.offset {
             self.offset = self.cursor;
         } else if self.cursor >= self.offset.saturating_add(height) {
@@ -461,33 +432,4 @@ impl List {
         }
         self.offset = self.offset.min(last);
     }
-}
-
-fn ordered(sort: Sort, a: &Row, b: &Row) -> Ordering {
-    let first = match sort {
-        Sort::Arrival => Ordering::Equal,
-        Sort::Started => a.started().cmp(&b.started()),
-        Sort::Length => {
-            let length = |row: &Row| row.ended().since(row.started());
-            length(b).cmp(&length(a))
-        }
-        Sort::Client => a.client_ip().cmp(b.client_ip()),
-        Sort::Server => a
-            .name()
-            .cmp(&b.name())
-            .then_with(|| a.server_ip().cmp(b.server_ip()))
-            .then(a.port().cmp(&b.port())),
-        Sort::Verdict => {
-            let rank = |row: &Row| match row.outcome() {
-                "failed" => 0,
-                "degraded" => 1,
-                "incomplete" => 2,
-                _ => 3,
-            };
-            rank(a)
-                .cmp(&rank(b))
-                .then(a.verdict().code.cmp(b.verdict().code))
-        }
-    };
-    first.then(a.arrived.cmp(&b.arrived))
 }

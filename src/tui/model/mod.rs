@@ -10,8 +10,12 @@ mod filter;
 mod history;
 mod keys;
 mod list;
+mod mouse;
+mod order;
 mod row;
 mod store;
+mod told;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -31,15 +35,9 @@ use super::draw;
 use super::event::{Control, Event, Playback, Stats, Timeline};
 use super::frames::KeptFrames;
 use crate::base::{Foreign, Nanos, SECOND, Timestamp};
-use crate::engine::record::{FindingRecord, PathRecord, Record, SourceRecord, Summary};
+use crate::engine::record::{FindingRecord, PathRecord, SourceRecord, Summary};
 use crate::present::Clock;
 
-/// Findings and sources kept.
-const FINDINGS: usize = 256;
-/// Notices kept.
-const NOTICES: usize = 100;
-/// Servers counted.
-const SERVERS: usize = 2_000;
 /// Rows from which on the list is not sorted anew with every record, but a few times a second.
 const MANY: usize = 2_000;
 /// How often then.
@@ -225,6 +223,10 @@ pub struct Model {
     pub playback: Option<Playback>,
     /// What a replay shows.
     pub timeline: Option<Timeline>,
+    /// What is being done before anything can be shown, in words.
+    pub doing: Option<String>,
+    /// When the interface was opened, by this machine's clock.
+    pub opened: Option<Timestamp>,
     /// Nothing more comes.
     pub ended: bool,
     /// The view stands still while events go on.
@@ -276,6 +278,8 @@ impl Model {
             rate: 0.0,
             playback: None,
             timeline: None,
+            doing: None,
+            opened: None,
             ended: false,
             frozen: false,
             frozen_at: None,
@@ -351,174 +355,19 @@ impl Model {
     fn tick(&mut self, wall: Timestamp) -> Vec<Effect> {
         let second = wall.0.div_euclid(SECOND) != self.wall.0.div_euclid(SECOND);
         self.wall = wall;
+        self.opened.get_or_insert(wall);
         if let Some((_, until)) = &self.said
             && *until <= wall
         {
             self.said = None;
             self.changed = true;
         }
-        // Ages are told in seconds: a live view goes on once a second even when nothing comes.
-        if self.kind == Kind::Live && second && !self.frozen && !self.ended {
+        // Ages are told in seconds: the view of what goes on changes once a second even when nothing comes.
+        let goes_on = matches!(self.kind, Kind::Live | Kind::Once);
+        if goes_on && second && !self.frozen && !self.ended {
             self.changed = true;
         }
         Vec::new()
-    }
-
-    fn event(&mut self, event: Event) -> Vec<Effect> {
-        match event {
-            Event::Source { id, name } => {
-                if self.source_names.len() < FINDINGS {
-                    self.source_names.insert(id, name);
-                }
-            }
-            Event::Record(record) => return self.record(record),
-            Event::Clock(time) => {
-                self.clock(time);
-                return Vec::new();
-            }
-            Event::Stats(stats) => self.stats(stats),
-            Event::Notice { time, text } => {
-                if self.notices.len() >= NOTICES {
-                    self.notices.pop_front();
-                }
-                self.say(text.clone());
-                self.notices.push_back((time, text));
-            }
-            Event::Playback(playback) => self.playback = Some(playback),
-            Event::Timeline(timeline) => self.timeline = Some(timeline),
-            Event::Restart => self.restart(),
-            Event::End => {
-                self.ended = true;
-                self.list.touch();
-            }
-        }
-        self.changed = true;
-        Vec::new()
-    }
-
-    fn clock(&mut self, time: Timestamp) {
-        let before = self.now;
-        self.now = self.now.max(time);
-        if before.0 == 0 {
-            self.look.clock.begin(time);
-        }
-        if self.now.0.div_euclid(SECOND / 10) != before.0.div_euclid(SECOND / 10) && !self.frozen {
-            self.changed = true;
-        }
-    }
-
-    fn stats(&mut self, stats: Stats) {
-        let packets = stats.packets.saturating_sub(self.stats.packets);
-        if self.stats.packets > 0 || packets > 0 {
-            self.history.at(self.now).packets += packets;
-        }
-        if let Some((from, count)) = self.rate_from {
-            let span = self.now.since(from);
-            if span >= SECOND / 2 {
-                let more = stats.packets.saturating_sub(count) as f64;
-                self.rate = more * SECOND as f64 / span as f64;
-                self.rate_from = Some((self.now, stats.packets));
-            }
-        } else {
-            self.rate_from = Some((self.now, stats.packets));
-        }
-        self.stats = stats;
-    }
-
-    fn restart(&mut self) {
-        let bounds = self.store.bounds();
-        self.store = Store::new(bounds);
-        self.causes = Causes::default();
-        self.history = History::default();
-        self.counts = Counts::default();
-        self.servers.clear();
-        self.findings.clear();
-        self.paths.clear();
-        self.sources.clear();
-        self.summary = None;
-        self.stats = Stats::default();
-        self.rate = 0.0;
-        self.rate_from = None;
-        self.now = Timestamp(0);
-        self.ended = false;
-        self.frozen = false;
-        self.list.touch();
-    }
-
-    fn record(&mut self, record: Record) -> Vec<Effect> {
-        self.changed = true;
-        match record {
-            Record::Connection(record) => return self.row(Subject::Connection(record)),
-            Record::Lookup(record) => return self.row(Subject::Lookup(Box::new(record))),
-            // What an attempt that succeeded lost on its way is no root cause.
-            Record::Attempt(attempt) if attempt.outcome == "healthy" => {
-                let connections = attempt.connections.iter().map(|id| Key::Connection(*id));
-                let lookups = attempt.lookups.iter().map(|id| Key::Lookup(*id));
-                for key in connections.chain(lookups) {
-                    if let Some(row) = self.store.get(key) {
-                        self.causes.take_back(row);
-                    }
-                }
-            }
-            Record::Finding(finding) => {
-                if finding.verdict.code.starts_with("route.") {
-                    let time = finding.verdict.time.map_or(self.now, |moment| moment.0);
-                    self.causes.add_finding(&finding.verdict, time);
-                }
-                if self.findings.len() < FINDINGS {
-                    self.findings.push(finding);
-                }
-            }
-            Record::Source(source) if self.sources.len() < FINDINGS => self.sources.push(source),
-            Record::Path(path) if self.paths.len() < FINDINGS => self.paths.push(path),
-            Record::Summary(summary) => self.summary = Some(summary),
-            _ => {}
-        }
-        Vec::new()
-    }
-
-    fn row(&mut self, subject: Subject) -> Vec<Effect> {
-        let put = self.store.put(subject);
-        let row = put.row;
-        if row.ended() > self.now {
-            self.clock(row.ended());
-        }
-        if row.is_control() {
-            self.list.push(&row);
-            return Vec::new();
-        }
-        let server = row.server_group();
-        let known = self.servers.len() < SERVERS || self.servers.contains_key(&server);
-        if let Some(old) = &put.replaced {
-            self.counts.take(old);
-            self.causes.take_back(old);
-            if let Some(counts) = self.servers.get_mut(&old.server_group()) {
-                counts.take(old);
-            }
-        }
-        self.counts.add(&row);
-        self.causes.add(&row);
-        if known {
-            self.servers.entry(server).or_default().add(&row);
-        }
-        if let Some(old) = &put.replaced {
-            self.history.at(old.died()).take(old);
-        }
-        self.history.at(row.died()).add(&row);
-        if put.replaced.is_some() || put.evicted || self.frozen {
-            self.list.touch();
-        } else {
-            self.list.push(&row);
-        }
-        let mut effects = Vec::new();
-        if let Screen::Detail(detail) = &mut self.screen
-            && detail.row.key == row.key
-            && !self.frozen
-        {
-            detail.row = Arc::clone(&row);
-            effects.push(Effect::Load(row.key));
-        }
-        effects
     }
 
     /// The time that ages count to: that of the frozen view while it is frozen.
