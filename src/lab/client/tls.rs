@@ -7,14 +7,11 @@
 use super::Network;
 use super::spec::{ClientSpec, Trust};
 use crate::lab::server::tls::{provider, versions};
+use crate::proto::tls::{ChainJudge, KeyHolder};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error, RootCertStore};
 use std::sync::{Arc, Mutex};
 
 /// Judges certificates as the scenario says and remembers what it disliked.
@@ -24,7 +21,6 @@ pub struct Judge {
     trust: Trust,
     refuse_with: Option<u8>,
     forgiving: bool,
-    provider: Arc<CryptoProvider>,
     dislike: Mutex<Option<String>>,
 }
 
@@ -35,70 +31,35 @@ impl Judge {
     }
 }
 
-impl ServerCertVerifier for Judge {
-    fn verify_server_cert(
+impl ChainJudge for Arc<Judge> {
+    fn judge(
         &self,
         leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<(), Error> {
         let outcome = match (self.refuse_with, self.trust, &self.roots) {
             (Some(alert), _, _) => Err(Error::InvalidCertificate(by_alert(alert))),
             (None, Trust::Anything, _) => Ok(()),
             (None, Trust::Lab, Some(roots)) => roots
-                .verify_server_cert(leaf, intermediates, name, ocsp, now)
+                .verify_server_cert(leaf, rest, name, &[], now)
                 .map(drop),
             (None, _, _) => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };
         let Err(error) = outcome else {
-            return Ok(ServerCertVerified::assertion());
+            return Ok(());
         };
         if let Ok(mut dislike) = self.dislike.lock() {
             *dislike = Some(error.to_string());
         }
         if self.forgiving {
-            return Ok(ServerCertVerified::assertion());
+            return Ok(());
         }
         Err(match error {
             Error::InvalidCertificate(error) => Error::InvalidCertificate(as_openssl(error)),
             other => other,
         })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }
 
@@ -151,14 +112,14 @@ pub fn connection(
         trust: spec.tls.trust,
         refuse_with: spec.tls.refuse_with,
         forgiving: spec.tls.quit_on_bad_certificate,
-        provider: provider.clone(),
         dislike: Mutex::new(None),
     });
+    let verifier = Arc::new(KeyHolder::new(judge.clone(), provider.clone()));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(&spec.tls.versions))
         .map_err(text)?
         .dangerous()
-        .with_custom_certificate_verifier(judge.clone());
+        .with_custom_certificate_verifier(verifier);
     let mut config = match spec.tls.certificate {
         true => {
             let own = &network.pki.client;

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::post_quantum::X25519MlKem768;
 use super::recorder::Recorder;
 use crate::base::Foreign;
+use crate::proto::tls::KeyHolder;
 use crate::proto::tls::Version;
 
 /// Which ClientHello is sent.
@@ -111,13 +112,14 @@ fn provider(hello: Hello) -> Arc<CryptoProvider> {
 /// In words, when the name is no DNS name.
 pub fn client(wish: &Wish) -> Result<Client, String> {
     let provider = provider(wish.hello);
-    let recorder = Recorder::new(provider.clone());
+    let recorder = Recorder::default();
+    let verifier = KeyHolder::new(recorder.clone(), provider.clone());
     let secrets = Secrets::default();
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(recorder.clone()))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     config.key_log = Arc::new(secrets.clone());

@@ -6,83 +6,39 @@
 
 use std::sync::{Arc, Mutex};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::Error;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+
+use crate::proto::tls::ChainJudge;
 
 /// The chain as sent, leaf first, once the server's Certificate message was read.
 pub type Sent = Vec<Vec<u8>>;
 
-/// The verifier; the caller keeps a clone and asks it afterwards.
-#[derive(Clone, Debug)]
+/// Takes every chain; the caller keeps a clone and asks it afterwards.
+#[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    provider: Arc<CryptoProvider>,
     seen: Arc<Mutex<Option<Sent>>>,
 }
 
 impl Recorder {
-    /// One for one handshake.
-    pub fn new(provider: Arc<CryptoProvider>) -> Recorder {
-        Recorder {
-            provider,
-            seen: Arc::default(),
-        }
-    }
-
     /// The chain, leaf first; `None` when no Certificate message came.
     pub fn chain(&self) -> Option<Sent> {
         self.seen.lock().ok().and_then(|seen| seen.clone())
     }
 }
 
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
+impl ChainJudge for Recorder {
+    fn judge(
         &self,
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         _name: &ServerName<'_>,
-        _ocsp: &[u8],
         _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<(), Error> {
         if let Ok(mut seen) = self.seen.lock() {
             let all = std::iter::once(leaf).chain(rest);
             *seen = Some(all.map(|certificate| certificate.to_vec()).collect());
         }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod decoder;
 mod decrypt;
 mod facts;
 mod hello;
+mod holder;
 mod inside;
 mod ja4;
 mod keylog;
@@ -29,6 +30,7 @@ pub use facts::{
     Alert, Certificate, ClientHello, Handshake, Inside, OpaqueRecord, Refusal, ServerHello,
     TlsFacts, Version,
 };
+pub use holder::{ChainJudge, KeyHolder};
 pub use inside::Piece;
 pub use keylog::KeyLog;
 pub use names::{alert_name, cipher_name, group_name};
