@@ -209,6 +209,11 @@ impl Scenario {
             if fault.ingress && matches!(fault.action, Action::Loop { .. } | Action::Delay { .. }) {
                 return Err("what stands before a router can neither delay nor bounce".to_owned());
             }
+            if let Some(hex) = &fault.matching.bytes
+                && super::server::tls::from_hex(hex).is_empty()
+            {
+                return Err(format!("{hex} names no bytes: two hexadecimal digits each"));
+            }
             if let Some(name) = &fault.matching.dns_type
                 && super::path::matching::type_named(name).is_none()
             {

@@ -205,7 +205,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lane, LinkSpec, Loss};
+    use super::{Chance, Lane, LinkSpec, Loss};
+    use crate::base::MILLISECOND;
 
     #[test]
     fn the_same_seed_loses_the_same_packets() {
@@ -242,6 +243,95 @@ mod tests {
         let mut passes = |length| lane.send(0, length)[0].is_some();
         let large: Vec<bool> = (0..7).map(|_| passes(1400) && passes(40)).collect();
         assert_eq!(large, [true, true, true, false, false, true, true]);
+    }
+
+    /// When each of a thousand packets arrives that are sent a millisecond apart.
+    fn arrivals(spec: LinkSpec) -> Vec<[Option<i64>; 2]> {
+        let mut lane = Lane::new(spec, true, 5, 1);
+        (0..1_000)
+            .map(|n| lane.send(n * MILLISECOND, 100))
+            .collect()
+    }
+
+    #[test]
+    fn chance_has_the_rate_that_was_asked_for() {
+        let spec = LinkSpec {
+            loss: Some(Loss::Random(0.2)),
+            ..LinkSpec::default()
+        };
+        let lost = arrivals(spec).iter().filter(|a| a[0].is_none()).count();
+        assert!(
+            (150..250).contains(&lost),
+            "{lost} of 1,000 at a rate of 0.2"
+        );
+    }
+
+    #[test]
+    fn bursts_lose_packets_in_a_row() {
+        let spec = LinkSpec {
+            loss: Some(Loss::Burst {
+                enter: 0.02,
+                leave: 0.25,
+                bad: 1.0,
+            }),
+            ..LinkSpec::default()
+        };
+        let lost: Vec<bool> = arrivals(spec).iter().map(|a| a[0].is_none()).collect();
+        let all = lost.iter().filter(|lost| **lost).count();
+        let runs = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        assert!(runs > 5 && all > 2 * runs, "{all} losses in {runs} bursts");
+    }
+
+    #[test]
+    fn jitter_keeps_the_order_and_reordering_does_not() {
+        let shaky = LinkSpec {
+            delay_ms: 10.0,
+            jitter_ms: 5.0,
+            ..LinkSpec::default()
+        };
+        let times: Vec<_> = arrivals(shaky).iter().filter_map(|a| a[0]).collect();
+        assert!(times.is_sorted());
+        assert!(times.windows(2).any(|pair| pair[1] - pair[0] > MILLISECOND));
+        let overtaken = LinkSpec {
+            reorder: Some(Chance {
+                rate: 0.1,
+                by_ms: 3.0,
+            }),
+            ..LinkSpec::default()
+        };
+        let times: Vec<_> = arrivals(overtaken).iter().filter_map(|a| a[0]).collect();
+        let late = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
+        assert!(
+            (50..150).contains(&late),
+            "{late} of 1,000 at a rate of 0.1"
+        );
+    }
+
+    #[test]
+    fn some_packets_come_twice() {
+        let spec = LinkSpec {
+            duplicate: Some(Chance {
+                rate: 0.1,
+                by_ms: 2.0,
+            }),
+            ..LinkSpec::default()
+        };
+        let times = arrivals(spec);
+        let twice: Vec<_> = times.iter().filter_map(|a| Some((a[0]?, a[1]?))).collect();
+        assert!((50..150).contains(&twice.len()), "{} of 1,000", twice.len());
+        assert!(twice.iter().all(|(one, two)| two - one == 2 * MILLISECOND));
+    }
+
+    #[test]
+    fn what_waits_too_long_for_a_slow_link_is_dropped() {
+        let spec = LinkSpec {
+            bandwidth_kbit: Some(8),
+            queue_ms: 250.0,
+            ..LinkSpec::default()
+        };
+        let mut lane = Lane::new(spec, false, 1, 1);
+        let arrived: Vec<bool> = (0..5).map(|_| lane.send(0, 100)[0].is_some()).collect();
+        assert_eq!(arrived, [true, true, true, false, false]);
     }
 
     #[test]

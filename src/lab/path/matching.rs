@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::link::unit;
 use super::packet::{FRAGMENT, ICMP, ICMP6, Packet, TCP, Toward, UDP, flag};
 use crate::base::{Nanos, SECOND};
+use crate::lab::server::tls::from_hex;
 
 /// Flows that one fault remembers; a scenario that opens more has no use for the state.
 pub const FLOWS: usize = 65_536;
@@ -111,6 +112,8 @@ pub struct Match {
     pub data: Option<bool>,
     /// The payload contains this text.
     pub contains: Option<String>,
+    /// The payload contains these bytes, in hexadecimal.
+    pub bytes: Option<String>,
     /// A ClientHello; with this name in it, unless empty.
     pub sni: Option<String>,
     /// A DNS message about this type (`"AAAA"`).
@@ -239,6 +242,10 @@ impl Match {
                 .contains
                 .as_ref()
                 .is_none_or(|text| contains(packet.payload(), text.as_bytes()))
+            && self
+                .bytes
+                .as_ref()
+                .is_none_or(|hex| contains(packet.payload(), &from_hex(hex)))
             && self.sni.as_ref().is_none_or(|name| {
                 is_client_hello(packet.payload()) && contains(packet.payload(), name.as_bytes())
             })

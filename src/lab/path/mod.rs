@@ -348,8 +348,10 @@ impl Path {
                 now,
                 address,
                 random: &mut hop.random,
+                hit: false,
+                sent: &mut sent,
             };
-            fate = fault.packet(packet, &mut here, &mut sent);
+            fate = fault.packet(packet, &mut here);
             if fate != Fate::On {
                 break;
             }

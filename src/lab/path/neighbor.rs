@@ -119,3 +119,63 @@ fn advertise(request: &[u8], gateways: &[IpAddr], own: [u8; 6]) -> Option<Vec<u8
     let to = request.get(6..12)?.try_into().ok()?;
     Some(frame(to, own, IPV6, packet.bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::{ARP, IPV6, Neighbor, answers, frame};
+    use crate::lab::path::packet::Packet;
+
+    const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const ASKER: [u8; 6] = [2, 0, 0, 0, 0, 5];
+
+    fn gateways() -> [IpAddr; 2] {
+        ["10.0.0.1", "2001:db8:c::1"].map(|text| text.parse().expect("an address"))
+    }
+
+    /// Who has 10.0.0.x? Tell 10.0.0.5 (RFC 826).
+    fn who_has(last: u8) -> Vec<u8> {
+        let mut request = vec![0, 1, 8, 0, 6, 4, 0, 1];
+        request.extend(ASKER);
+        request.extend([10, 0, 0, 5, 0, 0, 0, 0, 0, 0, 10, 0, 0, last]);
+        frame([0xff; 6], ASKER, ARP, &request)
+    }
+
+    /// A neighbour solicitation for 2001:db8:c::x (RFC 4861 4.3).
+    fn solicit(last: u8) -> Vec<u8> {
+        let net = [0x20, 1, 0x0d, 0xb8, 0, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut packet = vec![0x60, 0, 0, 0, 0, 24, 58, 255];
+        packet.extend(net.iter().chain(&[5]));
+        packet.extend(net.iter().chain(&[last]));
+        packet.extend([135, 0, 0, 0, 0, 0, 0, 0]);
+        packet.extend(net.iter().chain(&[last]));
+        frame([0x33, 0x33, 0xff, 0, 0, last], ASKER, IPV6, &packet)
+    }
+
+    #[test]
+    fn the_gateway_answers_for_itself_alone() {
+        let said = |request: &[u8]| answers(request, &gateways(), OWN, Neighbor::Answers);
+        let [arp] = <[_; 1]>::try_from(said(&who_has(1))).expect("one answer");
+        assert_eq!((&arp[..6], &arp[6..12]), (&ASKER[..], &OWN[..]));
+        // A reply: its own addresses first, then the asker's.
+        assert_eq!(arp[20..22], [0, 2]);
+        assert_eq!((&arp[22..28], &arp[28..32]), (&OWN[..], &[10, 0, 0, 1][..]));
+        let [advert] = <[_; 1]>::try_from(said(&solicit(1))).expect("one answer");
+        let packet = Packet::new(advert[14..].to_vec()).expect("a packet");
+        assert_eq!(packet.source(), gateways()[1]);
+        assert_eq!((packet.ttl(), packet.body()[0]), (255, 136));
+        assert!(said(&who_has(9)).is_empty() && said(&solicit(9)).is_empty());
+    }
+
+    #[test]
+    fn a_gateway_is_silent_for_arp_for_ndp_or_for_both_or_is_there_twice() {
+        let counts = |neighbor| {
+            [who_has(1), solicit(1)].map(|one| answers(&one, &gateways(), OWN, neighbor).len())
+        };
+        assert_eq!(counts(Neighbor::Silent), [0, 0]);
+        assert_eq!(counts(Neighbor::SilentV4), [0, 1]);
+        assert_eq!(counts(Neighbor::SilentV6), [1, 0]);
+        assert_eq!(counts(Neighbor::Duplicate), [2, 2]);
+    }
+}

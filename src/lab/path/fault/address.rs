@@ -89,24 +89,18 @@ impl Nat {
 }
 
 impl Fault for Nat {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
         if packet.source().is_ipv4() != self.spec.address.is_ipv4() {
             return Fate::On;
         }
-        if let Some(fate) = self.icmp(packet, hit, here.toward) {
+        if let Some(fate) = self.icmp(packet, here.hit, here.toward) {
             return fate;
         }
         let Some((from, to)) = packet.ports() else {
             return Fate::On;
         };
         match here.toward {
-            Toward::Server if hit => {
+            Toward::Server if here.hit => {
                 let key = FlowKey::of(packet, here.toward);
                 let port = match self.outward.get(&key) {
                     Some(port) => *port,
@@ -150,14 +144,8 @@ impl Readdress {
 }
 
 impl Fault for Readdress {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        _: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
-        if hit {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        if here.hit {
             packet.set_source(self.source);
             packet.seal();
         }
@@ -200,15 +188,9 @@ impl Redirect {
 }
 
 impl Fault for Redirect {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        sent: &mut Vec<Sent>,
-    ) -> Fate {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
         match here.toward {
-            Toward::Server if hit => {
+            Toward::Server if here.hit => {
                 let meant = packet.destination();
                 packet.set_destination(self.spec.to);
                 packet.seal();
@@ -216,7 +198,7 @@ impl Fault for Redirect {
                     self.meant.insert(FlowKey::of(packet, here.toward), meant);
                 }
                 let after = millis(self.spec.delay_ms);
-                sent.push(Sent {
+                here.sent.push(Sent {
                     packet: packet.clone(),
                     toward: Toward::Server,
                     after,

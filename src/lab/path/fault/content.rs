@@ -59,14 +59,8 @@ impl SmtpFixup {
 }
 
 impl Fault for SmtpFixup {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
-        if !hit || packet.segment().is_none() || packet.payload().is_empty() {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        if !here.hit || packet.segment().is_none() || packet.payload().is_empty() {
             return Fate::On;
         }
         let key = FlowKey::of(packet, here.toward);
@@ -149,14 +143,8 @@ fn mask_keywords(text: &mut [u8]) {
 pub struct StripStartTls;
 
 impl Fault for StripStartTls {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
-        if !hit || here.toward != Toward::Client || packet.segment().is_none() {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        if !here.hit || here.toward != Toward::Client || packet.segment().is_none() {
             return Fate::On;
         }
         let text = packet.payload_mut();
@@ -259,14 +247,8 @@ impl DnsForge {
 }
 
 impl Fault for DnsForge {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        sent: &mut Vec<Sent>,
-    ) -> Fate {
-        let Some((from, to)) = packet.ports().filter(|(_, to)| hit && *to == 53) else {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        let Some((from, to)) = packet.ports().filter(|(_, to)| here.hit && *to == 53) else {
             return Fate::On;
         };
         let Some(message) = self.answer(packet.payload()) else {
@@ -279,7 +261,8 @@ impl Fault for DnsForge {
             (to, from),
             &message,
         );
-        sent.extend(forged.map(|p| Sent::now(p, here.toward.back())));
+        here.sent
+            .extend(forged.map(|p| Sent::now(p, here.toward.back())));
         if self.spec.swallow {
             Fate::Gone
         } else {

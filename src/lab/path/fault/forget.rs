@@ -57,14 +57,8 @@ impl ForgetIdle {
 }
 
 impl Fault for ForgetIdle {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        sent: &mut Vec<Sent>,
-    ) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| here.hit) else {
             return Fate::On;
         };
         let key = FlowKey::of(packet, here.toward);
@@ -83,7 +77,7 @@ impl Fault for ForgetIdle {
         if self.spec.answer == Unknown::Reset
             && let Some(reset) = reset_for(packet, Habit::linux(self.spec.ttl), 0)
         {
-            sent.push(Sent::now(reset, here.toward.back()));
+            here.sent.push(Sent::now(reset, here.toward.back()));
         }
         Fate::Gone
     }

@@ -9,8 +9,11 @@ mod content;
 mod filter;
 mod forget;
 mod options;
+mod reject;
 mod sequence;
+mod share;
 mod spec;
+mod words;
 
 use std::net::IpAddr;
 
@@ -31,6 +34,10 @@ pub struct Here<'a> {
     pub address: IpAddr,
     /// The hop's random numbers.
     pub random: &'a mut Pcg32,
+    /// Whether the fault's match holds.
+    pub hit: bool,
+    /// Packets that the fault sends itself.
+    pub sent: &'a mut Vec<Sent>,
 }
 
 /// What becomes of the packet.
@@ -72,14 +79,8 @@ impl Sent {
 
 /// A fault with its state.
 pub trait Fault: Send {
-    /// Sees a packet. `hit` says whether the fault's match holds.
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        sent: &mut Vec<Sent>,
-    ) -> Fate;
+    /// Sees a packet.
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate;
 }
 
 /// A fault in its place, with its match.
@@ -98,13 +99,8 @@ impl Placed {
     }
 
     /// Shows it a packet.
-    pub fn packet(
-        &mut self,
-        packet: &mut Packet,
-        here: &mut Here<'_>,
-        sent: &mut Vec<Sent>,
-    ) -> Fate {
-        let hit = self.matcher.hit(packet, here.toward, here.now);
-        self.fault.packet(packet, hit, here, sent)
+    pub fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        here.hit = self.matcher.hit(packet, here.toward, here.now);
+        self.fault.packet(packet, here)
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::super::packet::{Packet, flag};
-use super::{Fate, Fault, Here, Sent};
+use super::{Fate, Fault, Here};
 
 /// TCP options by name (IANA, TCP Option Kind Numbers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -72,14 +72,8 @@ impl StripOptions {
 }
 
 impl Fault for StripOptions {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        _: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
-        if hit && is_opening(packet) {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        if here.hit && is_opening(packet) {
             walk(packet.options_mut(), |kind, option| {
                 if self.kinds.contains(&kind) {
                     option.fill(1);
@@ -104,14 +98,8 @@ impl ClampMss {
 }
 
 impl Fault for ClampMss {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        _: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
-        if hit && is_opening(packet) {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        if here.hit && is_opening(packet) {
             walk(packet.options_mut(), |kind, option| {
                 if let (2, [_, _, high, low]) = (kind, option) {
                     let mss = u16::from_be_bytes([*high, *low]).min(self.mss);

@@ -39,14 +39,8 @@ impl Randomise {
 }
 
 impl Fault for Randomise {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        _: &mut Vec<Sent>,
-    ) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| here.hit) else {
             return Fate::On;
         };
         let key = FlowKey::of(packet, here.toward);
@@ -131,14 +125,8 @@ impl SynProxy {
 }
 
 impl Fault for SynProxy {
-    fn packet(
-        &mut self,
-        packet: &mut Packet,
-        hit: bool,
-        here: &mut Here<'_>,
-        sent: &mut Vec<Sent>,
-    ) -> Fate {
-        let Some(segment) = packet.segment().filter(|_| hit) else {
+    fn packet(&mut self, packet: &mut Packet, here: &mut Here<'_>) -> Fate {
+        let Some(segment) = packet.segment().filter(|_| here.hit) else {
             return Fate::On;
         };
         let key = FlowKey::of(packet, here.toward);
@@ -161,7 +149,7 @@ impl Fault for SynProxy {
                 flags: flag::SYN | flag::ACK,
                 window: 29_200,
             };
-            sent.extend(
+            here.sent.extend(
                 tcp(
                     packet.destination(),
                     packet.source(),
@@ -190,7 +178,7 @@ impl Fault for SynProxy {
                     flags: flag::SYN,
                     ..segment
                 };
-                sent.extend(
+                here.sent.extend(
                     tcp(
                         packet.source(),
                         packet.destination(),
@@ -220,7 +208,7 @@ impl Fault for SynProxy {
                     flags: flag::ACK,
                     window: 29_200,
                 };
-                sent.extend(
+                here.sent.extend(
                     tcp(packet.destination(), packet.source(), habit, ack, &[], &[])
                         .map(|p| Sent::now(p, Toward::Server)),
                 );

@@ -15,13 +15,12 @@ use super::super::matching::Match;
 use super::Fault;
 use super::address::{Nat, NatSpec, Readdress, Redirect, RedirectSpec};
 use super::content::{DnsForge, ForgeSpec, SmtpFixup, StripStartTls};
-use super::filter::{
-    Bleach, Delay, Drop, Loop, Prohibit, ProhibitSpec, RateLimit, RateSpec, Repeat, Reset,
-    ResetSpec, Split, SplitSpec,
-};
+use super::filter::{Bleach, Delay, Drop, Loop, Repeat};
 use super::forget::{ForgetIdle, ForgetSpec};
 use super::options::{ClampMss, StripOptions, TcpOption};
+use super::reject::{Prohibit, ProhibitSpec, Reset, ResetSpec};
 use super::sequence::{Randomise, RandomiseSpec, SynProxy, SynProxySpec};
+use super::share::{RateLimit, RateSpec, Split, SplitSpec};
 
 /// One fault: where, about what, and what it does.
 #[derive(Clone, Debug, Deserialize)]

@@ -56,6 +56,11 @@ fn a_match_is_about_exactly_what_it_says() {
                 ends.says(b"MAIL FROM:<>"),
                 ends.says(b"RCPT TO:<>"),
             ),
+            (
+                "bytes = \"16 03\"".into(),
+                ends.says(&hello("b")),
+                ends.says(b"EHLO me\r\n"),
+            ),
             ("longer_than = 600".into(), large.clone(), ends.says(b"x")),
             ("up_to = 600".into(), ends.says(b"x"), large),
             ("data = true".into(), ends.says(b"x"), ends.syn()),
