@@ -12,14 +12,15 @@ use clap::{Args, Subcommand};
 use super::options::Color;
 use super::screen::Screen;
 use super::{exit, output};
-use crate::engine::record::Record;
-use crate::lab::verify::{expected, replay, verify, verify_probe};
+use crate::lab::verify::replay;
 use crate::lab::{self, LabError, Listed, Probed, Run, Scenario};
-use crate::present::{self, Clock, wrap};
-use crate::report::Paint;
+use crate::present::{self, wrap};
 
 mod matrix;
+mod told;
 mod view;
+
+use told::told;
 
 /// A network in namespaces on this machine, with embedded servers and a fault in it
 ///
@@ -233,6 +234,9 @@ fn record_one(title: &str, scenario: &Scenario, write: &Path) -> Result<String, 
         fs::create_dir_all(folder).map_err(file)?;
     }
     fs::write(write, &bytes).map_err(file)?;
+    if !run.recording.roots.is_empty() {
+        fs::write(write.with_extension("pem"), &run.recording.roots).map_err(file)?;
+    }
     let frames = present::counted(run.recording.frames.len() as u64, "frame", "frames");
     Ok(format!("{}: {frames} of {title}\n", write.display()))
 }
@@ -261,203 +265,23 @@ fn enact(scenario: &Scenario) -> Result<(Run, Probes), LabError> {
     })
 }
 
-/// The scenario that was named, as it was asked for.
-fn chosen(named: &Named) -> Result<Scenario, LabError> {
-    let mut scenario = lab::find(&all(&named.shared)?, &named.name)?.scenario()?;
+/// The scenario that was named, as it was asked for, and what it is called.
+fn chosen(named: &Named) -> Result<(String, Scenario), LabError> {
+    let one = lab::find(&all(&named.shared)?, &named.name)?;
+    let mut scenario = one.scenario()?;
     if named.vary {
         scenario = lab::vary(&scenario, named.seed.unwrap_or(1));
     } else if let Some(seed) = named.seed {
         scenario.seed = seed;
     }
-    Ok(scenario)
+    Ok((one.title(), scenario))
 }
 
 fn live(named: &Named) -> Result<(String, u8), LabError> {
-    let scenario = chosen(named)?;
+    let (title, scenario) = chosen(named)?;
     // Comes before any thread.
     lab::claim()?;
     let (run, probes) = enact(&scenario)?;
     let records = replay(&run.recording)?;
-    told(named, &scenario, &run, probes, &records)
-}
-
-/// What was broken beside what was found.
-fn told(
-    named: &Named,
-    scenario: &Scenario,
-    run: &Run,
-    probes: Probes,
-    records: &[Record],
-) -> Result<(String, u8), LabError> {
-    let (paint, width) = output::manner(named.shared.color, false);
-    let mut mismatches: Vec<String> = verify(&scenario.truth, &run.recording.frames, records)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let mut text = String::new();
-    let mut fault = vec![scenario.summary.clone()];
-    if named.vary {
-        fault.push(varied(scenario));
-    }
-    section(&mut text, paint, width, "Fault", fault);
-    let clients = run.clients.iter().enumerate();
-    let said =
-        clients.map(|(at, said)| format!("client {}: {}", at.saturating_add(1), said.join("; ")));
-    section(&mut text, paint, width, "The client", said);
-    section(&mut text, paint, width, "Replay", verdicts(records));
-    let mut found = Vec::new();
-    for (spec, probed) in scenario.probe.iter().zip(probes) {
-        let probed = probed?;
-        found.extend(measured(&probed));
-        let wrong = verify_probe(scenario, spec, &probed.report);
-        mismatches.extend(wrong.iter().map(ToString::to_string));
-    }
-    if !found.is_empty() {
-        section(&mut text, paint, width, "Probe", found);
-    }
-    section(&mut text, paint, width, "Truth", truth(scenario));
-    let (heading, result) = if mismatches.is_empty() {
-        let result = "What was found and the truth agree.".to_owned();
-        ("Agreed", vec![result])
-    } else {
-        ("Not agreed", mismatches)
-    };
-    let agreed = heading == "Agreed";
-    section(&mut text, paint, width, heading, result);
-    Ok((text, if agreed { exit::FINE } else { exit::FAULT }))
-}
-
-/// What a variation's network looks like.
-fn varied(scenario: &Scenario) -> String {
-    let hops = &scenario.path.hop;
-    let delay: f64 = hops.iter().map(|hop| 2.0 * hop.link.delay_ms).sum();
-    let lossy = hops.iter().any(|hop| hop.link.loss.is_some());
-    let at: Vec<String> = scenario
-        .fault
-        .iter()
-        .map(|fault| fault.hop.to_string())
-        .collect();
-    format!(
-        "variation {}: {} hops, {delay:.0} ms there and back, {} losses, faults at hop {}",
-        scenario.seed,
-        hops.len(),
-        if lossy { "some" } else { "no" },
-        if at.is_empty() {
-            "none".to_owned()
-        } else {
-            at.join(", ")
-        }
-    )
-}
-
-/// The command of a probe, and a line for each root cause that it found.
-fn measured(probed: &Probed) -> Vec<String> {
-    let mut lines = vec![probed.command.clone()];
-    let causes = probed.report["summary"]["root_causes"].as_array();
-    for cause in causes.into_iter().flatten() {
-        let hop = |name: &str| cause["at"][name].as_u64();
-        let at = match (hop("hop"), hop("after_hop")) {
-            (Some(hop), _) => format!(" at hop {hop}"),
-            (None, Some(hop)) => format!(" after hop {hop}"),
-            (None, None) => String::new(),
-        };
-        let mark = present::mark("failed");
-        lines.push(format!(
-            "{mark} {}{at}: {}",
-            cause["code"].as_str().unwrap_or("?"),
-            cause["text"].as_str().unwrap_or_default()
-        ));
-    }
-    if causes.is_none_or(Vec::is_empty) {
-        lines.push(format!("{} nothing is wrong", present::mark("healthy")));
-    }
-    lines
-}
-
-fn section(
-    text: &mut String,
-    paint: Paint,
-    width: usize,
-    heading: &str,
-    lines: impl IntoIterator<Item = String>,
-) {
-    let _ = writeln!(text, "{}", paint.strong(heading));
-    for line in lines {
-        for (at, part) in wrap(&line, width.saturating_sub(4)).iter().enumerate() {
-            let _ = writeln!(text, "{}{part}", if at == 0 { "  " } else { "    " });
-        }
-    }
-}
-
-/// A line for each verdict that replay gave.
-fn verdicts(records: &[Record]) -> Vec<String> {
-    let clock = Clock::default();
-    records
-        .iter()
-        .filter_map(|record| match record {
-            Record::Connection(record) => Some(present::connection(record, &clock)),
-            Record::Lookup(record) => Some(present::lookup(record, &clock)),
-            _ => None,
-        })
-        .map(|block| {
-            let mark = present::mark(block.outcome);
-            format!("{mark} {} {}: {}", block.code, block.target, block.summary)
-        })
-        .collect()
-}
-
-/// A line for everything that the scenario says is true.
-fn truth(scenario: &Scenario) -> Vec<String> {
-    let truth = &scenario.truth;
-    let mut lines = Vec::new();
-    for one in &truth.connection {
-        let mut which = vec!["connections".to_owned()];
-        which.extend(one.service.clone());
-        which.extend(one.server.map(|server| server.to_string()));
-        which.extend(one.port.map(|port| format!("port {port}")));
-        which.extend(one.nth.map(|nth| format!("number {nth}")));
-        lines.push(says(&which, one.outcome.name(), &one.code, &one.or));
-    }
-    for one in &truth.lookup {
-        let mut which = vec!["look-ups".to_owned()];
-        which.extend(one.name.clone());
-        which.extend(one.kind.clone());
-        lines.push(says(&which, one.outcome.name(), &one.code, &one.or));
-    }
-    if let Some(causes) = &truth.root_causes {
-        let causes = if causes.is_empty() {
-            "none".to_owned()
-        } else {
-            causes.join(", ")
-        };
-        lines.push(format!("root causes: {causes}"));
-    }
-    if !truth.never.is_empty() {
-        lines.push(format!("never: {}", truth.never.join(", ")));
-    }
-    for spec in &scenario.probe {
-        let causes = expected(scenario, spec).unwrap_or_default();
-        let causes = if causes.is_empty() {
-            "nothing wrong".to_owned()
-        } else {
-            causes.join(", ")
-        };
-        let at = match (spec.hop, spec.after_hop) {
-            (Some(hop), _) => format!(" at hop {hop}"),
-            (None, Some(hop)) => format!(" after hop {hop}"),
-            (None, None) => String::new(),
-        };
-        lines.push(format!("a probe of {} finds {causes}{at}", spec.target));
-    }
-    lines
-}
-
-fn says(which: &[String], outcome: &str, code: &str, or: &[String]) -> String {
-    let or = if or.is_empty() {
-        String::new()
-    } else {
-        format!(" or {}", or.join(", "))
-    };
-    let mark = present::mark(outcome);
-    format!("{mark} {outcome} {code}{or}: {}", which.join(" "))
+    told(named, &title, &scenario, &run, probes, &records)
 }

@@ -49,6 +49,15 @@ impl Listed {
         }
     }
 
+    /// How far it is from the plainest scenario of its code: one that shows it, to a probe as well, by one client, quickly.
+    fn ornateness(&self) -> (bool, bool, usize, u32) {
+        let near = self.name.starts_with(NEAR);
+        self.scenario().map_or((true, true, usize::MAX, 0), |one| {
+            let parts = one.client.len() + one.fault.len() + one.server.services.len();
+            (near, one.probe.is_empty(), parts, one.takes_s)
+        })
+    }
+
     /// Reads it. An error names file, line and column.
     pub fn scenario(&self) -> Result<Scenario, LabError> {
         match &self.origin {
@@ -90,7 +99,7 @@ pub fn list(folder: &Path) -> Result<Vec<Listed>, LabError> {
     Ok(found)
 }
 
-/// The scenario that `wanted` means: a file, `CODE/NAME`, a code (its first scenario that shows it) or a name that
+/// The scenario that `wanted` means: a file, `CODE/NAME`, a code (the plainest scenario that shows it) or a name that
 /// only one has.
 pub fn find(all: &[Listed], wanted: &str) -> Result<Listed, LabError> {
     let path = Path::new(wanted);
@@ -100,12 +109,9 @@ pub fn find(all: &[Listed], wanted: &str) -> Result<Listed, LabError> {
     if let Some(exact) = all.iter().find(|one| one.title() == wanted) {
         return Ok(exact.clone());
     }
-    let mut of_code = all.iter().filter(|one| one.code == wanted);
-    if let Some(first) = of_code.clone().find(|one| !one.name.starts_with(NEAR)) {
-        return Ok(first.clone());
-    }
-    if let Some(first) = of_code.next() {
-        return Ok(first.clone());
+    let of_code = all.iter().filter(|one| one.code == wanted);
+    if let Some(plainest) = of_code.min_by_key(|one| one.ornateness()) {
+        return Ok(plainest.clone());
     }
     let named: Vec<&Listed> = all.iter().filter(|one| one.name == wanted).collect();
     match named.as_slice() {

@@ -17,7 +17,7 @@ use crate::tui::{self, Event, Frames, Kind, Stats};
 
 /// Runs the scenario below the live view. The truth is told afterwards, so that there is something to find out.
 pub(super) fn run(named: &Named, screen: &Screen) -> Result<(String, u8), LabError> {
-    let scenario = chosen(named)?;
+    let (title, scenario) = chosen(named)?;
     // Comes before any thread.
     lab::claim()?;
     let frames = screen::frames(&Ports::default(), false);
@@ -47,7 +47,7 @@ pub(super) fn run(named: &Named, screen: &Screen) -> Result<(String, u8), LabErr
     let (run, probes, records) = running
         .join()
         .map_err(|_| LabError::Thread("the scenario"))??;
-    let (text, code) = told(named, &scenario, &run, probes, &records)?;
+    let (text, code) = told(named, &title, &scenario, &run, probes, &records)?;
     Ok((text, screen::code(left, code)))
 }
 
