@@ -58,6 +58,10 @@ impl Actors for Embedded {
         Ok(Box::new(servers))
     }
 
+    fn roots(&self, scenario: &Scenario) -> Result<String, LabError> {
+        Ok(self.pki(scenario)?.roots_pem.clone())
+    }
+
     fn act(&self, scenario: &Scenario) -> Result<Vec<Vec<String>>, LabError> {
         let (resolvers, servers) = by_role(&scenario.path.server);
         let network = Network {

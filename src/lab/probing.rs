@@ -129,10 +129,14 @@ impl Prober<'_> {
     fn arguments(&self, scenario: &Scenario) -> Vec<String> {
         let given = |option: &str| self.spec.options.iter().any(|one| one == option);
         let mut arguments: Vec<String> = ["probe", "--format", "json"].map(str::to_owned).into();
-        let asks = |service: &super::server::spec::ServiceSpec| service.kind == ServiceKind::Dns;
+        let answers = |resolver: &&IpAddr| {
+            scenario.server.services.iter().any(|service| {
+                service.kind == ServiceKind::Dns
+                    && (service.addresses.is_empty() || service.addresses.contains(resolver))
+            })
+        };
         let (resolvers, _) = by_role(&scenario.path.server);
-        if let Some(resolver) = resolvers.first()
-            && scenario.server.services.iter().any(asks)
+        if let Some(resolver) = resolvers.iter().find(answers)
             && !given("--resolver")
         {
             arguments.extend(["--resolver".to_owned(), IpAddr::to_string(resolver)]);

@@ -2,7 +2,8 @@
 //!
 //! It exists for installed mail clients and for mxray's own probe, which are most honest as processes of their own.
 //! Its output is captured, its time is limited, and it dies with the thread that started it, also when that is
-//! killed. Files are handed over as descriptors of memory, so that none is left behind. It refuses to use a shell.
+//! killed. Files are handed over as descriptors of memory, so that none is left behind. What it remembers of its user
+//! between two runs (a mailbox's state, an account that rests) it neither finds nor leaves. It refuses to use a shell.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -17,6 +18,15 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::server::Stop;
 use super::server::stop::Woken;
+
+/// Where programs look for, and leave, what they remember of their user (XDG base directories).
+const REMEMBERED: [&str; 5] = [
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+];
 
 /// How a program is to be run.
 #[derive(Debug)]
@@ -79,6 +89,12 @@ impl Program<'_> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        for name in REMEMBERED {
+            command.env_remove(name);
+        }
+        if self.own_tmp {
+            command.env("HOME", "/tmp");
+        }
         let handed: Vec<RawFd> = self.handed.iter().map(|one| one.0.as_raw_fd()).collect();
         let (parent, own_tmp) = (std::process::id(), self.own_tmp);
         // SAFETY: between fork and exec the closure calls nothing but async-signal-safe functions and allocates nothing.
@@ -207,6 +223,14 @@ mod tests {
             Err(why) => eprintln!("SKIPPED: {why}: a mount namespace needs root"),
         }
         assert!(!std::path::Path::new("/tmp/mxray-own").exists());
+    }
+
+    #[test]
+    fn a_program_finds_nothing_of_its_user() {
+        let stop = Stop::new().expect("a bell");
+        let script = ["-c", "echo ${HOME-none} ${XDG_STATE_HOME-none}"];
+        let ended = program(&script, &[]).run(&stop).expect("it runs");
+        assert_eq!(ended.stdout, b"none none\n");
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct RecordSpec {
     pub cut_file: usize,
     /// The capture says of itself that so many frames were dropped.
     pub dropped: u64,
+    /// The lab's trust anchors come with it, as they come with `--roots` when a user has them.
+    pub with_roots: bool,
 }
 
 /// One recorded frame.
@@ -79,6 +81,8 @@ pub struct Recording {
     pub cut_file: usize,
     /// Frames that the capture says were dropped.
     pub dropped: u64,
+    /// Trust anchors that come with it, as PEM; empty without.
+    pub roots: String,
 }
 
 impl Recording {
@@ -196,6 +200,7 @@ impl Recorder {
             snaplen: self.spec.snaplen.unwrap_or(0) as u32,
             cut_file: self.spec.cut_file,
             dropped: self.spec.dropped,
+            roots: String::new(),
         }
     }
 }

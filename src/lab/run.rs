@@ -34,6 +34,11 @@ pub trait Actors: Sync {
 
     /// Lets the clients act on the calling thread's network, and returns what each of them has to say.
     fn act(&self, scenario: &Scenario) -> Result<Vec<Vec<String>>, LabError>;
+
+    /// The trust anchors of the servers' certificates, as PEM; empty when they have none of their own.
+    fn roots(&self, _: &Scenario) -> Result<String, LabError> {
+        Ok(String::new())
+    }
 }
 
 /// Runs a scenario with the embedded servers and clients.
@@ -55,7 +60,7 @@ pub fn run(scenario: &Scenario) -> Result<Run, LabError> {
 /// Runs a scenario with other actors than the embedded ones.
 pub fn run_with(scenario: &Scenario, actors: &dyn Actors) -> Result<Run, LabError> {
     let start = Instant::now();
-    let (recording, clients) = thread::scope(|scope| {
+    let (mut recording, clients) = thread::scope(|scope| {
         let (server_tap, server_taps) = sync_channel(1);
         let (client_tap, client_taps) = sync_channel(1);
         let (ready, server_ready) = sync_channel(1);
@@ -129,6 +134,9 @@ pub fn run_with(scenario: &Scenario, actors: &dyn Actors) -> Result<Run, LabErro
             other => other,
         }
     })?;
+    if scenario.record.with_roots {
+        recording.roots = actors.roots(scenario)?;
+    }
     Ok(Run {
         recording,
         clients,

@@ -9,6 +9,10 @@ mod probe;
 use std::fmt;
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::error::LabError;
 use super::record::{Frame, Recording};
@@ -44,7 +48,10 @@ pub fn replay(recording: &Recording) -> Result<Vec<Record>, LabError> {
     let mut reader = reader.map_err(|error| LabError::Nonsense(error.to_string()))?;
     let mut records = Vec::new();
     let mut keep = |record| records.push(record);
-    let mut engine = Engine::new(Config::default());
+    let mut engine = Engine::new(Config {
+        roots: Arc::new(anchors(&recording.roots)?),
+        ..Config::default()
+    });
     let source = engine.open_source("lab", reader.name().clone(), Some("pcapng"));
     while let Some(frame) = reader.next_frame() {
         let input = Input {
@@ -66,6 +73,17 @@ pub fn replay(recording: &Recording) -> Result<Vec<Record>, LabError> {
     engine.close_source(source, end, &mut keep);
     engine.finish(&mut keep);
     Ok(records)
+}
+
+/// The certificates of a PEM text, as DER.
+///
+/// # Errors
+/// When one of them is none.
+pub fn anchors(pem: &str) -> Result<Vec<Vec<u8>>, LabError> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .map(|one| one.map(|der| der.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| LabError::Nonsense(format!("these trust anchors are no PEM: {error}")))
 }
 
 /// The frames of a capture that was recorded from the lab.

@@ -133,9 +133,21 @@ pub fn judge_with<'a>(
     frames: impl IntoIterator<Item = &'a Kept>,
     end: &SourceEnd,
 ) -> (Vec<Record>, Vec<(Code, Code)>) {
+    judge_trusting(frames, end, Vec::new())
+}
+
+/// The same with trust anchors (DER), as `--roots` gives them.
+pub fn judge_trusting<'a>(
+    frames: impl IntoIterator<Item = &'a Kept>,
+    end: &SourceEnd,
+    roots: Vec<Vec<u8>>,
+) -> (Vec<Record>, Vec<(Code, Code)>) {
     // The table of replies is built once for all of them.
     static SETTINGS: OnceLock<Config> = OnceLock::new();
-    let mut engine = Engine::new(SETTINGS.get_or_init(Config::default).clone());
+    let mut engine = Engine::new(Config {
+        roots: Arc::new(roots),
+        ..SETTINGS.get_or_init(Config::default).clone()
+    });
     let mut records = Vec::new();
     let source: SourceId = engine.open_source("file", Foreign::from("memory"), None);
     for frame in frames {

@@ -8,7 +8,7 @@ use super::channel::{Channel, End};
 use super::pki::Pki;
 use super::spec::{OnHello, Then, TlsSpec, TlsVersion};
 use rustls::server::{Acceptor, WebPkiClientVerifier};
-use rustls::{Connection, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{CipherSuite, Connection, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,6 +127,9 @@ pub fn accept(
     if !welcome {
         misbehave(channel, spec)?;
     }
+    if let Some(suite) = spec.only_suite {
+        return Err(old(channel, suite, accepted.client_hello().cipher_suites())?);
+    }
     match accepted.into_connection(config.clone()) {
         Ok(connection) => channel.start_tls(Connection::Server(connection)),
         Err((error, mut alert)) => {
@@ -144,6 +147,20 @@ fn too_old(hello: &[u8]) -> Option<&'static [u8]> {
         (Some(22), Some(version)) if version < [3, 3].as_slice() => Some(&[21, 3, 1, 0, 2, 2, 70]),
         _ => None,
     }
+}
+
+/// What a server says that has one suite: its ServerHello (RFC 5246 7.4.1.3), or handshake_failure. Then it waits.
+fn old(channel: &mut Channel, suite: u16, offered: &[CipherSuite]) -> Result<End, End> {
+    if !offered.iter().any(|one| u16::from(*one) == suite) {
+        channel.write_raw(&[21, 3, 3, 0, 2, 2, 40])?;
+        return Ok(End::Scripted(Then::Close));
+    }
+    let [high, low] = suite.to_be_bytes();
+    // Record and message headers, version, 32 bytes that stand for chance, no session, the suite, no compression.
+    let head = [22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3];
+    let hello = [&head[..], &[0x5a; 32], &[0, high, low, 0]].concat();
+    channel.write_raw(&hello)?;
+    Ok(End::Scripted(Then::Stall))
 }
 
 fn misbehave(channel: &mut Channel, spec: &TlsSpec) -> Result<(), End> {

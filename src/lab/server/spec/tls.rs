@@ -33,6 +33,9 @@ pub struct TlsSpec {
     pub alert: Option<u8>,
     /// The records that `on_hello = "bytes"` sends, in hexadecimal.
     pub bytes: Option<String>,
+    /// Takes TLS 1.2 with this suite alone (its IANA number) and hellos that offer it; others get handshake_failure (40).
+    /// A server of twenty years ago: the handshake ends after its ServerHello.
+    pub only_suite: Option<u16>,
     /// Ends without close_notify.
     #[serde(default)]
     pub no_close_notify: bool,
