@@ -128,7 +128,11 @@ pub fn accept(
         misbehave(channel, spec)?;
     }
     if let Some(suite) = spec.only_suite {
-        return Err(old(channel, suite, accepted.client_hello().cipher_suites())?);
+        return Err(old(
+            channel,
+            suite,
+            accepted.client_hello().cipher_suites(),
+        )?);
     }
     match accepted.into_connection(config.clone()) {
         Ok(connection) => channel.start_tls(Connection::Server(connection)),
