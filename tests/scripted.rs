@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use mxray::diagnosis::Code;
 use mxray::engine::SourceEnd;
 use mxray::engine::record::{ConnectionRecord, Record};
 
@@ -372,6 +373,96 @@ fn check(case: &Case, manner: Manner, less: bool) -> Vec<String> {
     found
 }
 
+/// The cases of the scripts, those that are asked for.
+fn cases() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripted");
+    let mut files: Vec<_> = support::files(&folder)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "talk"))
+        .collect();
+    if let Ok(extra) = std::env::var("MXRAY_TALK_FILE") {
+        files = vec![extra.into()];
+    }
+    let only = std::env::var("MXRAY_TALK").ok();
+    let mut cases = Vec::new();
+    let mut names = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a script");
+        for case in script::parse(&text) {
+            assert!(
+                names.insert(case.name.clone()),
+                "{} stands twice",
+                case.name
+            );
+            if only
+                .as_ref()
+                .is_none_or(|only| case.name.contains(only.as_str()))
+            {
+                cases.push(case);
+            }
+        }
+    }
+    assert!(!cases.is_empty(), "no scripts");
+    cases
+}
+
+/// The codes that may be said of a case with less to see: what is expected, and what the pages of that name.
+fn weaker(case: &Case) -> BTreeSet<&str> {
+    let mut allowed: BTreeSet<&str> = ["ok", "unknown"].into();
+    for expect in &case.expects {
+        allowed.extend(expect.codes.iter().map(String::as_str));
+        allowed.extend(expect.findings.iter().map(String::as_str));
+        allowed.extend(expect.alternatives.iter().map(String::as_str));
+        allowed.extend(expect.weaker.iter().map(String::as_str));
+        for code in &expect.codes {
+            // What was `ok` or `unknown` stays one of these.
+            if let Some(code) = Code::from_name(code)
+                && !matches!(code.name(), "ok" | "unknown")
+            {
+                allowed.extend(support::named_on(code.page()));
+            }
+        }
+    }
+    allowed
+}
+
+/// A capture misses one frame, whichever: what is lost may have been the answer, never becomes another cause.
+#[test]
+fn no_frame_left_out_makes_another_verdict() {
+    let cases = cases();
+    let found = support::in_parallel(&cases, |case| {
+        let (stage, _) = script::play(case, PLAIN);
+        let allowed = weaker(case);
+        let mut found = Vec::new();
+        for out in 0..stage.frames.len() {
+            let kept = stage.frames.iter().enumerate();
+            let kept = kept.filter(|(at, _)| *at != out).map(|(_, frame)| frame);
+            let (records, _) = support::judge_with(kept, &SourceEnd::default());
+            for record in &records {
+                let Record::Connection(one) = record else {
+                    continue;
+                };
+                if one.service != "other" && !allowed.contains(one.verdict.code) {
+                    found.push(format!(
+                        "{} without frame {}: {}",
+                        case.name,
+                        out + 1,
+                        show(one)
+                    ));
+                }
+            }
+        }
+        found
+    });
+    let faults: Vec<String> = found.into_iter().flatten().collect();
+    assert!(
+        faults.is_empty(),
+        "{} verdicts of less evidence are other ones:\n  {}",
+        faults.len(),
+        faults.join("\n  ")
+    );
+}
+
 /// What servers say: each line of the table is a conversation.
 #[test]
 fn replies_get_the_code_that_the_table_says() {
@@ -405,34 +496,7 @@ fn replies_get_the_code_that_the_table_says() {
 
 #[test]
 fn conversations_get_the_verdict_that_their_script_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripted");
-    let mut files: Vec<_> = support::files(&folder)
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "talk"))
-        .collect();
-    if let Ok(extra) = std::env::var("MXRAY_TALK_FILE") {
-        files = vec![extra.into()];
-    }
-    let only = std::env::var("MXRAY_TALK").ok();
-    let mut cases = Vec::new();
-    let mut names = BTreeSet::new();
-    for file in files {
-        let text = fs::read_to_string(&file).expect("a script");
-        for case in script::parse(&text) {
-            assert!(
-                names.insert(case.name.clone()),
-                "{} stands twice",
-                case.name
-            );
-            if only
-                .as_ref()
-                .is_none_or(|only| case.name.contains(only.as_str()))
-            {
-                cases.push(case);
-            }
-        }
-    }
-    assert!(!cases.is_empty(), "no scripts");
+    let cases = cases();
     let jobs: Vec<(&Case, Manner, bool)> = cases
         .iter()
         .flat_map(|case| {

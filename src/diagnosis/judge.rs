@@ -9,6 +9,7 @@ use super::view::{Connection, Ending};
 use super::{Code, Evidence};
 use crate::base::{Mark, Side};
 use crate::flow::Opening;
+use crate::proto::mail::{Exchange, Status};
 
 /// The judgement of one connection or look-up.
 #[derive(Clone, Debug)]
@@ -151,7 +152,7 @@ fn without_cause(
         Check::No => {}
     }
     if let Some(at) = c.done {
-        if c.one_sided() {
+        if c.one_sided() || doubtful_refusal(c) {
             return (Outcome::Incomplete, unknown(c), false);
         }
         finish(ladder);
@@ -178,6 +179,22 @@ fn without_cause(
     (Outcome::Incomplete, unknown(c), false)
 }
 
+/// Something was refused, and what was lost makes it uncertain what: that the work was done is not known either.
+fn doubtful_refusal(c: &Connection<'_>) -> bool {
+    let refused = |exchange: &Exchange| {
+        exchange.unsure
+            && exchange.reply.as_ref().is_some_and(|reply| {
+                matches!(
+                    reply.status,
+                    Status::Transient | Status::Negative | Status::Bad
+                )
+            })
+    };
+    c.dialogue.messages == 0
+        && c.dialogue.authenticated.is_none()
+        && c.dialogue.exchanges.iter().any(refused)
+}
+
 /// An opaque stream, all acknowledged, the server spoke last, the client resets: healthy.
 fn opaque_abort(c: &Connection<'_>) -> Option<Mark> {
     let tls = c.tls.filter(|_| !c.reads_inside())?;
@@ -195,8 +212,14 @@ fn opaque_abort(c: &Connection<'_>) -> Option<Mark> {
     else {
         return None;
     };
+    // The reset itself may be what acknowledges the server's last words.
+    let acknowledged = c
+        .tcp
+        .resets
+        .iter()
+        .any(|reset| reset.side == Side::Client && reset.acks_all);
     let owed = c.tcp.sides[Side::Client].outstanding.is_some()
-        || c.tcp.sides[Side::Server].outstanding.is_some();
+        || c.tcp.sides[Side::Server].outstanding.is_some() && !acknowledged;
     if !owed && server.1.time >= client.1.time {
         Some(at)
     } else {

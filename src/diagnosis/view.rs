@@ -264,6 +264,12 @@ impl<'a> Connection<'a> {
         let mut transaction = false;
         for exchange in &self.dialogue.exchanges {
             let (Some(command), Some(reply)) = (&exchange.command, &exchange.reply) else {
+                // The reply to the message may be what is missing.
+                let ends = exchange
+                    .command
+                    .as_ref()
+                    .is_some_and(|command| matches!(command.verb, Verb::Data | Verb::DataLast));
+                transaction &= !(ends && self.dialogue.gaps > 0);
                 continue;
             };
             match command.verb {

@@ -51,6 +51,8 @@ pub struct Member {
     pub silent: bool,
     /// What it wanted, for folding.
     pub server: Wanted,
+    /// It looked and left, as load balancers and monitors do (verdicts.md, "Checks").
+    pub check: bool,
     /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
     pub setting: Option<Box<Blame>>,
 }
@@ -70,6 +72,16 @@ pub enum Wanted {
     Server(SocketAddr),
     /// A resolver.
     Resolver(IpAddr),
+}
+
+impl Wanted {
+    /// Whose it is.
+    fn address(self) -> IpAddr {
+        match self {
+            Wanted::Server(server) => server.ip(),
+            Wanted::Resolver(resolver) => resolver,
+        }
+    }
 }
 
 impl std::fmt::Display for Wanted {
@@ -114,6 +126,20 @@ impl Attempt {
         self.connections
             .iter()
             .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded))
+    }
+
+    /// One of the two looked and left, and the other one wanted more of the same host and failed: that it could be
+    /// looked at says nothing of the work, so they are not one purpose.
+    fn contradicts(&self, member: &Member) -> bool {
+        let worked = |one: &Member, other: &Member| {
+            one.check
+                && !other.check
+                && other.outcome == Outcome::Failed
+                && one.server.address() == other.server.address()
+        };
+        self.connections
+            .iter()
+            .any(|known| worked(known, member) || worked(member, known))
     }
 }
 
@@ -227,6 +253,9 @@ impl Attempts {
         let works = matches!(member.outcome, Outcome::Healthy | Outcome::Degraded);
         let key = (client, family, target.clone());
         let joins = |attempt: &Attempt| {
+            if attempt.contradicts(&member) {
+                return false;
+            }
             let gap = member.started.since(attempt.last);
             let patience = if attempt.transient { RETRY } else { NEXT_TRY };
             match attempt.success() {
@@ -252,8 +281,20 @@ impl Attempts {
             self.by_purpose.insert(key.clone(), id);
             known = Some(id);
         }
-        let id =
-            known.unwrap_or_else(|| self.start(key, Some(service), target, member.started, out));
+        // A check beside work that failed stands alone, and the next try of that work still finds the attempt.
+        let aside = known.is_none()
+            && member.check
+            && self
+                .by_purpose
+                .get(&key)
+                .and_then(|id| self.open.get(id))
+                .is_some_and(|attempt| attempt.contradicts(&member));
+        let of_work = aside.then(|| self.by_purpose.get(&key).copied()).flatten();
+        let id = known
+            .unwrap_or_else(|| self.start(key.clone(), Some(service), target, member.started, out));
+        if let Some(work) = of_work.filter(|work| self.open.contains_key(work)) {
+            self.by_purpose.insert(key, work);
+        }
         if let Some(attempt) = self.open.get_mut(&id) {
             attempt.service = attempt.service.or(Some(service));
             attempt.last = attempt.last.max(member.ended);

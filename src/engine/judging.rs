@@ -106,6 +106,7 @@ impl Engine {
             confidence: made.verdict.confidence,
             blame: blame(judged.judgement.outcome, &made.verdict),
             server: Wanted::Server(SocketAddr::new(key.server.ip, key.server.port)),
+            check: judged.judgement.is_check,
             setting: wrong_setting(&made.findings),
         };
         let address = Foreign::from(made.server.ip.as_str());
@@ -223,6 +224,7 @@ impl Engine {
             confidence: verdict.confidence,
             blame: blame(judgement.outcome, &verdict),
             server: Wanted::Resolver(facts.resolver),
+            check: false,
             setting: wrong_setting(&findings),
         };
         // The addresses of an exchanger are looked up for the domain's sake.

@@ -359,6 +359,10 @@ pub struct Reset {
     pub after_own_fin: bool,
     /// Source MAC differs from that of the same side's other segments.
     pub other_mac: bool,
+    /// It acknowledges all that the other side was seen to send.
+    pub acks_all: bool,
+    /// It acknowledges bytes of the other side that the capture does not show.
+    pub acks_unseen: bool,
 }
 
 /// What a reset answers.

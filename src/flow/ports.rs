@@ -36,6 +36,18 @@ impl Ports {
         self.everything = true;
     }
 
+    /// Whether a mail port is rather the reserved port that a client took for itself: programs that must prove to be
+    /// root's bind one of 512 to 1023 (rresvport(3); Linux' NFS client takes 665 to 1023), where 587, 993 and 995 lie.
+    /// The other side then is a service that asks for that: NFS and its helpers, the r-commands, printing, rpcbind. Not
+    /// for a port of which the user said what it is.
+    pub fn is_reserved_source(&self, port: u16, peer: u16) -> bool {
+        let asks = matches!(peer, 1..=511 | 512..=515 | 2049 | 4045 | 20048);
+        (512..=1023).contains(&port)
+            && asks
+            && !self.assigned.contains_key(&port)
+            && self.service(peer).is_none()
+    }
+
     /// All ports that are mail, ascending: what a live capture has to let through.
     pub fn mail(&self) -> Vec<u16> {
         (1..=u16::MAX)

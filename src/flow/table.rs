@@ -492,8 +492,8 @@ impl<S: Dialogue> Table<S> {
                 self.ports.service(from.port).is_some(),
                 self.ports.service(to.port).is_some(),
             ) {
-                (true, false) => true,
-                (false, true) => false,
+                (true, false) => !self.ports.is_reserved_source(from.port, to.port),
+                (false, true) => self.ports.is_reserved_source(to.port, from.port),
                 _ => (from.port, from.ip) < (to.port, to.ip),
             }
         };

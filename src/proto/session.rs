@@ -131,6 +131,7 @@ impl Session {
                     self.decoder.heard(side, mark);
                     return;
                 }
+                Taken::Passes => break,
             }
             self.note_preface();
         }

@@ -239,7 +239,7 @@ impl Labeller {
         if sent.contiguous == 0 || !tcp.flags.ack() || !after(tcp.ack, sent.contiguous) {
             return;
         }
-        if sent.contiguous > sent.next {
+        if after(sent.next, sent.contiguous) {
             sent.contiguous = sent.next;
             labels.insert(Labels::ACK_LOST_SEGMENT);
         } else {

@@ -11,6 +11,8 @@ use super::tracker::Tracker;
 
 /// Data this soon after a reset may have been overtaken by it.
 const OVERTAKEN: Nanos = 3 * MILLISECOND;
+/// Bytes that one reset may acknowledge at once: a scaled window's worth.
+const MOST_UNSEEN: i64 = 16 * 1024 * 1024;
 /// The next identifications of one counter.
 const COUNTER: std::ops::RangeInclusive<u16> = 1..=64;
 
@@ -28,6 +30,13 @@ impl Tracker {
                 .filter(|_| own.board.started())
                 .map(|offset| offset == own.board.high() || offset == own.board.acked()),
         };
+        // An abort carries the acknowledgement of its host's socket; a device's guess may name anything.
+        let acks = other
+            .offset(tcp.ack)
+            .filter(|_| tcp.flags.ack() && other.board.started())
+            .filter(|offset| {
+                (0..=MOST_UNSEEN).contains(&offset.saturating_sub(other.board.acked()))
+            });
         let reset = Reset {
             side,
             at: mark,
@@ -56,6 +65,8 @@ impl Tracker {
                 (Some(known), Some(source)) => known != source,
                 _ => false,
             },
+            acks_all: acks == Some(other.board.high()),
+            acks_unseen: acks.is_some_and(|offset| offset > other.board.high()),
         };
         self.facts.reset_count = self.facts.reset_count.saturating_add(1);
         let _ = self.facts.resets.try_push(reset);

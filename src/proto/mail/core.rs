@@ -56,6 +56,10 @@ pub(super) struct Core {
     pub greeting_missed: bool,
     next: u64,
     asked_before_gap: u64,
+    /// Bytes of a side are missing, and since then nothing showed that commands and replies are in step again.
+    doubt: PerSide<bool>,
+    /// The server replied since a side's bytes went missing.
+    replied_since: bool,
 }
 
 impl Core {
@@ -74,13 +78,19 @@ impl Core {
             greeting_missed: false,
             next: 0,
             asked_before_gap: 0,
+            doubt: PerSide::default(),
+            replied_since: false,
         }
     }
 
-    /// Bytes of a side are missing.
-    pub fn gap(&mut self, side: Side) {
+    /// `len` bytes of a side are missing; 0 where what it said before the capture began is.
+    pub fn gap(&mut self, side: Side, len: u64) {
         self.dialogue.gaps = self.dialogue.gaps.saturating_add(1);
         self.gapped[side] = true;
+        if len > 0 && (self.spoke[side].is_some() || !self.pending.is_empty()) {
+            self.doubt[side] = true;
+            self.replied_since = false;
+        }
         if side == Side::Server {
             self.asked_before_gap = self.next;
             if self.spoke.server.is_none() {
@@ -106,6 +116,7 @@ impl Core {
 
     /// Writes a command down; returns the number of its exchange.
     pub fn command(&mut self, command: Command, phase: Phase) -> u64 {
+        self.in_step();
         if std::mem::take(&mut self.gapped.server)
             && self.dialogue.language != Some(super::dialogue::Language::Imap)
         {
@@ -121,7 +132,25 @@ impl Core {
             command: Some(command),
             reply: None,
             phase,
+            unsure: false,
         })
+    }
+
+    /// A client that waits for each reply before it goes on is in step again with its next command: what it still
+    /// waited for was in the server's hole; and what was in its own has its reply once nothing is outstanding.
+    fn in_step(&mut self) {
+        let waited = self.pending.len();
+        if waited == 0 && self.replied_since {
+            self.doubt = PerSide::default();
+        } else if waited <= 1 && self.gapped.server {
+            self.doubt.server = false;
+        }
+    }
+
+    /// Whether a reply that comes now may belong to another command. IMAP's carry a tag.
+    fn in_doubt(&self) -> bool {
+        (self.doubt.client || self.doubt.server)
+            && self.dialogue.language != Some(super::dialogue::Language::Imap)
     }
 
     /// Puts a command into the queue of those that await a reply.
@@ -148,8 +177,13 @@ impl Core {
 
     /// Writes a reply down with its command, or alone when that is gone or has its reply.
     pub fn answer(&mut self, seq: u64, reply: Reply) {
+        let unsure = self.in_doubt();
+        self.replied_since = true;
         match self.exchange(seq) {
-            Some(exchange) if exchange.reply.is_none() => exchange.reply = Some(reply),
+            Some(exchange) if exchange.reply.is_none() => {
+                exchange.reply = Some(reply);
+                exchange.unsure = unsure;
+            }
             Some(exchange) => {
                 let phase = exchange.phase;
                 self.alone(reply, phase);
@@ -160,10 +194,13 @@ impl Core {
 
     /// Writes a reply down that no command asked for.
     pub fn alone(&mut self, reply: Reply, phase: Phase) {
+        let unsure = self.in_doubt();
+        self.replied_since = true;
         self.push(Exchange {
             command: None,
             reply: Some(reply),
             phase,
+            unsure,
         });
     }
 

@@ -106,7 +106,7 @@ impl Decoder {
 
     /// Bytes of a side that will never come. `len` 0 before anything else means that the start was not captured.
     pub fn gap(&mut self, side: Side, mark: Mark, len: u64) {
-        self.core.gap(side);
+        self.core.gap(side, len);
         if len > 0 {
             self.core.latest[side] = Some(mark);
         }

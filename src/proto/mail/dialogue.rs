@@ -104,6 +104,9 @@ pub struct Exchange {
     pub reply: Option<Reply>,
     /// The phase in which it happened.
     pub phase: Phase,
+    /// Bytes are missing before the reply that may have held this command's reply, or the command that this reply
+    /// answers: whether the two belong together is not known (replies come in the order of commands, RFC 2920 3.1).
+    pub unsure: bool,
 }
 
 /// Where in the session.

@@ -59,6 +59,8 @@ pub(super) enum Taken {
     No(Vec<(Mark, u8)>),
     /// Not this side's turn within a tunnel's handshake: out of place and dropped.
     Waits,
+    /// The server speaks while a PROXY header may still come or is under way: its bytes are the dialogue's.
+    Passes,
 }
 
 /// Watches the beginning of a connection.
@@ -68,6 +70,8 @@ pub(super) struct Preface {
     bytes: Vec<u8>,
     proxy: Option<Mark>,
     tunnel: Option<Tunnel>,
+    /// The server spoke first: then only a PROXY header that crossed its greeting is a preface.
+    greeted: bool,
 }
 
 impl Preface {
@@ -78,6 +82,7 @@ impl Preface {
             bytes: Vec::new(),
             proxy: None,
             tunnel: None,
+            greeted: false,
         }
     }
 
@@ -114,16 +119,19 @@ impl Preface {
                 self.stage = match first {
                     b'P' => Stage::ProxyV1,
                     b'\r' => Stage::ProxyV2,
-                    5 => Stage::SocksHello,
-                    b'C' => Stage::ConnectRequest,
+                    5 if !self.greeted => Stage::SocksHello,
+                    b'C' if !self.greeted => Stage::ConnectRequest,
                     _ => Stage::Done,
                 };
                 Taken::Used(0)
             }
             // A server that speaks first is no proxy; a PROXY header may still be under way.
-            (Stage::Start, Side::Server) => {
-                self.stage = Stage::Done;
-                Taken::Used(0)
+            (
+                Stage::Start | Stage::ProxyV1 | Stage::ProxyV2 | Stage::ProxySkip(_),
+                Side::Server,
+            ) => {
+                self.greeted = true;
+                Taken::Passes
             }
             (Stage::ProxySkip(left), Side::Client) => {
                 let step = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());

@@ -256,12 +256,14 @@ pub fn offers(dialogue: &Dialogue, keyword: &str) -> bool {
     })
 }
 
-/// Whether STARTTLS (STLS) is in the latest listing; `None` without a listing.
+/// Whether STARTTLS (STLS) is in the latest listing; `None` without a listing, or when a part of it may be missing.
 pub fn starttls_offered(dialogue: &Dialogue) -> Option<bool> {
     if offers(dialogue, "STARTTLS") || offers(dialogue, "STLS") {
         return Some(true);
     }
-    listing(dialogue).map(|_| false)
+    listing(dialogue)
+        .filter(|_| dialogue.gaps == 0)
+        .map(|_| false)
 }
 
 /// The latest reply that listed what the server can do; in IMAP the greeting may be it.

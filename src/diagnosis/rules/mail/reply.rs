@@ -102,6 +102,10 @@ fn judge<'a>(
 ) -> Option<Judged<'a>> {
     let reply = exchange.reply.as_ref().filter(|reply| refuses(reply))?;
     let answer = c.answers.get(index).copied().flatten()?;
+    // What it answers is not known, and it does not say itself what it is about.
+    if exchange.unsure && !answer.by_text {
+        return None;
+    }
     if !heard(c, index, exchange, reply, answer) {
         return None;
     }
@@ -135,7 +139,7 @@ fn judge<'a>(
         }
         Step::Message if consequence(c, index) => return None,
         Step::Message if granted_to_another(c, index, exchange) => Weight::Finding,
-        Step::Work => work(progress, index, family, further)?,
+        Step::Work => work(c, progress, index, family, further)?,
         _ if further => Weight::Finding,
         _ => Weight::Fatal,
     };
@@ -155,7 +159,7 @@ fn heard(
     answer: Answer,
 ) -> bool {
     if c.tcp.sides[Side::Client].segments == 0 {
-        return index == 0;
+        return index == 0 && !c.partly_unseen();
     }
     if index > 0 && exchange.command.is_none() && c.partly_unseen() {
         return false;
@@ -175,7 +179,7 @@ fn heard(
 }
 
 /// Something was not captured, and the server ends the session, which may be after all the work; or it said more
-/// after the refusal: the client may have got further.
+/// after the refusal: the client may have got further; or what was lost makes it uncertain what the reply answers.
 fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
     let done = judged.reply.done;
     let ends = judged.answer.family == Family::IdleTimeout
@@ -187,7 +191,7 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
             .last_data
             .is_some_and(|last| (last.time, last.frame.number) > (done.time, done.frame.number))
     };
-    judged.index > 0 && c.partly_unseen() && (ends || said_more())
+    judged.index > 0 && c.partly_unseen() && (ends || said_more()) || judged.exchange.unsure
 }
 
 /// The capture ends so soon after the refusal that the client may have gone on.
@@ -362,12 +366,19 @@ fn worked_before(c: &Connection<'_>, progress: &Progress, index: usize) -> bool 
 }
 
 /// A refused mailbox command ends the work only when nothing worked before and after, or for a cause of its own.
-fn work(progress: &Progress, index: usize, family: Family, further: bool) -> Option<Weight> {
+fn work(
+    c: &Connection<'_>,
+    progress: &Progress,
+    index: usize,
+    family: Family,
+    further: bool,
+) -> Option<Weight> {
     let cause = !matches!(
         family,
         Family::Rejected | Family::ProtocolError | Family::Temporary
     );
-    let worked = progress.before(index, Step::Work);
+    // What was not captured may have been work that was granted.
+    let worked = progress.before(index, Step::Work) || c.partly_unseen();
     match (further, cause, worked) {
         (true, true, _) => Some(Weight::Finding),
         (true, false, _) => None,

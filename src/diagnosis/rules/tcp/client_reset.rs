@@ -14,13 +14,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     else {
         return;
     };
-    if c.done.is_some() || c.one_sided() {
+    // What was not captured may have been the last answer, or the QUIT.
+    if c.done.is_some() || c.one_sided() || c.partly_unseen() {
         return;
     }
     let Some(reset) = c.tcp.resets.iter().find(|r| r.side == Side::Client) else {
         return;
     };
-    if reset.after_peer_close || reset_origin(c, reset).by_path() {
+    if reset.after_peer_close || reset.acks_unseen || reset_origin(c, reset).by_path() {
         return;
     }
     let opaque = c.tls.filter(|_| !c.reads_inside()).is_some_and(|tls| {
@@ -31,7 +32,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             tls.application_data[Side::Server].zip(tls.application_data[Side::Client])
         });
         let owed = c.tcp.sides[Side::Client].outstanding.is_some()
-            || c.tcp.sides[Side::Server].outstanding.is_some();
+            || c.tcp.sides[Side::Server].outstanding.is_some() && !reset.acks_all;
         let server_last = tls_last.is_some_and(|(server, client)| server.1.time >= client.1.time);
         let weight = if server_last && !owed {
             Weight::Finding

@@ -45,6 +45,11 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
         _ if login && transient => (AuthServerFailure, "RFC 4954 6"),
         550 | 553 | 554 if login => (CredentialsRejected, "RFC 4954 6"),
         421 => (ServiceUnavailable, "RFC 5321 4.2.3"),
+        221 if asked.command == Some(Verb::Unknown) => (
+            ProtocolError,
+            "Postfix src/smtpd/smtpd.c (smtpd_forbidden_commands)",
+        ),
+        221 => (ServiceUnavailable, "RFC 5321 4.2.3"),
         500..=504 | 555 => (ProtocolError, "RFC 5321 4.2.3"),
         552 if matches!(
             asked.command,

@@ -118,6 +118,15 @@ impl Smtp {
             core.greeting_missed = true;
         }
         self.skip_impossible(core, code);
+        let mut reply = reply;
+        let quits = core
+            .pending
+            .iter()
+            .any(|pending| pending.verb == Verb::Quit);
+        if code == 221 && !quits && core.dialogue.quit.is_none() {
+            // "Closing" (RFC 5321 4.2.3) to anything but QUIT: the server hangs up, as Postfix does on a web browser.
+            reply.status = Status::Bye;
+        }
         let Some(pending) = core.pending.pop_front() else {
             return self.without_command(core, reply);
         };
