@@ -117,6 +117,11 @@ impl Core {
     /// Writes a command down; returns the number of its exchange.
     pub fn command(&mut self, command: Command, phase: Phase) -> u64 {
         self.in_step();
+        self.command_of_before(command, phase)
+    }
+
+    /// Writes a command down that is only noticed by its reply: it shows nothing of what came after a hole.
+    pub fn command_of_before(&mut self, command: Command, phase: Phase) -> u64 {
         if std::mem::take(&mut self.gapped.server)
             && self.dialogue.language != Some(super::dialogue::Language::Imap)
         {
@@ -138,7 +143,7 @@ impl Core {
 
     /// A client that waits for each reply before it goes on is in step again with its next command: what it still
     /// waited for was in the server's hole; and what was in its own has its reply once nothing is outstanding.
-    fn in_step(&mut self) {
+    pub fn in_step(&mut self) {
         let waited = self.pending.len();
         if waited == 0 && self.replied_since {
             self.doubt = PerSide::default();

@@ -97,11 +97,17 @@ impl Smtp {
 
     /// Writes the message down as a command that awaits its reply (LMTP: its replies).
     fn message(&mut self, core: &mut Core, done: Mark) -> u64 {
+        core.in_step();
+        self.message_of_before(core, done)
+    }
+
+    /// The same for a message whose end is only noticed by its reply.
+    fn message_of_before(&mut self, core: &mut Core, done: Mark) -> u64 {
         let at = core.dialogue.in_data.unwrap_or(done);
         let mut data = command(&Line::default(), done, Verb::Data, b"<data>");
         data.at = at;
         data.bytes = core.dialogue.data_bytes;
-        let seq = core.command(data, Phase::Session);
+        let seq = core.command_of_before(data, Phase::Session);
         let more = if self.lmtp {
             self.accepted.saturating_sub(1)
         } else {

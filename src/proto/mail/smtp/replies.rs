@@ -161,7 +161,7 @@ impl Smtp {
         if self.transfer == Transfer::Open {
             let done = core.latest.client.unwrap_or(reply.at);
             let terminator_lost = core.gapped.client;
-            self.message(core, done);
+            self.message_of_before(core, done);
             self.transfer = Transfer::Answered;
             if reply.status == Status::Positive {
                 // It saw an end where this decoder saw none (the last dot without its line end, then FIN).
@@ -268,7 +268,7 @@ impl Smtp {
             .filter(|exchange| exchange.reply.is_some())
             .map(|exchange| (exchange.command.clone(), exchange.phase));
         if let Some((Some(command), phase)) = repeated {
-            pending.seq = core.command(command, phase);
+            pending.seq = core.command_of_before(command, phase);
         }
         core.answer(pending.seq, reply);
     }
