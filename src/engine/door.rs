@@ -127,13 +127,6 @@ impl Engine {
         );
         source.last = Some(source.last.map_or(input.time, |last| last.max(input.time)));
         let world = source.world;
-        if let Some(root) = self.sources.get_mut(world.0 as usize) {
-            root.horizon = Some(root.horizon.map_or(input.time, |last| last.max(input.time)));
-        }
-        self.tick(input.time, out);
-        if input.control {
-            return;
-        }
         let mark = Mark {
             frame: FrameRef {
                 source: input.source,
@@ -141,6 +134,13 @@ impl Engine {
             },
             time: input.time,
         };
+        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+            root.see_time(mark);
+        }
+        self.tick(input.time, out);
+        if input.control {
+            return;
+        }
         let packet = dissect(input.link_type, input.data, input.original_len);
         if let Some(source) = self.sources.get_mut(world.0 as usize) {
             source.see_link(&packet, &self.config.ports);

@@ -90,7 +90,7 @@ impl Engine {
         if let Some(source) = self.sources.get_mut(key.source.0 as usize) {
             source.mail_connections += u64::from(judged_as_mail);
         }
-        let horizon = self.horizon_of(key.source);
+        let horizon = self.horizon_of(key.source, tcp.last);
         let (judged, mut made, name) = self.assess(flow, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);
@@ -200,7 +200,7 @@ impl Engine {
 
     fn judge_search(&mut self, waiting: &Waiting, out: &mut dyn FnMut(Record)) {
         let facts = &waiting.facts;
-        let horizon = self.horizon_of(facts.source);
+        let horizon = self.horizon_of(facts.source, facts.last);
         let judgement = self.assess_lookup(facts, horizon);
         self.undeclared.extend(&judgement.undeclared);
         let id = self.lookup_number(facts.first.frame);

@@ -12,7 +12,7 @@ use super::knowledge::Knowledge;
 use super::names::Names;
 use super::record::{FindingRecord, Moment, Record, SourceRecord, VerdictInfo};
 use super::searches::Searches;
-use crate::base::{Foreign, SourceId, Timestamp};
+use crate::base::{Foreign, FrameRef, Mark, Nanos, SECOND, SourceId, Timestamp};
 use crate::diagnosis::{SourceState, judge_neighbors, judge_source};
 use crate::flow::{Neighbors, Ports};
 use crate::wire::{Net, Packet, Reassembler, Transport};
@@ -24,6 +24,22 @@ pub struct SourceEnd {
     pub dropped: u64,
     /// What could not be read.
     pub damage: Option<String>,
+}
+
+/// A clock that goes back by more than this was set, or recordings were put one behind the other.
+const STEP: Nanos = SECOND;
+
+/// The clock of a source went back: what it showed before says nothing of how long anything was watched after.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    /// The first frame after it.
+    frame: FrameRef,
+    /// The latest time before the first step.
+    before: Timestamp,
+    /// The latest time since this one.
+    after: Timestamp,
+    /// It went back more than once.
+    again: bool,
 }
 
 pub(super) struct Source {
@@ -46,11 +62,29 @@ pub(super) struct Source {
     /// Of the one that opened a world: its sources that are open, and the latest time that any of them showed.
     pub(super) parts_open: usize,
     pub(super) horizon: Option<Timestamp>,
+    /// Its clock went back, when last.
+    pub(super) step: Option<Step>,
     /// Frames of it that were lost, as far as it was told when.
     lost: u64,
 }
 
 impl Source {
+    /// A frame of its world: how far that has been watched by now.
+    pub(super) fn see_time(&mut self, mark: Mark) {
+        let shown = self.step.map(|step| step.after).or(self.horizon);
+        if let Some(shown) = shown.filter(|shown| shown.since(mark.time) > STEP) {
+            self.step = Some(Step {
+                frame: mark.frame,
+                before: self.step.map_or(shown, |step| step.before),
+                after: mark.time,
+                again: self.step.is_some(),
+            });
+        } else if let Some(step) = &mut self.step {
+            step.after = step.after.max(mark.time);
+        }
+        self.horizon = Some(self.horizon.map_or(mark.time, |last| last.max(mark.time)));
+    }
+
     /// ARP or NDP silence counts only where unicast frames to the one who asked are visible, and where the one who asked
     /// is a machine that mail is about.
     pub(super) fn see_link(&mut self, packet: &Packet<'_>, ports: &Ports) {
@@ -119,6 +153,7 @@ impl Engine {
             world: id,
             parts_open: 1,
             horizon: None,
+            step: None,
             lost: 0,
         });
         id
@@ -178,12 +213,23 @@ impl Engine {
             .map_or(source, |source| source.world)
     }
 
-    /// The latest time that any source of a world showed.
-    pub(super) fn horizon_of(&self, world: SourceId) -> Timestamp {
-        self.sources
-            .get(world.0 as usize)
-            .and_then(|source| source.horizon)
-            .unwrap_or(self.horizon)
+    /// The latest time that a world showed after its frame `last`, as far as its clock can be trusted.
+    pub(super) fn horizon_of(&self, world: SourceId, last: Mark) -> Timestamp {
+        let Some(root) = self.sources.get(world.0 as usize) else {
+            return self.horizon;
+        };
+        match root.step {
+            Some(step) if step.frame.source == last.frame.source => {
+                if last.frame.number >= step.frame.number {
+                    step.after.max(last.time)
+                } else if step.again {
+                    last.time
+                } else {
+                    step.before.max(last.time)
+                }
+            }
+            _ => root.horizon.unwrap_or(self.horizon),
+        }
     }
 
     /// The source ends. With the last of its world everything is judged with what is known now.
