@@ -469,6 +469,10 @@ fn a_frozen_view_stands_still_while_the_capture_goes_on() {
     let text = screen.text();
     assert_eq!(rows(&text), 1, "{text}");
     assert!(text.contains("FROZEN"), "{text}");
+    // A filter looks at what is frozen, not at what came since.
+    screen.keys("/10.<Enter>");
+    assert_eq!(rows(&screen.text()), 1);
+    screen.keys("<Esc>");
     screen.keys(" ");
     assert!(rows(&screen.text()) > 10);
 }

@@ -20,8 +20,12 @@ mod keeping;
 mod load;
 #[path = "watch/program.rs"]
 mod program;
+#[path = "watch/screen.rs"]
+mod screen;
 #[path = "support/suite.rs"]
 mod suite;
+#[path = "support/tmux.rs"]
+mod terminal;
 
 /// What a trial may take beside the time that its rule is.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -57,6 +61,11 @@ const TRIALS: &[Trial] = &[
     ),
     ("all_interfaces_at_once", 6, keeping::any),
     ("the_filter_keeps_what_may_be_mail", 6, filter::keeps),
+    (
+        "faults_and_a_probe_on_the_screen",
+        40,
+        screen::faults_and_a_probe,
+    ),
     ("hours_of_load_in_constant_memory", 60, load::memory),
 ];
 

@@ -44,6 +44,7 @@ pub(super) const CUSTOM: u32 = 0x0BAD;
 /// `secrets_type` of a TLS key log: "TLSK".
 pub(super) const TLS_KEY_LOG: u32 = 0x544C_534B;
 /// `opt_comment`.
+const OPT_DROPCOUNT: u16 = 4;
 const OPT_COMMENT: u16 = 1;
 /// `opt_custom` with a UTF-8 string that may be copied by other tools.
 pub(super) const OPT_CUSTOM_TEXT: u16 = 2988;
@@ -54,6 +55,8 @@ pub struct PcapngWriter<W: Write> {
     /// The block being built; kept so that nothing is allocated per packet.
     block: Vec<u8>,
     interfaces: u32,
+    /// Of the next packet's interface.
+    lost: u64,
 }
 
 impl<W: Write> PcapngWriter<W> {
@@ -63,6 +66,7 @@ impl<W: Write> PcapngWriter<W> {
             out,
             block: Vec::with_capacity(4096),
             interfaces: 0,
+            lost: 0,
         };
         writer.begin(SECTION_HEADER);
         writer.u32(BYTE_ORDER_MAGIC);
@@ -108,6 +112,11 @@ impl<W: Write> PcapngWriter<W> {
         comment: Option<&str>,
     ) -> io::Result<()> {
         self.enhanced_packet(interface, time, data, original_len, comment, &[])
+    }
+
+    /// So many packets of the next one's interface were lost before it: it says so (`epb_dropcount`, draft 4.3).
+    pub fn lost_before(&mut self, count: u64) {
+        self.lost = count;
     }
 
     /// Writes a packet that mxray sent or caused only as a control measurement (another port, a limited
@@ -233,13 +242,17 @@ impl<W: Write> PcapngWriter<W> {
         self.u32(captured);
         self.u32(original_len);
         self.padded(data);
+        let lost = std::mem::take(&mut self.lost);
         if let Some(comment) = comment {
             self.option(OPT_COMMENT, cut(comment, MAX_COMMENT).as_bytes());
+        }
+        if lost > 0 {
+            self.option(OPT_DROPCOUNT, &lost.to_le_bytes());
         }
         if !control.is_empty() {
             self.option(OPT_CUSTOM_TEXT, control);
         }
-        if comment.is_some() || !control.is_empty() {
+        if comment.is_some() || lost > 0 || !control.is_empty() {
             self.end_of_options();
         }
         self.end()
@@ -416,5 +429,29 @@ mod tests {
                 "1700000000.123456791\t42\t42\toutside\tport 443",
             ]
         );
+    }
+
+    #[test]
+    fn what_was_lost_is_told_with_the_next_packet() {
+        let mut writer = PcapngWriter::new(Vec::new()).expect("memory");
+        let (inside, outside) = (
+            writer.interface("lan", 1, 0).expect("memory"),
+            writer.interface("wan", 1, 0).expect("memory"),
+        );
+        let mut packet = |interface, lost| {
+            writer.lost_before(lost);
+            writer
+                .packet(interface, Timestamp(1), &[0; 60], 60, None)
+                .expect("memory");
+        };
+        packet(inside, 0);
+        packet(inside, 5);
+        packet(outside, 2);
+        packet(outside, 0);
+        let file = std::io::Cursor::new(writer.into_inner().expect("memory"));
+        let mut reader =
+            crate::capture::CaptureReader::from_reader("lost", Box::new(file)).expect("a capture");
+        while reader.next_frame().is_some() {}
+        assert_eq!(reader.summary().dropped, 7);
     }
 }

@@ -327,3 +327,45 @@ impl<'a> Feed<'a> {
         }
     }
 }
+
+/// Reads one capture that is at hand into an engine of its own, and finishes it.
+pub fn feed_whole(
+    engine: Engine,
+    mut reader: CaptureReader,
+    frames: &mut dyn FnMut(&Frame<'_>),
+    out: &mut dyn FnMut(Record),
+) {
+    struct Whole<'a> {
+        frames: &'a mut dyn FnMut(&Frame<'_>),
+        out: &'a mut dyn FnMut(Record),
+    }
+    impl Sink for Whole<'_> {
+        fn source(&mut self, _: u32, _: &Foreign) {}
+        fn frame(&mut self, _: SourceId, frame: &Frame<'_>) {
+            (self.frames)(frame);
+        }
+        fn record(&mut self, record: Record) {
+            (self.out)(record);
+        }
+        fn wanted(&self) -> bool {
+            true
+        }
+    }
+    let mut whole = Whole { frames, out };
+    let mut feed = Feed::new(engine, &mut whole, Interrupt::default(), false);
+    let id = feed.open(&reader, None);
+    let (mut secrets, mut measured) = (0, 0);
+    while reader.peek().is_some() {
+        secrets = feed.secrets(&reader, secrets);
+        measured = feed.measured(id, &reader, measured);
+        let Some(frame) = reader.next_frame() else {
+            break;
+        };
+        feed.frame(id, &frame);
+    }
+    feed.close(id, &reader.summary());
+    let Feed {
+        mut engine, sink, ..
+    } = feed;
+    engine.finish(&mut |record| sink.record(record));
+}

@@ -18,6 +18,7 @@ mod options;
 mod output;
 mod play;
 mod probe;
+mod prober;
 mod replay;
 mod roots;
 mod screen;
@@ -54,6 +55,9 @@ enum Command {
     Explain(explain::Arguments),
     Lab(lab::Arguments),
     Doctor(doctor::Arguments),
+    /// Carries out what the user of `watch --allow-probe` orders
+    #[command(hide = true)]
+    Prober,
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Prober => prober::run(),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     })

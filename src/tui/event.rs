@@ -33,7 +33,7 @@ pub enum Event {
         /// One sentence.
         text: String,
     },
-    /// What is being done while there is nothing to show yet, in a few words.
+    /// What is being done, in a few words; none when it is over.
     Doing(String),
     /// Where a replay stands.
     Playback(Playback),

@@ -54,13 +54,11 @@ impl Headless {
 
     /// Presses a key.
     pub fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
-        self.model.settle();
         self.tell(Message::Key(KeyEvent::new(code, modifiers)));
     }
 
     /// Uses the mouse.
     pub fn mouse(&mut self, mouse: MouseEvent) {
-        self.model.settle();
         self.tell(Message::Mouse(mouse));
     }
 

@@ -85,6 +85,7 @@ impl Screen {
         self.keys(&["Enter"]);
     }
 
+    #[allow(dead_code)] // not every suite resizes
     pub fn resize(&self, columns: &str, lines: &str) {
         tmux(&self.socket, &["resize-window", "-x", columns, "-y", lines]);
     }

@@ -72,8 +72,8 @@ pub enum Event {
     Gone(usize),
     /// It is back.
     Back(usize),
-    /// The kernel dropped so many frames between two moments.
-    Lost(u64, Timestamp, Timestamp),
+    /// The kernel dropped so many frames of an interface between two moments.
+    Lost(usize, u64, Timestamp, Timestamp),
     /// Somebody set the wall clock by so much; times go on as if not.
     ClockSet(Nanos),
 }
@@ -96,7 +96,8 @@ pub struct Live {
     held: Vec<Held>,
     held_bytes: usize,
     checked: Timestamp,
-    dropped: u64,
+    /// Of each interface, as they were known last.
+    dropped: Vec<u64>,
     snaplen: i32,
     latest: Timestamp,
 }
@@ -116,7 +117,7 @@ impl Live {
             held: Vec::new(),
             held_bytes: 0,
             checked: clock.now(),
-            dropped: 0,
+            dropped: vec![0; options.interfaces.len()],
             snaplen: options.snaplen,
             latest: Timestamp(i64::MIN),
         })
@@ -314,17 +315,16 @@ impl Live {
 
     /// Drop counters and the state of the interfaces.
     fn check(&mut self, now: Timestamp, events: &mut Vec<Event>) {
-        let dropped = self
-            .counts()
-            .iter()
-            .fold(0u64, |sum, counts| sum.saturating_add(counts.dropped));
-        let more = dropped.saturating_sub(self.dropped);
-        if more > 0 {
-            // A frame may have been lost since the last one that was read was captured.
-            let from = self.checked.min(self.latest.max(Timestamp(0)));
-            events.push(Event::Lost(more, from, now));
+        // A frame may have been lost since the last one that was read was captured.
+        let from = self.checked.min(self.latest.max(Timestamp(0)));
+        let counts = self.counts();
+        for (place, (now_known, known)) in counts.iter().zip(&mut self.dropped).enumerate() {
+            let more = now_known.dropped.saturating_sub(*known);
+            if more > 0 {
+                events.push(Event::Lost(place, more, from, now));
+            }
+            *known = now_known.dropped;
         }
-        self.dropped = dropped;
         self.checked = now;
         for (place, handle) in self.handles.iter_mut().enumerate() {
             match handle.refresh() {

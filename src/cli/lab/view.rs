@@ -3,12 +3,14 @@
 use std::io;
 use std::thread;
 
-use super::{Named, chosen, enact, told};
-use crate::base::SourceId;
+use serde_json::Value;
+
+use super::{Named, Probes, chosen, enact, told};
+use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::CaptureReader;
 use crate::cli::exit;
 use crate::cli::screen::{self, Screen};
-use crate::engine::record::Record;
+use crate::engine::record::{PathRecord, Record};
 use crate::flow::Ports;
 use crate::lab::verify::replay;
 use crate::lab::{self, LabError, Recording};
@@ -34,7 +36,7 @@ pub(super) fn run(named: &Named, screen: &Screen) -> Result<(String, u8), LabErr
     let shown = scenario.clone();
     let running = thread::spawn(move || -> Result<_, LabError> {
         let (run, probes) = enact(&shown)?;
-        let records = show(&run.recording, &frames, &events)?;
+        let records = show(&run.recording, &probes, &frames, &events)?;
         Ok((run, probes, records))
     });
     let left = screen
@@ -58,6 +60,7 @@ fn system(what: &'static str, source: io::Error) -> LabError {
 /// Sends a recording into the view, by way of the file that it would be.
 fn show(
     recording: &Recording,
+    probes: &Probes,
     frames: &Frames,
     events: &tui::Sender,
 ) -> Result<Vec<Record>, LabError> {
@@ -74,11 +77,44 @@ fn show(
     }
     let records = replay(recording)?;
     let told = records.iter().cloned().map(Event::Record);
-    for event in told.chain([Event::Stats(stats), Event::End]) {
+    let walked = probes
+        .iter()
+        .flatten()
+        .flat_map(|probed| paths(&probed.report));
+    let walked = walked.map(|path| Event::Record(Record::Path(path)));
+    let found = probes
+        .iter()
+        .flatten()
+        .filter_map(|probed| found(&probed.report));
+    let found = found.map(|text| Event::Notice {
+        time: recording
+            .frames
+            .last()
+            .map_or(Timestamp(0), |frame| frame.time),
+        text,
+    });
+    let end = [Event::Stats(stats), Event::End];
+    for event in told.chain(walked).chain(found).chain(end) {
         // Who has left needs no more.
         if events.send(event).is_err() {
             break;
         }
     }
     Ok(records)
+}
+
+/// The paths that a probe walked, out of its report.
+fn paths(report: &Value) -> Vec<PathRecord> {
+    serde_json::from_value(report["paths"].clone()).unwrap_or_default()
+}
+
+/// What a probe from the client's place found, in one sentence.
+fn found(report: &Value) -> Option<String> {
+    let cause = report["summary"]["root_causes"].as_array()?.first()?;
+    let text = format!(
+        "a probe finds {}: {}",
+        cause["code"].as_str()?,
+        cause["text"].as_str()?
+    );
+    Some(Foreign::from(text.as_str()).to_string())
 }

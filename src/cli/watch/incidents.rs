@@ -16,8 +16,9 @@ pub fn sentence(event: &Event, interfaces: &[Interface]) -> Option<String> {
         Event::Down(place) => format!("{} is down; going on when it is up again", name(place)),
         Event::Gone(place) => format!("{} is gone; going on when it is there again", name(place)),
         Event::Back(place) => format!("{} is back", name(place)),
-        Event::Lost(count, from, to) => format!(
-            "the kernel dropped {} within {}: what was silent then counts less",
+        Event::Lost(place, count, from, to) => format!(
+            "{}: the kernel dropped {} within {}: what was silent then counts less",
+            name(place),
             counted(count, "frame", "frames"),
             duration(to.since(from).max(SECOND))
         ),

@@ -4,6 +4,7 @@
 //! then is the first packet parsed. It sends no packet and looks up no name.
 
 mod incidents;
+mod probing;
 mod recording;
 mod rescue;
 mod session;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pcap::Device;
 
+use self::probing::Probing;
 use self::recording::{Recording, Rotation};
 use self::rescue::Rescue;
 use self::session::{Output, Session};
@@ -70,6 +72,10 @@ pub struct Arguments {
     /// Leave the interface out of promiscuous mode: see only what is meant for this machine
     #[arg(long)]
     no_promiscuous: bool,
+    /// Let `p` in the live view probe the selected server, after it has said what will be sent and was told yes. A helper is
+    /// started for it, which keeps the privileges that mxray itself gives up
+    #[arg(long)]
+    allow_probe: bool,
     #[command(flatten)]
     screen: Screen,
     #[command(flatten)]
@@ -177,6 +183,16 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
             Some(Rescue::new(nanos, limit, folder))
         }
     };
+    let probing = match arguments.allow_probe {
+        true if !wants_screen(arguments) || arguments.screen.plain => {
+            return Err(usage(
+                "--allow-probe: only the live view can ask before something is sent; elsewhere run mxray probe"
+                    .to_owned(),
+            ));
+        }
+        true => Some(Probing::start(&config).map_err(usage)?),
+        false => None,
+    };
     let mut screening = None;
     let output = if wants_screen(arguments) {
         let (setup, view) = view(arguments, &live, &config, successor).map_err(usage)?;
@@ -190,7 +206,7 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
     let kept = give_up(successor).map_err(|error| (exit::NOT_PERMITTED, error.to_string()))?;
     let announcement = match reporting.quiet {
         true => Vec::new(),
-        false => announcement(&live, &plan, kept),
+        false => announcement(&live, &plan, kept, probing.as_ref()),
     };
     let session = Session::new(
         arguments,
@@ -201,6 +217,7 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
         filter,
         recording,
         rescue,
+        probing,
     );
     Ok((session, screening))
 }
@@ -219,6 +236,7 @@ fn view(
     let title = format!("watch {}", names(live));
     let (mut setup, controls) = screen::setup(title, Kind::Live, look, frames.clone());
     setup.report = Some(screen::reports(reporting, "watch"));
+    setup.probe = arguments.allow_probe.then(|| probing::SAYS.to_owned());
     if let Some(path) = &arguments.screen.save_dir {
         let folder = Folder::open(path, successor).map_err(|why| format!("--save-dir {why}"))?;
         setup.save = Some(folder);
@@ -279,12 +297,23 @@ fn interfaces(named: &[String]) -> Vec<String> {
 }
 
 /// What is captured, what is not, and as whom.
-fn announcement(live: &Live, plan: &FilterPlan, kept: Kept) -> Vec<String> {
+fn announcement(
+    live: &Live,
+    plan: &FilterPlan,
+    kept: Kept,
+    probing: Option<&Probing>,
+) -> Vec<String> {
     let mut lines = vec![format!(
         "capturing {} – Ctrl-C ends it and prints the report",
         names(live)
     )];
     lines.extend(plan.leaves_out());
+    lines.extend(probing.map(|probing| {
+        format!(
+            "process {} keeps the privileges that a probe needs, and can do nothing else",
+            probing.helper()
+        )
+    }));
     if kept.namespace_root {
         lines.push(
             "user 0 stays, without any capability: this user namespace has no other user to become"

@@ -34,6 +34,8 @@ pub struct Part {
     bytes: u64,
     frames: u64,
     first: Option<Timestamp>,
+    /// Frames of each interface that were lost and that no packet here tells of yet.
+    lost: Vec<u64>,
 }
 
 impl Part {
@@ -52,6 +54,7 @@ impl Part {
             bytes: 0,
             frames: 0,
             first: None,
+            lost: vec![0; interfaces.len()],
         })
     }
 
@@ -63,6 +66,20 @@ impl Part {
             .saturating_add(frame.data.len() as u64)
             .saturating_add(40);
         self.first.get_or_insert(frame.time);
+        let lost = usize::try_from(frame.interface)
+            .ok()
+            .and_then(|place| self.lost.get_mut(place))
+            .map_or(0, std::mem::take);
+        self.writer.lost_before(lost);
+        if frame.control {
+            return self.writer.packet_control(
+                frame.interface,
+                frame.time,
+                frame.data,
+                frame.original_len,
+                Some("mxray: a probe that the user ordered"),
+            );
+        }
         self.writer.packet(
             frame.interface,
             frame.time,
@@ -70,6 +87,13 @@ impl Part {
             frame.original_len,
             None,
         )
+    }
+
+    /// The kernel dropped so many frames of an interface: its next packet says so.
+    pub fn lost(&mut self, place: usize, count: u64) {
+        if let Some(lost) = self.lost.get_mut(place) {
+            *lost = lost.saturating_add(count);
+        }
     }
 
     /// Hands what was written to the operating system.
@@ -192,6 +216,13 @@ impl Recording {
         match &mut self.part {
             Some(part) => part.frame(frame),
             None => Ok(()),
+        }
+    }
+
+    /// The kernel dropped so many frames of an interface.
+    pub fn lost(&mut self, place: usize, count: u64) {
+        if let Some(part) = &mut self.part {
+            part.lost(place, count);
         }
     }
 

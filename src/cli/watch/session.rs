@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::time::{Duration, Instant};
 
+use super::probing::Probing;
 use super::recording::Recording;
 use super::rescue::Rescue;
 use super::view::View;
@@ -18,6 +19,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::options::Reporting;
 use crate::engine::record::Record;
 use crate::engine::{Engine, Input, SourceEnd};
+use crate::present;
 use crate::privilege::Successor;
 use crate::report::{self, Face, Format, Selection, Style};
 
@@ -77,6 +79,7 @@ struct Listeners<'a> {
     verdicts: Verdicts,
     recording: Option<Recording>,
     rescue: Option<Rescue>,
+    probing: Option<Probing>,
     /// Something failed that counts.
     failed: bool,
     stop_at_failure: bool,
@@ -117,6 +120,7 @@ impl<'a> Session<'a> {
         filter: Option<Filter>,
         recording: Option<Recording>,
         rescue: Option<Rescue>,
+        probing: Option<Probing>,
     ) -> Session<'a> {
         let reporting = &arguments.reporting;
         let names: Vec<String> = live
@@ -156,6 +160,7 @@ impl<'a> Session<'a> {
                 verdicts: Verdicts::new(reporting.strictness()),
                 recording,
                 rescue,
+                probing,
                 failed: false,
                 stop_at_failure: arguments.until_failure,
                 began: false,
@@ -203,6 +208,7 @@ impl<'a> Session<'a> {
                     view.clock(now);
                 }
                 self.rotate(now);
+                self.listeners.probe(now);
             }
             if now.since(flushed) >= SECOND {
                 flushed = now;
@@ -245,9 +251,12 @@ impl<'a> Session<'a> {
         }
         let interfaces = self.live.interfaces();
         for event in events.drain(..) {
-            if let Event::Lost(count, from, to) = event {
+            if let Event::Lost(place, count, from, to) = event {
                 let source = self.listeners.source;
                 self.engine.lost(source, from, to, count);
+                if let Some(recording) = &mut self.listeners.recording {
+                    recording.lost(place, count);
+                }
             }
             self.listeners
                 .said
@@ -339,6 +348,11 @@ impl Listeners<'_> {
                 face.begin(frame.time);
             }
         }
+        let control = self
+            .probing
+            .as_mut()
+            .is_some_and(|probing| probing.is_own(frame));
+        let frame = &Frame { control, ..*frame };
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.frame(frame)
         {
@@ -360,9 +374,25 @@ impl Listeners<'_> {
             time: frame.time,
             data: frame.data,
             original_len: frame.original_len,
-            control: false,
+            control,
         };
         engine.frame(&input, &mut |record| self.record(&record, frame.time));
+    }
+
+    /// Probes that the user wants, and what they found.
+    fn probe(&mut self, now: Timestamp) {
+        let (Some(probing), Told::View(view)) = (&mut self.probing, &mut self.told) else {
+            return;
+        };
+        for target in view.wanted() {
+            self.said.push(probing.order(target));
+        }
+        self.said.extend(probing.look(now, view));
+        let doing = probing.under_way().map(|target| {
+            let place = present::endpoint(&target.ip.to_string(), target.port);
+            format!("probing {place}")
+        });
+        view.doing(doing);
     }
 
     /// Time passes without a frame.

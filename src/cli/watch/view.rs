@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::Frame;
 use crate::engine::record::Record;
-use crate::tui::{Control, Event, Frames, Sender, Stats};
+use crate::tui::{Control, Event, Frames, ProbeTarget, Sender, Stats};
 
 /// The session's end of the view.
 pub struct View {
@@ -17,6 +17,9 @@ pub struct View {
     controls: Receiver<Control>,
     stats: Stats,
     left: bool,
+    /// Servers that the user wants probed.
+    wanted: Vec<ProbeTarget>,
+    doing: bool,
 }
 
 impl View {
@@ -27,6 +30,8 @@ impl View {
             controls,
             stats: Stats::default(),
             left: false,
+            wanted: Vec::new(),
+            doing: false,
         }
     }
 
@@ -48,6 +53,35 @@ impl View {
             .bytes
             .saturating_add(u64::from(frame.original_len));
         self.frames.add(source, frame, None);
+    }
+
+    /// Keeps a frame of a probe: the capture does not count it.
+    pub fn own_frame(&mut self, source: SourceId, frame: &Frame<'_>) {
+        self.frames.add(source, frame, None);
+    }
+
+    /// What is being done; nothing when it is over.
+    pub fn doing(&mut self, what: Option<String>) {
+        if std::mem::replace(&mut self.doing, what.is_some()) || what.is_some() {
+            self.send(Event::Doing(what.unwrap_or_default()));
+        }
+    }
+
+    /// Servers that the user wants probed since this was asked last.
+    pub fn wanted(&mut self) -> Vec<ProbeTarget> {
+        self.heed();
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// Hears what the user wants. Live time cannot be paused or sought.
+    fn heed(&mut self) {
+        for control in self.controls.try_iter() {
+            match control {
+                Control::Quit => self.left = true,
+                Control::Probe(target) => self.wanted.push(target),
+                _ => {}
+            }
+        }
     }
 
     /// A record, the last of its number or not.
@@ -80,8 +114,7 @@ impl View {
 
     /// Whether the user has left.
     pub fn has_left(&mut self) -> bool {
-        // Live time cannot be paused or sought, and probing was not allowed.
-        self.left |= self.controls.try_iter().any(|one| one == Control::Quit);
+        self.heed();
         self.left |= self.events.is_gone();
         self.left
     }

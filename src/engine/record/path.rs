@@ -1,9 +1,9 @@
 //! The record of a path that a probe walked: hops, size, loss.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A path to one address and port, as one flow sees it.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct PathRecord {
     /// The address.
     pub target: String,
@@ -18,7 +18,7 @@ pub struct PathRecord {
 }
 
 /// What answered at one distance.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct HopInfo {
     /// The distance.
     pub ttl: u8,
@@ -35,7 +35,7 @@ pub struct HopInfo {
 }
 
 /// What sizes pass.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct MtuInfo {
     /// The largest IP packet that reaches the target, in bytes.
     pub forward: Option<u16>,
@@ -46,7 +46,7 @@ pub struct MtuInfo {
 }
 
 /// Loss with its 95 % interval, as shares of 1.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct LossInfo {
     /// Lost of sent.
     pub rate: f64,

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::hellos::hellos;
 use super::row::{Row, Subject};
 use crate::present::{Captured, Step, connection_steps, lookup_steps};
+use crate::proto::tls::TlsFacts;
 use crate::tui::frames::KeptFrames;
 
 /// What is told of it.
@@ -74,6 +76,8 @@ pub struct Detail {
     pub scroll: usize,
     /// Its packets in words.
     pub steps: Vec<Step>,
+    /// What was offered in its TLS hellos, where its packets hold them.
+    pub hellos: Option<Box<TlsFacts>>,
     /// Some of its packets are not kept.
     pub missing: bool,
     /// Whether its packets were handed over.
@@ -88,6 +92,7 @@ impl Detail {
             tab: Tab::Packets,
             scroll: 0,
             steps: Vec::new(),
+            hellos: None,
             missing: false,
             loaded: false,
         }
@@ -105,6 +110,10 @@ impl Detail {
         self.steps = match &self.row.subject {
             Subject::Connection(record) => connection_steps(record, frames),
             Subject::Lookup(record) => lookup_steps(record, frames),
+        };
+        self.hellos = match &self.row.subject {
+            Subject::Connection(record) if record.tls.is_some() => hellos(record, kept),
+            _ => None,
         };
         self.missing = kept.missing;
         self.loaded = true;

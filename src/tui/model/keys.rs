@@ -116,15 +116,15 @@ impl Model {
             }
             KeyCode::Esc if !self.list.filter.is_empty() => {
                 self.list.filter = Filter::default();
-                self.list.touch();
+                self.list.ask();
             }
             KeyCode::Char('x') => {
                 self.list.only_bad = !self.list.only_bad;
-                self.list.touch();
+                self.list.ask();
             }
             KeyCode::Char('L') => {
                 self.list.lookups = !self.list.lookups;
-                self.list.touch();
+                self.list.ask();
                 self.say(if self.list.lookups {
                     "healthy look-ups and control connections are shown too"
                 } else {
@@ -133,19 +133,19 @@ impl Model {
             }
             KeyCode::Char('f') => {
                 self.list.fold = self.list.fold.next();
-                self.list.touch();
+                self.list.ask();
                 self.say(self.list.fold.name());
             }
             KeyCode::Char('s') => {
                 self.list.sort = self.list.sort.next();
                 self.list.follow = false;
-                self.list.touch();
+                self.list.ask();
                 self.say(format!("sorted {}", self.list.sort.name()));
             }
             KeyCode::Char('S') => {
                 self.list.reverse = !self.list.reverse;
                 self.list.follow = false;
-                self.list.touch();
+                self.list.ask();
             }
             KeyCode::Tab | KeyCode::BackTab | KeyCode::Char('2' | 'o') => {
                 self.screen = Screen::Overview { cursor: 0 };
@@ -224,7 +224,7 @@ impl Model {
                     && let Ok(filter) = Filter::parse(&format!("code:{code}"))
                 {
                     self.list.filter = filter;
-                    self.list.touch();
+                    self.list.ask();
                     self.screen = Screen::List;
                     self.say(format!("only {code}: Esc shows all"));
                 }
@@ -242,14 +242,14 @@ impl Model {
                 let edited = edit(&mut text, key);
                 if edited == Edited::GivenUp {
                     self.list.filter = Filter::parse(&before).unwrap_or_default();
-                    self.list.touch();
+                    self.list.ask();
                     return Vec::new();
                 }
                 let mut error = None;
                 match Filter::parse(&text) {
                     Ok(filter) if edited != Edited::Nothing => {
                         self.list.filter = filter;
-                        self.list.touch();
+                        self.list.ask();
                     }
                     Ok(_) => {}
                     Err(why) => error = Some(why),

@@ -91,6 +91,8 @@ pub struct List {
     pub reverse: bool,
     /// The selection stays at the end.
     pub follow: bool,
+    /// While the view is frozen: rows that arrived from this one on are not shown.
+    pub until: Option<u64>,
     /// What is shown, in order.
     pub lines: Vec<Line>,
     /// Rows that are kept and not shown because of filter and toggles.
@@ -103,6 +105,7 @@ pub struct List {
     /// The user has chosen a row or moved. Until then the selection is the latest death, since that is what one wants to know.
     chosen: bool,
     dirty: bool,
+    urgent: bool,
 }
 
 impl List {
@@ -117,6 +120,17 @@ impl List {
     /// Everything has to be looked at again.
     pub fn touch(&mut self) {
         self.dirty = true;
+    }
+
+    /// The user wants something else shown: that is looked at before the next key counts.
+    pub fn ask(&mut self) {
+        self.dirty = true;
+        self.urgent = true;
+    }
+
+    /// Whether what is shown is not what the user asked for.
+    pub fn is_asked(&self) -> bool {
+        self.urgent
     }
 
     /// Whether [`List::rebuild`] has something to do.
@@ -155,7 +169,12 @@ impl List {
     /// Looks at all rows again.
     pub fn rebuild(&mut self, store: &Store) {
         self.dirty = false;
-        let mut rows: Vec<Arc<Row>> = store.all().filter(|row| self.wants(row)).cloned().collect();
+        self.urgent = false;
+        let mut rows: Vec<Arc<Row>> = store
+            .all()
+            .filter(|row| self.until.is_none_or(|until| row.arrived < until) && self.wants(row))
+            .cloned()
+            .collect();
         self.hidden = store.len().saturating_sub(rows.len());
         let (sort, reverse) = (self.sort, self.reverse);
         rows.sort_unstable_by(|a, b| {

@@ -7,6 +7,7 @@ mod ask;
 mod causes;
 mod detail;
 mod filter;
+mod hellos;
 mod history;
 mod keys;
 mod list;
@@ -299,10 +300,15 @@ impl Model {
     pub fn update(&mut self, message: Message) -> Vec<Effect> {
         match message {
             Message::Key(key) => {
+                // A key acts on what the keys before it asked for, whether that was drawn or not.
+                self.rebuild();
                 self.changed = true;
                 self.key(key)
             }
-            Message::Mouse(mouse) => self.mouse(mouse),
+            Message::Mouse(mouse) => {
+                self.rebuild();
+                self.mouse(mouse)
+            }
             Message::Resize(columns, lines) => {
                 self.size = (columns, lines);
                 self.changed = true;
@@ -328,17 +334,23 @@ impl Model {
 
     /// Whether something on screen may have changed since the last call; brings the list up to date first.
     pub fn settle(&mut self) -> bool {
-        if self.list.is_dirty() && !self.frozen {
-            let due = self.store.len() < MANY || self.wall.since(self.built) >= PATIENCE;
-            if due {
-                self.list.rebuild(&self.store);
-                self.built = self.wall;
-                self.changed = true;
-            }
-        }
+        self.rebuild();
         let height = draw::list_height(self);
         self.list.scroll(height);
         std::mem::take(&mut self.changed)
+    }
+
+    /// Brings the list up to date, unless it is long and was a moment ago.
+    fn rebuild(&mut self) {
+        if !self.list.is_dirty() || self.frozen && !self.list.is_asked() {
+            return;
+        }
+        let due = self.store.len() < MANY || self.wall.since(self.built) >= PATIENCE;
+        if due || self.list.is_asked() {
+            self.list.rebuild(&self.store);
+            self.built = self.wall;
+            self.changed = true;
+        }
     }
 
     /// Whether the list waits for its turn to be sorted anew.

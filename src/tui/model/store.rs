@@ -146,6 +146,11 @@ impl Store {
         self.rows.values()
     }
 
+    /// How many ever arrived: the number that the next will have.
+    pub fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rows.len()

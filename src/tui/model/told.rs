@@ -39,7 +39,7 @@ impl Model {
                 self.say(text.clone());
                 self.notices.push_back((time, text));
             }
-            Event::Doing(what) => self.doing = Some(what),
+            Event::Doing(what) => self.doing = (!what.is_empty()).then_some(what),
             Event::Playback(playback) => self.playback = Some(playback),
             Event::Timeline(timeline) => self.timeline = Some(timeline),
             Event::Restart => self.restart(),
@@ -109,6 +109,8 @@ impl Model {
         self.now = Timestamp(0);
         self.ended = false;
         self.frozen = false;
+        self.frozen_at = None;
+        self.list.until = None;
         self.list.begin_again();
     }
 

@@ -16,6 +16,7 @@ impl Model {
         }
         self.frozen = !self.frozen;
         self.frozen_at = self.frozen.then_some(self.now);
+        self.list.until = self.frozen.then(|| self.store.arrived());
         if self.frozen {
             self.list.follow = false;
             self.say("frozen: the capture goes on; space shows it again");

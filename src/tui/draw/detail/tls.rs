@@ -5,9 +5,10 @@ use ratatui::text::Line;
 
 use super::super::{Theme, labelled};
 use super::{nothing, seconds};
-use crate::base::{SECOND, Side, Timestamp};
+use crate::base::{Foreign, SECOND, Side, Timestamp};
 use crate::engine::record::CertificateInfo;
 use crate::present::Sender;
+use crate::proto::tls::{TlsFacts, cipher_name, group_name};
 use crate::tui::model::{Detail, Model, Subject};
 
 const DAY: i64 = 86_400 * SECOND;
@@ -69,6 +70,9 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Ve
             theme.faint(),
         );
     }
+    if let Some(facts) = &detail.hellos {
+        offered(facts, columns, theme, &mut lines);
+    }
     let first = detail
         .steps
         .first()
@@ -94,6 +98,100 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Ve
         lines.extend(told);
     }
     lines
+}
+
+/// What the client offered, and what of the certificate is no more in the record: the names that it holds, key and signature.
+fn offered(facts: &TlsFacts, columns: usize, theme: Theme, lines: &mut Vec<Line<'static>>) {
+    let plain = Style::new();
+    let mut say =
+        |name: &str, text: &str| lines.extend(labelled(name, text, columns, theme, plain));
+    if let Some(hello) = &facts.client_hello {
+        let versions = match hello.min_version.filter(|min| *min != hello.max_version) {
+            Some(min) => format!("{} to {}", min.name(), hello.max_version.name()),
+            None => format!("up to {}", hello.max_version.name()),
+        };
+        let split = match hello.at.frame == hello.done.frame {
+            true => String::new(),
+            false => format!(
+                ", over frames {} to {}",
+                hello.at.frame.number, hello.done.frame.number
+            ),
+        };
+        say(
+            "offers",
+            &format!("{versions}, {} bytes of ClientHello{split}", hello.length),
+        );
+        if !hello.alpn.is_empty() {
+            let alpn: Vec<&str> = hello.alpn.iter().map(Foreign::as_str).collect();
+            say("alpn", &alpn.join(", "));
+        }
+        let groups: Vec<String> = hello
+            .groups
+            .iter()
+            .map(|group| {
+                let share = if hello.key_shares.contains(group) {
+                    " (key sent)"
+                } else {
+                    ""
+                };
+                format!("{}{share}", numbered(group_name(*group), *group))
+            })
+            .collect();
+        if !groups.is_empty() {
+            say("groups", &groups.join(", "));
+        }
+        let suites: Vec<String> = hello
+            .ciphers
+            .iter()
+            .map(|suite| {
+                numbered(
+                    cipher_name(*suite).map(|name| name.trim_start_matches("TLS_")),
+                    *suite,
+                )
+            })
+            .collect();
+        say("suites", &suites.join(", "));
+    }
+    if let Some(retry) = facts.hello_retry {
+        say(
+            "retry",
+            &format!(
+                "#{}: the server asked for another key share",
+                retry.frame.number
+            ),
+        );
+    }
+    if facts
+        .server_hello
+        .as_ref()
+        .is_some_and(|hello| hello.resumed)
+    {
+        say(
+            "resumed",
+            "an earlier session goes on: no certificate is sent",
+        );
+    }
+    for certificate in facts.certificates.iter().take(1) {
+        let names: Vec<&str> = certificate.names.iter().map(Foreign::as_str).collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        say("names", &names);
+        let weak = if certificate.weak { ", weak" } else { "" };
+        say(
+            "key",
+            &format!(
+                "{} {} bits, {}{weak}",
+                certificate.key, certificate.key_bits, certificate.signature
+            ),
+        );
+    }
+}
+
+fn numbered(name: Option<&str>, number: u16) -> String {
+    name.map_or_else(|| format!("0x{number:04x}"), str::to_owned)
 }
 
 /// From when to when, and whether that holds the moment of the connection.

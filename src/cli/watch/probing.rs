@@ -1,0 +1,362 @@
+//! Probes that the user asks for while watching: orders to the helper, and what comes back.
+//!
+//! The helper was started before privileges were given up ([`crate::cli::prober`]); here nothing is left of them, and here its
+//! answer is parsed. A probe is a world of its own: an engine of its own judges its packets, its records are shown beside
+//! those of the capture, and it counts in no summary of the run.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use pcap::Device;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::view::View;
+use crate::base::{Foreign, SECOND, SourceId, Timestamp};
+use crate::capture::{CaptureReader, Frame};
+use crate::cli::feed::feed_whole;
+use crate::cli::prober::{self, Kind};
+use crate::engine::record::{PathRecord, Record};
+use crate::engine::{Config, Engine};
+use crate::present::{self, endpoint};
+use crate::tui::ProbeTarget;
+use crate::wire::{Net, Transport, dissect};
+
+/// What the user is told before he says yes.
+pub const SAYS: &str = "One connection as a client would open it (TCP, TLS, EHLO or the like; no mail, no login), and beside it \
+SYNs, pings and a few DNS questions, with growing TTL where something is silent: to this server and the routers before it, at \
+most 300 packets, 50 a second, for 30 s.";
+
+/// Sources of probes are numbered from here, and their records from a multiple of [`NUMBERS`]: no capture comes so far.
+const SOURCES: u32 = 1 << 30;
+const NUMBERS: u64 = 1 << 40;
+/// Bytes that are read at once.
+const PORTION: usize = 1 << 16;
+/// The last packets of a probe are known as its own for so long after its end.
+const AFTER: i64 = 120 * SECOND;
+/// Connections of our own to the server that are known at once.
+const FLOWS: usize = 4_096;
+
+/// The helper, and what is under way.
+pub struct Probing {
+    child: Child,
+    orders: ChildStdin,
+    answers: ChildStdout,
+    config: Config,
+    read: Vec<u8>,
+    packets: Vec<u8>,
+    records: Vec<u8>,
+    under_way: Option<ProbeTarget>,
+    count: u32,
+    own: Own,
+}
+
+impl Probing {
+    /// Starts the helper. It keeps the privileges that this process has now. The error is a sentence.
+    pub fn start(config: &Config) -> Result<Probing, String> {
+        let fault =
+            |error: io::Error| format!("--allow-probe: the helper cannot be started: {error}");
+        let program = std::env::current_exe().map_err(fault)?;
+        let mut child = Command::new(program)
+            .arg("prober")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(fault)?;
+        let (Some(orders), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("--allow-probe: the helper has no pipes".to_owned());
+        };
+        let flags = fcntl_getfl(answers.as_fd()).map_err(|error| fault(error.into()))?;
+        fcntl_setfl(answers.as_fd(), flags | OFlags::NONBLOCK)
+            .map_err(|error| fault(error.into()))?;
+        Ok(Probing {
+            child,
+            orders,
+            answers,
+            config: Config {
+                live: false,
+                ..config.clone()
+            },
+            read: Vec::new(),
+            packets: Vec::new(),
+            records: Vec::new(),
+            under_way: None,
+            count: 0,
+            own: Own::default(),
+        })
+    }
+
+    /// The helper's process.
+    pub fn helper(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Orders a probe; a sentence for the user.
+    pub fn order(&mut self, target: ProbeTarget) -> String {
+        let place = endpoint(&target.ip.to_string(), target.port);
+        if let Some(before) = &self.under_way {
+            let before = endpoint(&before.ip.to_string(), before.port);
+            return format!("{before} is being probed; {place} can be when that is over");
+        }
+        let line = prober::order(target.ip, target.port, target.service);
+        if let Err(error) = self
+            .orders
+            .write_all(line.as_bytes())
+            .and_then(|()| self.orders.flush())
+        {
+            return format!("{place} cannot be probed: {error}");
+        }
+        self.own.begin(target.ip);
+        self.under_way = Some(target);
+        format!(
+            "{place} is being probed; what this machine opens to it meanwhile is the probe's and is left out"
+        )
+    }
+
+    /// Whether the frame belongs to a probe of ours, which the capture sees as well.
+    pub fn is_own(&mut self, frame: &Frame<'_>) -> bool {
+        self.own.sees(frame)
+    }
+
+    /// What is being probed.
+    pub fn under_way(&self) -> Option<&ProbeTarget> {
+        self.under_way.as_ref()
+    }
+
+    /// Takes what has come from the helper; what a probe found goes to the view. A sentence when one is over.
+    pub fn look(&mut self, now: Timestamp, view: &mut View) -> Option<String> {
+        self.own.tick(now);
+        let target = self.under_way.clone()?;
+        let place = endpoint(&target.ip.to_string(), target.port);
+        let mut portion = [0; PORTION];
+        loop {
+            match self.answers.read(&mut portion) {
+                Ok(0) => return self.gone(now, &place),
+                Ok(len) => self
+                    .read
+                    .extend_from_slice(portion.get(..len).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.gone(now, &place),
+            }
+        }
+        while let Some((kind, len)) = self.head() {
+            if u64::from(len) > prober::LONGEST {
+                return self.gone(now, &place);
+            }
+            let len = len as usize;
+            if self.read.len() < 5 + len {
+                break;
+            }
+            let rest = self.read.split_off(5 + len);
+            let message = std::mem::replace(&mut self.read, rest).split_off(5);
+            match kind {
+                Kind::Packets => self.packets = message,
+                Kind::Records => self.records = message,
+                Kind::Over => {
+                    self.end(now);
+                    let why = String::from_utf8_lossy(&message);
+                    return Some(match why.is_empty() {
+                        true => self.found(&place, view),
+                        false => format!("{place} could not be probed: {}", Foreign::from(&*why)),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    fn head(&self) -> Option<(Kind, u32)> {
+        let (kind, rest) = self.read.split_first()?;
+        let len = rest.first_chunk::<4>()?;
+        Some((
+            Kind::of(*kind).unwrap_or(Kind::Over),
+            u32::from_be_bytes(*len),
+        ))
+    }
+
+    fn gone(&mut self, now: Timestamp, place: &str) -> Option<String> {
+        self.end(now);
+        Some(format!("{place} was not probed: the helper is gone"))
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        self.under_way = None;
+        self.own.end(now);
+    }
+
+    /// A probe's packets are judged, and shown with the paths that it walked.
+    fn found(&mut self, place: &str, view: &mut View) -> String {
+        let (packets, records) = (
+            std::mem::take(&mut self.packets),
+            std::mem::take(&mut self.records),
+        );
+        self.count = self.count.saturating_add(1);
+        let shift = Shift(self.count);
+        view.source(
+            shift.source(),
+            Foreign::from(format!("probe of {place}").as_str()),
+        );
+        let mut found = Vec::new();
+        let judged = judge(
+            &self.config,
+            packets,
+            &mut |frame| view.own_frame(shift.source(), frame),
+            &mut |record| found.push(record),
+        );
+        if let Err(why) = judged {
+            return format!("{place} was probed, and its packets cannot be read: {why}");
+        }
+        let mut causes = Vec::new();
+        for record in found {
+            match record {
+                Record::Summary(summary) => causes = summary.root_causes,
+                record => {
+                    if let Some(record) = shift.apply(record) {
+                        view.record(&record);
+                    }
+                }
+            }
+        }
+        for path in paths(&records) {
+            view.record(&Record::Path(path));
+        }
+        match causes.first() {
+            None => format!("probe of {place}: nothing is wrong from here"),
+            Some(cause) => {
+                let at = present::place(&cause.at).map_or_else(String::new, |at| format!(" {at}"));
+                format!("probe of {place}: {}{at}: {}", cause.code, cause.text)
+            }
+        }
+    }
+}
+
+/// Judges a probe's recording as a replay of it would.
+fn judge(
+    config: &Config,
+    packets: Vec<u8>,
+    frames: &mut dyn FnMut(&Frame<'_>),
+    out: &mut dyn FnMut(Record),
+) -> Result<(), String> {
+    let reader = CaptureReader::from_reader("probe", Box::new(io::Cursor::new(packets)));
+    let reader = reader.map_err(|error| error.to_string())?;
+    feed_whole(Engine::new(config.clone()), reader, frames, out);
+    Ok(())
+}
+
+/// The paths of a report in NDJSON.
+fn paths(records: &[u8]) -> Vec<PathRecord> {
+    records
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| {
+            let value: serde_json::Value = serde_json::from_slice(line).ok()?;
+            (value["record"] == "path").then_some(value)
+        })
+        .filter_map(|value| serde_json::from_value(value).ok())
+        .take(64)
+        .collect()
+}
+
+/// Numbers of one probe's records: apart from the capture's own and from other probes'.
+#[derive(Clone, Copy)]
+struct Shift(u32);
+
+impl Shift {
+    fn source(self) -> SourceId {
+        SourceId(SOURCES.saturating_add(self.0))
+    }
+
+    fn number(self, number: u64) -> u64 {
+        NUMBERS
+            .saturating_mul(u64::from(self.0))
+            .saturating_add(number)
+    }
+
+    /// The record under its number; `None` for what is of the probe's run alone.
+    fn apply(self, mut record: Record) -> Option<Record> {
+        let source = self.source().0;
+        match &mut record {
+            Record::Connection(one) => {
+                one.id = self.number(one.id);
+                one.attempt = one.attempt.map(|attempt| self.number(attempt));
+                one.source = source;
+            }
+            Record::Lookup(one) => {
+                one.id = self.number(one.id);
+                one.attempt = one.attempt.map(|attempt| self.number(attempt));
+                one.source = source;
+            }
+            Record::Attempt(one) => {
+                one.id = self.number(one.id);
+                for id in one.connections.iter_mut().chain(&mut one.lookups) {
+                    *id = self.number(*id);
+                }
+            }
+            Record::Finding(one) => one.source = Some(source),
+            Record::Path(_) => {}
+            Record::Source(_) | Record::Summary(_) => return None,
+        }
+        Some(record)
+    }
+}
+
+/// Connections that a probe opens: the capture sees them as well, and a SYN that was sent to die on the way is no verdict.
+#[derive(Default)]
+struct Own {
+    addresses: HashSet<IpAddr>,
+    target: Option<IpAddr>,
+    /// SYNs of this machine to the target are the probe's.
+    opening: bool,
+    /// Our port and the target's.
+    flows: HashSet<(u16, u16)>,
+    until: Option<Timestamp>,
+}
+
+impl Own {
+    fn begin(&mut self, target: IpAddr) {
+        let devices = Device::list().unwrap_or_default();
+        let addresses = devices.iter().flat_map(|device| &device.addresses);
+        self.addresses = addresses.map(|address| address.addr).collect();
+        self.target = Some(target);
+        self.opening = true;
+        self.flows.clear();
+        self.until = None;
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        self.opening = false;
+        self.until = Some(now.plus(AFTER));
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        if self.until.is_some_and(|until| now >= until) {
+            *self = Own::default();
+        }
+    }
+
+    fn sees(&mut self, frame: &Frame<'_>) -> bool {
+        let Some(target) = self.target else {
+            return false;
+        };
+        let packet = dissect(frame.link_type, frame.data, frame.original_len);
+        let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) else {
+            return false;
+        };
+        let ours = |ip: IpAddr| self.addresses.contains(&ip);
+        if ip.destination == target && ours(ip.source) {
+            let ports = (tcp.source_port, tcp.destination_port);
+            if self.opening && tcp.flags.opens() && self.flows.len() < FLOWS {
+                self.flows.insert(ports);
+            }
+            return self.flows.contains(&ports);
+        }
+        ip.source == target
+            && ours(ip.destination)
+            && self
+                .flows
+                .contains(&(tcp.destination_port, tcp.source_port))
+    }
+}
