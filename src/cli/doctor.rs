@@ -11,6 +11,7 @@ use super::{exit, output};
 use crate::capture::live::{Live, LiveError, Options};
 use crate::lab;
 use crate::present::wrap;
+use crate::probe::{BLIND, GRANT};
 
 /// Say what this machine lets mxray do, and how to get the rest
 #[derive(Debug, Args)]
@@ -74,12 +75,30 @@ pub fn run(arguments: &Arguments) -> u8 {
         ),
     }
     match live() {
-        Ok(interfaces) => say(
-            true,
-            "live capture",
-            &format!("this user may capture {interfaces}: mxray watch"),
-        ),
-        Err(why) => say(false, "live capture", &why.to_string()),
+        Ok(interfaces) => {
+            say(
+                true,
+                "live capture",
+                &format!("this user may capture {interfaces}: mxray watch"),
+            );
+            say(
+                true,
+                "probing",
+                "crafted packets, and every answer captured: mxray probe TARGET",
+            );
+        }
+        Err(why) => {
+            say(false, "live capture", &why.to_string());
+            say(
+                false,
+                "probing",
+                &format!(
+                    "mxray probe TARGET works with ordinary sockets: names, ports, ICMP errors with their senders, sessions, \
+                     certificates, logins. Not known without more: {}. `{GRANT}` grants it",
+                    BLIND.join("; ")
+                ),
+            );
+        }
     }
     // The last thing that is asked: who is not root becomes root of a user namespace by asking.
     match lab::claim().and_then(|()| lab::available()) {

@@ -1,26 +1,31 @@
 //! `mxray probe TARGET…`: measure actively, then report like a replay.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use super::exit::{self, Verdicts};
 use super::options::Reporting;
 use super::output;
 use super::screen::Screen;
 use crate::base::Foreign;
-use crate::engine::Engine;
-use crate::engine::record::Record;
-use crate::probe::auth::{self, Login};
+use crate::engine::record::{PathRecord, Record};
+use crate::engine::{Config, Engine};
+use crate::privilege::{Folder, Successor, give_up};
+use crate::probe::target::setting_of_port;
 use crate::probe::{Context, Families, Options, Progress, StageName, TapError, Target};
+use crate::proto::Service;
 use crate::report::{self, Face, Selection};
 
+mod login;
+mod rounds;
 mod view;
 
 /// Walk the whole way to a mail server and say where it ends
@@ -126,7 +131,7 @@ pub struct Arguments {
         help_heading = "Measure"
     )]
     skip: Vec<StageArgument>,
-    /// End by then
+    /// End by then (a round, with --every; a group of 64 targets, with a longer --list)
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Measure")]
     deadline: Duration,
     /// Packets a second for each target
@@ -138,6 +143,21 @@ pub struct Arguments {
     /// Measure how long a silent connection survives
     #[arg(long, help_heading = "Measure")]
     idle: bool,
+
+    /// Keep measuring, so often: a line for each change, a summary at the end
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["tui", "idle"], help_heading = "Again and again")]
+    every: Option<Duration>,
+    /// Stop after so long
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, requires = "every", help_heading = "Again and again")]
+    for_so_long: Option<Duration>,
+    /// Write the state there after each round, for the textfile collector of a Prometheus node exporter
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "every",
+        help_heading = "Again and again"
+    )]
+    metrics: Option<PathBuf>,
 
     /// Open the live view, on what is measured while it is measured
     #[arg(long, help_heading = "Live view")]
@@ -199,59 +219,47 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text:?} is no time"))
 }
 
+/// Targets that are measured side by side; a longer list is measured in groups, so that memory does not grow with it.
+const SIDE_BY_SIDE: usize = 64;
+
 /// Runs the command and gives back the exit code.
 pub fn run(arguments: &Arguments) -> u8 {
+    let refused = |why: String| {
+        eprintln!("mxray: {why}");
+        exit::USAGE
+    };
     let prepared = (|| {
         let targets = targets(arguments)?;
         let options = options(arguments)?;
-        let mut config = arguments.reporting.config()?;
-        for target in &targets {
-            if let Target::Settings { setting, .. } = target {
-                config.ports.assign(setting.port, setting.service);
-            }
-        }
-        Ok::<_, String>((targets, options, config))
+        Ok::<_, String>((config(arguments, &targets)?, targets, options))
     })();
-    let (targets, options, config) = match prepared {
+    let (config, targets, options) = match prepared {
         Ok(prepared) => prepared,
-        Err(why) => {
-            eprintln!("mxray: {why}");
-            return exit::USAGE;
-        }
+        Err(why) => return refused(why),
     };
-    if arguments.tui || arguments.screen.plain {
-        return view::run(arguments, &targets, options, config);
-    }
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("mxray: no asynchronous runtime: {error}");
-            return exit::USAGE;
-        }
+        Err(error) => return refused(format!("no asynchronous runtime: {error}")),
     };
-    runtime.block_on(probe(arguments, &targets, options, Engine::new(config)))
-}
-
-async fn probe(
-    arguments: &Arguments,
-    targets: &[Target],
-    options: Options,
-    mut engine: Engine,
-) -> u8 {
-    let (stop, stopped) = watch::channel(false);
-    let interrupted = stopped.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if stop.send_replace(true) {
-                std::process::exit(i32::from(exit::INTERRUPTED));
-            }
-        }
-    });
+    // The order is that of `privilege`: handles and files are opened, privileges are given up, and only then is anything sent or read.
+    let successor = Successor::of_this_process();
+    let files = match Files::open(arguments, successor) {
+        Ok(files) => files,
+        Err(why) => return refused(why),
+    };
+    if arguments.tui || arguments.screen.plain {
+        return view::run(arguments, &targets, options, config, files, successor);
+    }
     let quiet = arguments.reporting.quiet || !io::stderr().is_terminal();
-    let (context, failed) = Context::open(options, stopped, progress(quiet));
+    let (stop, stopped) = watch::channel(false);
+    let (context, failed) = Context::open(options, stopped.clone(), progress(quiet));
+    if let Err(error) = give_up(successor) {
+        eprintln!("mxray: {error}");
+        return exit::NOT_PERMITTED;
+    }
     match failed {
         None => {}
         Some(TapError::NotPermitted) => eprintln!(
@@ -260,66 +268,220 @@ async fn probe(
         ),
         Some(TapError::Other(why)) => eprintln!("mxray: nothing can be captured: {why}"),
     }
-    context.listen();
-    crate::probe::run(&context, targets).await;
-    if !quiet {
-        eprint!("\r\x1b[K");
-    }
-    let (mut recording, paths, unknowable) = context.take();
-    recording.end(context.now());
-    for target in targets {
-        if let Target::Settings { setting, .. } = target {
-            recording.serves(setting.port, setting.service);
-        }
-    }
-    if let Some(path) = &arguments.write
-        && let Err(error) = write(path, &mut recording)
-    {
-        eprintln!("mxray: {}: {error}", path.display());
-        return exit::USAGE;
-    }
-    let mut reporter = match Reporter::open(&arguments.reporting) {
-        Ok(reporter) => reporter,
-        Err(error) => {
-            eprintln!("mxray: the report cannot be written: {error}");
-            return exit::USAGE;
-        }
+    let probing = Probing {
+        arguments,
+        targets,
+        context,
+        files,
+        config,
+        quiet,
     };
-    let name = match &arguments.write {
-        Some(path) => Foreign::from(path.to_string_lossy().as_ref()),
-        None => Foreign::from("probe"),
-    };
-    let source = engine.open_source("probe", name.clone(), None);
-    reporter.face.source(source.0, &name);
-    if let Some(first) = recording.frames().first() {
-        reporter.face.begin(first.time);
-    }
-    recording.feed(&mut engine, source, &mut |record| reporter.record(&record));
-    for path in paths {
-        reporter.record(&Record::Path(path));
-    }
-    engine.finish(&mut |record| reporter.record(&record));
-    let code = match reporter.finish() {
-        Ok(code) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
-        Err(error) => {
-            eprintln!("mxray: the report cannot be written: {error}");
-            exit::USAGE
+    runtime.block_on(async {
+        listen_for_signals(stop);
+        probing.context.listen();
+        match arguments.every {
+            Some(every) => probing.again_and_again(every).await,
+            None => probing.once().await,
         }
-    };
-    for one in unknowable {
-        eprintln!("mxray: not known: {} ({})", one.what, one.grant);
-    }
-    if *interrupted.borrow() {
-        exit::INTERRUPTED
-    } else {
-        code
+    })
+}
+
+/// The first Ctrl-C, SIGTERM or SIGHUP ends the measuring, so that what was found is still printed; the second ends the program.
+fn listen_for_signals(stop: watch::Sender<bool>) {
+    let stop = std::sync::Arc::new(stop);
+    for kind in [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ] {
+        let stop = stop.clone();
+        let Ok(mut signal) = signal(kind) else {
+            continue;
+        };
+        tokio::spawn(async move {
+            while signal.recv().await.is_some() {
+                if stop.send_replace(true) {
+                    std::process::exit(i32::from(exit::INTERRUPTED));
+                }
+            }
+        });
     }
 }
 
-fn write(path: &std::path::Path, recording: &mut crate::probe::Recording) -> io::Result<()> {
-    let file = io::BufWriter::new(std::fs::File::create(path)?);
-    recording.write(file)?.flush()
+fn config(arguments: &Arguments, targets: &[Target]) -> Result<Config, String> {
+    let mut config = arguments.reporting.config()?;
+    for (port, service) in spoken(targets) {
+        config.ports.assign(port, service);
+    }
+    Ok(config)
+}
+
+/// What is spoken on the ports that were named: who names a port without a scheme means mail transfer, unless the port says otherwise.
+fn spoken(targets: &[Target]) -> impl Iterator<Item = (u16, Service)> {
+    targets.iter().filter_map(|target| match target {
+        Target::Settings { setting, .. } => Some((setting.port, setting.service)),
+        Target::Port { port, .. } => {
+            let known = setting_of_port(*port).map(|setting| setting.service);
+            Some((*port, known.unwrap_or(Service::Smtp)))
+        }
+        _ => None,
+    })
+}
+
+/// What is written to: opened before privileges are given up.
+struct Files {
+    packets: Option<BufWriter<File>>,
+    report: Box<dyn Write>,
+    metrics: Option<(Folder, String)>,
+}
+
+impl Files {
+    fn open(arguments: &Arguments, successor: Option<Successor>) -> Result<Files, String> {
+        let create = |path: &Path| -> io::Result<BufWriter<File>> {
+            let file = File::create(path)?;
+            if let Some(successor) = successor
+                && file.metadata()?.is_file()
+            {
+                successor.owns(&file)?;
+            }
+            Ok(BufWriter::new(file))
+        };
+        let named = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+        let packets = match &arguments.write {
+            Some(path) => Some(create(path).map_err(|error| named(path, error))?),
+            None => None,
+        };
+        let report: Box<dyn Write> = match &arguments.reporting.output {
+            Some(path) => Box::new(create(path).map_err(|error| named(path, error))?),
+            None => output::open(None).map_err(|error| error.to_string())?,
+        };
+        let metrics = match &arguments.metrics {
+            Some(path) => {
+                let name = path
+                    .file_name()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let name =
+                    name.ok_or_else(|| format!("--metrics: {} is no file", path.display()))?;
+                let folder = path.parent().unwrap_or(Path::new("."));
+                let folder =
+                    Folder::open(folder, successor).map_err(|why| format!("--metrics {why}"))?;
+                Some((folder, name))
+            }
+            None => None,
+        };
+        Ok(Files {
+            packets,
+            report,
+            metrics,
+        })
+    }
+
+    /// A section of packets more.
+    fn keep(&mut self, recording: &mut crate::probe::Recording) -> io::Result<()> {
+        if let Some(packets) = &mut self.packets {
+            recording.write(&mut *packets)?.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// A run.
+struct Probing<'a> {
+    arguments: &'a Arguments,
+    targets: Vec<Target>,
+    context: Context,
+    files: Files,
+    config: Config,
+    quiet: bool,
+}
+
+impl Probing<'_> {
+    /// One round, as a report.
+    async fn once(mut self) -> u8 {
+        let mut engine = Engine::new(self.config.clone());
+        let mut reporter = None;
+        let groups: Vec<Vec<Target>> = self
+            .targets
+            .chunks(SIDE_BY_SIDE)
+            .map(<[Target]>::to_vec)
+            .collect();
+        for targets in groups {
+            crate::probe::run(&self.context, &targets).await;
+            let (mut recording, paths) = self.taken();
+            if let Err(error) = self.files.keep(&mut recording) {
+                eprintln!("mxray: the packets cannot be written: {error}");
+                return exit::USAGE;
+            }
+            let reporter = reporter.get_or_insert_with(|| {
+                let report = std::mem::replace(&mut self.files.report, Box::new(io::sink()));
+                Reporter::new(&self.arguments.reporting, report)
+            });
+            self.judge(&mut engine, reporter, &mut recording, paths);
+            self.context.forget();
+            if self.context.is_interrupted() {
+                break;
+            }
+        }
+        let Some(mut reporter) = reporter else {
+            return exit::USAGE;
+        };
+        engine.finish(&mut |record| reporter.record(&record));
+        let code = match reporter.finish() {
+            Ok(code) => code,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
+            Err(error) => {
+                eprintln!("mxray: the report cannot be written: {error}");
+                exit::USAGE
+            }
+        };
+        self.left_unknown();
+        match self.context.is_interrupted() {
+            true => exit::INTERRUPTED,
+            false => code,
+        }
+    }
+
+    /// What was gathered since the last time, ready to be judged.
+    fn taken(&self) -> (crate::probe::Recording, Vec<PathRecord>) {
+        if !self.quiet {
+            eprint!("\r\x1b[K");
+        }
+        let (mut recording, paths, _) = self.context.take();
+        recording.end(self.context.now());
+        for (port, service) in spoken(&self.targets) {
+            recording.serves(port, service);
+        }
+        (recording, paths)
+    }
+
+    /// Feeds a recording to the engine as a source of its own.
+    fn judge(
+        &self,
+        engine: &mut Engine,
+        reporter: &mut Reporter,
+        recording: &mut crate::probe::Recording,
+        paths: Vec<PathRecord>,
+    ) {
+        let name = match &self.arguments.write {
+            Some(path) => Foreign::from(path.to_string_lossy().as_ref()),
+            None => Foreign::from("probe"),
+        };
+        let source = engine.open_source("probe", name.clone(), None);
+        reporter.face.source(source.0, &name);
+        if let Some(first) = recording.frames().first() {
+            reporter.face.begin(first.time);
+        }
+        recording.feed(engine, source, &mut |record| reporter.record(&record));
+        for path in paths {
+            reporter.record(&Record::Path(path));
+        }
+    }
+
+    fn left_unknown(&self) {
+        for one in self.context.take().2 {
+            eprintln!("mxray: not known: {} ({})", one.what, one.grant);
+        }
+    }
 }
 
 /// One line on a terminal that says what is being done.
@@ -342,14 +504,13 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn open(reporting: &Reporting) -> io::Result<Reporter> {
-        let out = output::open(reporting.output.as_deref())?;
-        Ok(Reporter {
+    fn new(reporting: &Reporting, out: Box<dyn Write>) -> Reporter {
+        Reporter {
             face: report::face(reporting.style("probe", false), out),
             selection: Selection::new(reporting.criteria()),
             verdicts: Verdicts::new(reporting.strictness()),
             failed: None,
-        })
+        }
     }
 
     fn record(&mut self, record: &Record) {
@@ -430,7 +591,7 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         deadline: arguments.deadline,
         rate: arguments.rate,
         intensive: arguments.intensive,
-        login: login(arguments)?,
+        login: login::login(arguments)?,
         auth_again: arguments.auth_again,
         to: arguments.to.clone(),
         from: arguments.from.clone(),
@@ -438,62 +599,6 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         idle: arguments.idle,
         roots: Arc::new(roots),
     })
-}
-
-fn login(arguments: &Arguments) -> Result<Option<Arc<Login>>, String> {
-    let Some(user) = arguments.user.clone() else {
-        return Ok(None);
-    };
-    // Before the first secret is read.
-    auth::no_core_dumps().map_err(|error| format!("core dumps cannot be switched off: {error}"))?;
-    let named = |option: &str, why: String| format!("{option} {why}");
-    let login = if let Some(path) = &arguments.token_file {
-        let token = Login::read_secret(path).map_err(|why| named("--token-file", why))?;
-        Login::with_token(user, token)
-    } else if let Some(path) = &arguments.password_file {
-        let password = Login::read_secret(path).map_err(|why| named("--password-file", why))?;
-        Login::with_password(user, password)
-    } else if let Some(name) = &arguments.password_env {
-        let text = std::env::var(name)
-            .map(Zeroizing::new)
-            .map_err(|_| format!("--password-env: there is no variable {name}"))?;
-        Login::with_password(user, text)
-    } else {
-        let password = ask(&user)?;
-        Login::with_password(user, password)
-    };
-    Ok(Some(Arc::new(
-        login
-            .allow_plaintext(arguments.auth_plaintext)
-            .allow_unverified(arguments.auth_unverified),
-    )))
-}
-
-/// Asks at the terminal, without an echo.
-fn ask(user: &str) -> Result<Zeroizing<String>, String> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return Err(
-            "--user needs --password-file, --password-env or --token-file where there is no terminal to ask at"
-                .to_owned(),
-        );
-    }
-    let failed =
-        |error: &dyn std::fmt::Display| format!("the password cannot be asked for: {error}");
-    eprint!("Password of {user}: ");
-    let before = rustix::termios::tcgetattr(&stdin).map_err(|error| failed(&error))?;
-    let mut silent = before.clone();
-    silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
-    let when = rustix::termios::OptionalActions::Flush;
-    rustix::termios::tcsetattr(&stdin, when, &silent).map_err(|error| failed(&error))?;
-    // Room enough that it does not grow and leave a copy behind.
-    let mut line = Zeroizing::new(String::with_capacity(1_024));
-    let read = stdin.lock().read_line(&mut line);
-    let restored = rustix::termios::tcsetattr(&stdin, when, &before);
-    eprintln!();
-    read.map_err(|error| failed(&error))?;
-    restored.map_err(|error| failed(&error))?;
-    Login::first_line(&line).ok_or_else(|| "the password is empty".to_owned())
 }
 
 #[cfg(test)]

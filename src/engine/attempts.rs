@@ -455,9 +455,9 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         {
             return (Outcome::Degraded, Some(loser));
         }
-        if let Some(lookup) = failed_lookup.or(costly_lookup)
-            && lookup.cost(winner.started) >= SECOND
-        {
+        let lookup = [failed_lookup, costly_lookup].into_iter().flatten();
+        let mut dear = lookup.filter(|lookup| lookup.cost(winner.started) >= SECOND);
+        if let Some(lookup) = dear.next() {
             return (Outcome::Degraded, Some(lookup));
         }
         return (winner.outcome, Some(winner));
@@ -478,11 +478,20 @@ fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         member.useful && matches!(member.outcome, Outcome::Healthy | Outcome::Degraded)
     });
     if let Some(failed) = failed_lookup {
-        return match well {
-            Some(well) if failed.cost(well.ended) >= SECOND => (Outcome::Degraded, Some(failed)),
-            Some(well) => (Outcome::Healthy, Some(well)),
-            None => (Outcome::Failed, Some(failed)),
+        let Some(well) = well else {
+            return (Outcome::Failed, Some(failed));
         };
+        // Asked of the same resolver it is the other family, or another name: a stub waits for both.
+        let cost = match failed.server == well.server {
+            true => failed.ended.since(failed.started),
+            false => failed.cost(well.ended),
+        };
+        if cost >= SECOND {
+            return (Outcome::Degraded, Some(failed));
+        }
+        if costly_lookup.is_none() {
+            return (Outcome::Healthy, Some(well));
+        }
     }
     let member = costly_lookup
         .or(well)

@@ -4,11 +4,11 @@
 //! makes: nothing that came from the wire chooses a path.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, fstat, openat};
+use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, fstat, openat, renameat};
 
 use super::Successor;
 
@@ -91,6 +91,22 @@ impl Folder {
         Err(io::Error::from(io::ErrorKind::AlreadyExists))
     }
 
+    /// Writes a file as a whole, over an older one of that name: whoever reads it sees the old text or the new one. Readable by all.
+    pub fn replace(&self, name: &str, text: &[u8]) -> io::Result<()> {
+        if name.is_empty() || name.contains('/') {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let beside = format!(".{name}.{}", std::process::id());
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+        let mut file = File::from(openat(self.fd.as_fd(), &*beside, flags, mode)?);
+        file.write_all(text)?;
+        drop(file);
+        renameat(self.fd.as_fd(), &*beside, self.fd.as_fd(), name)?;
+        Ok(())
+    }
+
     /// Its path, as the user named it.
     pub fn path(&self) -> &Path {
         &self.path
@@ -100,6 +116,21 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::Folder;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let outside = tempfile::tempdir().expect("a folder");
+        let folder = Folder::open(outside.path(), None).expect("a folder");
+        folder.replace("mxray.prom", b"one\n").expect("written");
+        folder.replace("mxray.prom", b"two\n").expect("written");
+        let text = std::fs::read_to_string(outside.path().join("mxray.prom")).expect("a file");
+        assert_eq!(text, "two\n");
+        assert_eq!(
+            std::fs::read_dir(outside.path()).expect("a folder").count(),
+            1
+        );
+        assert!(folder.replace("../x", b"").is_err());
+    }
 
     #[test]
     fn nothing_is_written_over_and_nothing_outside() {

@@ -7,7 +7,7 @@ mod sockets;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,16 +19,18 @@ use tokio::time::Instant;
 
 pub use sockets::{Connect, ConnectError, Opened, Reserved};
 
-use super::auth::{Lockout, Turnstile};
+use super::auth::{Lockout, Login, Turnstile};
 use super::control::Registry;
 use super::options::{Options, StageName};
 use super::raw::Raw;
 use super::recording::{Recording, Taken};
+use super::retold;
 use super::tap::{Tap, TapError};
 use super::tls::roots::Roots;
 use crate::base::Timestamp;
 use crate::diagnosis::{About, Claim, Measured, Settles};
 use crate::engine::record::PathRecord;
+use crate::privilege::Successor;
 use crate::wire::Packet;
 
 /// The tap is quiet when nothing of ours came for so long.
@@ -59,6 +61,9 @@ struct Inner {
     next_id: AtomicU16,
     last_frame: AtomicU64,
     started: Instant,
+    /// When this round began: the deadline is a round's.
+    round: Mutex<Instant>,
+    logins_over: AtomicBool,
     stop: watch::Receiver<bool>,
     progress: Progress,
     given_up: watch::Sender<Vec<SocketAddr>>,
@@ -107,11 +112,22 @@ impl Context {
             Ok(tap) => (Some(tap), None),
             Err(error) => (None, Some(error)),
         };
-        let recording = Recording::on(tap.as_ref().map_or_else(Vec::new, Tap::interfaces));
+        let listened = tap.as_ref().map(Tap::interfaces);
+        let recording = Recording::on(listened.unwrap_or_else(|| vec![retold::interface()]));
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| time.as_nanos() as u64);
-        let turnstile = Turnstile::new(Lockout::of_user(), options.auth_again);
+        let mut lockout = Lockout::of_user();
+        if options.login.is_some()
+            && let Some(lockout) = &mut lockout
+            && let Err(why) = lockout.prepare(Successor::of_this_process())
+        {
+            progress(
+                StageName::Auth,
+                &format!("a refused login will not be remembered: {why}"),
+            );
+        }
+        let turnstile = Turnstile::new(lockout, options.auth_again);
         let roots = Roots::load(&options.roots);
         let context = Context(Arc::new(Inner {
             options,
@@ -127,6 +143,8 @@ impl Context {
             next_id: AtomicU16::new((seed >> 7) as u16),
             last_frame: AtomicU64::new(0),
             started: Instant::now(),
+            round: Mutex::new(Instant::now()),
+            logins_over: AtomicBool::new(false),
             stop,
             progress,
             given_up: watch::Sender::new(Vec::new()),
@@ -164,7 +182,23 @@ impl Context {
         self.0
             .options
             .deadline
-            .saturating_sub(self.0.started.elapsed())
+            .saturating_sub(lock(&self.0.round).elapsed())
+    }
+
+    /// Whether the user wants no more.
+    pub fn is_interrupted(&self) -> bool {
+        *self.0.stop.borrow()
+    }
+
+    /// Who logs in, in this round.
+    pub fn login(&self) -> Option<Arc<Login>> {
+        let over = self.0.logins_over.load(Ordering::Relaxed);
+        self.0.options.login.clone().filter(|_| !over)
+    }
+
+    /// Nobody logs in from now on: it was tried.
+    pub fn no_more_logins(&self) {
+        self.0.logins_over.store(true, Ordering::Relaxed);
     }
 
     /// Whether the run should end: Ctrl-C or the deadline.
@@ -376,8 +410,9 @@ impl Context {
         )
     }
 
-    /// Forgets flows and pacing of a round that is over.
+    /// Forgets flows and pacing of a round that is over; the next one begins.
     pub fn forget(&self) {
+        *lock(&self.0.round) = Instant::now();
         lock(&self.0.registry).clear();
         lock(&self.0.pace).clear();
         lock(&self.0.opened).clear();

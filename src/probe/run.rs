@@ -2,18 +2,24 @@
 //! that was already seen.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::context::{Connect, ConnectError, Context};
-use super::dns::{self, Destination};
+use super::control::Role;
+use super::dns::{self, Destination, OwnNames};
+use super::history::Standing;
 use super::options::StageName;
-use super::session::{SessionEnd, SessionOutcome, ask_for, session};
+use super::policy::Policies;
+use super::session::{Ask, Binding, SessionEnd, SessionOutcome, Until, ask_for, hold, session};
 use super::settings::{self, Met};
 use super::stage::{ports, split};
+use super::syn::{self, Syn};
 use super::target::Target;
+use crate::proto::Service;
 
 /// A SYN that was not answered for so long is looked into.
 const SOON: Duration = Duration::from_millis(300);
@@ -21,13 +27,56 @@ const SOON: Duration = Duration::from_millis(300);
 /// The last packets of a session may take so long to come.
 const LAST: Duration = Duration::from_millis(400);
 
-/// Measures all targets once. Everything goes into the context.
-pub async fn run(context: &Context, targets: &[Target]) {
-    let mut running = JoinSet::new();
-    for target in targets {
-        let (context, target) = (context.clone(), target.clone());
-        running.spawn(async move { probe(&context, &target).await });
+/// One service at one address, as a whole round found it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The service.
+    pub destination: Destination,
+    /// Where.
+    pub to: SocketAddr,
+}
+
+impl Known {
+    /// As the history of rounds names it.
+    pub fn what(&self) -> String {
+        self.to.to_string()
     }
+}
+
+/// What ordinary sockets cannot tell.
+pub const BLIND: [&str; 4] = [
+    "after which hop packets vanish, and which hop rejects them: no TTL is seen and no packet is crafted",
+    "whether a reset comes from the server or from a device before it",
+    "how much is lost on the way, and whether silence could be loss",
+    "whether large packets pass",
+];
+/// What grants it.
+pub const GRANT: &str = "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)";
+
+/// Where services are found, while targets are measured.
+type Servers = Arc<Mutex<Vec<Known>>>;
+
+/// Measures all targets once. Everything goes into the context; gives back what services there are.
+pub async fn run(context: &Context, targets: &[Target]) -> Vec<Known> {
+    if !context.captures() {
+        for what in BLIND {
+            context.unknowable(what, GRANT);
+        }
+    }
+    let mut running = JoinSet::new();
+    let names = Arc::new(OwnNames::default());
+    let servers = Servers::default();
+    for target in targets {
+        let (context, target, names) = (context.clone(), target.clone(), names.clone());
+        let servers = servers.clone();
+        running.spawn(async move { probe(&context, &target, &names, &servers).await });
+    }
+    finish(context, running).await;
+    let found = servers.lock().map(|found| found.clone());
+    found.unwrap_or_default()
+}
+
+async fn finish(context: &Context, mut running: JoinSet<()>) {
     tokio::select! {
         () = async { while running.join_next().await.is_some() {} } => {}
         () = ended(context) => {
@@ -54,16 +103,24 @@ async fn ended(context: &Context) {
     }
 }
 
-async fn probe(context: &Context, target: &Target) {
+async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, servers: &Servers) {
     let found = dns::find(context, target).await;
     let placing = found.place();
     let mut running = JoinSet::new();
+    let beside = Beside::of(context, target, &found, names);
     let reachable = context.options().wants(StageName::Tcp);
     for destination in found.destinations.iter().filter(|_| reachable) {
         for address in &destination.addresses {
             let to = SocketAddr::new(*address, destination.setting.port);
             let (context, destination) = (context.clone(), destination.clone());
-            running.spawn(async move { (to, service(&context, &destination, to).await) });
+            let beside = beside.clone();
+            if let Ok(mut servers) = servers.lock() {
+                servers.push(Known {
+                    destination: destination.clone(),
+                    to,
+                });
+            }
+            running.spawn(async move { (to, service(&context, &destination, to, &beside).await) });
         }
     }
     // What went wrong with names is placed meanwhile: nothing waits for it.
@@ -83,8 +140,65 @@ async fn probe(context: &Context, target: &Target) {
         if reachable {
             settings::judge(context, target, &found, &met).await;
         }
+        met
     };
-    tokio::join!(placing, sessions, listed(context, &found));
+    let authorities = async {
+        match context.options().wants(StageName::Dns) {
+            true => found.authorities().await,
+            false => dns::Authorities::default(),
+        }
+    };
+    let ((), met, authorities, ()) =
+        tokio::join!(placing, sessions, authorities, listed(context, &found));
+    let dead: Vec<SocketAddr> = met
+        .iter()
+        .filter(|one| !one.opened)
+        .map(|one| one.to)
+        .collect();
+    authorities.judge(context, &dead).await;
+}
+
+/// What DNS says about services beside their addresses.
+#[derive(Clone)]
+struct Beside {
+    names: Arc<OwnNames>,
+    lookups: Option<Arc<dns::lookups::Lookups>>,
+    policies: Arc<Policies>,
+}
+
+impl Beside {
+    fn of(
+        context: &Context,
+        target: &Target,
+        found: &dns::Found,
+        names: &Arc<OwnNames>,
+    ) -> Arc<Beside> {
+        let wanted = context.options().wants(StageName::Dns);
+        let lookups = found.lookups().filter(|_| wanted).cloned();
+        // Exchangers that MX records name, and nobody else, take mail for the domain.
+        let is_domain = found
+            .reached
+            .as_ref()
+            .is_some_and(|reached| reached.is_domain);
+        let domain = match target {
+            Target::Domain(_) | Target::Mailbox { .. } if is_domain => found.name.as_ref(),
+            _ => None,
+        };
+        let domain = domain.map(ToString::to_string);
+        Arc::new(Beside {
+            names: names.clone(),
+            policies: Arc::new(Policies::new(lookups.clone(), domain)),
+            lookups,
+        })
+    }
+
+    /// What EHLO says (RFC 5321 4.1.1.1): the name that a server finds for our address, when it leads back.
+    async fn helo(&self, context: &Context, to: SocketAddr) -> Option<String> {
+        let lookups = self.lookups.as_ref()?;
+        let ours = context.source_for(to.ip()).ok()?;
+        let name = self.names.confirmed(context, Some(lookups), ours).await?;
+        Some(name.to_string())
+    }
 }
 
 /// Whether blocklists know our address or the servers'; only when asked.
@@ -107,22 +221,136 @@ async fn listed(context: &Context, found: &dns::Found) {
     }
 }
 
+/// A SYN is sent again after so long, as a kernel would.
+const AGAIN: [Duration; 3] = [
+    Duration::from_millis(1_000),
+    Duration::from_millis(1_500),
+    Duration::from_millis(1_500),
+];
+
+/// Looks at services again: a SYN, and where `greet` says so a session that ends after the greeting. What worked before and fails now is
+/// measured as a whole, and so is, where `greet` says so, what failed after it had been reached.
+pub async fn glance(
+    context: &Context,
+    servers: &[Known],
+    greet: impl Fn(&Known) -> bool,
+    standing: impl Fn(&Known) -> Standing,
+) {
+    let mut running = JoinSet::new();
+    for known in servers {
+        let (greet, standing) = (greet(known), standing(known));
+        let (context, known) = (context.clone(), known.clone());
+        running.spawn(async move { look(&context, &known, greet, standing).await });
+    }
+    finish(context, running).await;
+}
+
+async fn look(context: &Context, known: &Known, greet: bool, standing: Standing) {
+    match (greet, standing) {
+        (true, Standing::Faulty) => {}
+        (true, Standing::Well) if greets(context, known).await => return,
+        (true, Standing::Well) => {}
+        _ if syn_again(context, known.to).await || standing != Standing::Well => return,
+        _ => {}
+    }
+    if context.is_cancelled() {
+        return;
+    }
+    let beside = Beside {
+        names: Arc::default(),
+        lookups: None,
+        policies: Arc::new(Policies::new(None, None)),
+    };
+    service(context, &known.destination, known.to, &beside).await;
+}
+
+/// A session that ends after the greeting; whether that came.
+async fn greets(context: &Context, known: &Known) -> bool {
+    let destination = &known.destination;
+    let ask = Ask {
+        until: Until::Greeting,
+        ..ask_for(
+            context,
+            destination.setting,
+            destination.name.as_deref(),
+            known.to,
+        )
+    };
+    let how = Connect {
+        patience: Duration::from_secs(5),
+        ..Connect::default()
+    };
+    let outcome = hold(context, &ask, known.to, Role::Target, how).await;
+    outcome.end == SessionEnd::Fine
+}
+
+/// One SYN, sent again like a kernel's; the kernel takes the answer back with its RST. Whether anything came.
+async fn syn_again(context: &Context, to: SocketAddr) -> bool {
+    let Ok(mut flow) = context.reserve(to, Role::Target) else {
+        return false;
+    };
+    let one = Syn::ordinary(context, context.random());
+    for (number, wait) in (0u16..).zip(AGAIN) {
+        context.spend(to.ip(), 1).await;
+        if syn::send(context, &flow, one, number).is_err() {
+            return false;
+        }
+        let answered = async {
+            while let Some(seen) = flow.packets.recv().await {
+                if syn::answer(&seen, one.isn).is_some() {
+                    return true;
+                }
+            }
+            false
+        };
+        tokio::select! {
+            answered = tokio::time::timeout(wait, answered) => {
+                if let Ok(answered) = answered {
+                    return answered;
+                }
+            }
+            () = context.cancelled() => return true,
+        }
+    }
+    false
+}
+
 /// One service at one address.
-async fn service(context: &Context, destination: &Destination, to: SocketAddr) -> SessionOutcome {
+async fn service(
+    context: &Context,
+    destination: &Destination,
+    to: SocketAddr,
+    beside: &Beside,
+) -> SessionOutcome {
     let options = context.options();
-    let ask = ask_for(
+    let mut ask = ask_for(
         context,
         destination.setting,
         destination.name.as_deref(),
         to,
     );
+    let speaks_smtp = matches!(
+        destination.setting.service,
+        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp
+    );
+    if speaks_smtp && let Some(name) = beside.helo(context, to).await {
+        ask.helo = name;
+    }
+    // DANE for SMTP and MTA-STS bind who relays mail to an exchanger, not mail clients.
+    let relayed = destination.setting.service == Service::Smtp;
+    let bound = async {
+        match (&destination.name, relayed) {
+            (Some(name), true) => beside.policies.bind(context, name, to.port()).await,
+            _ => Binding::default(),
+        }
+    };
     let how = Connect {
         source_port: options.source_port,
         ..Connect::default()
     };
     context.progress(StageName::Tcp, &format!("{to}"));
     let begun = Instant::now();
-    let speaking = session(context, &ask, to, how);
+    let speaking = session(context, &ask, to, how, bound);
     let watching = async {
         tokio::time::sleep(SOON).await;
         if !context.is_open(to) && options.wants(StageName::Tcp) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Arguments, write};
+use super::{Arguments, Files, spoken};
 use crate::base::{Foreign, MILLISECOND, SourceId, Timestamp};
 use crate::capture::Frame;
 use crate::cli::afterword::Afterword;
@@ -17,6 +17,7 @@ use crate::cli::exit::{self, Verdicts};
 use crate::cli::screen;
 use crate::engine::record::{PathRecord, Record};
 use crate::engine::{Config, Engine, Input};
+use crate::privilege::{Successor, give_up};
 use crate::probe::{self, Context, Options, Recording, TapError, Target};
 use crate::tui::{self, Control, Event, Frames, Kind, Sender, Stats};
 
@@ -33,6 +34,8 @@ pub(super) fn run(
     targets: &[Target],
     options: Options,
     config: Config,
+    mut files: Files,
+    successor: Option<Successor>,
 ) -> u8 {
     let reporting = &arguments.reporting;
     let frames = screen::frames(&config.ports, true);
@@ -71,6 +74,10 @@ pub(super) fn run(
         let _entered = runtime.enter();
         Context::open(options, stopped, progress)
     };
+    if let Err(error) = give_up(successor) {
+        eprintln!("mxray: {error}");
+        return exit::NOT_PERMITTED;
+    }
     let untold = failed.map(|why| match why {
         TapError::NotPermitted => {
             "capturing is not permitted: packets are not seen, and nothing can be judged (mxray doctor)"
@@ -88,11 +95,18 @@ pub(super) fn run(
         runtime.block_on(async {
             context.listen();
             tokio::select! {
-                () = probe::run(&context, targets) => {}
+                _ = probe::run(&context, targets) => {}
                 () = onlooker.look_on(&context, &stop) => {}
             }
         });
-        let told = finish(arguments, targets, config, &context, &mut onlooker);
+        let told = finish(
+            arguments,
+            targets,
+            config,
+            &context,
+            &mut files,
+            &mut onlooker,
+        );
         match (view.join(), told) {
             (Ok(Ok(left)), Ok((code, afterword))) => {
                 afterword.print(reporting, "probe");
@@ -238,21 +252,18 @@ fn finish(
     targets: &[Target],
     config: Config,
     context: &Context,
+    files: &mut Files,
     onlooker: &mut Onlooker,
 ) -> Result<(u8, Afterword), String> {
     let (mut recording, paths, unknowable) = context.take();
     let until = context.now();
     recording.end(until);
-    for target in targets {
-        if let Target::Settings { setting, .. } = target {
-            recording.serves(setting.port, setting.service);
-        }
+    for (port, service) in spoken(targets) {
+        recording.serves(port, service);
     }
-    let mut written = Ok(());
-    if let Some(path) = &arguments.write {
-        written =
-            write(path, &mut recording).map_err(|error| format!("{}: {error}", path.display()));
-    }
+    let written = files
+        .keep(&mut recording)
+        .map_err(|error| format!("the packets cannot be written: {error}"));
     let mut verdicts = Verdicts::new(arguments.reporting.strictness());
     let mut afterword = Afterword::default();
     onlooker.begin_again(

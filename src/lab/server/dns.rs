@@ -20,6 +20,7 @@ const WAITING: usize = 256;
 #[derive(Debug)]
 pub struct Dns {
     zone: Vec<Record>,
+    validates: bool,
     rules: Vec<DnsRule>,
     seen: Mutex<HashMap<(usize, Question), u32>>,
 }
@@ -51,6 +52,7 @@ impl Dns {
         }
         Ok(Dns {
             zone: read(&spec.zone)?,
+            validates: spec.validates,
             rules: spec.rules.clone(),
             seen: Mutex::new(HashMap::new()),
         })
@@ -123,6 +125,18 @@ impl Dns {
         (records, exists)
     }
 
+    /// AA for whoever asks without recursion, as of an authority; AD for whoever understands it (RFC 6840 5.7, 5.8), as of a resolver that validates.
+    fn vouches(&self, query: &Message, rcode: u16) -> u16 {
+        let knows = matches!(rcode, 0 | 3);
+        match query.flags & 0x0100 {
+            0 if knows => 0x0400,
+            _ if knows && self.validates && (query.dnssec_ok || query.flags & 0x0020 != 0) => {
+                0x0020
+            }
+            _ => 0,
+        }
+    }
+
     fn plan(&self, query: &Message, transport: DnsTransport) -> Plan {
         let nothing = Plan {
             delay: Duration::ZERO,
@@ -167,7 +181,7 @@ impl Dns {
             |records: &[Record], rcode: u16, question: &Question, id: u16, truncated: bool| {
                 Answer {
                     id,
-                    echo: query.flags & 0x0110,
+                    echo: query.flags & 0x0110 | self.vouches(query, rcode),
                     truncated,
                     rcode,
                     question,

@@ -43,6 +43,8 @@ pub struct Message {
     pub answers: Vec<Record>,
     /// The UDP size that an OPT record announces.
     pub edns: Option<u16>,
+    /// DO: signatures are wanted (RFC 3225).
+    pub dnssec_ok: bool,
 }
 
 impl Message {
@@ -301,6 +303,7 @@ pub fn decode(bytes: &[u8]) -> Option<Message> {
         question: None,
         answers: Vec::new(),
         edns: None,
+        dnssec_ok: false,
     };
     for _ in 0..counts[0] {
         let question = Question {
@@ -323,6 +326,7 @@ pub fn decode(bytes: &[u8]) -> Option<Message> {
             let data = cursor.take(length)?.to_vec();
             if rtype == 41 {
                 message.edns = Some(class);
+                message.dnssec_ok = ttl & 0x8000 != 0;
             } else if section == 1 {
                 let target = target(bytes, start, rtype, &data).unwrap_or_default();
                 message.answers.push(Record {

@@ -5,15 +5,19 @@
 //! made here, lies beside it and is readable by the user alone, so the file tells nobody which accounts exist. Within a
 //! run the [`Turnstile`] lets one login at a time pass and none after a refusal.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
 
 use crate::base::{Nanos, SECOND, Timestamp};
+use crate::privilege::Successor;
 
 /// How long it rests.
 pub const REST: Nanos = 15 * 60 * SECOND;
@@ -24,6 +28,8 @@ const REMEMBERED: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Lockout {
     folder: PathBuf,
+    /// The folder, once it was opened; files are reached through it, whoever the process becomes.
+    open: Option<Arc<OwnedFd>>,
 }
 
 impl Lockout {
@@ -41,7 +47,48 @@ impl Lockout {
 
     /// In that folder.
     pub fn at(folder: PathBuf) -> Lockout {
-        Lockout { folder }
+        Lockout { folder, open: None }
+    }
+
+    /// Makes and opens the folder while that is allowed, and hands it to whom the process becomes.
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub fn prepare(&mut self, successor: Option<Successor>) -> std::io::Result<()> {
+        self.make()?;
+        let folder = File::open(&self.folder)?;
+        if let Some(successor) = successor {
+            successor.owns(&folder)?;
+            for name in ["logins", "logins.key"] {
+                if let Ok(file) = openat(
+                    &folder,
+                    name,
+                    OFlags::RDONLY | OFlags::NOFOLLOW,
+                    Mode::empty(),
+                ) {
+                    successor.owns(&File::from(file))?;
+                }
+            }
+        }
+        self.open = Some(Arc::new(folder.into()));
+        Ok(())
+    }
+
+    fn make(&self) -> std::io::Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+    }
+
+    /// A file of the folder. New ones belong to the user alone.
+    fn file(&self, name: &str, flags: OFlags) -> std::io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        Ok(File::from(match &self.open {
+            Some(folder) => openat(folder, name, flags, mode)?,
+            None => openat(CWD, self.folder.join(name), flags, mode)?,
+        }))
     }
 
     /// How long the account still has to rest, if at all.
@@ -63,10 +110,9 @@ impl Lockout {
     /// # Errors
     /// What the file system said: then another run would not know of it, which the user is told.
     pub fn refused(&self, account: &str, now: Timestamp) -> std::io::Result<()> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
+        if self.open.is_none() {
+            self.make()?;
+        }
         let mark = self.mark(account, true).ok_or_else(|| {
             std::io::Error::other("the key of the state file cannot be read or made")
         })?;
@@ -80,15 +126,25 @@ impl Lockout {
             .map(|(mark, at)| format!("{} {mark}\n", at.0.div_euclid(SECOND)))
             .collect();
         // Written beside and moved: another run sees the old list or the new one.
-        let beside = self.folder.join(format!("logins.{}", std::process::id()));
-        private(&beside, true)?.write_all(text.as_bytes())?;
-        std::fs::rename(&beside, self.folder.join("logins"))
+        let beside = format!("logins.{}", std::process::id());
+        let new = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        self.file(&beside, new)?.write_all(text.as_bytes())?;
+        match &self.open {
+            Some(folder) => renameat(folder, &*beside, folder, "logins")?,
+            None => std::fs::rename(self.folder.join(&beside), self.folder.join("logins"))?,
+        }
+        Ok(())
     }
 
     fn read(&self) -> Vec<(String, Timestamp)> {
-        let Ok(text) = std::fs::read_to_string(self.folder.join("logins")) else {
+        let mut text = String::new();
+        let read = self.file("logins", OFlags::RDONLY);
+        if read
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .is_err()
+        {
             return Vec::new();
-        };
+        }
         text.lines()
             .filter_map(|line| {
                 let (seconds, mark) = line.split_once(' ')?;
@@ -101,13 +157,15 @@ impl Lockout {
 
     /// The keyed hash of an account.
     fn mark(&self, account: &str, make: bool) -> Option<String> {
-        let path = self.folder.join("logins.key");
-        let key = match read_key(&path) {
+        let name = "logins.key";
+        let known = self.file(name, OFlags::RDONLY).ok();
+        let key = match known.and_then(read_key) {
             Some(key) => key,
             None if make => {
                 let mut key = [0u8; 32];
                 SystemRandom::new().fill(&mut key).ok()?;
-                let mut file = private(&path, false).ok()?;
+                let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+                let mut file = self.file(name, new).ok()?;
                 file.write_all(&key).ok()?;
                 key
             }
@@ -124,21 +182,10 @@ impl Lockout {
     }
 }
 
-fn read_key(path: &Path) -> Option<[u8; 32]> {
+fn read_key(mut file: File) -> Option<[u8; 32]> {
     let mut key = [0u8; 32];
-    std::fs::File::open(path).ok()?.read_exact(&mut key).ok()?;
+    file.read_exact(&mut key).ok()?;
     Some(key)
-}
-
-/// A new file that its owner alone may read.
-fn private(path: &Path, replace: bool) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).mode(0o600);
-    match replace {
-        true => options.create(true).truncate(true),
-        false => options.create_new(true),
-    };
-    options.open(path)
 }
 
 /// Lets logins of a run pass one after the other, and none of an account after a refusal.

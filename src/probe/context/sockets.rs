@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{Context, lock};
 use crate::probe::control::{FlowKey, Registry, Role, TCP, UDP};
+use crate::probe::retold::{self, Teller};
 use crate::probe::seen::Seen;
 use crate::probe::stage::local;
 
@@ -51,6 +53,8 @@ pub struct Opened {
     pub local: SocketAddr,
     /// How long it took to open.
     pub took: Duration,
+    /// Retells what goes over it where nothing is captured.
+    pub(in crate::probe) teller: Option<Teller>,
 }
 
 /// Why a connection was not opened, as the kernel said it; what the packets mean the engine says.
@@ -101,6 +105,57 @@ pub struct Reserved {
     pub remote: SocketAddr,
     /// Every packet of the flow, both ways.
     pub packets: mpsc::UnboundedReceiver<Seen>,
+}
+
+/// A connection that is being opened where no packet is captured: what the kernel tells of it.
+struct Opening {
+    /// The same socket: its queue of errors and its counts outlive the attempt.
+    socket: Socket,
+    teller: Teller,
+}
+
+impl Opening {
+    /// The kernel's counts are looked at this often.
+    const LOOK: Duration = Duration::from_millis(100);
+    /// Silence is told after so long, and so many SYNs sent again (verdicts.md, "Silence has a clock").
+    const SILENCE: (Duration, u8) = (Duration::from_millis(4_500), 3);
+
+    fn new(context: &Context, socket: &Socket, port: u16, to: SocketAddr) -> Option<Opening> {
+        let local = SocketAddr::new(context.source_for(to.ip()).ok()?, port);
+        let teller = Teller::new(context, local, to)?;
+        retold::want_errors(socket.as_fd(), to.ip(), true);
+        let socket = socket.try_clone().ok()?;
+        teller.syn(context.now());
+        Some(Opening { socket, teller })
+    }
+
+    /// Tells of SYNs that are sent again; ready when it is silence.
+    async fn watch(opening: &Option<Opening>, context: &Context) {
+        let Some(opening) = opening else {
+            return std::future::pending().await;
+        };
+        let (start, mut told) = (Instant::now(), 0);
+        loop {
+            tokio::time::sleep(Opening::LOOK).await;
+            let again = retold::syns_again(opening.socket.as_fd());
+            if again > told {
+                opening.teller.syn(context.now());
+                told = again;
+            }
+            let (span, count) = Opening::SILENCE;
+            if start.elapsed() >= span && told >= count {
+                return;
+            }
+        }
+    }
+
+    fn failed(&self, context: &Context, error: &io::Error) {
+        let now = context.now();
+        let by_icmp = self.teller.errors_of_syn(self.socket.as_fd(), now);
+        if !by_icmp && error.raw_os_error() == Some(libc::ECONNREFUSED) {
+            self.teller.refused(now);
+        }
+    }
 }
 
 impl Context {
@@ -221,15 +276,29 @@ impl Context {
         self.enter(key, role, None);
         self.spend(to.ip(), 1).await;
         let start = Instant::now();
+        let mut opening = Opening::new(self, &socket, port, to);
         let socket = TcpSocket::from_std_stream(socket.into());
         let mut given_up = self.0.given_up.subscribe();
         let stream = tokio::select! {
-            stream = socket.connect(to) => stream?,
+            stream = socket.connect(to) => match stream {
+                Ok(stream) => stream,
+                Err(error) => {
+                    if let Some(opening) = &opening {
+                        opening.failed(self, &error);
+                    }
+                    return Err(error.into());
+                }
+            },
+            () = Opening::watch(&opening, self) => return Err(ConnectError::Timeout),
             () = tokio::time::sleep(how.patience.min(self.left())) => return Err(ConnectError::Timeout),
             _ = given_up.wait_for(|list| list.contains(&to)) => return Err(ConnectError::Timeout),
             () = self.cancelled() => return Err(ConnectError::Timeout),
         };
         let local = stream.local_addr()?;
+        if let Some(opening) = &mut opening {
+            opening.teller.opened(self.now());
+            retold::want_errors(opening.socket.as_fd(), to.ip(), false);
+        }
         if role == Role::Target {
             lock(&self.0.opened).insert(to);
         }
@@ -237,6 +306,7 @@ impl Context {
             stream,
             local,
             took: start.elapsed(),
+            teller: opening.map(|opening| opening.teller),
         })
     }
 
@@ -267,6 +337,9 @@ impl Context {
             remote: to,
         };
         self.enter(key, role, None);
+        if !self.captures() {
+            retold::want_errors(socket.as_fd(), to.ip(), true);
+        }
         socket.connect(&SockAddr::from(to))?;
         UdpSocket::from_std(socket.into())
     }

@@ -480,6 +480,45 @@ pub fn slow(of: &Subject<'_>, mut times: Vec<Nanos>) -> Option<Claim> {
     })
 }
 
+/// Every answer over UDP breaks off before its sections do. `whole`: over TCP it does not.
+pub fn broken(of: &Subject<'_>, tries: u32, whole: Option<bool>) -> Claim {
+    let (place, shown) = match whole {
+        Some(true) => (
+            Where::Network,
+            "the same question over TCP port 53 gets a whole answer",
+        ),
+        Some(false) => (
+            Where::Resolver,
+            "the answer over TCP port 53 is broken as well",
+        ),
+        None => (Where::Unknown, "over TCP port 53 no answer comes"),
+    };
+    Claim::new(
+        Code::DnsBadResponse,
+        At::address(place, of.resolver),
+        of.proof("the question repeated"),
+        0.95,
+        format!(
+            "The answers of {} to {} are broken: each ends before its sections do.",
+            of.resolver, of.question
+        ),
+    )
+    .shown_by(format!(
+        "{tries} questions, with EDNS and without, and no whole answer"
+    ))
+    .because(of.proof("the question over TCP"), shown)
+    .advise(match place {
+        Where::Network => format!(
+            "Look at DNS inspection and at the MTU between here and {}",
+            of.resolver
+        ),
+        _ => format!(
+            "Operator of {}: look at what makes its answers, and at what forwards them",
+            of.resolver
+        ),
+    })
+}
+
 /// Somebody answers in the resolver's name. `contradicted`: what the resolver itself says over TCP, when it differs.
 pub fn forged(of: &Subject<'_>, found: &Impostor, contradicted: Option<String>) -> Claim {
     let at = At {

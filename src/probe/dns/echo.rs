@@ -127,6 +127,7 @@ fn note(seen: &Seen, empty: usize, walk: &mut Walk) {
             let ttl = u8::try_from(*sequence).unwrap_or(0);
             if let Some(drew) = walk.heard(ttl) {
                 drew.answered = true;
+                drew.sender_distance.get_or_insert(distance(seen.ip.ttl));
             }
         }
         What::Icmp {

@@ -4,6 +4,7 @@
 //! forged one's – is heard and not refused by the kernel. Nothing is decided here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::question::{Question, Shape};
 use crate::base::{Nanos, Timestamp};
 use crate::probe::context::{Connect, ConnectError, Context};
 use crate::probe::control::{Role, UDP};
+use crate::probe::retold::Datagrams;
 use crate::probe::seen::{Direction, Seen, What, distance};
 use crate::proto::dns::{Message, decode};
 
@@ -130,6 +132,11 @@ pub async fn exchange(
     let port = socket.local_addr().map_or(0, |local| local.port());
     let mut packets = context.follow(UDP, port, server.address);
     let mut buffer = vec![0; DATAGRAM];
+    let teller = socket
+        .local_addr()
+        .ok()
+        .and_then(|local| Datagrams::new(context, local, server.address));
+    let mut latest = Vec::new();
     loop {
         asking.learn(server.controls(), server.answers() > 0);
         if asking.is_doubtful() {
@@ -137,7 +144,13 @@ pub async fn exchange(
         }
         let now = context.now();
         match asking.step(now) {
-            Step::Send(shape) => send(context, server, &socket, &mut asking, shape).await,
+            Step::Send(shape) => {
+                let sent = send(context, server, &socket, &mut asking, shape).await;
+                if let (Some(teller), Some(bytes)) = (&teller, sent) {
+                    teller.sent(&bytes);
+                    latest = bytes;
+                }
+            }
             Step::OverTcp(shape) => {
                 let asked = context.now();
                 let end = over_tcp(context, server.address, role, asking.question(), shape).await;
@@ -149,11 +162,18 @@ pub async fn exchange(
                     got = socket.recv(&mut buffer) => match got {
                         Ok(length) => {
                             let bytes = buffer.get(..length).unwrap_or_default();
+                            if let Some(teller) = &teller {
+                                teller.received(bytes);
+                            }
                             hear(&mut asking, context.now(), bytes);
                         }
-                        // With a tap the ICMP error itself is seen.
-                        Err(_) if context.captures() => {}
-                        Err(_) => asking.rejected(None),
+                        // The ICMP error itself is seen by the tap, or told by the kernel.
+                        Err(_) => {
+                            let told = |teller: &Datagrams| teller.errors(socket.as_fd(), &latest);
+                            if teller.as_ref().is_some_and(|teller| !told(teller)) {
+                                asking.rejected(None);
+                            }
+                        }
                     },
                     Some(seen) = packets.recv() => notice(&seen, &mut asking, &mut exchanged),
                     () = tokio::time::sleep(Duration::from_nanos(wait.unsigned_abs())) => {}
@@ -194,27 +214,38 @@ async fn send(
     socket: &UdpSocket,
     asking: &mut Asking,
     shape: Shape,
-) {
+) -> Option<Vec<u8>> {
     context.spend(server.address.ip(), 1).await;
     let id = (context.random() >> 8) as u16;
     let bytes = match shape.encode(id, asking.question()) {
         Ok(bytes) => bytes,
-        Err(why) => return asking.failed(why),
+        Err(why) => {
+            asking.failed(why);
+            return None;
+        }
     };
     // An ICMP error of the transmission before may be reported here first.
     let mut sent = socket.send(&bytes).await;
-    if sent
-        .as_ref()
-        .is_err_and(|error| error.raw_os_error() == Some(libc::ECONNREFUSED))
-    {
+    let waiting = [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::EACCES];
+    if sent.as_ref().is_err_and(|error| {
+        error
+            .raw_os_error()
+            .is_some_and(|number| waiting.contains(&number))
+    }) {
         if !context.captures() {
             asking.rejected(None);
         }
         sent = socket.send(&bytes).await;
     }
     match sent {
-        Ok(_) => asking.sent(context.now(), id, shape),
-        Err(error) => asking.failed(error.to_string()),
+        Ok(_) => {
+            asking.sent(context.now(), id, shape);
+            Some(bytes)
+        }
+        Err(error) => {
+            asking.failed(error.to_string());
+            None
+        }
     }
 }
 
@@ -259,13 +290,12 @@ pub async fn over_tcp(
         ..Connect::default()
     };
     let opened = context.connect(server, role, how).await;
-    let mut stream = opened
-        .map_err(|error| match error {
-            ConnectError::Refused | ConnectError::Reset => TcpEnd::Refused,
-            ConnectError::Timeout => TcpEnd::Silent,
-            _ => TcpEnd::Unreachable,
-        })?
-        .stream;
+    let opened = opened.map_err(|error| match error {
+        ConnectError::Refused | ConnectError::Reset => TcpEnd::Refused,
+        ConnectError::Timeout => TcpEnd::Silent,
+        _ => TcpEnd::Unreachable,
+    })?;
+    let (mut stream, mut teller) = (opened.stream, opened.teller);
     let id = (context.random() >> 8) as u16;
     let bytes = shape.encode(id, question).map_err(|_| TcpEnd::NoAnswer)?;
     let mut framed = u16::try_from(bytes.len())
@@ -275,9 +305,16 @@ pub async fn over_tcp(
     framed.extend(bytes);
     let talk = async {
         stream.write_all(&framed).await?;
+        if let Some(teller) = &mut teller {
+            teller.sent(&framed);
+        }
         let length = stream.read_u16().await?;
         let mut answer = vec![0; usize::from(length)];
         stream.read_exact(&mut answer).await?;
+        if let Some(teller) = &mut teller {
+            teller.received(&[&length.to_be_bytes()[..], &answer].concat());
+            teller.finished();
+        }
         Ok::<_, std::io::Error>(answer)
     };
     let answer = match tokio::time::timeout(patience, talk).await {

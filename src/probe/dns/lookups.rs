@@ -119,7 +119,7 @@ impl Lookups {
     }
 
     /// Servers that answer, in their order; all, when none is known to.
-    fn order(&self) -> Vec<Arc<Server>> {
+    pub fn order(&self) -> Vec<Arc<Server>> {
         let suspects = lock(&self.suspects);
         let good: Vec<Arc<Server>> = self
             .servers
@@ -171,7 +171,7 @@ impl Lookups {
     }
 
     /// A question that only helps: a few tries, at the first server that answers.
-    async fn control(self: &Arc<Lookups>, question: &Question) -> Learned {
+    pub async fn control(self: &Arc<Lookups>, question: &Question) -> Learned {
         let Some(server) = self.order().into_iter().next() else {
             return Learned::Fault;
         };
@@ -261,6 +261,8 @@ fn learned(question: &Question, exchanged: &Exchanged) -> Option<Learned> {
     }
     let message = &answer.message;
     Some(match message.rcode {
+        // Whoever checks a message takes nothing of a broken one.
+        0 if message.malformed.is_some() => Learned::Fault,
         0 if message
             .answers
             .iter()

@@ -8,9 +8,10 @@
 //! | `question`, `resolvers` | what is asked, and whom |
 //! | `asking`, `odds`, `chain`, `walk`, `stub` | the planners: no socket and no clock |
 //! | `exchange`, `lookups`, `echo`, `steps` | their hands |
-//! | `place`, `claims` | experiments, and what they say |
+//! | `place`, `claims`, `authority` | experiments, and what they say |
 
 pub mod asking;
+mod authority;
 pub mod blocklist;
 pub mod chain;
 pub mod claims;
@@ -30,7 +31,8 @@ pub mod walk;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use reverse::{OwnName, own_name};
+pub use authority::Authorities;
+pub use reverse::OwnNames;
 
 use self::chain::{Aim, Reached};
 use self::lookups::Lookups;
@@ -62,6 +64,8 @@ pub struct Found {
     pub unresolved: bool,
     /// What DNS says of the name; `None` when there was no name.
     pub reached: Option<Reached>,
+    /// The name that was followed, search list applied.
+    pub name: Option<Name>,
     lookups: Option<Arc<Lookups>>,
 }
 
@@ -71,6 +75,14 @@ impl Found {
     pub async fn place(&self) {
         if let Some(lookups) = &self.lookups {
             place::place(lookups.clone()).await;
+        }
+    }
+
+    /// What the authoritative servers of the name say themselves.
+    pub async fn authorities(&self) -> Authorities {
+        match (&self.lookups, &self.name) {
+            (Some(lookups), Some(name)) => authority::ask(lookups, name).await,
+            _ => Authorities::default(),
         }
     }
 
@@ -120,6 +132,7 @@ pub async fn find(context: &Context, target: &Target) -> Found {
         unresolved: destinations.iter().all(|one| one.addresses.is_empty()),
         destinations,
         reached: Some(reached),
+        name: Name::parse(&name).ok(),
         lookups: Some(lookups),
     }
 }

@@ -57,6 +57,7 @@ async fn place_server(lookups: Arc<Lookups>, server: Arc<Server>) {
         work.silences(),
         work.refusals(),
         work.errors(),
+        work.broken(),
         work.tcp(),
         work.late(),
         work.impostors()
@@ -86,6 +87,8 @@ impl Work {
                 Weight::Finding => Settles::Finding,
                 // The forged answer looks well: only that another one exists makes it a fault.
                 Weight::Fatal if claim.code == Code::DnsForged => Settles::Session,
+                // What a program can still read of a broken message another one refuses.
+                Weight::Fatal if claim.code == Code::DnsBadResponse => Settles::Session,
                 _ => Settles::Verdict,
             };
             let measured = subject.measured(claim, settles);
@@ -325,6 +328,24 @@ impl Work {
         }
     }
 
+    /// Answers that break off, again and again: is the one over TCP whole?
+    async fn broken(&self) {
+        for (asked, answer) in self
+            .answers()
+            .filter(|(_, answer)| answer.message.malformed.is_some() && answer.message.rcode == 0)
+            .take(EACH)
+        {
+            let role = Role::Control("the question over TCP");
+            let context = &self.lookups.context;
+            let question = &asked.question;
+            let end = over_tcp(context, self.server.address, role, question, Shape::PLAIN).await;
+            let whole = end.ok().map(|(message, _)| message.malformed.is_none());
+            self.say(question, |subject| {
+                Some(claims::broken(subject, answer.tries, whole))
+            });
+        }
+    }
+
     async fn tcp(&self) {
         let context = &self.lookups.context;
         for asked in &self.asked {
@@ -362,7 +383,8 @@ impl Work {
         let late: Vec<(&Arc<Asked>, &Answered)> = self
             .answers()
             .filter(|(_, answer)| {
-                answer.tries > 1 && answer.after >= SECOND || answer.after >= 2 * SECOND
+                answer.message.malformed.is_none()
+                    && (answer.tries > 1 || answer.after >= 2 * SECOND)
             })
             .take(EACH)
             .collect();
@@ -452,7 +474,8 @@ impl Work {
             }
             return;
         }
-        let Some((asked, answer)) = self.answers().find(|(_, answer)| answer.settles()) else {
+        let sound = |answer: &Answered| answer.settles() && answer.message.malformed.is_none();
+        let Some((asked, answer)) = self.answers().find(|(_, answer)| sound(answer)) else {
             return;
         };
         let answered = asked.exchanged.distance.unwrap_or(0);

@@ -2,7 +2,12 @@
 //!
 //! Mail servers ask this of whoever connects, so it is asked of our own address: its name is what EHLO should say.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
 
 use super::asking::Fate;
 use super::lookups::Lookups;
@@ -11,6 +16,8 @@ use super::resolvers;
 use crate::probe::context::Context;
 use crate::proto::dns::{Answer, Message, RecordType};
 
+/// The session waits so long for the name that it says in EHLO, and says its address else.
+const MOMENT: Duration = Duration::from_millis(700);
 /// PTR names that are followed.
 const NAMES: usize = 3;
 
@@ -23,10 +30,36 @@ pub struct OwnName {
     pub confirmed: bool,
 }
 
+/// The names of our own addresses; each is looked up once in a run.
+#[derive(Default)]
+pub struct OwnNames(Mutex<HashMap<IpAddr, Arc<OnceCell<Option<OwnName>>>>>);
+
+impl OwnNames {
+    /// The name by which a server that asks DNS knows us: confirmed, else none. Whoever waits for a greeting anyway waits no longer than a moment for it.
+    pub async fn confirmed(
+        &self,
+        context: &Context,
+        lookups: Option<&Arc<Lookups>>,
+        address: IpAddr,
+    ) -> Option<Host> {
+        let cell = {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(address).or_default().clone()
+        };
+        let looked_up = cell.get_or_init(|| async {
+            let lookups = lookups.cloned();
+            let lookups = lookups.unwrap_or_else(|| Lookups::new(context, resolvers(context)));
+            let found = tokio::time::timeout(MOMENT, own_name(&lookups, address)).await;
+            found.ok().flatten()
+        });
+        let found = looked_up.await.as_ref()?;
+        found.confirmed.then(|| found.name.clone())
+    }
+}
+
 /// The name of an address: a confirmed one if there is any. `None` without a PTR record, or without an answer.
-pub async fn own_name(context: &Context, address: IpAddr) -> Option<OwnName> {
-    let lookups = Lookups::new(context, resolvers(context));
-    let server = lookups.servers.first()?.clone();
+async fn own_name(lookups: &Arc<Lookups>, address: IpAddr) -> Option<OwnName> {
+    let server = lookups.order().into_iter().next()?;
     let reversed = Question::new(&Host::reversed(address), RecordType::PTR);
     let ask = async |question: &Question| -> Option<Message> {
         let exchanged = lookups

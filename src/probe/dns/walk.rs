@@ -220,9 +220,6 @@ pub fn impostor(questions: &Trail, pings: &Trail) -> Option<Impostor> {
         .any(|drew| drew.answered && drew.exceeded.is_some());
     let farthest = pings.farthest().map_or(0, |(ttl, _)| ttl);
     let resolver_at_least = pings.answered_from().unwrap_or(farthest.saturating_add(1));
-    if !both && resolver_at_least < first.saturating_add(2) {
-        return None;
-    }
     // A device that looks at packets when it sends them on tells of their end one hop sooner than it answers: the TTL left in its answer says which hop it is.
     let before = first.saturating_sub(1);
     let says_ended = questions
@@ -237,6 +234,19 @@ pub fn impostor(questions: &Trail, pings: &Trail) -> Option<Impostor> {
     } else {
         first
     };
+    // The way back of one host's answers is one way: that a nearer one answers questions shows in their TTL as well.
+    let from_elsewhere = || {
+        let away = |drew: Option<&Drew>| drew.and_then(|drew| drew.sender_distance);
+        let pinged = pings.answered_from().and_then(|ttl| away(pings.at(ttl)));
+        away(questions.at(first))
+            .zip(pinged)
+            .is_some_and(|(asked, pinged)| asked != pinged)
+    };
+    let far = |from: u8| resolver_at_least >= from.saturating_add(2);
+    let is_sure = both || far(first) || far(hop) && from_elsewhere();
+    if !is_sure {
+        return None;
+    }
     Some(Impostor {
         hop,
         address: pings.at(hop).and_then(|drew| drew.exceeded),

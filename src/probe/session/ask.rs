@@ -11,6 +11,7 @@ use crate::probe::ConnectError;
 use crate::probe::auth::Login;
 use crate::probe::tls::chain::{Identity, Judged};
 use crate::probe::tls::client::{Agreed, Failure, Hello};
+use crate::probe::tls::sts::Policy;
 use crate::proto::Service;
 use crate::proto::mail::{Dialogue, Reply};
 
@@ -73,8 +74,28 @@ pub struct Ask {
     pub login: Option<Arc<Login>>,
     /// To whom mail would go, if asked.
     pub envelope: Option<Envelope>,
-    /// TLSA records of the server's port, validated by DNSSEC.
+    /// What its domain publishes about how it must be spoken to.
+    pub binding: Binding,
+}
+
+/// What binds senders to one server.
+#[derive(Clone, Debug, Default)]
+pub struct Binding {
+    /// TLSA records of its port, validated by DNSSEC.
     pub tlsa: Vec<crate::probe::tls::dane::Tlsa>,
+    /// The MTA-STS policy of the domain that it takes mail for.
+    pub sts: Option<Arc<Policy>>,
+}
+
+impl Binding {
+    /// Whether a sender does not deliver without TLS: RFC 7672 2.2, RFC 8461 5.
+    pub fn demands_tls(&self) -> Option<&'static str> {
+        match (&self.sts, self.tlsa.is_empty()) {
+            (_, false) => Some("TLSA records"),
+            (Some(policy), _) if policy.enforces() => Some("MTA-STS policy"),
+            _ => None,
+        }
+    }
 }
 
 impl Ask {
@@ -91,7 +112,7 @@ impl Ask {
             until: Until::Work,
             login: None,
             envelope: None,
-            tlsa: Vec::new(),
+            binding: Binding::default(),
         }
     }
 }

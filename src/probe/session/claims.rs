@@ -11,10 +11,13 @@ use crate::probe::tls::chain::{Fault, Identity, Judged, date};
 use crate::probe::tls::dane::{self, Dane};
 use crate::probe::tls::interception;
 use crate::probe::tls::roots::Roots;
+use crate::probe::tls::sts::Mode;
 use crate::proto::tls::Certificate;
 
 /// What the measurement is called where a certificate proves something.
 const CERTIFICATE: &str = "certificate check";
+/// What it is called where a policy does not fit.
+const POLICY: &str = "MTA-STS policy";
 /// What it is called where an offer is missing.
 const OFFER: &str = "capabilities";
 
@@ -31,6 +34,7 @@ pub fn of(ask: &Ask, outcome: &SessionOutcome, roots: &Roots) -> Vec<Measured> {
         claims.extend(checked.certificate(roots));
         claims.extend(checked.dane(&tls.sent));
     }
+    claims.extend(not_allowed(ask, outcome));
     claims.extend(not_offered(ask, outcome));
     claims.extend(login_claims::of(ask, outcome));
     claims
@@ -136,14 +140,14 @@ impl Checked<'_> {
 
     fn dane_of(&self, sent: &[Vec<u8>]) -> Dane {
         let name = self.ask.sni.as_deref().unwrap_or_default();
-        dane::check(&self.ask.tlsa, sent, name, self.proof.time())
+        dane::check(&self.ask.binding.tlsa, sent, name, self.proof.time())
     }
 
     fn dane(&self, sent: &[Vec<u8>]) -> Option<Measured> {
         if self.dane_of(sent) != Dane::Mismatch {
             return None;
         }
-        let usable = self.ask.tlsa.len();
+        let usable = self.ask.binding.tlsa.len();
         let mut claim = Claim::new(
             Code::TlsDaneMismatch,
             At::address(Where::Server, self.outcome.to.ip()),
@@ -163,11 +167,67 @@ impl Checked<'_> {
     }
 }
 
-/// STARTTLS is demanded and not on offer: the settings cannot work (verdicts.md, mail.starttls-missing, column A).
-fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
-    if outcome.end != SessionEnd::NotOffered || ask.tls != TlsWanted::Required {
+/// The domain's MTA-STS policy does not allow this exchanger (RFC 8461 4.1, 5): found out without any handshake.
+fn not_allowed(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
+    let (policy, name) = (ask.binding.sts.as_ref()?, ask.sni.as_deref()?);
+    if policy.mode == Mode::None || policy.allows(name) || outcome.local.is_none() {
         return None;
     }
+    let proof = Proof::Measured(POLICY, outcome.ended);
+    let domain = &policy.domain;
+    let kills = policy.enforces();
+    let claim = Claim::new(
+        Code::TlsStsMismatch,
+        At::address(Where::Server, outcome.to.ip()),
+        proof,
+        0.97,
+        match kills {
+            true => format!(
+                "The MTA-STS policy of {domain} does not allow {name}, which its MX records name: senders that check it deliver nothing there."
+            ),
+            false => format!(
+                "The MTA-STS policy of {domain} does not allow {name}, which its MX records name; it is in testing mode, so mail goes through."
+            ),
+        },
+    )
+    .shown_by(format!(
+        "https://mta-sts.{domain}/.well-known/mta-sts.txt allows {}",
+        some_of(&policy.mx)
+    ))
+    .advise(format!(
+        "Put {name} into the policy of {domain} and change the id of _mta-sts.{domain}, or correct the MX records"
+    ));
+    Some(match kills {
+        true => about(outcome, claim, Settles::Session),
+        false => about(outcome, claim.weighing(Weight::Finding), Settles::Finding),
+    })
+}
+
+/// A list in words, cut where it grows long.
+fn some_of(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(4).map(String::as_str).collect();
+    match names.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// STARTTLS is demanded and not on offer: the settings cannot work (verdicts.md, mail.starttls-missing, column A), or no sender who
+/// heeds the domain's policy delivers.
+fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
+    let by_settings = outcome.end == SessionEnd::NotOffered && ask.tls == TlsWanted::Required;
+    let by_policy = ask.binding.demands_tls().filter(|_| {
+        let offer = outcome.before_tls.as_ref();
+        outcome.tls.is_none()
+            && offer.is_some_and(|offer| !offer.starttls())
+            && outcome.end == SessionEnd::Fine
+    });
+    let demanded = match (by_settings, by_policy) {
+        (true, _) => "The settings demand STARTTLS".to_owned(),
+        (_, Some(policy)) => format!("The domain's {policy} demand TLS of senders")
+            .replace("policy demand", "policy demands"),
+        _ => return None,
+    };
     let masked = outcome
         .before_tls
         .as_ref()
@@ -188,7 +248,7 @@ fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
             At::address(Where::Server, outcome.to.ip()),
             proof,
             0.9,
-            "The settings demand STARTTLS, and the server does not offer it.".to_owned(),
+            format!("{demanded}, and the server does not offer it."),
         )
         .shown_by("the listing of capabilities is whole and has no STARTTLS")
         .or(

@@ -29,13 +29,14 @@ pub async fn hold(
         Ok(opened) => opened,
         Err(error) => return never_opened(context, to, started, error),
     };
+    let local = opened.local;
     let mut holder = Holder {
         context,
         ask: Arc::new(ask.clone()),
         to,
         role,
         driver: Driver::new(Arc::new(ask.clone()), context.now()),
-        wire: Wire::new(opened.stream),
+        wire: Wire::told(opened),
         judged: None,
         logged_in: false,
         stop_at_handshake: false,
@@ -62,7 +63,7 @@ pub async fn hold(
     let end = driver.end().cloned().unwrap_or(SessionEnd::GaveUp);
     SessionOutcome {
         to,
-        local: Some(opened.local),
+        local: Some(local),
         end,
         reached: driver.facts.reached.unwrap_or(Stage::Connect),
         greeting: driver.facts.greeting,

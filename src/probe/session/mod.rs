@@ -17,7 +17,7 @@ pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use ask::{Ask, Envelope, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
+pub use ask::{Ask, Binding, Envelope, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
 pub use hold::hold;
 
 use super::options::StageName;
@@ -45,9 +45,8 @@ pub fn ask_for(context: &Context, setting: Setting, name: Option<&str>, to: Sock
         identity: name.map_or(Identity::Address(to.ip()), Identity::Name),
         helo: literal(context.source_for(to.ip()).ok()),
         // Between servers nobody logs in.
-        login: options
-            .login
-            .clone()
+        login: context
+            .login()
             .filter(|_| wanted(StageName::Auth) && setting.service != Service::Smtp),
         envelope: (smtp && !options.to.is_empty()).then(|| Envelope {
             from: options.from.clone().unwrap_or_default(),
@@ -71,12 +70,29 @@ fn literal(address: Option<IpAddr>) -> String {
     }
 }
 
-/// The session that is judged, and what is needed to place its fault. Everything goes into the context.
-pub async fn session(context: &Context, ask: &Ask, to: SocketAddr, how: Connect) -> SessionOutcome {
-    let outcome = tokio::select! {
-        outcome = hold(context, ask, to, Role::Target, how) => outcome,
-        // The server waits for a hello: no greeting will come, and nobody needs a minute to know.
-        () = experiments::beside_silence(context, ask, to) => hold::left_waiting(context, to),
+/// The session that is judged, and what is needed to place its fault. Everything goes into the context. `bound` finds out
+/// meanwhile what its domain demands of it.
+pub async fn session(
+    context: &Context,
+    ask: &Ask,
+    to: SocketAddr,
+    how: Connect,
+    bound: impl Future<Output = Binding>,
+) -> SessionOutcome {
+    let speaking = async {
+        tokio::select! {
+            outcome = hold(context, ask, to, Role::Target, how) => outcome,
+            // The server waits for a hello: no greeting will come, and nobody needs a minute to know.
+            () = experiments::beside_silence(context, ask, to) => hold::left_waiting(context, to),
+        }
+    };
+    let (outcome, binding) = tokio::join!(speaking, bound);
+    // RFC 8461 4.2: what is opportunistic between servers is no more where a policy is enforced.
+    let enforced = binding.sts.as_ref().is_some_and(|policy| policy.enforces());
+    let ask = &Ask {
+        strict: ask.strict || enforced,
+        binding,
+        ..ask.clone()
     };
     if !context.roots().can_judge() && outcome.tls.is_some() {
         context.unknowable(

@@ -4,14 +4,16 @@
 //! because they are four different verdicts later.
 
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::base::Timestamp;
-use crate::probe::Context;
+use crate::probe::retold::Teller;
 use crate::probe::tls::client::{Client, Failure, failure};
+use crate::probe::{Context, Opened};
 
 /// A write that does not get into the kernel's buffer for so long is silence.
 const WRITE: Duration = Duration::from_secs(30);
@@ -50,6 +52,8 @@ pub struct Wire {
     stream: TcpStream,
     tls: Option<Box<Client>>,
     first: Vec<u8>,
+    /// Where nothing is captured.
+    teller: Option<Teller>,
 }
 
 fn until(context: &Context, end: Timestamp) -> Duration {
@@ -65,6 +69,15 @@ impl Wire {
             stream,
             tls: None,
             first: Vec::new(),
+            teller: None,
+        }
+    }
+
+    /// Over a connection whose bytes are retold, where nothing is captured.
+    pub(in crate::probe) fn told(opened: Opened) -> Wire {
+        Wire {
+            teller: opened.teller,
+            ..Wire::new(opened.stream)
         }
     }
 
@@ -120,7 +133,7 @@ impl Wire {
                 Patience::User => context.interrupted().await,
             }
         };
-        tokio::select! {
+        let got = tokio::select! {
             biased;
             read = self.stream.read(buffer) => match read {
                 Ok(0) => Got::Closed,
@@ -129,7 +142,25 @@ impl Wire {
             },
             () = stop => Got::Stop,
             () = tokio::time::sleep(until(context, end)) => Got::Silence,
+        };
+        if let Some(teller) = &mut self.teller {
+            match &got {
+                Got::Bytes(bytes) => teller.received(bytes),
+                Got::Closed => teller.closed(false),
+                Got::Reset => teller.closed(true),
+                Got::Silence | Got::Stop | Got::Broken(_) => teller.silent(self.stream.as_fd()),
+            }
         }
+        got
+    }
+
+    /// Bytes into the kernel.
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = tokio::time::timeout(WRITE, self.stream.write_all(bytes)).await;
+        if let (Ok(Ok(())), Some(teller)) = (&sent, &mut self.teller) {
+            teller.sent(bytes);
+        }
+        sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Hands bytes of the socket to TLS, and sends what it says to them.
@@ -161,7 +192,7 @@ impl Wire {
         let Some(tls) = &mut self.tls else {
             return Ok(());
         };
-        let mut out = Vec::new();
+        let mut out = std::mem::take(&mut tls.opening);
         while tls.connection.wants_write() {
             if tls.connection.write_tls(&mut out)? == 0 {
                 break;
@@ -170,10 +201,7 @@ impl Wire {
         if out.is_empty() {
             return Ok(());
         }
-        match tokio::time::timeout(WRITE, self.stream.write_all(&out)).await {
-            Ok(written) => written,
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        self.send(&out).await
     }
 
     /// Sends bytes; `None` when they are with the kernel.
@@ -186,10 +214,7 @@ impl Wire {
                     Err(error) => Err(error),
                 }
             }
-            None => match tokio::time::timeout(WRITE, self.stream.write_all(bytes)).await {
-                Ok(written) => written,
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            },
+            None => self.send(bytes).await,
         };
         written.err().map(|error| ended(&error))
     }
@@ -233,6 +258,9 @@ impl Wire {
         }
         let _ = self.flush().await;
         let _ = self.stream.shutdown().await;
+        if let Some(teller) = &mut self.teller {
+            teller.finished();
+        }
         let mut buffer = [0u8; 1_024];
         let _ = tokio::time::timeout(LINGER, async {
             while matches!(self.stream.read(&mut buffer).await, Ok(count) if count > 0) {}

@@ -84,7 +84,14 @@ pub struct Client {
     pub recorder: Recorder,
     /// Holds the key log afterwards.
     pub secrets: Secrets,
+    /// The hello, taken out of the connection already: it is sent before anything else.
+    pub opening: Vec<u8>,
 }
+
+/// Within so many bytes of a hello its name has to stand: in its first segment, whatever the path's MSS.
+const FIRST_SEGMENT: usize = 1_200;
+/// Hellos that are made until one is so. rustls shuffles extensions; of those behind the post-quantum share about half come too late.
+const SHUFFLES: u32 = 64;
 
 /// What was agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +117,29 @@ fn provider(hello: Hello) -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// In words, when the name is no DNS name.
+///
+/// Its name stands in the first segment, as with mail programs that do not shuffle (OpenSSL, GnuTLS, NSS): a filter that reads single segments would let the
+/// others pass, and what a user suffers would be seen by chance.
 pub fn client(wish: &Wish) -> Result<Client, String> {
+    let mut client = fresh(wish)?;
+    for _ in 0..SHUFFLES {
+        let opening = &client.opening;
+        let early = opening.get(..FIRST_SEGMENT).unwrap_or(opening);
+        let named = |name: &String| {
+            let name = name.trim_end_matches('.').as_bytes();
+            early
+                .windows(name.len().max(1))
+                .any(|part| part.eq_ignore_ascii_case(name))
+        };
+        if wish.name.as_ref().is_none_or(named) {
+            break;
+        }
+        client = fresh(wish)?;
+    }
+    Ok(client)
+}
+
+fn fresh(wish: &Wish) -> Result<Client, String> {
     let provider = provider(wish.hello);
     let recorder = Recorder::default();
     let verifier = KeyHolder::new(recorder.clone(), provider.clone());
@@ -130,12 +159,20 @@ pub fn client(wish: &Wish) -> Result<Client, String> {
         }
         None => ServerName::IpAddress(TlsAddress::from(wish.address)),
     };
-    let connection =
+    let mut connection =
         ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    let mut opening = Vec::with_capacity(2_048);
+    while connection.wants_write() {
+        let written = connection.write_tls(&mut opening);
+        if written.map_err(|error| error.to_string())? == 0 {
+            break;
+        }
+    }
     Ok(Client {
         connection,
         recorder,
         secrets,
+        opening,
     })
 }
 
@@ -174,5 +211,26 @@ pub fn failure(error: &rustls::Error, first: &[u8]) -> Failure {
             Failure::NotTls(Foreign::bounded(line, 120))
         }
         other => Failure::Misbehaved(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_SEGMENT, Hello, Wish, client};
+
+    #[test]
+    fn the_name_is_in_the_first_segment_however_extensions_are_shuffled() {
+        for _ in 0..20 {
+            let wish = Wish {
+                name: Some("mail.example.net".to_owned()),
+                address: "192.0.2.10".parse().expect("an address"),
+                hello: Hello::Current,
+            };
+            let opening = client(&wish).expect("a client").opening;
+            assert!(opening.len() > 1_300, "a hello of today's size");
+            let name = b"mail.example.net";
+            let early = &opening[..FIRST_SEGMENT];
+            assert!(early.windows(name.len()).any(|part| part == name));
+        }
     }
 }

@@ -11,3 +11,4 @@ pub mod interception;
 pub mod post_quantum;
 pub mod recorder;
 pub mod roots;
+pub mod sts;

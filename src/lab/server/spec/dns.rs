@@ -16,6 +16,9 @@ pub struct DnsSpec {
     /// Misbehaviour; the first rule that fits counts.
     #[serde(default)]
     pub rules: Vec<DnsRule>,
+    /// Whether it vouches for DNSSEC validation (AD) to whoever asks for that.
+    #[serde(default = "yes")]
+    pub validates: bool,
     /// Whether TCP/53 is closed.
     #[serde(default)]
     pub no_tcp: bool,
@@ -29,10 +32,15 @@ impl Default for DnsSpec {
         DnsSpec {
             zone: default_zone(),
             rules: Vec::new(),
+            validates: true,
             no_tcp: false,
             no_udp: false,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_zone() -> Vec<String> {
