@@ -1,43 +1,25 @@
-//! From what the user named to frames in the engine: order of inputs, parts of one recording, bad ones.
+//! From what the user named to frames behind the door: order of inputs, parts of one recording, bad ones.
 //!
 //! An input that cannot be read stops nothing: it is named on standard error and stands in the report as a
 //! source with damage. Only when nothing at all can be read there is no report.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
+use super::sides::{Door, Inline, Sink, two_sides};
 use crate::base::{Foreign, SourceId};
 use crate::capture::{
-    CaptureReader, Frame, Input, Mapping, Merged, OpenError, OpenErrorKind, SourceSummary,
+    CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
 };
 use crate::engine::record::Record;
-use crate::engine::{self, Engine, SourceEnd};
+use crate::engine::{Engine, SourceEnd};
 
 /// Bytes from which on a bar is shown.
 const BIG: u64 = 32 << 20;
 /// Frames between two looks at Ctrl-C and the bar.
 const PACE: u64 = 4096;
-
-/// What becomes of frames and records.
-pub trait Sink {
-    /// An input was opened.
-    fn source(&mut self, id: u32, name: &Foreign);
-    /// The input is mapped: what [`Frame::position`] counts in.
-    fn mapped(&mut self, _id: u32, _mapping: Arc<Mapping>) {}
-    /// An input cannot be read.
-    fn refused(&mut self, error: &OpenError) {
-        eprintln!("mxray: {error}");
-    }
-    /// A frame, before the engine gets it.
-    fn frame(&mut self, source: SourceId, frame: &Frame<'_>);
-    /// A record of the engine.
-    fn record(&mut self, record: Record);
-    /// False when nobody wants more.
-    fn wanted(&self) -> bool;
-}
 
 /// Why nothing was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +30,31 @@ pub enum Nothing {
     NotPermitted,
 }
 
-/// Reads inputs into an engine.
-pub struct Feed<'a> {
+/// Reads everything into an engine and finishes it. `merge`: all inputs are one world, read in the order of time. `bar`:
+/// whether a progress bar may be shown. Reading and judging have a thread each where there is more than one core and the sink
+/// does not ask for every frame.
+pub fn feed(
     engine: Engine,
-    sink: &'a mut dyn Sink,
-    interrupt: Interrupt,
+    sink: &mut dyn Sink,
+    inputs: Vec<Result<Input, OpenError>>,
+    merge: bool,
+    interrupt: &Interrupt,
+    bar: bool,
+) -> Result<(), Nothing> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores > 1 && !sink.wants_frames() {
+        return two_sides(engine, sink, |door| {
+            Feed::new(door, interrupt, bar).run(inputs, merge)
+        });
+    }
+    let mut door = Inline::new(engine, sink);
+    Feed::new(&mut door, interrupt, bar).run(inputs, merge)
+}
+
+/// Reads inputs.
+struct Feed<'a, D: Door> {
+    door: &'a mut D,
+    interrupt: &'a Interrupt,
     bar: ProgressBar,
     paced: u64,
     /// Inputs that could not be opened before the first that could.
@@ -61,14 +63,8 @@ pub struct Feed<'a> {
     permitted: bool,
 }
 
-impl<'a> Feed<'a> {
-    /// A feed into an engine. `bar`: whether a progress bar may be shown.
-    pub fn new(
-        engine: Engine,
-        sink: &'a mut dyn Sink,
-        interrupt: Interrupt,
-        bar: bool,
-    ) -> Feed<'a> {
+impl<'a, D: Door> Feed<'a, D> {
+    fn new(door: &'a mut D, interrupt: &'a Interrupt, bar: bool) -> Feed<'a, D> {
         let bar = if bar && std::io::stderr().is_terminal() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
         } else {
@@ -81,8 +77,7 @@ impl<'a> Feed<'a> {
             bar.set_style(style);
         }
         Feed {
-            engine,
-            sink,
+            door,
             interrupt,
             bar,
             paced: 0,
@@ -92,12 +87,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Reads everything and finishes the engine. `merge`: all inputs are one world, read in the order of time.
-    pub fn run(
-        mut self,
-        inputs: Vec<Result<Input, OpenError>>,
-        merge: bool,
-    ) -> Result<(), Nothing> {
+    fn run(mut self, inputs: Vec<Result<Input, OpenError>>, merge: bool) -> Result<(), Nothing> {
         if merge {
             self.read_merged(inputs);
         } else {
@@ -111,15 +101,12 @@ impl<'a> Feed<'a> {
                 Nothing::NotPermitted
             });
         }
-        let Feed {
-            mut engine, sink, ..
-        } = self;
-        engine.finish(&mut |record| sink.record(record));
+        self.door.finish();
         Ok(())
     }
 
     fn stopped(&self) -> bool {
-        self.interrupt.pressed() || !self.sink.wanted()
+        self.interrupt.pressed() || !self.door.wanted()
     }
 
     fn read(&mut self, inputs: Vec<Result<Input, OpenError>>) {
@@ -222,7 +209,7 @@ impl<'a> Feed<'a> {
     fn secrets(&mut self, reader: &CaptureReader, known: usize) -> usize {
         let text = reader.key_log().text();
         if let Some(more) = text.get(known..).filter(|more| !more.is_empty()) {
-            self.engine.secrets(more);
+            self.door.secrets(more);
         }
         text.len()
     }
@@ -230,30 +217,15 @@ impl<'a> Feed<'a> {
     /// Hands measurements that the capture itself carries to the engine; returns how many were handed over.
     fn measured(&mut self, id: SourceId, reader: &CaptureReader, known: usize) -> usize {
         let all = reader.measured();
-        let sink = &mut *self.sink;
         for text in all.iter().skip(known) {
-            self.engine
-                .told(id, text, &mut |record| sink.record(record));
+            self.door.told(id, text);
         }
         all.len()
     }
 
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
         self.paced = self.paced.wrapping_add(1);
-        self.sink.frame(source, frame);
-        let sink = &mut *self.sink;
-        self.engine.frame(
-            &engine::Input {
-                source,
-                number: frame.number,
-                link_type: frame.link_type,
-                time: frame.time,
-                data: frame.data,
-                original_len: frame.original_len,
-                control: frame.control,
-            },
-            &mut |record| sink.record(record),
-        );
+        self.door.frame(source, frame);
     }
 
     /// `world`: an open source whose world the input is a further part of.
@@ -269,13 +241,9 @@ impl<'a> Feed<'a> {
             summary.name.clone(),
             Some(summary.format),
         );
-        let id = match world {
-            Some(world) => self.engine.open_part(world, kind, name, format),
-            None => self.engine.open_source(kind, name, format),
-        };
-        self.sink.source(id.0, &summary.name);
+        let id = self.door.open(world, kind, name, format);
         if let Some(mapping) = reader.mapping() {
-            self.sink.mapped(id.0, mapping);
+            self.door.mapped(id, mapping);
         }
         id
     }
@@ -286,16 +254,14 @@ impl<'a> Feed<'a> {
             damage: summary.damage.as_ref().map(ToString::to_string),
         };
         if let Some(until) = summary.watched {
-            self.engine.watched(id, until);
+            self.door.watched(id, until);
         }
-        let sink = &mut *self.sink;
-        self.engine
-            .close_source(id, end, &mut |record| sink.record(record));
+        self.door.close(id, end);
     }
 
     fn refuse(&mut self, error: OpenError) {
-        let sink = &mut *self.sink;
-        self.bar.suspend(|| sink.refused(&error));
+        let door = &mut *self.door;
+        self.bar.suspend(|| door.refused(&error));
         self.permitted |= error.kind() != OpenErrorKind::NotPermitted;
         if self.opened {
             self.open_bad(&error);
@@ -306,15 +272,12 @@ impl<'a> Feed<'a> {
 
     /// An input that cannot be read, in the report.
     fn open_bad(&mut self, error: &OpenError) {
-        let id = self.engine.open_source("file", error.input().clone(), None);
+        let id = self.door.open(None, "file", error.input().clone(), None);
         let end = SourceEnd {
             dropped: 0,
             damage: Some(error.what().to_owned()),
         };
-        self.sink.source(id.0, error.input());
-        let sink = &mut *self.sink;
-        self.engine
-            .close_source(id, end, &mut |record| sink.record(record));
+        self.door.close(id, end);
     }
 
     fn watch(&self, reader: &CaptureReader) {
@@ -352,7 +315,9 @@ pub fn feed_whole(
         }
     }
     let mut whole = Whole { frames, out };
-    let mut feed = Feed::new(engine, &mut whole, Interrupt::default(), false);
+    let mut door = Inline::new(engine, &mut whole);
+    let interrupt = Interrupt::default();
+    let mut feed = Feed::new(&mut door, &interrupt, false);
     let id = feed.open(&reader, None);
     let (mut secrets, mut measured) = (0, 0);
     while reader.peek().is_some() {
@@ -364,8 +329,5 @@ pub fn feed_whole(
         feed.frame(id, &frame);
     }
     feed.close(id, &reader.summary());
-    let Feed {
-        mut engine, sink, ..
-    } = feed;
-    engine.finish(&mut |record| sink.record(record));
+    feed.door.finish();
 }

@@ -22,6 +22,7 @@ mod prober;
 mod replay;
 mod roots;
 mod screen;
+mod sides;
 mod watch;
 mod when;
 

@@ -14,8 +14,9 @@ use hashbrown::HashMap;
 use self::timeline::{extend, mark, scan};
 use super::afterword::Afterword;
 use super::exit::{Strictness, Verdicts};
-use super::feed::{Feed, Nothing, Sink};
+use super::feed::{Nothing, feed};
 use super::interrupt::Interrupt;
+use super::sides::Sink;
 use crate::base::{Foreign, Nanos, SourceId, Timestamp};
 use crate::capture::{Frame, Input, Mapping, OpenError};
 use crate::engine::record::Record;
@@ -135,7 +136,7 @@ impl Player<'_> {
             let inputs = self.play.inputs.iter().cloned().map(Ok).collect();
             let engine = Engine::new(self.play.config.clone());
             let merge = self.play.merge;
-            Feed::new(engine, self, Interrupt::default(), false).run(inputs, merge)?;
+            feed(engine, self, inputs, merge, &Interrupt::default(), false)?;
             if self.restart.is_none() && !self.left {
                 self.ended = true;
                 self.target = None;

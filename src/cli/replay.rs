@@ -7,13 +7,14 @@ use clap::Args;
 
 use super::bpf::Filter;
 use super::exit::{self, Verdicts};
-use super::feed::{Feed, Nothing, Sink};
+use super::feed::{Nothing, feed};
 use super::interrupt::Interrupt;
 use super::options::Reporting;
 use super::output;
 use super::play::{Play, play};
 use super::screen::{self, Screen};
-use crate::base::{Foreign, SourceId};
+use super::sides::Sink;
+use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{self, CaptureReader, Frame, OpenErrorKind};
 use crate::engine::Engine;
 use crate::engine::record::Record;
@@ -212,11 +213,17 @@ fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
         selection: Selection::new(reporting.criteria()),
         filter,
         verdicts: Verdicts::new(reporting.strictness()),
-        begun: false,
         several: inputs.len() > 1,
     };
-    let read = Feed::new(engine, &mut reporter, interrupt.clone(), !reporting.quiet)
-        .run(inputs, arguments.merge);
+    let bar = !reporting.quiet;
+    let read = feed(
+        engine,
+        &mut reporter,
+        inputs,
+        arguments.merge,
+        &interrupt,
+        bar,
+    );
     match read {
         Err(Nothing::NotPermitted) => return exit::NOT_PERMITTED,
         Err(Nothing::NoInput) => return exit::USAGE,
@@ -242,7 +249,6 @@ struct Reporter<'a> {
     selection: Selection,
     filter: Option<Filter>,
     verdicts: Verdicts,
-    begun: bool,
     /// Several inputs were named.
     several: bool,
 }
@@ -279,19 +285,22 @@ impl Sink for Reporter<'_> {
         }
     }
 
-    fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
-        if !self.begun {
-            self.begun = true;
-            let zone = self.reporting.zone();
-            let resolved = |when: Option<super::when::When>| {
-                when.and_then(|when| when.resolve(frame.time, &zone))
-            };
-            self.selection.criteria.since = resolved(self.reporting.since);
-            self.selection.criteria.until = resolved(self.reporting.until);
-            if let Some(face) = self.face() {
-                face.begin(frame.time);
-            }
+    fn begin(&mut self, first: Timestamp) {
+        let zone = self.reporting.zone();
+        let resolved =
+            |when: Option<super::when::When>| when.and_then(|when| when.resolve(first, &zone));
+        self.selection.criteria.since = resolved(self.reporting.since);
+        self.selection.criteria.until = resolved(self.reporting.until);
+        if let Some(face) = self.face() {
+            face.begin(first);
         }
+    }
+
+    fn wants_frames(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
         if let Some(filter) = &mut self.filter {
             filter.see(source, frame);
         }

@@ -1,31 +1,13 @@
-//! The engine itself: one frame at a time, and what becomes ripe because of it.
-
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
-use hashbrown::HashMap;
+//! The engine itself: both halves, one after the other, for whoever has one thread.
 
 use super::Config;
-use super::attempts::Attempts;
-use super::experiments::Experiments;
-use super::inside::Inside;
-use super::knowledge::Knowledge;
-use super::names::Names;
-use super::provisional::Shown;
+use super::intake::Intake;
+use super::judging::Judging;
 use super::record::Record;
-use super::searches::Searches;
-use super::sources::Source;
-use crate::base::limits::FLOWS;
-use crate::base::{FrameRef, MILLISECOND, Mark, SourceId, Timestamp};
-use crate::diagnosis::Code;
-use crate::flow::lookup::Lookups;
-use crate::flow::{Endpoint, Neighbors, Table};
-use crate::proto::dns::StreamDecoder;
-use crate::proto::tls::Shared;
-use crate::wire::{Reassembler, dissect};
-
-/// Ripe connections are looked for this often, in capture time.
-const RIPEN: i64 = 100 * MILLISECOND;
+use super::sighting::Sighting;
+use super::sources::SourceEnd;
+use crate::base::{Foreign, SourceId, Timestamp};
+use crate::diagnosis::{Code, Measured};
 
 /// A frame as the engine takes it.
 #[derive(Clone, Copy, Debug)]
@@ -48,128 +30,120 @@ pub struct Input<'a> {
 
 /// The one door.
 pub struct Engine {
-    pub(super) config: Config,
-    pub(super) sources: Vec<Source>,
-    pub(super) table: Table<Inside>,
-    pub(super) lookups: Lookups,
-    pub(super) neighbors: Neighbors,
-    pub(super) fragments: Reassembler,
-    pub(super) dns_streams:
-        HashMap<(SourceId, Endpoint, Endpoint), StreamDecoder, foldhash::fast::RandomState>,
-    pub(super) knowledge: Knowledge,
-    pub(super) names: Names,
-    pub(super) searches: Searches,
-    pub(super) attempts: Attempts,
-    pub(super) experiments: Experiments,
-    pub(super) horizon: Timestamp,
-    pub(super) ripened: Timestamp,
-    pub(super) came_back: Option<(IpAddr, Timestamp)>,
-    pub(super) next_connection: u64,
-    pub(super) next_lookup: u64,
-    /// What was said of what is still open.
-    pub(super) shown: Shown,
-    /// Pairs of fatal claims that met without a line in the claim order. Bounded by the catalogue.
-    pub(super) undeclared: BTreeSet<(Code, Code)>,
+    pub(super) intake: Intake,
+    pub(super) judging: Judging,
+    /// What the intake saw and the other half has not heard yet: empty between calls.
+    seen: Vec<Sighting>,
 }
 
 impl Engine {
     /// An engine with nothing in it.
     pub fn new(config: Config) -> Engine {
-        let shared = Shared::with_keys(config.keylog.clone());
-        let mut ports = config.ports.clone();
-        if config.all {
-            ports.everything();
-        }
-        let mut table = Table::with_limit(ports, config.flows.unwrap_or(FLOWS)).seeded(shared);
-        if config.live {
-            table.note_changes();
-        }
         Engine {
-            config,
-            sources: Vec::new(),
-            table,
-            lookups: Lookups::default(),
-            neighbors: Neighbors::default(),
-            fragments: Reassembler::new(),
-            dns_streams: HashMap::default(),
-            knowledge: Knowledge::default(),
-            names: Names::default(),
-            searches: Searches::default(),
-            attempts: Attempts::default(),
-            experiments: Experiments::default(),
-            horizon: Timestamp(i64::MIN),
-            ripened: Timestamp(i64::MIN),
-            came_back: None,
-            next_connection: 0,
-            next_lookup: 0,
-            shown: Shown::default(),
-            undeclared: BTreeSet::new(),
+            intake: Intake::new(&config),
+            judging: Judging::new(config),
+            seen: Vec::new(),
         }
+    }
+
+    /// The two halves of an engine that has taken no frame, for two threads: what the first sees, the second must hear in the
+    /// same order.
+    pub fn halves(self) -> (Intake, Judging) {
+        (self.intake, self.judging)
     }
 
     /// Adds key log text (SSLKEYLOGFILE, or of a pcapng file's own): it counts for connections whose first encrypted
     /// record is still to come. Returns how many secrets were taken.
     pub fn secrets(&mut self, text: &[u8]) -> usize {
-        self.config.keylog.add(text)
+        self.intake.secrets(text)
+    }
+
+    /// Announces an input; its frames carry the number returned.
+    pub fn open_source(
+        &mut self,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) -> SourceId {
+        let id = self.intake.open_source(kind, name, format, &mut self.seen);
+        // Nothing is judged by this.
+        self.hear(&mut |_| {});
+        id
+    }
+
+    /// Announces a further input of the world that `world` is of and that is open yet: it has frame numbers of its own, but
+    /// connections, look-ups and neighbours go on in it. When that world is over, it opens one of its own.
+    pub fn open_part(
+        &mut self,
+        world: SourceId,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) -> SourceId {
+        let seen = &mut self.seen;
+        let id = self.intake.open_part(world, kind, name, format, seen);
+        self.hear(&mut |_| {});
+        id
+    }
+
+    /// The capturing machine lost `count` frames of that source after `from` and before `to`: what was silent meanwhile may
+    /// have been answered.
+    pub fn lost(&mut self, id: SourceId, from: Timestamp, to: Timestamp, count: u64) {
+        self.intake.lost(id, (from, to), count, &mut self.seen);
+        self.hear(&mut |_| {});
+    }
+
+    /// Nothing more came of that source until `time`, although it was watched: its silence goes that far.
+    pub fn watched(&mut self, id: SourceId, time: Timestamp) {
+        self.intake.watched(id, time);
+    }
+
+    /// Takes what a probe says of itself, as the text that its capture holds: see [`Intake::told`].
+    pub fn told(&mut self, source: SourceId, text: &[u8], out: &mut dyn FnMut(Record)) {
+        self.intake.told(source, text, &mut self.seen);
+        self.hear(out);
+    }
+
+    /// Takes a measurement of mxray's own. It counts for connections and look-ups that are judged from now on, so it is
+    /// given before the frames of an input; what is about the run is said at once.
+    pub fn measured(&mut self, source: SourceId, measured: Measured, out: &mut dyn FnMut(Record)) {
+        let measured = Sighting::Measured(source, Box::new(measured));
+        self.judging.hear(measured, out);
     }
 
     /// Takes a frame; hands out what has become ripe by its time.
     pub fn frame(&mut self, input: &Input<'_>, out: &mut dyn FnMut(Record)) {
-        let Some(source) = self.sources.get_mut(input.source.0 as usize) else {
-            return;
-        };
-        source.packets = source.packets.saturating_add(1);
-        source.bytes = source.bytes.saturating_add(u64::from(input.original_len));
-        source.first = Some(
-            source
-                .first
-                .map_or(input.time, |first| first.min(input.time)),
-        );
-        source.last = Some(source.last.map_or(input.time, |last| last.max(input.time)));
-        let world = source.world;
-        let mark = Mark {
-            frame: FrameRef {
-                source: input.source,
-                number: input.number,
-            },
-            time: input.time,
-        };
-        if let Some(root) = self.sources.get_mut(world.0 as usize) {
-            root.see_time(mark);
-        }
-        self.tick(input.time, out);
-        if input.control {
-            return;
-        }
-        let packet = dissect(input.link_type, input.data, input.original_len);
-        if let Some(source) = self.sources.get_mut(world.0 as usize) {
-            source.see_link(&packet, &self.config.ports);
-        }
-        self.packet(mark, &packet);
+        self.intake.frame(input, &mut self.seen);
+        self.hear(out);
     }
 
     /// Time passes: hands out what has become ripe.
     pub fn tick(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
-        self.horizon = self.horizon.max(now);
-        if self.horizon.since(self.ripened) < RIPEN {
-            return;
-        }
-        self.ripened = self.horizon;
-        self.ripen(out);
+        self.intake.tick(now, &mut self.seen);
+        self.hear(out);
+    }
+
+    /// The source ends. With the last of its world everything is judged with what is known now.
+    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
+        self.intake.close_source(id, end, &mut self.seen);
+        self.hear(out);
     }
 
     /// Pairs of fatal claims that met on one connection or look-up although the catalogue does not say
     /// which of them explains the other. A gap in the catalogue: tests allow none.
     pub fn undeclared(&self) -> impl Iterator<Item = (Code, Code)> {
-        self.undeclared.iter().copied()
+        self.judging.undeclared()
     }
 
     /// The end of everything: attempts, then the summary.
     pub fn finish(&mut self, out: &mut dyn FnMut(Record)) {
-        self.drain(out);
-        self.attempts.finish(out);
-        let mut summary = std::mem::take(&mut self.attempts.summary);
-        summary.root_causes = self.attempts.causes.list();
-        out(Record::Summary(summary));
+        self.intake.finish(&mut self.seen);
+        self.hear(out);
+    }
+
+    fn hear(&mut self, out: &mut dyn FnMut(Record)) {
+        for sighting in self.seen.drain(..) {
+            self.judging.hear(sighting, out);
+        }
     }
 }

@@ -4,10 +4,10 @@
 
 use std::net::IpAddr;
 
-use super::door::Engine;
+use super::judging::Judging;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
-use crate::diagnosis::measured::{read_serves, read_until, weigh};
+use crate::diagnosis::measured::weigh;
 use crate::diagnosis::{About, Judgement, Measured, Verdict};
 use crate::flow::Endpoint;
 
@@ -65,27 +65,14 @@ impl Experiments {
     }
 }
 
-impl Engine {
-    /// Takes what a probe says of itself, as the text that its capture holds: a measurement, until when it listened, or what
-    /// is spoken on a port that it was given.
-    /// Anything else is passed over.
-    pub fn told(&mut self, source: SourceId, text: &[u8], out: &mut dyn FnMut(Record)) {
-        if let Some(until) = read_until(text) {
-            let world = self.world(source);
-            if let Some(root) = self.sources.get_mut(world.0 as usize) {
-                root.horizon = Some(root.horizon.map_or(until, |known| known.max(until)));
-            }
-        } else if let Some((port, service)) = read_serves(text) {
-            self.config.ports.suggest(port, service);
-            self.table.suggest(port, service);
-        } else if let Some(measured) = Measured::from_text(text) {
-            self.measured(source, measured, out);
-        }
-    }
-
-    /// Takes a measurement of mxray's own. It counts for connections and look-ups that are judged from now on, so it is
-    /// given before the frames of an input; what is about the run is said at once.
-    pub fn measured(&mut self, source: SourceId, measured: Measured, out: &mut dyn FnMut(Record)) {
+impl Judging {
+    /// Keeps a measurement for what is judged from now on; what is about the run is said at once.
+    pub(super) fn measured(
+        &mut self,
+        source: SourceId,
+        measured: Measured,
+        out: &mut dyn FnMut(Record),
+    ) {
         if measured.about == About::Run {
             let verdict = VerdictInfo::from(&Verdict::from(measured.claim));
             if stands_alone(verdict.code) {

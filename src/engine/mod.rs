@@ -5,6 +5,8 @@
 
 mod attempts;
 mod causes;
+mod clock;
+mod closing;
 mod config;
 mod connections;
 mod door;
@@ -17,8 +19,12 @@ mod names;
 mod provisional;
 pub mod record;
 mod searches;
+mod sighting;
 mod sources;
 
 pub use config::Config;
 pub use door::{Engine, Input};
+pub use intake::Intake;
+pub use judging::Judging;
+pub use sighting::Sighting;
 pub use sources::SourceEnd;

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 
 use super::connections::Judged;
 use super::door::Engine;
-use super::judging::lookup_record;
+use super::judging::{Judging, lookup_record};
 use super::record::{ConnectionRecord, Record, VerdictInfo};
 use crate::base::limits::{FLOWS, LOOKUPS};
 use crate::base::{FrameRef, MILLISECOND, Mark, Nanos, SECOND, Timestamp};
@@ -77,17 +77,18 @@ impl Engine {
     ///
     /// Needs [`super::Config::live`]; the caller's `now` is capture time.
     pub fn provisional(&mut self, now: Timestamp, most: usize, out: &mut dyn FnMut(Record)) {
-        self.horizon = self.horizon.max(now);
+        self.intake.horizon = self.intake.horizon.max(now);
+        self.judging.horizon = self.judging.horizon.max(now);
         let mut judged = 0;
         let mut passed = 0;
         while judged < most && passed < most.saturating_mul(PASSED) {
-            let Some(at) = self.table.changed() else {
+            let Some(at) = self.intake.table.changed() else {
                 break;
             };
             passed += 1;
             // Under load those that have ended wait for their last record, which comes within seconds.
-            let pressed = self.table.waiting() > most;
-            let Some(flow) = self.table.mail(at) else {
+            let pressed = self.intake.table.waiting() > most;
+            let Some(flow) = self.intake.table.mail(at) else {
                 continue;
             };
             if pressed && flow.tracker.closed() {
@@ -98,34 +99,19 @@ impl Engine {
             self.look(at, first, true, out);
         }
         while judged < most
-            && let Some((due, at, first)) = self.shown.later.first().copied()
+            && let Some((due, at, first)) = self.judging.shown.later.first().copied()
             && due <= now
         {
-            self.shown.later.pop_first();
+            self.judging.shown.later.pop_first();
             judged += usize::from(self.look_again(at, first, out));
         }
         self.look_ups(now, most, out);
     }
 
-    /// The number for the record of a connection: the one that it was shown under, or the next.
-    pub(super) fn connection_number(&mut self, first: FrameRef) -> u64 {
-        match self.shown.connections.remove(&first) {
-            Some(said) => said.id,
-            None => next(&mut self.next_connection),
-        }
-    }
-
-    /// The number for the record of a look-up.
-    pub(super) fn lookup_number(&mut self, first: FrameRef) -> u64 {
-        match self.shown.lookups.remove(&first) {
-            Some(said) => said.id,
-            None => next(&mut self.next_lookup),
-        }
-    }
-
     /// A silence that may have become a verdict. False when the connection is gone.
     fn look_again(&mut self, at: u32, first: FrameRef, out: &mut dyn FnMut(Record)) -> bool {
         let Some(mark) = self
+            .intake
             .table
             .mail(at)
             .map(|flow| flow.tracker.facts().first)
@@ -133,7 +119,7 @@ impl Engine {
         else {
             return false;
         };
-        if let Some(said) = self.shown.connections.get_mut(&first) {
+        if let Some(said) = self.judging.shown.connections.get_mut(&first) {
             said.waits = false;
             self.look(at, mark, false, out);
         }
@@ -142,28 +128,28 @@ impl Engine {
 
     /// Judges an open connection and shows it if it looks different. `fresh`: something of it was seen.
     fn look(&mut self, at: u32, first: Mark, fresh: bool, out: &mut dyn FnMut(Record)) {
-        let Some(flow) = self.table.mail(at) else {
+        let Some(flow) = self.intake.table.mail(at) else {
             return;
         };
         let session = flow.dialogue.0.facts();
         let mail = session.mail && session.service.is_some_and(|one| one != Service::Other);
-        if !mail && !self.config.all {
+        if !mail && !self.judging.config.all {
             return;
         }
         let seen = flow.tracker.facts().last;
         let last = seen.time;
-        let horizon = self.horizon;
+        let horizon = self.judging.horizon;
         let open = !flow.tracker.closed();
-        let (judged, mut record, _) = self.assess(flow, horizon);
+        let (judged, mut record, _) = self.judging.assess(flow, horizon);
         soften(&judged, seen, &mut record);
         let look = look_of(&record);
-        let known = self.shown.connections.get(&first.frame).copied();
-        if known.is_none() && self.shown.connections.len() >= FLOWS {
+        let known = self.judging.shown.connections.get(&first.frame).copied();
+        if known.is_none() && self.judging.shown.connections.len() >= FLOWS {
             return;
         }
         let silent = !fresh && known.is_some_and(|said| said.last == last);
         let mut said = Said {
-            id: known.map_or_else(|| next(&mut self.next_connection), |said| said.id),
+            id: known.map_or_else(|| next(&mut self.judging.next_connection), |said| said.id),
             look,
             last,
             looks: if silent {
@@ -178,10 +164,13 @@ impl Engine {
             && let Some(wait) = LOOKS.get(said.looks)
         {
             said.waits = true;
-            self.shown.later.insert((last.plus(*wait), at, first.frame));
+            self.judging
+                .shown
+                .later
+                .insert((last.plus(*wait), at, first.frame));
         }
         record.id = said.id;
-        self.shown.connections.insert(first.frame, said);
+        self.judging.shown.connections.insert(first.frame, said);
         if known.is_none_or(|before| before.look != look) {
             out(Record::Connection(Box::new(record)));
         }
@@ -190,13 +179,13 @@ impl Engine {
     /// Look-ups for mail that are unanswered.
     fn look_ups(&mut self, now: Timestamp, most: usize, out: &mut dyn FnMut(Record)) {
         let mut made = Vec::new();
-        let silent = self.lookups.open().filter(|facts| {
+        let silent = self.judging.lookups.open().filter(|facts| {
             facts.answer().is_none()
                 && now.since(facts.last.time) >= UNANSWERED
                 && is_mail_question(facts.name.as_str(), facts.kind)
         });
         for facts in silent.take(most) {
-            let judgement = self.assess_lookup(facts, now);
+            let judgement = self.judging.assess_lookup(facts, now);
             if matches!(judgement.verdict.code, Code::Unknown | Code::Ok) {
                 continue;
             }
@@ -208,13 +197,13 @@ impl Engine {
             let mut hasher = DefaultHasher::new();
             (record.verdict.code, record.outcome, record.tries).hash(&mut hasher);
             let look = hasher.finish();
-            let known = self.shown.lookups.get(&first).copied();
+            let known = self.judging.shown.lookups.get(&first).copied();
             if known.is_some_and(|said| said.look == look)
-                || known.is_none() && self.shown.lookups.len() >= LOOKUPS
+                || known.is_none() && self.judging.shown.lookups.len() >= LOOKUPS
             {
                 continue;
             }
-            record.id = known.map_or_else(|| next(&mut self.next_lookup), |said| said.id);
+            record.id = known.map_or_else(|| next(&mut self.judging.next_lookup), |said| said.id);
             let said = Said {
                 id: record.id,
                 look,
@@ -222,8 +211,26 @@ impl Engine {
                 looks: 0,
                 waits: false,
             };
-            self.shown.lookups.insert(first, said);
+            self.judging.shown.lookups.insert(first, said);
             out(Record::Lookup(record));
+        }
+    }
+}
+
+impl Judging {
+    /// The number for the record of a connection: the one that it was shown under, or the next.
+    pub(super) fn connection_number(&mut self, first: FrameRef) -> u64 {
+        match self.shown.connections.remove(&first) {
+            Some(said) => said.id,
+            None => next(&mut self.next_connection),
+        }
+    }
+
+    /// The number for the record of a look-up.
+    pub(super) fn lookup_number(&mut self, first: FrameRef) -> u64 {
+        match self.shown.lookups.remove(&first) {
+            Some(said) => said.id,
+            None => next(&mut self.next_lookup),
         }
     }
 }

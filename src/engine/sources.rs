@@ -1,21 +1,18 @@
-//! Inputs as the engine knows them: their worlds, their horizons, their ends.
+//! Inputs as the engine knows them: their worlds, their counts, what is visible of their link.
 //!
-//! A source counts its frames and knows what of its link is visible. Parts of one recording and merged inputs are
-//! sources of one world; with the last of a world everything in it is judged. It reads nothing.
+//! A source counts its frames. Parts of one recording and merged inputs are sources of one world; with the last of a world
+//! everything in it is judged. It reads nothing.
 
 use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 
-use super::door::Engine;
-use super::knowledge::Knowledge;
-use super::names::Names;
-use super::record::{FindingRecord, Moment, Record, SourceRecord, VerdictInfo};
-use super::searches::Searches;
-use crate::base::{Foreign, FrameRef, Mark, Nanos, SECOND, SourceId, Timestamp};
-use crate::diagnosis::{SourceState, judge_neighbors, judge_source};
-use crate::flow::{Neighbors, Ports};
-use crate::wire::{Net, Packet, Reassembler, Transport};
+use super::clock::WorldClock;
+use super::intake::Intake;
+use super::sighting::{Closed, Sighting};
+use crate::base::{Foreign, Mark, SourceId, Timestamp};
+use crate::flow::{Ended, Ports};
+use crate::wire::{Net, Packet, Transport};
 
 /// What a source says at its end.
 #[derive(Clone, Debug, Default)]
@@ -26,68 +23,68 @@ pub struct SourceEnd {
     pub damage: Option<String>,
 }
 
-/// A clock that goes back by more than this was set, or recordings were put one behind the other.
-const STEP: Nanos = SECOND;
-
-/// The clock of a source went back: what it showed before says nothing of how long anything was watched after.
-#[derive(Clone, Copy)]
-pub(super) struct Step {
-    /// The first frame after it.
-    frame: FrameRef,
-    /// The latest time before the first step.
-    before: Timestamp,
-    /// The latest time since this one.
-    after: Timestamp,
-    /// It went back more than once.
-    again: bool,
-}
-
-pub(super) struct Source {
-    kind: &'static str,
-    name: Foreign,
-    format: Option<&'static str>,
+/// What is counted of a source.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
     pub(super) packets: u64,
     pub(super) bytes: u64,
     pub(super) first: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
-    pub(super) mail_connections: u64,
-    /// MACs that asked for a neighbour, and whether unicast frames to one of them are visible here.
-    askers: ArrayVec<([u8; 6], IpAddr), 32>,
-    /// MACs that opened mail connections.
-    mailers: ArrayVec<[u8; 6], 32>,
-    unicast_visible: bool,
+}
+
+impl Counts {
+    pub(super) fn see(&mut self, time: Timestamp, len: u32) {
+        self.packets = self.packets.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(u64::from(len));
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = Some(self.last.map_or(time, |last| last.max(time)));
+    }
+}
+
+/// An input on the side of the intake.
+pub(super) struct Seen {
+    pub(super) counts: Counts,
+    pub(super) link: LinkView,
     closed: bool,
     /// The source that opened its world; itself unless it is a further part.
     pub(super) world: SourceId,
-    /// Of the one that opened a world: its sources that are open, and the latest time that any of them showed.
-    pub(super) parts_open: usize,
-    pub(super) horizon: Option<Timestamp>,
-    /// Its clock went back, when last.
-    pub(super) step: Option<Step>,
+    /// Of the one that opened a world: its sources that are open, and how far it was watched.
+    parts_open: usize,
+    pub(super) clock: WorldClock,
+    /// That time is news to the judging half.
+    pub(super) moved: bool,
     /// Frames of it that were lost, as far as it was told when.
     lost: u64,
 }
 
-impl Source {
-    /// A frame of its world: how far that has been watched by now.
-    pub(super) fn see_time(&mut self, mark: Mark) {
-        let shown = self.step.map(|step| step.after).or(self.horizon);
-        if let Some(shown) = shown.filter(|shown| shown.since(mark.time) > STEP) {
-            self.step = Some(Step {
-                frame: mark.frame,
-                before: self.step.map_or(shown, |step| step.before),
-                after: mark.time,
-                again: self.step.is_some(),
-            });
-        } else if let Some(step) = &mut self.step {
-            step.after = step.after.max(mark.time);
-        }
-        self.horizon = Some(self.horizon.map_or(mark.time, |last| last.max(mark.time)));
+impl Seen {
+    /// A frame of the world.
+    pub(super) fn see(&mut self, mark: Mark) {
+        self.clock.see(mark);
+        self.moved = true;
     }
 
+    /// The world was watched until that time.
+    pub(super) fn reach(&mut self, time: Timestamp) {
+        self.clock.reach(time);
+        self.moved = true;
+    }
+}
+
+/// What a capture shows of its link layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LinkView {
+    /// MACs that asked for a neighbour, and whether unicast frames to one of them are visible here.
+    askers: ArrayVec<([u8; 6], IpAddr), 32>,
+    /// MACs that opened mail connections.
+    mailers: ArrayVec<[u8; 6], 32>,
+    pub(super) unicast_visible: bool,
+}
+
+impl LinkView {
     /// ARP or NDP silence counts only where unicast frames to the one who asked are visible, and where the one who asked
     /// is a machine that mail is about.
-    pub(super) fn see_link(&mut self, packet: &Packet<'_>, ports: &Ports) {
+    pub(super) fn see(&mut self, packet: &Packet<'_>, ports: &Ports) {
         let Some(from) = packet.link.source else {
             return;
         };
@@ -121,42 +118,23 @@ impl Source {
     }
 
     /// Whether the machine with that address opened mail connections here, under whatever address.
-    fn mails(&self, asker: IpAddr) -> bool {
+    pub(super) fn mails(&self, asker: IpAddr) -> bool {
         self.askers
             .iter()
             .any(|(mac, ip)| *ip == asker && self.mailers.contains(mac))
     }
 }
 
-impl Engine {
+impl Intake {
     /// Announces an input; its frames carry the number returned.
     pub fn open_source(
         &mut self,
         kind: &'static str,
         name: Foreign,
         format: Option<&'static str>,
+        seen: &mut Vec<Sighting>,
     ) -> SourceId {
-        let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
-        self.sources.push(Source {
-            kind,
-            name,
-            format,
-            packets: 0,
-            bytes: 0,
-            first: None,
-            last: None,
-            mail_connections: 0,
-            askers: ArrayVec::new(),
-            mailers: ArrayVec::new(),
-            unicast_visible: false,
-            closed: false,
-            world: id,
-            parts_open: 1,
-            horizon: None,
-            step: None,
-            lost: 0,
-        });
-        id
+        self.open(None, kind, name, format, seen)
     }
 
     /// Announces a further input of the world that `world` is of and that is open yet: it has frame numbers of its own, but
@@ -167,30 +145,62 @@ impl Engine {
         kind: &'static str,
         name: Foreign,
         format: Option<&'static str>,
+        seen: &mut Vec<Sighting>,
     ) -> SourceId {
-        let world = self.world(world);
-        let id = self.open_source(kind, name, format);
-        if let Some(root) = self.sources.get_mut(world.0 as usize)
+        self.open(Some(self.world(world)), kind, name, format, seen)
+    }
+
+    fn open(
+        &mut self,
+        world: Option<SourceId>,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+        seen: &mut Vec<Sighting>,
+    ) -> SourceId {
+        let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
+        let mut own = Seen {
+            counts: Counts::default(),
+            link: LinkView::default(),
+            closed: false,
+            world: id,
+            parts_open: 1,
+            clock: WorldClock::default(),
+            moved: false,
+            lost: 0,
+        };
+        if let Some(world) = world
+            && let Some(root) = self.sources.get_mut(world.0 as usize)
             && root.parts_open > 0
         {
             root.parts_open = root.parts_open.saturating_add(1);
-            if let Some(part) = self.sources.get_mut(id.0 as usize) {
-                part.world = world;
-                part.parts_open = 0;
-            }
+            own.world = world;
+            own.parts_open = 0;
             self.table.join(id, world);
-            self.lookups.join(id, world);
-            self.neighbors.join(id, world);
         }
+        seen.push(Sighting::Opened {
+            id,
+            world: own.world,
+            kind,
+            name,
+            format,
+        });
+        self.sources.push(own);
         id
     }
 
     /// The capturing machine lost `count` frames of that source after `from` and before `to`: what was silent meanwhile may
     /// have been answered.
-    pub fn lost(&mut self, id: SourceId, from: Timestamp, to: Timestamp, count: u64) {
+    pub fn lost(
+        &mut self,
+        id: SourceId,
+        (from, to): (Timestamp, Timestamp),
+        count: u64,
+        seen: &mut Vec<Sighting>,
+    ) {
         if let Some(source) = self.sources.get_mut(id.0 as usize).filter(|_| count > 0) {
             source.lost = source.lost.saturating_add(count);
-            self.knowledge.drops.between(from, to);
+            seen.push(Sighting::Dropped(Some((from, to))));
         }
     }
 
@@ -200,9 +210,9 @@ impl Engine {
         if let Some(root) = self
             .sources
             .get_mut(world.0 as usize)
-            .filter(|root| root.horizon.is_some())
+            .filter(|root| root.clock.runs())
         {
-            root.horizon = root.horizon.max(Some(time));
+            root.reach(time);
         }
     }
 
@@ -213,27 +223,8 @@ impl Engine {
             .map_or(source, |source| source.world)
     }
 
-    /// The latest time that a world showed after its frame `last`, as far as its clock can be trusted.
-    pub(super) fn horizon_of(&self, world: SourceId, last: Mark) -> Timestamp {
-        let Some(root) = self.sources.get(world.0 as usize) else {
-            return self.horizon;
-        };
-        match root.step {
-            Some(step) if step.frame.source == last.frame.source => {
-                if last.frame.number >= step.frame.number {
-                    step.after.max(last.time)
-                } else if step.again {
-                    last.time
-                } else {
-                    step.before.max(last.time)
-                }
-            }
-            _ => root.horizon.unwrap_or(self.horizon),
-        }
-    }
-
     /// The source ends. With the last of its world everything is judged with what is known now.
-    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
+    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, seen: &mut Vec<Sighting>) {
         if self
             .sources
             .get(id.0 as usize)
@@ -246,7 +237,7 @@ impl Engine {
             .get(id.0 as usize)
             .map_or(0, |source| source.lost);
         if end.dropped > told {
-            self.knowledge.drops.some_time();
+            seen.push(Sighting::Dropped(None));
         }
         let world = self.world(id);
         let over = self
@@ -254,86 +245,53 @@ impl Engine {
             .get(world.0 as usize)
             .is_none_or(|root| root.parts_open <= 1);
         if over {
-            self.drain(out);
+            self.drain(seen);
         }
-        self.finish_source(id, end, over, out);
-    }
-
-    /// `over`: it is the last of its world.
-    fn finish_source(
-        &mut self,
-        id: SourceId,
-        end: SourceEnd,
-        over: bool,
-        out: &mut dyn FnMut(Record),
-    ) {
-        let world = self.world(id);
+        let mut link = None;
         if let Some(root) = self.sources.get_mut(world.0 as usize) {
             root.parts_open = root.parts_open.saturating_sub(1);
+            link = over.then(|| root.link.clone());
         }
-        let neighbors = match self.sources.get(world.0 as usize).filter(|_| over) {
-            Some(root) => judge_neighbors(&self.neighbors, world, root.unicast_visible, &|asker| {
-                root.mail_connections == 0 || root.mails(asker)
-            }),
-            None => Vec::new(),
-        };
         let Some(source) = self.sources.get_mut(id.0 as usize) else {
             return;
         };
         source.closed = true;
-        let last = source.last.unwrap_or(Timestamp(0));
-        let limits = [
-            ("connections open at once", self.table.evicted()),
-            ("look-ups open at once", self.lookups.evicted()),
-            (
-                "fragmented datagrams at once",
-                self.fragments.counts().evicted,
-            ),
-        ];
-        let state = SourceState {
-            damage: end.damage.as_deref(),
-            dropped: end.dropped,
-            limits: if over { &limits } else { &[] },
+        let counts = source.counts;
+        let last = self.sources.iter().all(|source| source.closed);
+        seen.push(Sighting::Closed(Box::new(Closed {
+            id,
+            end,
+            counts,
+            over: link,
+            evicted: (self.table.evicted(), self.fragments.counts().evicted),
             last,
-        };
-        let mut verdicts = judge_source(&state);
-        // Neighbours are known by source: those of the others stay.
-        verdicts.extend(neighbors);
-        for verdict in verdicts {
-            let verdict = VerdictInfo::from(&verdict);
-            if verdict.code.starts_with("route.") {
-                self.attempts.causes.add_finding(&verdict);
-            }
-            out(Record::Finding(FindingRecord {
-                source: Some(id.0),
-                verdict,
-            }));
+        })));
+        if last {
+            self.forget();
         }
-        out(Record::Source(SourceRecord {
-            id: id.0,
-            kind: source.kind,
-            name: source.name.clone(),
-            format: source.format,
-            packets: source.packets,
-            bytes: source.bytes,
-            first: source.first.map(Moment),
-            last: source.last.map(Moment),
-            dropped: end.dropped,
-            damage: end.damage,
-        }));
-        // Worlds are apart: what was learned of one says nothing about the next.
-        if self.sources.iter().all(|source| source.closed) {
-            self.knowledge = Knowledge::default();
-            self.names = Names::default();
-            self.searches = Searches::default();
-            self.dns_streams.clear();
-            self.fragments = Reassembler::new();
-            self.neighbors = Neighbors::default();
-            self.experiments.clear();
-            self.came_back = None;
-            self.attempts.finish(out);
-            self.horizon = Timestamp(i64::MIN);
-            self.ripened = Timestamp(i64::MIN);
+    }
+
+    /// Everything that is open is over now.
+    pub(super) fn drain(&mut self, seen: &mut Vec<Sighting>) {
+        self.horizons(seen);
+        seen.push(Sighting::Drain);
+        let (mut flows, mut others) = (Vec::new(), 0);
+        while let Some(ended) = self.table.drain() {
+            match ended {
+                Ended::Mail(flow, _) => flows.push(flow),
+                Ended::Other(..) => others += 1,
+            }
+        }
+        seen.push(Sighting::Other(others));
+        seen.push(Sighting::Drained(flows));
+    }
+
+    /// Tells the judging half which worlds' latest times are later now.
+    pub(super) fn horizons(&mut self, seen: &mut Vec<Sighting>) {
+        for (id, source) in (0..).zip(&mut self.sources) {
+            if std::mem::take(&mut source.moved) {
+                seen.push(Sighting::Horizon(SourceId(id), source.clock));
+            }
         }
     }
 }

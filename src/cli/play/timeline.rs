@@ -3,8 +3,9 @@
 use super::Play;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, OpenError};
-use crate::cli::feed::{Feed, Sink};
+use crate::cli::feed::feed;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::sides::Sink;
 use crate::engine::Engine;
 use crate::engine::record::Record;
 use crate::tui::{Death, Event, Sender, Timeline};
@@ -21,7 +22,8 @@ pub(super) fn scan(play: &Play, events: &Sender) {
     };
     let inputs = play.inputs.iter().cloned().map(Ok).collect();
     let engine = Engine::new(play.config.clone());
-    let read = Feed::new(engine, &mut scan, Interrupt::default(), false).run(inputs, play.merge);
+    let idle = Interrupt::default();
+    let read = feed(engine, &mut scan, inputs, play.merge, &idle, false);
     if read.is_ok() {
         // Who has left needs no time bar.
         let _ = events.send(Event::Timeline(scan.timeline));

@@ -1,0 +1,123 @@
+//! Inputs on the side of the judging half, and what is said at their end.
+
+use super::clock::WorldClock;
+use super::judging::Judging;
+use super::record::{FindingRecord, Moment, Record, SourceRecord, VerdictInfo};
+use super::sighting::Closed;
+use crate::base::{Foreign, SourceId, Timestamp};
+use crate::diagnosis::{SourceState, judge_neighbors, judge_source};
+
+/// An input.
+pub(super) struct Source {
+    kind: &'static str,
+    name: Foreign,
+    format: Option<&'static str>,
+    /// The source that opened its world; itself unless it is a further part.
+    world: SourceId,
+    /// Of the one that opened a world: its sources that are open, its mail connections, and how far it was
+    /// watched.
+    pub(super) parts_open: usize,
+    pub(super) mail_connections: u64,
+    pub(super) clock: WorldClock,
+}
+
+impl Judging {
+    /// The source that opened the world of this one.
+    pub(super) fn world(&self, source: SourceId) -> SourceId {
+        self.sources
+            .get(source.0 as usize)
+            .map_or(source, |source| source.world)
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        id: SourceId,
+        world: SourceId,
+        kind: &'static str,
+        name: Foreign,
+        format: Option<&'static str>,
+    ) {
+        let part = world != id;
+        if part {
+            if let Some(root) = self.sources.get_mut(world.0 as usize) {
+                root.parts_open = root.parts_open.saturating_add(1);
+            }
+            self.lookups.join(id, world);
+            self.neighbors.join(id, world);
+        }
+        self.sources.push(Source {
+            kind,
+            name,
+            format,
+            world,
+            parts_open: usize::from(!part),
+            mail_connections: 0,
+            clock: WorldClock::default(),
+        });
+    }
+
+    /// What a source says about itself, what its world says about its link, and its record.
+    pub(super) fn closed(&mut self, closed: Closed, out: &mut dyn FnMut(Record)) {
+        let Closed {
+            id,
+            end,
+            counts,
+            over,
+            evicted,
+            last,
+        } = closed;
+        let world = self.world(id);
+        let mut neighbors = Vec::new();
+        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+            root.parts_open = root.parts_open.saturating_sub(1);
+            if let Some(link) = &over {
+                let no_mail = root.mail_connections == 0;
+                neighbors =
+                    judge_neighbors(&self.neighbors, world, link.unicast_visible, &|asker| {
+                        no_mail || link.mails(asker)
+                    });
+            }
+        }
+        let limits = [
+            ("connections open at once", evicted.0),
+            ("look-ups open at once", self.lookups.evicted()),
+            ("fragmented datagrams at once", evicted.1),
+        ];
+        let state = SourceState {
+            damage: end.damage.as_deref(),
+            dropped: end.dropped,
+            limits: if over.is_some() { &limits } else { &[] },
+            last: counts.last.unwrap_or(Timestamp(0)),
+        };
+        let mut verdicts = judge_source(&state);
+        // Neighbours are known by source: those of the others stay.
+        verdicts.extend(neighbors);
+        for verdict in verdicts {
+            let verdict = VerdictInfo::from(&verdict);
+            if verdict.code.starts_with("route.") {
+                self.attempts.causes.add_finding(&verdict);
+            }
+            out(Record::Finding(FindingRecord {
+                source: Some(id.0),
+                verdict,
+            }));
+        }
+        if let Some(source) = self.sources.get(id.0 as usize) {
+            out(Record::Source(SourceRecord {
+                id: id.0,
+                kind: source.kind,
+                name: source.name.clone(),
+                format: source.format,
+                packets: counts.packets,
+                bytes: counts.bytes,
+                first: counts.first.map(Moment),
+                last: counts.last.map(Moment),
+                dropped: end.dropped,
+                damage: end.damage,
+            }));
+        }
+        if last {
+            self.forget(out);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What the intake saw, in order: all that passes from the reading half of the engine to the judging half.
+//!
+//! The two halves share nothing else, so that they may run on two cores and cannot come to other results than on one: what
+//! is judged depends on the order of sightings alone.
+
+use std::net::IpAddr;
+
+use super::clock::WorldClock;
+use super::inside::Inside;
+use super::sources::{Counts, LinkView, SourceEnd};
+use crate::base::{Foreign, Mark, SourceId, Timestamp};
+use crate::diagnosis::Measured;
+use crate::flow::lookup::{TcpEvent, Transport};
+use crate::flow::{Endpoint, MailFlow, SynOptions};
+use crate::proto::dns::Message;
+use crate::wire::{Arp, Icmp, Ip, Neighbor, Quote};
+
+/// One thing that was seen.
+pub enum Sighting {
+    /// An input was opened; `world` is the input that opened its world.
+    Opened {
+        /// Its number.
+        id: SourceId,
+        /// The input that opened its world, itself unless it is a part.
+        world: SourceId,
+        /// `file`, `stdin`, …
+        kind: &'static str,
+        /// Its name.
+        name: Foreign,
+        /// `pcap`, `pcapng`.
+        format: Option<&'static str>,
+    },
+    /// How far a world has been watched.
+    Horizon(SourceId, WorldClock),
+    /// Time has passed, for all.
+    Tick(Timestamp),
+    /// A connection that may be mail is over.
+    Ended(Box<MailFlow<Inside>>),
+    /// So many connections that are not mail are over.
+    Other(u64),
+    /// Of this tick nothing more is over.
+    Ripened,
+    /// Something came back to a client.
+    CameBack(IpAddr, Timestamp),
+    /// A SYN-ACK.
+    Answered {
+        /// Whose.
+        server: Endpoint,
+        /// Where.
+        mark: Mark,
+        /// What it offers.
+        options: SynOptions,
+        /// TTL as captured.
+        ttl: u8,
+    },
+    /// A client opens a mail connection to an address.
+    Uses {
+        /// Who.
+        client: IpAddr,
+        /// Where to.
+        address: IpAddr,
+        /// Where.
+        mark: Mark,
+    },
+    /// A DNS message.
+    Message(Box<Carried>),
+    /// Something happened between a client and TCP/53.
+    OverTcp {
+        /// Where.
+        mark: Mark,
+        /// Who asks.
+        client: IpAddr,
+        /// Who is asked.
+        resolver: IpAddr,
+        /// What happened.
+        event: TcpEvent,
+        /// TTL as captured.
+        ttl: u8,
+    },
+    /// The first fragment of a resolver's answer.
+    Fragment {
+        /// To whom.
+        client: IpAddr,
+        /// From whom.
+        resolver: IpAddr,
+        /// Where.
+        mark: Mark,
+    },
+    /// A fragmented datagram is whole.
+    Whole {
+        /// To whom.
+        client: IpAddr,
+        /// From whom.
+        resolver: IpAddr,
+    },
+    /// An ARP message.
+    Arp(Mark, Arp),
+    /// A neighbour solicitation or advertisement: its sender, and the frame's.
+    Ndp(Mark, IpAddr, Neighbor, Option<[u8; 6]>),
+    /// An ICMP error that quotes no connection.
+    Quoted(Box<(Mark, Ip, Icmp<'static>, Quote)>),
+    /// A measurement of mxray's own.
+    Measured(SourceId, Box<Measured>),
+    /// The capture lost frames between these times, or nobody knows when.
+    Dropped(Option<(Timestamp, Timestamp)>),
+    /// Everything is judged now with what is known: look-ups first.
+    Drain,
+    /// Then all connections that were open.
+    Drained(Vec<Box<MailFlow<Inside>>>),
+    /// A source is closed.
+    Closed(Box<Closed>),
+    /// The end of everything.
+    Finished,
+}
+
+/// A DNS message on its way.
+pub struct Carried {
+    pub(super) mark: Mark,
+    /// How it travelled.
+    pub(super) transport: Transport,
+    /// In which packet.
+    pub(super) ip: Ip,
+    pub(super) from: Endpoint,
+    pub(super) to: Endpoint,
+    /// What it says.
+    pub(super) message: Message,
+}
+
+/// A source that is closed.
+pub struct Closed {
+    pub(super) id: SourceId,
+    /// What it said itself.
+    pub(super) end: SourceEnd,
+    /// What was counted of it.
+    pub(super) counts: Counts,
+    /// With it its world is over: what was seen of that world's link.
+    pub(super) over: Option<LinkView>,
+    /// Connections, and fragmented datagrams, that left early.
+    pub(super) evicted: (u64, u64),
+    /// No source is open any more: what was learned of this world says nothing about the next.
+    pub(super) last: bool,
+}
