@@ -3,6 +3,7 @@
 //! They exist once, here, so that a frame number or a side means the same in a decoder and in a
 //! report. Nothing here knows a protocol, opens a file or reads a clock.
 
+mod address;
 mod few;
 mod foreign;
 mod frame;
@@ -12,6 +13,7 @@ mod secret;
 mod side;
 mod time;
 
+pub use address::ip_text;
 pub use few::Few;
 pub use foreign::Foreign;
 pub use frame::{FrameRef, Mark, SourceId};

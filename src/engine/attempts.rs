@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 
 use super::causes::{Blame, Causes, Loss};
 use super::record::{AttemptRecord, CodeOnly, Record, Summary, VerdictInfo};
-use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp};
+use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
 
 /// A next try comes at most this long after the last one ended.
@@ -422,7 +422,7 @@ impl Attempts {
         }
         out(Record::Attempt(AttemptRecord {
             id: attempt.id,
-            client: attempt.client.to_string(),
+            client: ip_text(attempt.client),
             service: attempt.service,
             target: attempt.target,
             outcome: outcome.name(),

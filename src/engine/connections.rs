@@ -4,7 +4,7 @@ use super::record::{
     CertificateInfo, ConnectionRecord, EndpointInfo, Line, MailInfo, Moment, Pair, PerSideCount,
     PerSideMss, TcpInfo, TlsInfo, VerdictInfo, millis,
 };
-use crate::base::{Foreign, Mark, Side, Timestamp};
+use crate::base::{Foreign, Mark, Side, Timestamp, ip_text};
 use crate::diagnosis::{Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection};
 use crate::flow::{FlowKey, Opening, TcpFacts};
 use crate::proto::mail::replies::ReplyTable;
@@ -176,12 +176,12 @@ pub fn record(
         source: tcp.first.frame.source.0,
         role: "target",
         client: EndpointInfo {
-            ip: key.client.ip.to_string(),
+            ip: ip_text(key.client.ip),
             port: key.client.port,
             name: Pair::Absent,
         },
         server: EndpointInfo {
-            ip: key.server.ip.to_string(),
+            ip: ip_text(key.server.ip),
             port: key.server.port,
             name: Pair::Name(name),
         },

@@ -1,22 +1,42 @@
 //! The byte stream of one connection, as the flow table wants it: bytes go up once, into a session.
+//!
+//! The session is made when it is first needed: a connection that never carries a byte, a SYN that nobody answers, costs none
+//! while it waits. It decodes nothing itself.
 
 use crate::base::{Mark, Side};
 use crate::flow::Dialogue;
 use crate::flow::tcp::StreamSink;
 use crate::proto::Service;
-use crate::proto::session::Session;
+use crate::proto::session::{Session, SessionFacts};
 use crate::proto::tls::Shared;
 
 /// What decodes the bytes of a mail connection.
-pub struct Inside(pub Session);
+pub struct Inside {
+    session: Option<Box<Session>>,
+    service: Option<Service>,
+    shared: Shared,
+}
+
+impl Inside {
+    /// What its bytes showed; of a connection without any, only once it was [begun](Inside::session).
+    pub fn facts(&self) -> Option<SessionFacts<'_>> {
+        self.session.as_ref().map(|session| session.facts())
+    }
+
+    /// The session, begun if it was not.
+    pub fn session(&mut self) -> &mut Session {
+        self.session
+            .get_or_insert_with(|| Box::new(Session::with(self.service, self.shared.clone())))
+    }
+}
 
 impl StreamSink for Inside {
     fn data(&mut self, side: Side, mark: Mark, bytes: &[u8]) {
-        self.0.data(side, mark, bytes);
+        self.session().data(side, mark, bytes);
     }
 
     fn gap(&mut self, side: Side, mark: Mark, len: u64) {
-        self.0.gap(side, mark, len);
+        self.session().gap(side, mark, len);
     }
 }
 
@@ -24,6 +44,10 @@ impl Dialogue for Inside {
     type Seed = Shared;
 
     fn open(shared: &Shared, service: Option<Service>) -> Inside {
-        Inside(Session::with(service, shared.clone()))
+        Inside {
+            session: None,
+            service,
+            shared: shared.clone(),
+        }
     }
 }

@@ -90,6 +90,8 @@ impl Intake {
             .seeded(Shared::with_keys(config.keylog.clone()));
         if config.live {
             table.note_changes();
+        } else {
+            table.hold_back();
         }
         Intake {
             ports: config.ports.clone(),

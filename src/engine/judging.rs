@@ -19,12 +19,13 @@ use super::provisional::Shown;
 use super::record::{ConnectionRecord, LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Searches, Waiting};
 use super::sighting::{Carried, Sighting};
-use crate::base::{Foreign, Mark, SECOND, Side, SourceId, Timestamp};
+use crate::base::{Foreign, Mark, SECOND, Side, SourceId, Timestamp, ip_text};
 use crate::diagnosis::{Code, Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Lookups, Transport as Carrier};
 use crate::flow::{MailFlow, Neighbors};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, RecordType};
+use crate::proto::session::SessionFacts;
 
 /// The judging half.
 pub struct Judging {
@@ -170,6 +171,7 @@ impl Judging {
     }
 
     /// All connections that were open. First what each of them teaches, then the judging: all of them end here at once.
+    #[allow(clippy::vec_box)] // as they are handed over
     fn drained(&mut self, mut flows: Vec<Box<MailFlow<Inside>>>, out: &mut dyn FnMut(Record)) {
         for flow in &mut flows {
             self.settle(flow);
@@ -180,7 +182,9 @@ impl Judging {
                 flow.tracker.facts().first.frame,
             )
         });
-        let mail = flows.iter().any(|flow| flow.dialogue.0.facts().mail)
+        let mail = flows
+            .iter()
+            .any(|flow| flow.dialogue.facts().is_some_and(|facts| facts.mail))
             || self
                 .sources
                 .iter()
@@ -219,7 +223,7 @@ impl Judging {
     /// What an ended connection teaches, before any of its generation is judged.
     fn settle(&mut self, flow: &mut MailFlow<Inside>) {
         let key = *flow.tracker.key();
-        let session = flow.dialogue.0.facts();
+        let session = flow.dialogue.session().facts();
         let starttls = session
             .dialogue
             .capabilities
@@ -246,7 +250,9 @@ impl Judging {
     fn judge_flow(&mut self, flow: &MailFlow<Inside>, out: &mut dyn FnMut(Record)) {
         let key = *flow.tracker.key();
         let tcp = flow.tracker.facts();
-        let session = flow.dialogue.0.facts();
+        let Some(session) = flow.dialogue.facts() else {
+            return;
+        };
         let service = session.service.unwrap_or(Service::Other);
         let judged_as_mail = service != Service::Other && session.mail;
         if !judged_as_mail {
@@ -260,7 +266,7 @@ impl Judging {
             source.mail_connections += u64::from(judged_as_mail);
         }
         let horizon = self.horizon_of(key.source, tcp.last);
-        let (judged, mut made, name) = self.assess(flow, horizon);
+        let (judged, mut made, name) = self.assess(flow, &session, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);
         let member = Member {
@@ -323,11 +329,11 @@ impl Judging {
     pub(super) fn assess(
         &self,
         flow: &MailFlow<Inside>,
+        session: &SessionFacts<'_>,
         horizon: Timestamp,
     ) -> (Judged, ConnectionRecord, Option<Foreign>) {
         let key = *flow.tracker.key();
         let tcp = flow.tracker.facts();
-        let session = flow.dialogue.0.facts();
         let found = self
             .names
             .of(key.client.ip, key.server.ip, tcp.first.time)
@@ -340,14 +346,14 @@ impl Judging {
             None => self.searches.any_tlsa(key.client.ip, key.server.port),
         }
         .filter(|records| records.at.time <= tcp.first.time);
-        let mut judged = judge(key, tcp, &session, &self.config.replies, horizon, &context);
+        let mut judged = judge(key, tcp, session, &self.config.replies, horizon, &context);
         self.experiments
             .weigh_connection(key.source, key.server, &mut judged.judgement);
         let name = context.server_name;
         let made = record(
             &key,
             tcp,
-            &session,
+            session,
             &judged,
             name.clone(),
             self.config.show_secrets,
@@ -449,8 +455,8 @@ pub(super) fn lookup_record(
     LookupRecord {
         id,
         attempt,
-        client: facts.client.to_string(),
-        resolver: facts.resolver.to_string(),
+        client: ip_text(facts.client),
+        resolver: ip_text(facts.resolver),
         transport: match answer
             .map(|reply| reply.transport)
             .or(facts.queries.last().map(|query| query.transport))
@@ -487,7 +493,7 @@ fn blame(outcome: Outcome, verdict: &VerdictInfo) -> Option<Box<Blame>> {
 
 fn text_of(answer: &Answer) -> Foreign {
     match answer {
-        Answer::Address(address) => Foreign::from(address.to_string().as_str()),
+        Answer::Address(address) => Foreign::from(ip_text(*address).as_str()),
         Answer::Name(name) => name.clone(),
         Answer::Mx(preference, target) if target.is_empty() => {
             Foreign::from(format!("{preference} .").as_str())

@@ -128,10 +128,15 @@ impl Engine {
 
     /// Judges an open connection and shows it if it looks different. `fresh`: something of it was seen.
     fn look(&mut self, at: u32, first: Mark, fresh: bool, out: &mut dyn FnMut(Record)) {
+        if let Some(flow) = self.intake.table.mail_mut(at) {
+            flow.dialogue.session();
+        }
         let Some(flow) = self.intake.table.mail(at) else {
             return;
         };
-        let session = flow.dialogue.0.facts();
+        let Some(session) = flow.dialogue.facts() else {
+            return;
+        };
         let mail = session.mail && session.service.is_some_and(|one| one != Service::Other);
         if !mail && !self.judging.config.all {
             return;
@@ -140,7 +145,7 @@ impl Engine {
         let last = seen.time;
         let horizon = self.judging.horizon;
         let open = !flow.tracker.closed();
-        let (judged, mut record, _) = self.judging.assess(flow, horizon);
+        let (judged, mut record, _) = self.judging.assess(flow, &session, horizon);
         soften(&judged, seen, &mut record);
         let look = look_of(&record);
         let known = self.judging.shown.connections.get(&first.frame).copied();

@@ -106,6 +106,8 @@ pub enum Sighting {
     /// Everything is judged now with what is known: look-ups first.
     Drain,
     /// Then all connections that were open.
+    // Each is in a box already, and is large: moving it out would copy it.
+    #[allow(clippy::vec_box)]
     Drained(Vec<Box<MailFlow<Inside>>>),
     /// A source is closed.
     Closed(Box<Closed>),

@@ -42,6 +42,20 @@ pub(super) struct Held {
 }
 
 impl Held {
+    pub(super) fn new(side: Side, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Held {
+        Held {
+            side,
+            mark,
+            link: link.clone(),
+            ip: *ip,
+            header: Tcp {
+                payload: &[],
+                ..*tcp
+            },
+            payload: tcp.payload.to_vec(),
+        }
+    }
+
     /// The segment as it was.
     pub(super) fn tcp(&self) -> Tcp<'_> {
         Tcp {
@@ -166,17 +180,7 @@ impl Foreigner {
             return self.give_up();
         }
         self.held_bytes = held;
-        self.held.push(Held {
-            side,
-            mark,
-            link: link.clone(),
-            ip: *ip,
-            header: Tcp {
-                payload: &[],
-                ..*tcp
-            },
-            payload: tcp.payload.to_vec(),
-        });
+        self.held.push(Held::new(side, mark, link, ip, tcp));
         self.listen(side, mark, tcp)
     }
 

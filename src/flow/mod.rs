@@ -9,6 +9,7 @@ mod facts;
 mod foreign;
 pub mod lookup;
 mod neighbor;
+mod opening;
 mod ports;
 mod queues;
 mod table;

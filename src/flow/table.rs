@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::facts::{Endpoint, FlowKey};
 use super::foreign::{Foreigner, Guess};
+use super::opening::Opening;
 use super::ports::Ports;
 use super::queues::{NONE, Queue, Queues};
 use super::tcp::{Labels, StreamSink, Tracker, Verdict};
@@ -67,6 +68,8 @@ pub enum Ended<S> {
 
 enum Flow<S> {
     Mail(Box<MailFlow<S>>),
+    /// Mail of which SYNs alone were seen.
+    Opening(Box<Opening>),
     Other(Box<Foreigner>),
     /// It was handed out; late segments of it are not a connection.
     Gone,
@@ -126,6 +129,8 @@ pub struct Table<S: Dialogue> {
     ready: Vec<Ended<S>>,
     /// Slots of mail connections that changed, for who looks at open ones; `None` when nobody does.
     noted: Option<VecDeque<u32>>,
+    /// SYNs are held back until something else is seen.
+    patient: bool,
     limit: usize,
     evicted: u64,
     strays: u64,
@@ -156,6 +161,7 @@ impl<S: Dialogue> Table<S> {
             queues: Queues::default(),
             ready: Vec::new(),
             noted: None,
+            patient: false,
             limit: limit.max(1),
             evicted: 0,
             strays: 0,
@@ -192,6 +198,26 @@ impl<S: Dialogue> Table<S> {
         self.index.is_empty()
     }
 
+    /// From now on a SYN without an answer costs little. Connections that are still opening are no [`Table::mail`] yet, and no
+    /// labels are told of their SYNs.
+    pub fn hold_back(&mut self) {
+        self.patient = true;
+    }
+
+    /// The connection of a slot, with a tracker even if it is opening yet.
+    fn tracked(&mut self, at: u32) -> Option<&mut MailFlow<S>> {
+        let flow = &mut self.slots.get_mut(at as usize)?.as_mut()?.flow;
+        if let Flow::Opening(opening) = flow {
+            let seed = &self.seed;
+            let mail = opening.open(|service| S::open(seed, service));
+            *flow = Flow::Mail(mail);
+        }
+        match flow {
+            Flow::Mail(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
     /// From now on it is noted which mail connections change: see [`Table::changed`].
     pub fn note_changes(&mut self) {
         self.noted.get_or_insert_default();
@@ -217,6 +243,14 @@ impl<S: Dialogue> Table<S> {
     /// The mail connection of a slot that is not handed out yet. Slots are used again: the caller compares what it finds.
     pub fn mail(&self, at: u32) -> Option<&MailFlow<S>> {
         match &self.slot(at)?.flow {
+            Flow::Mail(mail) => Some(mail),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn mail_mut(&mut self, at: u32) -> Option<&mut MailFlow<S>> {
+        match &mut self.slots.get_mut(at as usize)?.as_mut()?.flow {
             Flow::Mail(mail) => Some(mail),
             _ => None,
         }
@@ -292,15 +326,9 @@ impl<S: Dialogue> Table<S> {
         let Some(at) = self.index.get(&tuple).copied() else {
             return false;
         };
-        let known = match self
-            .slots
-            .get_mut(at as usize)
-            .and_then(Option::as_mut)
-            .map(|slot| &mut slot.flow)
-        {
-            Some(Flow::Mail(mail)) => mail.tracker.icmp(mark, ip, icmp, quote),
-            Some(_) => true,
-            None => false,
+        let known = match self.tracked(at) {
+            Some(mail) => mail.tracker.icmp(mark, ip, icmp, quote),
+            None => self.slot(at).is_some(),
         };
         self.note(at);
         known
@@ -351,6 +379,7 @@ impl<S: Dialogue> Table<S> {
     fn verdict(&self, at: u32, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Option<Verdict> {
         match &self.slot(at)?.flow {
             Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
+            Flow::Opening(opening) => Some(opening.belongs(side, tcp)),
             Flow::Other(foreign) => Some(foreign.belongs(side, tcp)),
             Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
             Flow::Gone => None,
@@ -398,15 +427,11 @@ impl<S: Dialogue> Table<S> {
         to: Endpoint,
         tcp: &Tcp<'_>,
     ) -> bool {
-        let Some(at) = self.pending.get(&(source, to, from.port, tcp.ack)) else {
+        let pending = (source, to, from.port, tcp.ack);
+        let Some(at) = self.pending.get(&pending).copied() else {
             return false;
         };
-        let Some(Flow::Mail(mail)) = self
-            .slots
-            .get_mut(*at as usize)
-            .and_then(Option::as_mut)
-            .map(|slot| &mut slot.flow)
-        else {
+        let Some(mail) = self.tracked(at) else {
             return false;
         };
         mail.tracker
@@ -445,7 +470,11 @@ impl<S: Dialogue> Table<S> {
             .ports
             .service(server.port)
             .or(self.ports.everything.then_some(Service::Other));
+        let opens = tcp.flags.opens() && from == client && Opening::holds(Side::Client, tcp);
         let flow = match service {
+            Some(service) if self.patient && opens => {
+                Flow::Opening(Box::new(Opening::new(key, mark, tcp, reused, service)))
+            }
             Some(service) => Flow::Mail(Box::new(MailFlow {
                 tracker: Tracker::new(key, mark, true, reused),
                 dialogue: S::open(&self.seed, Some(service)),
@@ -514,6 +543,14 @@ impl<S: Dialogue> Table<S> {
         tcp: &Tcp<'_>,
     ) -> Option<Labels> {
         let slot = self.slots.get_mut(at as usize)?.as_mut()?;
+        if let Flow::Opening(opening) = &mut slot.flow {
+            if opening.hold(side, mark, link, ip, tcp) {
+                self.queues.touch(at, Queue::HalfOpen, mark.time);
+                return None;
+            }
+            self.tracked(at);
+        }
+        let slot = self.slots.get_mut(at as usize)?.as_mut()?;
         let mut labels = None;
         if let Flow::Other(foreign) = &mut slot.flow {
             match foreign.segment(side, mark, link, ip, tcp) {
@@ -548,6 +585,7 @@ impl<S: Dialogue> Table<S> {
         }
         let queue = match &slot.flow {
             Flow::Mail(mail) => mail_queue(&mail.tracker),
+            Flow::Opening(_) => Queue::HalfOpen,
             Flow::Other(foreign) => foreign.queue(),
             Flow::Gone => Queue::Gone,
         };
@@ -565,6 +603,7 @@ impl<S: Dialogue> Table<S> {
 
     /// Moves a connection out for judging and leaves a tombstone.
     fn hand_out(&mut self, at: u32, ending: Ending) {
+        self.tracked(at);
         let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut) else {
             return;
         };
@@ -584,7 +623,7 @@ impl<S: Dialogue> Table<S> {
                 self.ready.push(Ended::Other(foreign, ending));
                 last
             }
-            Flow::Gone => return self.forget_replaced(at, ending),
+            Flow::Opening(_) | Flow::Gone => return self.forget_replaced(at, ending),
         };
         if let Some(pending) = pending {
             self.pending.remove(&pending);

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::buffer::Buffer;
 use super::spool::Spool;
 use super::{Face, SCHEMA, Style};
 use crate::base::{Foreign, Timestamp};
@@ -23,7 +24,7 @@ pub(super) struct JsonFace<'a> {
     /// Connections written.
     written: u64,
     /// The record in the making; kept so that nothing is allocated for each.
-    text: Vec<u8>,
+    text: Buffer,
     attempts: Spool,
     lookups: Spool,
     findings: Spool,
@@ -45,7 +46,7 @@ impl<'a> JsonFace<'a> {
             out,
             command: style.command,
             written: 0,
-            text: Vec::new(),
+            text: Buffer::default(),
             attempts: Spool::default(),
             lookups: Spool::default(),
             findings: Spool::default(),
@@ -74,9 +75,9 @@ impl Face for JsonFace<'_> {
                 self.text.clear();
                 if self.written == 0 {
                     self.head()?;
-                    self.text.push(b'\n');
+                    self.text.write_all(b"\n")?;
                 } else {
-                    self.text.extend_from_slice(b",\n");
+                    self.text.write_all(b",\n")?;
                 }
                 self.written = self.written.saturating_add(1);
                 serde_json::to_writer(&mut self.text, connection)?;
@@ -119,7 +120,7 @@ pub(super) struct NdjsonFace<'a> {
     /// Connections and look-ups (by kind and number) of which a provisional verdict was told and no last record yet.
     told: HashSet<(bool, u64)>,
     /// The line in the making.
-    line: Vec<u8>,
+    line: Buffer,
 }
 
 impl<'a> NdjsonFace<'a> {
@@ -128,7 +129,7 @@ impl<'a> NdjsonFace<'a> {
             out,
             live,
             told: HashSet::new(),
-            line: Vec::new(),
+            line: Buffer::default(),
         }
     }
 
@@ -165,7 +166,7 @@ impl Face for NdjsonFace<'_> {
         }
         self.line.clear();
         serde_json::to_writer(&mut self.line, record)?;
-        self.line.push(b'\n');
+        self.line.write_all(b"\n")?;
         self.out.write_all(&self.line)?;
         match self.live {
             true => self.out.flush(),

@@ -3,6 +3,7 @@
 //! A face is handed records as they come and writes to what it was given. None keeps more than it must: connections
 //! stream where the format lets them. What a face refuses to do: judge, reorder causes or decode anything.
 
+mod buffer;
 mod digest;
 mod html;
 mod json;

@@ -8,13 +8,15 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use serde::Serialize;
 
+use super::buffer::Buffer;
+
 /// Text that is kept in memory.
 const IN_MEMORY: usize = 1 << 20;
 
 /// Elements, separated by commas.
 #[derive(Default)]
 pub(super) struct Spool {
-    recent: Vec<u8>,
+    recent: Buffer,
     file: Option<File>,
     /// Bytes of the file that are whole elements; behind them may be what a full disk left.
     filed: u64,
@@ -27,9 +29,9 @@ impl Spool {
     /// Adds an element.
     pub(super) fn add(&mut self, element: &impl Serialize) -> io::Result<()> {
         if std::mem::replace(&mut self.begun, true) {
-            self.recent.push(b',');
+            self.recent.write_all(b",")?;
         }
-        self.recent.push(b'\n');
+        self.recent.write_all(b"\n")?;
         serde_json::to_writer(&mut self.recent, element)?;
         if self.recent.len() < IN_MEMORY || self.refused {
             return Ok(());

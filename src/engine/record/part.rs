@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::base::{Nanos, Timestamp};
+use crate::base::{Nanos, Timestamp, ip_text};
 use crate::diagnosis::{At, Evidence, Verdict};
 
 /// A point in time, RFC 3339 in UTC with nanoseconds.
@@ -54,7 +54,7 @@ impl From<&At> for AtInfo {
     fn from(at: &At) -> AtInfo {
         AtInfo {
             place: at.place.name(),
-            address: at.address.map(|ip| ip.to_string()),
+            address: at.address.map(ip_text),
             hop: at.hop,
             after_hop: at.after_hop,
         }

@@ -85,18 +85,27 @@ fn list(values: &[u16]) -> String {
         if i > 0 {
             text.push(',');
         }
-        text.push_str(&format!("{value:04x}"));
+        for byte in value.to_be_bytes() {
+            push_hex(&mut text, byte);
+        }
     }
     text
 }
 
+/// Both hex digits of a byte.
+fn push_hex(text: &mut String, byte: u8) {
+    for digit in [byte >> 4, byte & 15] {
+        text.extend(char::from_digit(u32::from(digit), 16));
+    }
+}
+
 /// The first twelve hex digits of SHA-256.
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hash = String::with_capacity(12);
+    for byte in Sha256::digest(text.as_bytes()).iter().take(6) {
+        push_hex(&mut hash, *byte);
+    }
+    hash
 }
 
 #[cfg(test)]
