@@ -99,7 +99,7 @@ fn by_mxray(file: &Path) -> (Counts, BTreeSet<&'static str>) {
 }
 
 /// Recordings that are counted otherwise, and why.
-const EXPLAINED: [(&str, &str); 6] = [
+const EXPLAINED: [(&str, &str); 9] = [
     (
         "capture.disorder/near-overtaken",
         "a frame that another overtook comes late, not again: tshark knows the two apart by 3 ms only",
@@ -109,7 +109,15 @@ const EXPLAINED: [(&str, &str); 6] = [
         "the capture's queues disorder frames by more than 3 ms: late, not again",
     ),
     (
+        "capture.disorder/several-queues-imap-v6",
+        "the capture's queues disorder frames by more than 3 ms: late, not again",
+    ),
+    (
         "capture.duplicates/mirror-port",
+        "a mirror port's second copy of a frame is no resend",
+    ),
+    (
+        "capture.duplicates/mirror-port-imap-v6",
         "a mirror port's second copy of a frame is no resend",
     ),
     (
@@ -119,6 +127,10 @@ const EXPLAINED: [(&str, &str); 6] = [
     (
         "route.duplicate-address/near-mirrored",
         "a mirror port's second copy of a frame is no resend",
+    ),
+    (
+        "tcp.wrong-reply-address/imap-v6",
+        "the SYN-ACK from the wrong address belongs to the connection that it answers; tshark makes a stream of it",
     ),
     (
         "tcp.wrong-reply-address/nat-forgets",
