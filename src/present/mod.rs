@@ -12,6 +12,7 @@ mod endpoint;
 mod ladder;
 mod lookup;
 mod page;
+mod path;
 mod steps;
 mod wireshark;
 mod wrap;
@@ -24,6 +25,7 @@ pub use endpoint::endpoint;
 pub use ladder::{Mark, Rung, rungs};
 pub use lookup::lookup;
 pub use page::{Page, page, title};
+pub use path::{PathRow, PathTable, path_tables};
 pub use steps::{Captured, Fate, Kind, Sender, Step, connection_steps, icmp_words, lookup_steps};
 pub use wrap::{columns, wrap};
 

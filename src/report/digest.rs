@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::engine::record::{FindingRecord, Record, SourceRecord, Summary};
+use crate::engine::record::{FindingRecord, PathRecord, Record, SourceRecord, Summary};
 use crate::present::{self, Block, Clock};
 
 /// Examples of one fault at one server.
@@ -18,6 +18,11 @@ pub(super) const FULL: usize = 20;
 pub(super) const SHORT: usize = 10;
 /// Findings of the run that are shown.
 pub(super) const FINDINGS: usize = 20;
+
+/// Paths that are kept.
+const PATHS: usize = 256;
+/// Addresses whose paths are shown without being asked for more.
+pub(super) const TABLES: usize = 4;
 
 /// What is kept.
 #[derive(Default)]
@@ -33,6 +38,8 @@ pub(super) struct Digest {
     /// Findings of connections and look-ups that worked, by code.
     asides: BTreeMap<&'static str, u64>,
     pub findings: Vec<FindingRecord>,
+    /// Paths that a probe walked.
+    pub paths: Vec<PathRecord>,
     pub sources: Vec<SourceRecord>,
     pub summary: Summary,
 }
@@ -99,7 +106,13 @@ impl Digest {
                 self.summary = summary.clone();
                 return;
             }
-            Record::Attempt(_) | Record::Path(_) => return,
+            Record::Path(path) => {
+                if self.paths.len() < PATHS {
+                    self.paths.push(path.clone());
+                }
+                return;
+            }
+            Record::Attempt(_) => return,
         };
         if !matches!(outcome, "failed" | "degraded") {
             for finding in findings {

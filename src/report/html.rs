@@ -10,7 +10,7 @@ use super::digest::{Digest, Part, listed, total};
 use super::{Face, Style};
 use crate::base::{Foreign, Timestamp};
 use crate::engine::record::{Record, RootCause};
-use crate::present::{self, Aside, Block, Mark};
+use crate::present::{self, Aside, Block, Mark, PathTable};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1b1f24;--faint:#57606a;--paper:#fff;--line:#d0d7de;--bad:#b3261e;--warn:#8a5a00;--good:#1a6b35;--code:#f2f4f6}\
@@ -64,6 +64,9 @@ impl<'a> HtmlFace<'a> {
         part(&mut page, "Failed", &self.digest.failed());
         part(&mut page, "Degraded", &self.digest.degraded());
         self.findings(&mut page);
+        for table in present::path_tables(&self.digest.paths) {
+            paths(&mut page, &table);
+        }
         if !self.rows.is_empty() {
             page.push_str("<h2>Everything</h2>\n<table>\n");
             for row in &self.rows {
@@ -120,6 +123,39 @@ impl<'a> HtmlFace<'a> {
             ));
         }
         page.push_str("</ul>\n");
+    }
+}
+
+/// The hops of a probe towards one address.
+fn paths(page: &mut String, table: &PathTable) {
+    page.push_str(&format!("<h2>Path to {}</h2>\n", safe(&table.target)));
+    if !table.rows.is_empty() {
+        let heads: Vec<String> = table
+            .columns
+            .iter()
+            .map(|head| format!("<th>{}</th>", safe(head)))
+            .collect();
+        page.push_str(&format!(
+            "<table>\n<tr><th>hop</th><th>address</th>{}</tr>\n",
+            heads.concat()
+        ));
+        for row in &table.rows {
+            let cells: Vec<String> = row
+                .cells
+                .iter()
+                .map(|cell| format!("<td>{}</td>", safe(cell)))
+                .collect();
+            page.push_str(&format!(
+                "<tr><td class=\"n\">{}</td><td>{}</td>{}</tr>\n",
+                safe(&row.hop),
+                safe(&row.address),
+                cells.concat()
+            ));
+        }
+        page.push_str("</table>\n");
+    }
+    for note in &table.notes {
+        page.push_str(&format!("<p>{}</p>\n", safe(note)));
     }
 }
 

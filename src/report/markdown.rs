@@ -6,7 +6,7 @@ use super::digest::{Digest, Part, listed, total};
 use super::{Face, Style};
 use crate::base::{Foreign, Timestamp};
 use crate::engine::record::Record;
-use crate::present::{self, Aside, Block};
+use crate::present::{self, Aside, Block, PathTable};
 
 /// Markdown for a ticket.
 pub(super) struct MarkdownFace<'a> {
@@ -97,6 +97,9 @@ impl<'a> MarkdownFace<'a> {
         if !self.rows.is_empty() {
             text.push_str("\n## Everything\n\n| | code | target | from → to | when |\n|---|---|---|---|---|\n");
             text.push_str(&self.rows.concat());
+        }
+        for table in present::path_tables(&self.digest.paths) {
+            paths(&mut text, &table);
         }
         text.push_str("\n## Inputs\n\n");
         for source in &self.digest.sources {
@@ -199,6 +202,34 @@ fn block(text: &mut String, block: &Block) {
     text.push_str(&format!("- Wireshark: {}\n", code(&block.look.filter)));
     if let Some(frames) = &block.look.frames {
         text.push_str(&format!("  - {}\n", code(frames)));
+    }
+}
+
+/// The hops of a probe towards one address.
+fn paths(text: &mut String, table: &PathTable) {
+    text.push_str(&format!("\n## Path to {}\n\n", plain(&table.target)));
+    if !table.rows.is_empty() {
+        let heads: Vec<String> = table.columns.iter().map(|head| plain(head)).collect();
+        let rule = "|---".repeat(heads.len());
+        text.push_str(&format!(
+            "| hop | address | {} |\n|---|---{rule}|\n",
+            heads.join(" | ")
+        ));
+    }
+    for row in &table.rows {
+        let cells: Vec<String> = row.cells.iter().map(|cell| plain(cell)).collect();
+        text.push_str(&format!(
+            "| {} | {} | {} |\n",
+            row.hop,
+            plain(&row.address),
+            cells.join(" | ")
+        ));
+    }
+    if !table.notes.is_empty() {
+        text.push('\n');
+    }
+    for note in &table.notes {
+        text.push_str(&format!("- {}\n", plain(note)));
     }
 }
 

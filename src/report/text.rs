@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::digest::{Digest, Part, listed, total};
+use super::digest::{Digest, Part, TABLES, listed, total};
 use super::{Face, Style};
 use crate::base::{Foreign, Timestamp};
 use crate::engine::record::Record;
@@ -14,6 +14,8 @@ const INDENT: usize = 13;
 const EVIDENCE: usize = 12;
 /// Bytes of blocks that `-v` holds back so that root causes can stand first; beyond it they stand last.
 const HELD: usize = 16 << 20;
+/// Columns of one port of a path.
+const CELL: usize = 17;
 /// Root causes shown in full.
 const CAUSES: usize = 20;
 
@@ -353,7 +355,58 @@ impl<'a> TextFace<'a> {
         text
     }
 
+    /// The hops of a probe, in as many columns as there is room for.
+    fn paths(&mut self) -> io::Result<()> {
+        let tables = present::path_tables(&self.digest.paths);
+        if self.style.verbosity < 0 || tables.len() > TABLES && self.style.verbosity < 1 {
+            return Ok(());
+        }
+        let paint = self.style.paint;
+        for table in tables {
+            writeln!(
+                self.out,
+                "{}",
+                paint.strong(&format!("Path to {}", table.target))
+            )?;
+            let longest = table
+                .rows
+                .iter()
+                .map(|row| columns(&row.address))
+                .max()
+                .unwrap_or(0);
+            let address = longest.max(7);
+            let room = self.style.width.saturating_sub(address + 8) / CELL;
+            let line = |hop: &str, who: &str, cells: &[String]| {
+                let gap = |text: &str, to: usize| " ".repeat(to.saturating_sub(columns(text)));
+                let mut text = format!("{}{hop}  {who}{}", gap(hop, 4), gap(who, address));
+                for cell in cells.iter().take(room.max(1)) {
+                    text.push_str(&format!("  {cell}{}", gap(cell, CELL - 2)));
+                }
+                text.trim_end().to_owned()
+            };
+            if !table.rows.is_empty() {
+                let head = line("hop", "address", &table.columns);
+                writeln!(self.out, "{}", paint.faint(&head))?;
+            }
+            for row in &table.rows {
+                writeln!(self.out, "{}", line(&row.hop, &row.address, &row.cells))?;
+            }
+            for note in &table.notes {
+                for (at, part) in wrap(note, self.style.width.saturating_sub(4))
+                    .iter()
+                    .enumerate()
+                {
+                    let indent = if at == 0 { "  " } else { "    " };
+                    writeln!(self.out, "{indent}{part}")?;
+                }
+            }
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
     fn tail(&mut self) -> io::Result<()> {
+        self.paths()?;
         let paint = self.style.paint;
         let findings = std::mem::take(&mut self.digest.findings);
         if !findings.is_empty() {
