@@ -31,4 +31,4 @@ pub use probing::{Probed, probe, probe_once};
 pub use record::{Frame, Recording};
 pub use run::{Actors, Run, available, run, run_with};
 pub use scenario::{Kernel, ProbeSpec, Scenario, Setting};
-pub use variation::vary;
+pub use variation::{lossy, vary};

@@ -123,6 +123,19 @@ fn delay(scenario: &mut Scenario, random: &mut Pcg32) {
     }
 }
 
+/// A scenario with loss on top of its fault: one link, chosen by the seed, loses that share of packets both ways.
+pub fn lossy(scenario: &Scenario, rate: f64, seed: u64) -> Scenario {
+    let mut scenario = scenario.clone();
+    let mut random = Pcg32::new(seed, 0x1055);
+    scenario.seed = seed;
+    let last = scenario.path.hop.len().saturating_sub(1) as u32;
+    let at = among(&mut random, 0..=last) as usize;
+    if let Some(hop) = scenario.path.hop.get_mut(at) {
+        hop.link.loss = Some(Loss::Random(rate));
+    }
+    scenario
+}
+
 /// Makes one link lossy that is not, and lets the truth know what loss may add to work that was done.
 fn lose(scenario: &mut Scenario, random: &mut Pcg32) {
     let hops = &mut scenario.path.hop;

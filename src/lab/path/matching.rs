@@ -243,12 +243,13 @@ impl Match {
                 .as_ref()
                 .is_none_or(|text| contains(packet.payload(), text.as_bytes()))
             && self
-                .bytes
+.bytes
                 .as_ref()
                 .is_none_or(|hex| contains(packet.payload(), &from_hex(hex)))
-            && self.sni.as_ref().is_none_or(|name| {
-                is_client_hello(packet.payload()) && contains(packet.payload(), name.as_bytes())
-            })
+            && self
+                .sni
+                .as_ref()
+                .is_none_or(|name| names(packet.payload(), name))
             && self.dns_type.as_ref().is_none_or(|name| {
                 dns_type(packet.payload()).is_some_and(|t| type_named(name) == Some(t))
             })
@@ -296,6 +297,17 @@ pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
         || haystack
             .windows(needle.len())
             .any(|window| window == needle)
+}
+
+/// A ClientHello with this name in it, or a later segment of one that has the name's extension (RFC 6066 3: type 0 host_name, two
+/// bytes of length, the name): clients shuffle their extensions, and a hello of today spans two segments.
+fn names(payload: &[u8], name: &str) -> bool {
+    if is_client_hello(payload) && contains(payload, name.as_bytes()) {
+        return true;
+    }
+    let length = u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let entry = [&[0, length[0], length[1]], name.as_bytes()].concat();
+    !name.is_empty() && contains(payload, &entry)
 }
 
 /// TLS record of type handshake that starts with a ClientHello.
