@@ -137,7 +137,7 @@ pub struct Arguments {
     /// Packets a second for each target
     #[arg(long, value_name = "PPS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Measure")]
     rate: u32,
-    /// Ladders, sweeps and long series as well (none of them is there yet: it measures what a default run does)
+    /// SYN-rate ladder, size search and a long loss series for each service as well; says first how many packets
     #[arg(long, help_heading = "Measure")]
     intensive: bool,
     /// Measure how long a silent connection survives
@@ -267,6 +267,14 @@ pub fn run(arguments: &Arguments) -> u8 {
              `sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)` grants it"
         ),
         Some(TapError::Other(why)) => eprintln!("mxray: nothing can be captured: {why}"),
+    }
+    if arguments.intensive {
+        let text = crate::probe::stage::announced(arguments.rate);
+        eprintln!("mxray: {text}");
+    }
+    crate::probe::stage::local::said_of_router(&context, &arguments.targets.join(" "));
+    for text in context.cautions() {
+        eprintln!("mxray: {text}");
     }
     let probing = Probing {
         arguments,

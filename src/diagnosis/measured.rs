@@ -135,6 +135,14 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
             judgement.verdict = Verdict::from(claim.clone());
             judgement.outcome = Outcome::Failed;
             judgement.is_check = false;
+        } else if one.settles == Settles::Session
+            && claim.weight == Weight::Costly
+            && judgement.outcome == Outcome::Healthy
+        {
+            // It worked, and every connection here pays for it.
+            judgement.verdict = Verdict::from(claim.clone());
+            judgement.outcome = Outcome::Degraded;
+            judgement.is_check = false;
         } else if one.settles == Settles::Verdict
             && claim.weight == Weight::Fatal
             && !works

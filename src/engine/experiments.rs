@@ -75,7 +75,9 @@ impl Judging {
     ) {
         if measured.about == About::Run {
             let verdict = VerdictInfo::from(&Verdict::from(measured.claim));
-            if stands_alone(verdict.code) {
+            // What never left this host belongs to no connection that anybody saw, and is the fault all the same.
+            let kept_here = verdict.code == "tcp.dropped" && verdict.at.place == "client";
+            if stands_alone(verdict.code) || kept_here {
                 self.attempts.causes.add_finding(&verdict);
             }
             out(Record::Finding(FindingRecord {

@@ -25,11 +25,12 @@ use super::options::{Options, StageName};
 use super::raw::Raw;
 use super::recording::{Recording, Taken};
 use super::retold;
+use super::stage::local::{self, NoWay, Rules, Wanted, WayOut};
 use super::tap::{Tap, TapError};
 use super::tls::roots::Roots;
 use crate::base::Timestamp;
 use crate::diagnosis::{About, Claim, Measured, Settles};
-use crate::engine::record::PathRecord;
+use crate::engine::record::{MtuInfo, PathRecord};
 use crate::privilege::Successor;
 use crate::wire::Packet;
 
@@ -72,6 +73,8 @@ struct Inner {
     roots: Roots,
     held: Mutex<Vec<TcpStream>>,
     patient: AtomicUsize,
+    rules: Option<Rules>,
+    cautions: Mutex<Vec<String>>,
 }
 
 /// Packets that a target may get now, and how many it got.
@@ -128,6 +131,8 @@ impl Context {
             );
         }
         let turnstile = Turnstile::new(lockout, options.auth_again);
+        // While it is permitted.
+        let rules = raw.as_ref().and_then(|_| Rules::read());
         let roots = Roots::load(&options.roots);
         let context = Context(Arc::new(Inner {
             options,
@@ -153,6 +158,8 @@ impl Context {
             roots,
             held: Mutex::default(),
             patient: AtomicUsize::new(0),
+            rules,
+            cautions: Mutex::default(),
         }));
         (context, error)
     }
@@ -261,8 +268,10 @@ impl Context {
 
     /// Waits until a target may be sent so many packets more (`--rate`).
     pub async fn spend(&self, target: IpAddr, packets: u32) {
+        // What may leave at once and what follows within a second are the rate together.
         let rate = f64::from(self.0.options.rate.max(1));
-        let burst = (rate / 5.0).max(1.0);
+        let burst = (rate / 10.0).max(1.0);
+        let rate = (rate - burst).max(rate / 2.0);
         loop {
             let wait = {
                 let mut pace = lock(&self.0.pace);
@@ -363,9 +372,69 @@ impl Context {
         });
     }
 
-    /// A path for the report.
+    /// A path for the report: what is known of the same path already is added to.
     pub fn path(&self, record: PathRecord) {
-        lock(&self.0.paths).push(record);
+        let mut paths = lock(&self.0.paths);
+        let known = paths
+            .iter_mut()
+            .find(|known| known.target == record.target && known.port == record.port);
+        let Some(known) = known else {
+            paths.push(record);
+            return;
+        };
+        // The walk that sent more says more.
+        let weight = |path: &PathRecord| path.hops.iter().map(|hop| hop.sent).sum::<u32>();
+        if weight(&record) > weight(known) {
+            known.hops = record.hops;
+        }
+        known.mtu = match (record.mtu, known.mtu.take()) {
+            (Some(new), Some(old)) => Some(MtuInfo {
+                forward: new.forward.or(old.forward),
+                backward: new.backward.or(old.backward),
+                blackhole_after_hop: new.blackhole_after_hop.or(old.blackhole_after_hop),
+            }),
+            (new, old) => new.or(old),
+        };
+        known.loss = record.loss.or_else(|| known.loss.take());
+    }
+
+    /// Something that the report's reader has to know of how it was measured.
+    pub fn caution(&self, text: String) {
+        let mut all = lock(&self.0.cautions);
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+
+    /// What the reader has to know.
+    pub fn cautions(&self) -> Vec<String> {
+        lock(&self.0.cautions).clone()
+    }
+
+    /// The way out of this host towards a destination.
+    pub fn way_out(&self, to: IpAddr) -> Result<WayOut, Option<NoWay>> {
+        let options = &self.0.options;
+        local::way_out(to, options.source, options.interface.as_deref())
+    }
+
+    /// The largest IP packet that leaves this host towards a destination; that of Ethernet where it cannot be known.
+    pub fn mtu_towards(&self, to: IpAddr) -> u16 {
+        let known = self.way_out(to).ok().and_then(|way| way.mtu);
+        known.map_or(1_500, |mtu| u16::try_from(mtu).unwrap_or(u16::MAX))
+    }
+
+    /// The rule of this host that keeps packets to a server here, as far as rules could be read.
+    pub fn held_by(&self, to: SocketAddr, way: &WayOut) -> Option<String> {
+        self.0.rules.as_ref()?.blocking(Wanted {
+            to,
+            from: way.source?,
+            device: &way.device,
+        })
+    }
+
+    /// Whether any packet to that port of a server was seen to leave.
+    pub fn has_left(&self, to: SocketAddr) -> bool {
+        lock(&self.0.registry).has_left(to)
     }
 
     /// Something that cannot be known for lack of privilege.

@@ -65,6 +65,8 @@ pub struct Registry {
     pieces: HashMap<(IpAddr, u32), FlowKey>,
     hosts: HashSet<IpAddr>,
     neighbors: HashSet<IpAddr>,
+    /// Servers that a packet was seen to leave for.
+    left: HashSet<SocketAddr>,
 }
 
 /// What became of a frame.
@@ -118,8 +120,14 @@ impl Registry {
         self.hosts.iter().copied()
     }
 
+    /// Whether a TCP packet to that server was seen to leave.
+    pub fn has_left(&self, to: SocketAddr) -> bool {
+        self.left.contains(&to)
+    }
+
     /// Forgets all flows; the hosts stay.
     pub fn clear(&mut self) {
+        self.left.clear();
         self.flows.clear();
         self.ports.clear();
         self.echoes.clear();
@@ -145,6 +153,9 @@ impl Registry {
         match &packet.transport {
             Transport::Tcp(tcp) => {
                 let (key, direction) = self.find(TCP, ip, tcp.source_port, tcp.destination_port)?;
+                if direction == Direction::Out {
+                    self.left.insert(key.remote);
+                }
                 let what = What::Tcp {
                     source_port: tcp.source_port,
                     flags: tcp.flags,

@@ -11,6 +11,7 @@ pub mod control;
 pub mod dns;
 pub mod history;
 pub mod idle;
+pub mod inside;
 pub mod metrics;
 pub mod options;
 pub mod plan;

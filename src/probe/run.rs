@@ -1,6 +1,7 @@
 //! One round over all targets: what can run side by side does; outcomes decide what else is measured to place a fault
 //! that was already seen.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +17,8 @@ use super::options::StageName;
 use super::policy::Policies;
 use super::session::{Ask, Binding, SessionEnd, SessionOutcome, Until, ask_for, hold, session};
 use super::settings::{self, Met};
-use super::stage::{ports, split};
+use super::stage::size::Pings;
+use super::stage::{interception, local, loss, ports, rates, size, split};
 use super::syn::{self, Syn};
 use super::target::Target;
 use crate::proto::Service;
@@ -109,8 +111,10 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
     let mut running = JoinSet::new();
     let beside = Beside::of(context, target, &found, names);
     let reachable = context.options().wants(StageName::Tcp);
+    let ways = ways(context, &found.destinations);
     for destination in found.destinations.iter().filter(|_| reachable) {
-        for address in &destination.addresses {
+        let there = |address: &&IpAddr| ways.contains(address);
+        for address in destination.addresses.iter().filter(there) {
             let to = SocketAddr::new(*address, destination.setting.port);
             let (context, destination) = (context.clone(), destination.clone());
             let beside = beside.clone();
@@ -199,6 +203,26 @@ impl Beside {
         let name = self.names.confirmed(context, Some(lookups), ours).await?;
         Some(name.to_string())
     }
+}
+
+/// The addresses that this host has a way to. Where it has none to any of them, that is the fault; a family without a route is
+/// none as long as the other has one.
+fn ways(context: &Context, destinations: &[Destination]) -> HashSet<IpAddr> {
+    let (mut ways, mut none) = (HashSet::new(), None);
+    for address in destinations.iter().flat_map(|one| &one.addresses) {
+        match context.way_out(*address) {
+            Err(Some(why)) => {
+                none.get_or_insert((*address, why));
+            }
+            Ok(_) | Err(None) => {
+                ways.insert(*address);
+            }
+        }
+    }
+    if let (true, Some((address, why))) = (ways.is_empty(), none) {
+        local::no_way(context, address, &why);
+    }
+    ways
 }
 
 /// Whether blocklists know our address or the servers'; only when asked.
@@ -350,6 +374,13 @@ async fn service(
     };
     context.progress(StageName::Tcp, &format!("{to}"));
     let begun = Instant::now();
+    // Where mail servers speak to each other is where they are intercepted.
+    let relayed = destination.setting.service == Service::Smtp && options.wants(StageName::Tcp);
+    let mut proxies = JoinSet::new();
+    if relayed {
+        let context = context.clone();
+        proxies.spawn(async move { interception::look(&context, to).await });
+    }
     let speaking = session(context, &ask, to, how, bound);
     let watching = async {
         tokio::time::sleep(SOON).await;
@@ -366,6 +397,7 @@ async fn service(
             looked = &mut watching, if !watched => watched = looked,
         }
     };
+    let (mut sampled, mut echo) = ((0, 0), Pings::Unknown);
     match outcome.end {
         // What was begun to place it is done to its end, also when the kernel gives up first.
         SessionEnd::NoAnswer | SessionEnd::Refused
@@ -378,9 +410,26 @@ async fn service(
         }
         // It opens: also from other ports?
         _ if context.is_open(to) && options.wants(StageName::Tcp) => {
-            split::sample(context, to).await;
+            let sizes = async {
+                match options.wants(StageName::Mtu) {
+                    true => size::pings(context, to).await,
+                    false => Pings::Unknown,
+                }
+            };
+            (sampled, echo) = tokio::join!(split::sample(context, to), sizes);
         }
         _ => {}
+    }
+    while proxies.join_next().await.is_some() {}
+    let intensive = options.intensive && options.wants(StageName::Tcp) && context.is_open(to);
+    if intensive && rates::climb(context, to).await {
+        return outcome;
+    }
+    if context.is_open(to) && options.wants(StageName::Mtu) {
+        size::look(context, &ask, &outcome, echo).await;
+    }
+    if context.is_open(to) && options.wants(StageName::Loss) {
+        loss::look(context, &ask, to, sampled.0, sampled.1).await;
     }
     outcome
 }

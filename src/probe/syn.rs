@@ -28,6 +28,8 @@ pub struct Syn {
     pub tos: u8,
     /// The MSS that is announced.
     pub mss: u16,
+    /// Without SACK, timestamps and window scale, as a printer's.
+    pub bare: bool,
 }
 
 impl Syn {
@@ -38,6 +40,7 @@ impl Syn {
             isn,
             tos: context.options().dscp << 2,
             mss: 1460,
+            bare: false,
         }
     }
 }
@@ -92,7 +95,9 @@ pub fn send(context: &Context, flow: &Reserved, syn: Syn, number: u16) -> io::Re
         ack: 0,
         flags: TcpFlags(TcpFlags::SYN),
         window,
-        options: &options,
+        options: options
+            .get(..if syn.bare { 4 } else { 20 })
+            .unwrap_or(&options),
     };
     let packet = craft::tcp(header, &segment, &[])
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;

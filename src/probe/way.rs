@@ -14,6 +14,7 @@ use super::plan::walk::{Heard, Walk};
 use super::seen::{Direction, Seen, What, distance};
 use super::syn::{self, Left, Syn};
 use crate::base::{Nanos, Timestamp};
+use crate::wire::TcpOptions;
 use crate::wire::craft::{self, Header};
 
 /// Flows that are kept open for late answers.
@@ -78,6 +79,12 @@ pub struct Way {
     /// Somebody else than the one who was asked sent a segment.
     pub stranger: Option<IpAddr>,
     anew: bool,
+    /// Bytes of an echo request's IP packet.
+    size: u16,
+    /// SYNs with no option but the MSS.
+    bare: bool,
+    /// TCP options of the latest SYN-ACK.
+    pub last_options: Option<TcpOptions>,
 }
 
 impl Way {
@@ -95,7 +102,22 @@ impl Way {
             last_tos: 0,
             stranger: None,
             anew: false,
+            size: 0,
+            bare: false,
+            last_options: None,
         }
+    }
+
+    /// SYNs with no option but the MSS.
+    pub fn bare(mut self) -> Way {
+        self.bare = true;
+        self
+    }
+
+    /// Echo requests in IP packets of so many bytes.
+    pub fn sized(mut self, size: u16) -> Way {
+        self.size = size;
+        self
     }
 
     /// From now on the probes are of a new flow.
@@ -160,6 +182,7 @@ impl Way {
         let probe = Syn {
             ttl,
             tos,
+            bare: self.bare,
             ..Syn::ordinary(context, flow.isn)
         };
         let number = u16::try_from(flow.left.len()).unwrap_or(u16::MAX);
@@ -189,7 +212,11 @@ impl Way {
         };
         let kind = if host.is_ipv4() { 8 } else { 128 };
         let word = u32::from(id) << 16 | 1;
-        let Ok(packet) = craft::icmp(header, kind, 0, word, b"mxray probes this path..") else {
+        let mut payload = b"mxray probes this path..".to_vec();
+        let headers = if host.is_ipv4() { 28 } else { 48 };
+        let wanted = usize::from(self.size.saturating_sub(headers));
+        payload.resize(payload.len().max(wanted), b'.');
+        let Ok(packet) = craft::icmp(header, kind, 0, word, &payload) else {
             return false;
         };
         if raw.send(&packet, host).is_err() {
@@ -215,6 +242,9 @@ impl Way {
                 let Some(answer) = syn::answer(&seen, flow.isn) else {
                     continue;
                 };
+                if matches!(answer.heard, Heard::Open { .. }) {
+                    self.last_options = answer.options;
+                }
                 if answer.options.is_some() && answer.from != flow.reserved.remote.ip() {
                     self.stranger = Some(answer.from);
                 }

@@ -127,6 +127,21 @@ fn a_session_that_only_we_went_through_with_has_failed() {
 }
 
 #[test]
+fn what_every_connection_pays_for_degrades_what_worked_and_nothing_else() {
+    let mut one = measured(Code::PathLoss);
+    one.settles = Settles::Session;
+    one.claim = one.claim.weighing(Weight::Costly);
+    let mut judgement = judged(Outcome::Healthy, Code::Ok);
+    weigh(&mut judgement, [one.clone()].iter());
+    assert_eq!(judgement.verdict.code, Code::PathLoss);
+    assert_eq!(judgement.outcome, Outcome::Degraded);
+    let mut judgement = judged(Outcome::Failed, Code::TlsCertExpired);
+    weigh(&mut judgement, [one].iter());
+    assert_eq!(judgement.verdict.code, Code::TlsCertExpired);
+    assert_eq!(judgement.findings[0].code, Code::PathLoss);
+}
+
+#[test]
 fn where_packets_say_nothing_the_measurement_does() {
     let mut judgement = judged(Outcome::Incomplete, Code::Unknown);
     weigh(&mut judgement, [measured(Code::TcpDropped)].iter());

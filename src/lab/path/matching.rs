@@ -243,7 +243,7 @@ impl Match {
                 .as_ref()
                 .is_none_or(|text| contains(packet.payload(), text.as_bytes()))
             && self
-.bytes
+                .bytes
                 .as_ref()
                 .is_none_or(|hex| contains(packet.payload(), &from_hex(hex)))
             && self

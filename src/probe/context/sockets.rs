@@ -256,6 +256,28 @@ impl Context {
         role: Role,
         how: Connect,
     ) -> Result<Opened, ConnectError> {
+        self.open_to(to, role, how, None).await
+    }
+
+    /// The same, and every packet of it from the first SYN on, both ways.
+    pub async fn connect_followed(
+        &self,
+        to: SocketAddr,
+        role: Role,
+        how: Connect,
+    ) -> Result<(Opened, mpsc::UnboundedReceiver<Seen>), ConnectError> {
+        let (sender, packets) = mpsc::unbounded_channel();
+        let opened = self.open_to(to, role, how, Some(sender)).await?;
+        Ok((opened, packets))
+    }
+
+    async fn open_to(
+        &self,
+        to: SocketAddr,
+        role: Role,
+        how: Connect,
+        listener: Option<mpsc::UnboundedSender<Seen>>,
+    ) -> Result<Opened, ConnectError> {
         let socket = Socket::new(family(to.ip()), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         if let Some(ttl) = how.ttl {
@@ -273,7 +295,7 @@ impl Context {
             local_port: port,
             remote: to,
         };
-        self.enter(key, role, None);
+        self.enter(key, role, listener);
         self.spend(to.ip(), 1).await;
         let start = Instant::now();
         let mut opening = Opening::new(self, &socket, port, to);

@@ -328,6 +328,8 @@ pub struct SessionOutcome {
     /// A credential went over it, so that its keys are given to nobody, the engine included: what was said within TLS is
     /// known to us alone.
     pub opaque: bool,
+    /// TCP had acknowledged all that was sent when the session ended in silence; not known otherwise.
+    pub acknowledged: Option<bool>,
     /// The reply that ended the session, or the last one.
     pub last: Option<Reply>,
     /// All that was said, secrets masked.

@@ -5,7 +5,6 @@
 //! a claim that names what it was measured against.
 
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,10 +12,12 @@ use tokio::net::TcpStream;
 
 use super::ask::{Ask, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
 use super::claims::about;
-use super::hold::up_to_handshake;
+use super::hold::{Handover, up_to};
+use super::wire::is_acknowledged;
 use crate::base::{FrameRef, Mark, Side, SourceId, Timestamp};
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
 use crate::probe::options::StageName;
+use crate::probe::stage::{size, trigger};
 use crate::probe::tls::client::Failure;
 use crate::probe::tls::hello::{Highest, Shape, craft};
 use crate::probe::{Connect, Context, Role};
@@ -97,7 +98,7 @@ pub async fn beside_silence(context: &Context, ask: &Ask, to: SocketAddr) {
         return std::future::pending().await;
     };
     let shape = Shape::small(Highest::Tls13, ask.sni.as_deref());
-    let answer = offer(context, opened.stream, &shape).await;
+    let answer = offer(context, opened.stream, &hello(context, &shape)).await;
     if !answer.passes() {
         return std::future::pending().await;
     }
@@ -140,18 +141,41 @@ pub async fn place(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
         SessionEnd::TlsFailed(Failure::Alert(40 | 47 | 70 | 71 | 80)) => {
             which_version(context, ask, outcome).await;
         }
+        SessionEnd::Silent { after }
+        | SessionEnd::Reset {
+            after,
+            by_fin: false,
+        } => super::command::place(context, ask, outcome, *after).await,
         _ => {}
     }
 }
 
-/// A hello on a control connection of its own.
+/// What a control is to find out besides the answer to its hello.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Also {
+    /// What sizes pass.
+    sizes: bool,
+    /// The MSS that is announced.
+    mss: Option<u16>,
+}
+
+/// What a control showed.
+struct Control {
+    answer: Answer,
+    /// Where its hello dies.
+    placed: Option<trigger::Placed>,
+    sizes: Option<size::Sized>,
+}
+
+/// A hello on a control connection of its own, walked before it is sent.
 async fn control(
     context: &Context,
     ask: &Ask,
     to: SocketAddr,
     shape: &Shape,
     why: &'static str,
-) -> Answer {
+    also: Also,
+) -> Control {
     tokio::time::sleep(APART).await;
     context.progress(StageName::Tls, &format!("{to}: {why}"));
     let quiet = Ask {
@@ -160,29 +184,67 @@ async fn control(
         envelope: None,
         ..ask.clone()
     };
-    match up_to_handshake(context, &quiet, to, Role::Control(why)).await {
-        Some(stream) => offer(context, stream, shape).await,
+    let how = Connect {
+        mss: also.mss,
+        ..Connect::default()
+    };
+    let role = Role::Control(why);
+    let Some(mut handed) = up_to(context, &quiet, to, role, how, Handover::Handshake).await else {
         // Not even STARTTLS was reached: no answer to the hello, in any case.
-        None => Answer::Strange,
+        return Control {
+            answer: Answer::Strange,
+            placed: None,
+            sizes: None,
+        };
+    };
+    let hello = hello(context, shape);
+    let mut sizes = None;
+    if also.sizes && context.raw().is_some() && context.options().wants(StageName::Mtu) {
+        sizes = size::inside(context, &mut handed.inside).await;
+    }
+    let mut placed = None;
+    if also.mss.is_none() && !sizes.as_ref().is_some_and(size::Sized::is_hole) {
+        placed = trigger::walk(context, &mut handed.inside, &hello).await;
+    }
+    let answer = offer(context, handed.stream, &hello).await;
+    // It counts only where it dies without our help as well; the last mile only where nobody acknowledged.
+    let unheard = matches!(
+        answer,
+        Answer::Silent {
+            acknowledged: false
+        }
+    );
+    let placed = placed.filter(|one| match (one.by_reset, one.last) {
+        (true, _) => answer == Answer::Ended,
+        (false, _) => unheard,
+    });
+    Control {
+        answer,
+        placed,
+        sizes,
     }
 }
 
-/// Sends a hello and reads what it gets. The connection ends with it.
-async fn offer(context: &Context, mut stream: TcpStream, shape: &Shape) -> Answer {
+/// The bytes of a hello.
+fn hello(context: &Context, shape: &Shape) -> Vec<u8> {
     let mut random = [0u8; 32];
     for chunk in random.chunks_mut(4) {
         let bytes = context.random().to_be_bytes();
         chunk.copy_from_slice(bytes.get(..chunk.len()).unwrap_or_default());
     }
-    let hello = craft(shape, &random);
+    craft(shape, &random)
+}
+
+/// Sends a hello and reads what it gets. The connection ends with it.
+async fn offer(context: &Context, mut stream: TcpStream, hello: &[u8]) -> Answer {
     if let Ok(peer) = stream.peer_addr() {
         context.spend(peer.ip(), 4).await;
     }
-    if stream.write_all(&hello).await.is_err() {
+    if stream.write_all(hello).await.is_err() {
         return Answer::Ended;
     }
     let mut decoder = Decoder::new();
-    decoder.data(Side::Client, mark(context), &hello);
+    decoder.data(Side::Client, mark(context), hello);
     let mut buffer = [0u8; 4_096];
     let end = tokio::time::Instant::now() + ANSWER;
     loop {
@@ -223,14 +285,6 @@ async fn offer(context: &Context, mut stream: TcpStream, shape: &Shape) -> Answe
     }
 }
 
-/// Whether TCP has acknowledged all that was sent (tcp(7), SIOCOUTQ: bytes not yet acknowledged).
-fn is_acknowledged(stream: &TcpStream) -> bool {
-    let mut waiting: libc::c_int = 0;
-    // SAFETY: the descriptor is open for as long as `stream` lives, and the call writes one int, which is ours.
-    let asked = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut waiting) };
-    asked == 0 && waiting == 0
-}
-
 fn mark(context: &Context) -> Mark {
     Mark {
         frame: FrameRef {
@@ -259,8 +313,26 @@ async fn which_hello(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
     };
     let small = Shape::small(Highest::Tls13, ask.sni.as_deref());
     let to = outcome.to;
-    let first = control(context, ask, to, &small, "a small ClientHello").await;
-    match first {
+    // It arrived: is the server silent, or its answer too large for the way back?
+    if outcome.acknowledged == Some(true)
+        && code == Code::TlsHelloDropped
+        && tried.backward(&small).await
+    {
+        return;
+    }
+    let also = Also {
+        sizes: code == Code::TlsHelloDropped,
+        mss: None,
+    };
+    let first = control(context, ask, to, &small, "a small ClientHello", also).await;
+    if let Some(sizes) = &first.sizes {
+        size::report(context, to, sizes);
+        // Nothing as large as the hello gets there, whatever it says.
+        if sizes.is_hole() {
+            return;
+        }
+    }
+    match first.answer {
         Answer::Hello { .. } | Answer::Alert(_) => tried.size(&small, first).await,
         Answer::Strange => {}
         Answer::Ended | Answer::Silent { .. } => tried.name(first).await,
@@ -288,17 +360,77 @@ impl Tried<'_> {
         claim.because(Proof::Measured(LADDER, self.context.now()), text)
     }
 
+    /// The claim at the place that a control found.
+    fn placed(&self, mut claim: Claim, placed: Option<&trigger::Placed>) -> Claim {
+        let Some(placed) = placed else {
+            return claim;
+        };
+        claim.at = placed.at;
+        claim.summary = format!("{} It dies {}.", claim.summary, placed.says());
+        let proof = Proof::Measured("TTL walk inside a connection", self.context.now());
+        claim.because(
+            proof,
+            format!("the hello with growing TTL: {}", placed.shown),
+        )
+    }
+
+    /// The hello is acknowledged and nothing comes: the server, or its large packets that vanish on the way back? True when it
+    /// was said.
+    async fn backward(&self, small: &Shape) -> bool {
+        let to = self.outcome.to;
+        let mss = if to.is_ipv4() { 536 } else { 1_220 };
+        let why = "the same ClientHello where the server may send small segments only";
+        let also = Also {
+            sizes: false,
+            mss: Some(mss),
+        };
+        let same = Shape {
+            post_quantum: true,
+            ..small.clone()
+        };
+        let second = control(self.context, self.ask, to, &same, why, also).await;
+        let Answer::Hello { .. } = second.answer else {
+            return false;
+        };
+        let headers = if to.is_ipv4() { 40 } else { 60 };
+        let proof = Proof::Measured("handshake with a small MSS", self.context.now());
+        let mut claim = Claim::new(
+            Code::PathMtuBlackhole,
+            At::of(Where::Network),
+            proof,
+            0.93,
+            format!("The server's large packets vanish on the way back; with packets of {} bytes at the most the handshake goes on.", mss + headers),
+        )
+        .shown_by(format!("a ClientHello on a connection with MSS {mss} got {}", second.answer.says()));
+        claim = self.shown(
+            claim,
+            "the same with the usual MSS was acknowledged and never answered".to_owned(),
+        );
+        let claim = claim
+            .advise("Ask whoever runs the narrow link to let ICMP fragmentation-needed (IPv6: packet-too-big) out to the server")
+            .advise("Until then: clamp the MSS of SYN-ACKs there (nft: tcp flags syn tcp option maxseg size set rt mtu)");
+        self.context
+            .measured(about(self.outcome, claim, Settles::Verdict));
+        size::backward(self.context, to).await;
+        true
+    }
+
     /// A small one passes: is it the size, or what makes it large?
-    async fn size(&self, small: &Shape, first: Answer) {
+    async fn size(&self, small: &Shape, first: Control) {
         let padded = Shape {
             padded_to: Some(LARGE),
             ..small.clone()
         };
         let why = "a large ClientHello without a post-quantum share";
-        let second = control(self.context, self.ask, self.outcome.to, &padded, why).await;
+        let also = Also::default();
+        let control = control(self.context, self.ask, self.outcome.to, &padded, why, also).await;
+        let second = control.answer;
         if second == Answer::Strange {
             return;
         }
+        // Where the path's sizes were measured, large packets as such do pass.
+        let sized = first.sizes.is_some();
+        let first = first.answer;
         let (summary, settles) = match second.passes() {
             true => (
                 "A ClientHello with a post-quantum key share is not let through; without it one of the same size is.",
@@ -308,7 +440,7 @@ impl Tried<'_> {
             false => (
                 "A ClientHello that does not fit into one segment is not let through; a small one is.",
                 match first {
-                    _ if self.code == Code::TlsResetOnHello => Settles::Verdict,
+                    _ if self.code == Code::TlsResetOnHello || sized => Settles::Verdict,
                     _ => Settles::Finding,
                 },
             ),
@@ -328,7 +460,8 @@ impl Tried<'_> {
         claim = claim
             .advise("Whoever runs the firewall or load balancer before the server: let it read a ClientHello that spans segments (tldr.fail)")
             .advise("Until then clients can leave post-quantum groups out (OpenSSL: Groups = X25519:P-256)");
-        if !second.passes() {
+        claim = self.placed(claim, control.placed.as_ref());
+        if !second.passes() && !sized {
             claim = claim.or(
                 Code::PathMtuBlackhole,
                 0.12,
@@ -342,7 +475,9 @@ impl Tried<'_> {
     }
 
     /// A small one does not pass either, so it is not the size: is it the name in it?
-    async fn name(&self, first: Answer) {
+    async fn name(&self, first: Control) {
+        let place = first.placed;
+        let first = first.answer;
         let vanished = matches!(
             first,
             Answer::Silent {
@@ -352,7 +487,7 @@ impl Tried<'_> {
         let small = format!("a small one on another connection got {}", first.says());
         let Some(name) = self.ask.sni.as_deref() else {
             if vanished {
-                self.whatever(small, None);
+                self.whatever(small, None, place.as_ref());
             }
             return;
         };
@@ -362,7 +497,17 @@ impl Tried<'_> {
             ..Shape::small(Highest::Tls13, None)
         };
         let why = "a ClientHello without a name";
-        let second = control(self.context, self.ask, self.outcome.to, &nameless, why).await;
+        let also = Also::default();
+        let second = control(
+            self.context,
+            self.ask,
+            self.outcome.to,
+            &nameless,
+            why,
+            also,
+        )
+        .await;
+        let second = second.answer;
         if second.passes() {
             let mut claim = self.claim(
                 0.93,
@@ -373,16 +518,29 @@ impl Tried<'_> {
                 claim,
                 format!("a large one without a name got {}", second.says()),
             );
+            claim = self.placed(claim, place.as_ref());
             claim = claim.advise("Whoever runs the firewall between: look for a rule on this name (SNI, web filter, TLS policy)");
             self.context
                 .measured(about(self.outcome, claim, Settles::Verdict));
         } else if vanished {
-            self.whatever(small, Some(second));
+            self.whatever(small, Some(second), place.as_ref());
+        } else if let Some(place) = place.filter(|place| place.by_reset && !vanished) {
+            // Named or not, large or small: it draws a reset before it can have reached the server.
+            let mut claim = self.claim(
+                0.93,
+                "A device on the way resets every ClientHello before the server sees it."
+                    .to_owned(),
+            );
+            claim = self.shown(claim, small);
+            claim = self.placed(claim, Some(&place));
+            claim = claim.advise("Whoever runs the device there: allow TLS on this port (application filter, TLS inspection)");
+            self.context
+                .measured(about(self.outcome, claim, Settles::Verdict));
         }
     }
 
     /// Every hello vanishes, also those that fit into any packet, while the dialogue before it passed.
-    fn whatever(&self, small: String, nameless: Option<Answer>) {
+    fn whatever(&self, small: String, nameless: Option<Answer>, place: Option<&trigger::Placed>) {
         if self.code != Code::TlsHelloDropped {
             return;
         }
@@ -394,9 +552,33 @@ impl Tried<'_> {
         if let Some(answer) = nameless {
             claim = self.shown(claim, format!("one without a name got {}", answer.says()));
         }
+        claim = self.placed(claim, place);
         claim = claim.advise("Whoever runs the firewall between: allow TLS on this port (application filter, TLS inspection)");
         self.context
             .measured(about(self.outcome, claim, Settles::Verdict));
+    }
+}
+
+/// A hello on a connection of its own that the server itself answers: nothing to be placed.
+async fn control_alone(
+    context: &Context,
+    ask: &Ask,
+    to: SocketAddr,
+    shape: &Shape,
+    why: &'static str,
+) -> Answer {
+    tokio::time::sleep(APART).await;
+    context.progress(StageName::Tls, &format!("{to}: {why}"));
+    let quiet = Ask {
+        until: Until::Tls,
+        login: None,
+        envelope: None,
+        ..ask.clone()
+    };
+    let (role, how) = (Role::Control(why), Connect::default());
+    match up_to(context, &quiet, to, role, how, Handover::Handshake).await {
+        Some(handed) => offer(context, handed.stream, &hello(context, shape)).await,
+        None => Answer::Strange,
     }
 }
 
@@ -404,13 +586,13 @@ impl Tried<'_> {
 async fn which_version(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
     let wide = Shape::small(Highest::Tls12, ask.sni.as_deref());
     let why = "a ClientHello of TLS 1.2 and older with the suites of twenty years";
-    let mut answer = control(context, ask, outcome.to, &wide, why).await;
+    let mut answer = control_alone(context, ask, outcome.to, &wide, why).await;
     let mut offered = Highest::Tls12;
     if matches!(answer, Answer::Alert(_) | Answer::Ended) {
         // Servers that cannot even be offered more than they speak (version intolerance).
         offered = Highest::Tls10;
         let old = Shape::small(offered, ask.sni.as_deref());
-        answer = control(context, ask, outcome.to, &old, "a ClientHello of TLS 1.0").await;
+        answer = control_alone(context, ask, outcome.to, &old, "a ClientHello of TLS 1.0").await;
     }
     let Answer::Hello { version, cipher } = answer else {
         return;

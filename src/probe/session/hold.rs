@@ -10,6 +10,7 @@ use super::driver::{Driver, Event, Next};
 use super::wire::{Got, Patience, Wire};
 use crate::base::Timestamp;
 use crate::probe::auth::Turnstile;
+use crate::probe::inside::Inside;
 use crate::probe::options::StageName;
 use crate::probe::tls::chain::{self, Identity, Judged};
 use crate::probe::tls::client::{Wish, agreed, client};
@@ -39,7 +40,8 @@ pub async fn hold(
         wire: Wire::told(opened),
         judged: None,
         logged_in: false,
-        stop_at_handshake: false,
+        handover: None,
+        said: Vec::new(),
     };
     holder.run().await;
     let Holder {
@@ -55,14 +57,16 @@ pub async fn hold(
     {
         context.secrets(&tls.secrets.lines());
     }
+    let end = driver.end().cloned().unwrap_or(SessionEnd::GaveUp);
+    let acknowledged = matches!(end, SessionEnd::Silent { .. }).then(|| wire.is_acknowledged());
     match driver.then() {
         Next::Hold => context.hold(wire.into_stream()),
         _ => wire.close().await,
     }
     let dialogue = driver.dialogue().clone();
-    let end = driver.end().cloned().unwrap_or(SessionEnd::GaveUp);
     SessionOutcome {
         to,
+        acknowledged,
         local: Some(local),
         end,
         reached: driver.facts.reached.unwrap_or(Stage::Connect),
@@ -104,6 +108,7 @@ fn never_opened(
         judged: None,
         login: None,
         opaque: false,
+        acknowledged: None,
         last: None,
         dialogue: Dialogue::default(),
         error: Some(error),
@@ -112,14 +117,37 @@ fn never_opened(
     }
 }
 
-/// Goes as far as the handshake and hands the bare connection over: for hellos of our own.
-pub async fn up_to_handshake(
+/// Where a session of our own is left, and its connection handed over in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// Before the ClientHello.
+    Handshake,
+    /// Before the first command, or the ClientHello of a port that begins with TLS.
+    Begin,
+    /// Before the command of that stage.
+    Before(Stage),
+}
+
+/// A connection that was handed over.
+pub struct Handed {
+    /// The bare connection.
+    pub stream: TcpStream,
+    /// What both sides' packets say of it.
+    pub inside: Inside,
+    /// What the session would have written next; empty before a ClientHello.
+    pub next: Vec<u8>,
+}
+
+/// Goes so far and hands the connection over: for hellos of our own, and for probes within it.
+pub async fn up_to(
     context: &Context,
     ask: &Ask,
     to: SocketAddr,
     role: Role,
-) -> Option<TcpStream> {
-    let opened = context.connect(to, role, Connect::default()).await.ok()?;
+    how: Connect,
+    handover: Handover,
+) -> Option<Handed> {
+    let (opened, packets) = context.connect_followed(to, role, how).await.ok()?;
     let ask = Arc::new(ask.clone());
     let mut holder = Holder {
         context,
@@ -130,16 +158,27 @@ pub async fn up_to_handshake(
         wire: Wire::new(opened.stream),
         judged: None,
         logged_in: false,
-        stop_at_handshake: true,
+        handover: Some(handover),
+        said: Vec::new(),
     };
     holder.run().await;
-    match holder.driver.then() {
-        Next::Handshake { .. } => Some(holder.wire.into_stream()),
+    let next = match holder.driver.then() {
+        Next::Handshake { .. } => Vec::new(),
+        Next::Write {
+            bytes,
+            secret: None,
+        } if holder.hands_over() => bytes.to_vec(),
         _ => {
             holder.wire.close().await;
-            None
+            return None;
         }
-    }
+    };
+    let inside = Inside::new(opened.local, to, packets, std::mem::take(&mut holder.said));
+    Some(Handed {
+        stream: holder.wire.into_stream(),
+        inside,
+        next,
+    })
 }
 
 /// The outcome of a session that was left because both ends wait for the other.
@@ -160,10 +199,24 @@ struct Holder<'a> {
     wire: Wire,
     judged: Option<Judged>,
     logged_in: bool,
-    stop_at_handshake: bool,
+    handover: Option<Handover>,
+    /// What was written on a connection that is to be handed over: duplicates of it are sent as they were.
+    said: Vec<u8>,
 }
 
 impl Holder<'_> {
+    /// Whether what is next is left to whoever takes the connection.
+    fn hands_over(&mut self) -> bool {
+        let stage = self.driver.stage();
+        match self.handover {
+            None => false,
+            Some(_) if self.wire.tls().is_some() => false,
+            Some(Handover::Handshake) => stage == Stage::Tls,
+            Some(Handover::Begin) => true,
+            Some(Handover::Before(wanted)) => stage == wanted,
+        }
+    }
+
     async fn run(&mut self) {
         let mut turn = None;
         loop {
@@ -173,11 +226,14 @@ impl Holder<'_> {
             }
             match self.driver.then() {
                 Next::Close | Next::Hold => break,
-                Next::Handshake { .. } if self.stop_at_handshake => break,
+                Next::Handshake { .. } | Next::Write { .. } if self.hands_over() => break,
                 Next::Write { bytes, secret } => {
                     if let Some(from) = secret {
                         self.logged_in = true;
                         self.context.conceal(&bytes, from);
+                    }
+                    if self.handover.is_some() {
+                        self.said.extend_from_slice(&bytes);
                     }
                     self.context.spend(self.to.ip(), 1).await;
                     let failed = self.wire.write(&bytes).await;

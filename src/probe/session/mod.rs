@@ -6,6 +6,7 @@
 
 pub mod ask;
 pub mod claims;
+mod command;
 pub mod driver;
 mod experiments;
 mod hold;
@@ -18,7 +19,7 @@ pub mod wire;
 use std::net::{IpAddr, SocketAddr};
 
 pub use ask::{Ask, Binding, Envelope, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
-pub use hold::hold;
+pub use hold::{Handed, Handover, hold, up_to};
 
 use super::options::StageName;
 use super::target::{Setting, TlsWish};

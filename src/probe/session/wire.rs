@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -79,6 +80,11 @@ impl Wire {
             teller: opened.teller,
             ..Wire::new(opened.stream)
         }
+    }
+
+    /// Whether TCP has acknowledged all that was sent (tcp(7), SIOCOUTQ: bytes not yet acknowledged).
+    pub fn is_acknowledged(&self) -> bool {
+        is_acknowledged(&self.stream)
     }
 
     /// The bare connection, as it is.
@@ -267,6 +273,14 @@ impl Wire {
         })
         .await;
     }
+}
+
+/// Whether TCP has acknowledged all that was sent (tcp(7), SIOCOUTQ: bytes not yet acknowledged).
+pub fn is_acknowledged(stream: &TcpStream) -> bool {
+    let mut waiting: libc::c_int = 0;
+    // SAFETY: the descriptor is open for as long as `stream` lives, and the call writes one int, which is ours.
+    let asked = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut waiting) };
+    asked == 0 && waiting == 0
 }
 
 /// How an error of the socket reads.

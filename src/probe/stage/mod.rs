@@ -1,7 +1,24 @@
 //! The stages that measure below a session: ports, places, sizes.
 
+pub mod interception;
 pub mod local;
+pub mod loss;
+pub mod options;
 pub mod ports;
+pub mod rates;
 pub mod reference;
+pub mod size;
 pub mod split;
 pub mod trace;
+pub mod trigger;
+
+/// What `--intensive` sends more, in words: said before the first packet.
+pub fn announced(rate: u32) -> String {
+    let most = rates::COST + size::COST + loss::cost(rate);
+    format!(
+        "--intensive: up to {most} packets more to each service and server address (SYN-rate ladder {}, size search {}, loss {}), at most {rate} a second, on up to 3 connections more",
+        rates::COST,
+        size::COST,
+        loss::cost(rate)
+    )
+}

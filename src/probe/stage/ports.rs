@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use refusal::refused;
+pub use refusal::{device, refused};
 
+use super::local::{self, Neighbor};
 use super::reference::{self, Reference};
 use super::trace;
+use crate::base::Timestamp;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
@@ -23,6 +25,10 @@ use crate::probe::way::{Kind, Way};
 
 /// The kernel's own SYN is kept so long, that three transmissions of it are seen (silence has a clock).
 const CLOCK: Duration = Duration::from_millis(3_400);
+/// A next hop that does not answer is known by then.
+const NEIGHBOR: Duration = Duration::from_millis(4_000);
+/// Between two looks at what this host does.
+const SOON: Duration = Duration::from_millis(200);
 
 /// A port answers nothing for a while: finds out whether it is dropped, and where. `begun`: when the kernel's connection
 /// was begun.
@@ -32,6 +38,9 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
             "whether silence is loss or a filter, and after which hop",
             "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
         );
+        return;
+    }
+    if stuck(context, to).await {
         return;
     }
     context.progress(
@@ -51,8 +60,14 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
                 StageName::Tcp,
                 &format!("provisional: {to} is dropped (0.90); looking where"),
             );
-            let placed = located(context, to, reference).await;
-            dropped(context, to, &finding, reference, placed);
+            let counted = context.now();
+            let (borne, placed) = tokio::join!(
+                super::options::borne(context, to),
+                located(context, to, reference)
+            );
+            if !borne {
+                dropped(context, to, (&finding, counted), reference, placed);
+            }
             end_of_clock(context, to, begun).await;
         }
         (Finding::AllSilent, None) if reference.is_none() => {
@@ -68,6 +83,40 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
         (Finding::Unclear, None) => end_of_clock(context, to, begun).await,
         _ => {}
     }
+}
+
+/// Nothing was seen to leave: the next hop does not answer, or a filter of this host holds it back. Neither says anything of
+/// the path.
+async fn stuck(context: &Context, to: SocketAddr) -> bool {
+    let end = Instant::now() + NEIGHBOR;
+    while !context.has_left(to) && !context.is_open(to) && !context.is_cancelled() {
+        let Ok(way) = context.way_out(to.ip()) else {
+            return false;
+        };
+        match local::neighbor(&way) {
+            // The kernel asks three times, a second apart; then ARP and NDP themselves show it.
+            Some(Neighbor::Asking) if Instant::now() < end => {
+                tokio::time::sleep(SOON).await;
+            }
+            Some(Neighbor::Asking | Neighbor::Failed) => {
+                local::no_neighbor(context, to, &way);
+                return true;
+            }
+            _ => {
+                // The tap may be late; a filter is not.
+                tokio::time::sleep(SOON).await;
+                if context.has_left(to) || context.is_open(to) || way.is_here {
+                    return false;
+                }
+                let rule = context.held_by(to, &way);
+                local::held_back(context, to, &way, rule.as_deref());
+                // Waiting brings nothing.
+                context.give_up(to);
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Lets the kernel's own connection go on until its silence counts, then ends it.
@@ -169,7 +218,7 @@ fn say(context: &Context, to: SocketAddr, claim: Claim) {
 fn dropped(
     context: &Context,
     to: SocketAddr,
-    finding: &Finding,
+    (finding, at_time): (&Finding, Timestamp),
     reference: Option<Reference>,
     placed: Option<trace::Placed>,
 ) {
@@ -183,7 +232,7 @@ fn dropped(
         return;
     };
     let control = reference.map_or_else(|| "nothing".to_owned(), |one| one.name());
-    let proof = Proof::Measured("SYN series", context.now());
+    let proof = Proof::Measured("SYN series", at_time);
     let counted = format!(
         "{unanswered} SYNs to port {} from {unanswered} ports unanswered, while {control} {answered}/{controls}: chance {chance:.0e}",
         to.port()

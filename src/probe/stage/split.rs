@@ -1,6 +1,6 @@
 //! One of several paths or back ends: flows that differ only in their source port live or die, each always.
 //!
-//! Eight flows are asked once; only where one stays silent is more sent. A flow counts as dead when it was silent so often
+//! Twice eight flows are asked once; only where one stays silent is more sent. A flow counts as dead when it was silent so often
 //! that the other flows' loss excludes chance, for all flows together (Holm). An address hash moves nobody between two
 //! packets of one flow, so a mixed flow is loss and says nothing. It also leaves the report a light walk of the path, and
 //! looks whether the answers come from too near.
@@ -14,42 +14,61 @@ use crate::probe::options::StageName;
 use crate::probe::plan::walk::{Heard, boundary};
 use crate::probe::stats::{CERTAIN, holm, wilson};
 use crate::probe::way::{Kind, Way, round, settle};
+use crate::wire::TcpOptions;
 
 /// Flows that are asked; half-open at once at the most.
 const FLOWS: usize = 8;
+/// So many times: of four branches one is met by sixteen flows but once in a hundred runs not.
+const BATCHES: usize = 2;
 /// Times that a silent flow is asked.
 const ASKED: u32 = 8;
 /// Walks of a dead flow against a living one.
 const WALKS: u32 = 8;
 
-/// Asks several flows of a port that opens for somebody.
-pub async fn sample(context: &Context, to: SocketAddr) {
+/// Asks several flows of a port that opens for somebody. Gives back how many probes were not answered at first, of how many:
+/// what is lost, unless it is a dead branch, which is said.
+pub async fn sample(context: &Context, to: SocketAddr) -> (u32, u32) {
     if context.raw().is_none() || context.is_cancelled() {
-        return;
+        return (0, 0);
     }
     context.progress(StageName::Tcp, &format!("{to} from several source ports"));
     let mut flows: Vec<Way> = Vec::new();
-    for _ in 0..FLOWS {
-        let mut way = Way::new(Kind::OneFlow(to), "one of several source ports");
-        way.send(context, 64).await;
-        flows.push(way);
+    for _ in 0..BATCHES {
+        for _ in 0..FLOWS {
+            let mut way = Way::new(Kind::OneFlow(to), "one of several source ports");
+            way.send(context, 64).await;
+            flows.push(way);
+        }
+        settle_all(&mut flows).await;
+        // Somebody is silent already: it is he who is asked again.
+        if flows.iter().any(|way| way.last_end.is_none()) {
+            break;
+        }
     }
-    settle_all(&mut flows).await;
     let distance = flows.iter().find_map(|way| match way.last_end {
         Some(Heard::Open { distance }) => Some(distance),
         _ => None,
     });
     let Some(distance) = distance else {
-        return;
+        return (0, 0);
     };
+    let lost = flows.iter().filter(|way| way.last_end.is_none()).count() as u32;
+    let agreed: Vec<TcpOptions> = flows.iter().filter_map(|way| way.last_options).collect();
+    super::options::compare(context, to, &agreed).await;
+    let mut split_seen = false;
     if flows.iter().any(|way| way.last_end.is_none()) {
         ask_again(context, &mut flows).await;
         if let Some((dead, alive)) = classes(&flows) {
             split(context, to, &mut flows, &dead, &alive).await;
+            split_seen = true;
         }
     }
     if context.options().wants(StageName::Trace) && !context.is_cancelled() {
         near(context, to, distance.saturating_add(1)).await;
+    }
+    match split_seen {
+        true => (0, 0),
+        false => (lost, flows.len() as u32),
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::net::SocketAddr;
 
-use super::say;
+use super::{say, stuck};
 use crate::diagnosis::{At, Claim, Code, Proof, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::walk::Heard;
+use crate::probe::plan::walk::{Heard, Walk};
 use crate::probe::seen::icmp_name;
 use crate::probe::stage::reference::{self, Reference};
 use crate::probe::stage::trace;
@@ -24,6 +24,10 @@ pub async fn refused(context: &Context, to: SocketAddr) {
             "who sent the reset, and from which hop",
             "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
         );
+        return;
+    }
+    // A rule of this host's own refuses before anything leaves.
+    if stuck(context, to).await {
         return;
     }
     context.progress(StageName::Tcp, &format!("{to} refuses: asking once more"));
@@ -127,24 +131,11 @@ async fn who_reset(
             return false;
         }
         let before = first.saturating_sub(1);
-        let router = target.walk.at(before).and_then(|rung| rung.router);
-        let heard = heard_before(&target, first);
-        // A device that filters behind its TTL check says time-exceeded itself one TTL earlier; its RST comes from as far.
-        let seems = distance.saturating_add(1);
-        let at = At {
-            place: Where::Network,
-            address: router,
-            hop: [before, first]
-                .into_iter()
-                .find(|ttl| heard.is_some() && *ttl == seems),
-            after_hop: heard,
-        };
-        let at = if at.hop == Some(first) {
-            let address = control.as_ref().and_then(|one| one.walk.at(first)?.router);
-            At { address, ..at }
-        } else {
-            at
-        };
+        let at = device(
+            &target.walk,
+            control.as_ref().map(|one| &one.walk),
+            (first, distance),
+        );
         let who = match (at.address, at.hop) {
             (Some(router), Some(hop)) => format!("at {router} (hop {hop})"),
             (None, Some(hop)) => format!("at hop {hop}"),
@@ -218,6 +209,29 @@ async fn who_reset(
     }
 }
 
+/// Where a device stands whose RST comes first for a probe of that TTL, from that distance. `control`: what else is known of
+/// the way.
+pub fn device(target: &Walk, control: Option<&Walk>, (first, distance): (u8, u8)) -> At {
+    let before = first.saturating_sub(1);
+    let router = target.at(before).and_then(|rung| rung.router);
+    let heard = heard_before(target, first);
+    // A device that filters behind its TTL check says time-exceeded itself one TTL earlier; its RST comes from as far.
+    let seems = distance.saturating_add(1);
+    let hop = [before, first]
+        .into_iter()
+        .find(|ttl| heard.is_some() && *ttl == seems);
+    let address = match hop == Some(first) {
+        true => control.and_then(|control| control.at(first)?.router),
+        false => router,
+    };
+    At {
+        place: Where::Network,
+        address,
+        hop,
+        after_hop: heard,
+    }
+}
+
 /// Whose RST it is, by its DSCP.
 enum Stack {
     Own,
@@ -267,7 +281,7 @@ async fn prohibited(
         .or_else(|| control.as_ref()?.walk.distance_of(from));
     let first = target.walk.first_end().map(|(ttl, _)| ttl);
     // Loss may have hidden an earlier answer: the distance before it counts only where a router was heard.
-    let before = first.and_then(|ttl| heard_before(&target, ttl));
+    let before = first.and_then(|ttl| heard_before(&target.walk, ttl));
     let at = At {
         place: Where::Network,
         address: Some(from),
@@ -324,9 +338,9 @@ async fn prohibited(
 }
 
 /// The distance before a TTL, where a router complained about the target's own packet: 0 before the first.
-fn heard_before(target: &Way, ttl: u8) -> Option<u8> {
+fn heard_before(target: &Walk, ttl: u8) -> Option<u8> {
     let before = ttl.checked_sub(1)?;
-    let heard = target.walk.at(before).is_some_and(|rung| rung.exceeded > 0);
+    let heard = target.at(before).is_some_and(|rung| rung.exceeded > 0);
     (before == 0 || heard).then_some(before)
 }
 

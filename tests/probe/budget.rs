@@ -1,0 +1,218 @@
+//! What a probe may cost, counted in the packets themselves as the lab's path saw them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use mxray::base::Timestamp;
+use mxray::lab::Recording;
+use mxray::wire::{Net, Transport, dissect};
+
+/// Packets to one healthy target.
+const PACKETS: usize = 300;
+/// Probes within a second.
+const RATE: usize = 50;
+/// Connections half open at one target at once.
+const HALF_OPEN: usize = 8;
+/// What a healthy target may take beside its round trips, and how many round trips.
+const HEALTHY_MS: i64 = 3_000;
+const ROUND_TRIPS: i64 = 20;
+/// A dropped port: its provisional verdict, and its place.
+const PROVISIONAL_MS: i64 = 2_000;
+const FINAL_MS: i64 = 5_000;
+const LOCATED_MS: i64 = 8_000;
+
+/// One packet of TCP or ICMP.
+struct Seen {
+    at: Timestamp,
+    from: IpAddr,
+    to: IpAddr,
+    ports: Option<(u16, u16)>,
+    syn: bool,
+    ack: bool,
+    rst: bool,
+    echo: bool,
+}
+
+fn seen(recording: &Recording) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for frame in &recording.frames {
+        let packet = dissect(1, &frame.bytes, frame.length);
+        let Net::Ip(ip) = &packet.net else { continue };
+        let mut one = Seen {
+            at: frame.time,
+            from: ip.source,
+            to: ip.destination,
+            ports: None,
+            syn: false,
+            ack: false,
+            rst: false,
+            echo: false,
+        };
+        match &packet.transport {
+            Transport::Tcp(tcp) => {
+                one.ports = Some((tcp.source_port, tcp.destination_port));
+                one.syn = tcp.flags.syn();
+                one.ack = tcp.flags.ack();
+                one.rst = tcp.flags.rst();
+            }
+            Transport::Icmp(icmp) => {
+                one.echo = matches!((icmp.v6, icmp.kind), (false, 8) | (true, 128))
+            }
+            _ => continue,
+        }
+        all.push(one);
+    }
+    all
+}
+
+fn milliseconds(from: Timestamp, to: Timestamp) -> i64 {
+    to.since(from) / 1_000_000
+}
+
+/// Servers that were probed: whom we sent a SYN.
+fn servers(all: &[Seen]) -> BTreeSet<IpAddr> {
+    all.iter()
+        .filter(|one| one.syn && !one.ack)
+        .map(|one| one.to)
+        .collect()
+}
+
+/// What holds for every probe at its ordinary rate.
+pub fn mannered(recording: &Recording) -> Result<(), String> {
+    let all = seen(recording);
+    for server in servers(&all) {
+        let probes: Vec<Timestamp> = all
+            .iter()
+            .filter(|one| one.to == server && (one.echo || one.syn))
+            .map(|one| one.at)
+            .collect();
+        for (at, first) in probes.iter().enumerate() {
+            let within = probes
+                .iter()
+                .skip(at)
+                .take_while(|time| time.since(*first) < 1_000_000_000)
+                .count();
+            if within > RATE {
+                return Err(format!("{within} probes of {server} within a second"));
+            }
+        }
+        half_open(&all, server)?;
+    }
+    Ok(())
+}
+
+/// Never more than eight, and each ended by us.
+fn half_open(all: &[Seen], server: IpAddr) -> Result<(), String> {
+    let mut open: BTreeMap<(u16, u16), Timestamp> = BTreeMap::new();
+    for one in all {
+        let Some((from, to)) = one.ports else {
+            continue;
+        };
+        if one.from == server && one.syn && one.ack {
+            open.insert((to, from), one.at);
+            if open.len() > HALF_OPEN {
+                return Err(format!(
+                    "{} connections to {server} half open at once",
+                    open.len()
+                ));
+            }
+        } else if one.to == server && (one.rst || one.ack) {
+            open.remove(&(from, to));
+        }
+    }
+    match open.into_iter().next() {
+        None => Ok(()),
+        Some(((port, _), _)) => Err(format!(
+            "the SYN-ACK for port {port} of ours was never answered"
+        )),
+    }
+}
+
+/// A target that was found healthy.
+pub fn healthy(recording: &Recording) -> Result<(), String> {
+    let all = seen(recording);
+    // What the machine says to nobody in particular (router solicitations, MLD) is not the probe's.
+    let asked = servers(&all);
+    let about = |one: &&Seen| asked.contains(&one.to) || asked.contains(&one.from);
+    let (Some(first), Some(last)) = (all.iter().find(about), all.iter().rfind(about)) else {
+        return Ok(());
+    };
+    let mut rtt = 0;
+    for server in servers(&all) {
+        let sent = all.iter().filter(|one| one.to == server).count();
+        if sent > PACKETS {
+            return Err(format!("{sent} packets to {server}, which is healthy"));
+        }
+        let syn = all.iter().find(|one| one.to == server && one.syn);
+        let answer = all
+            .iter()
+            .find(|one| one.from == server && one.syn && one.ack);
+        if let (Some(syn), Some(answer)) = (syn, answer) {
+            rtt = rtt.max(milliseconds(syn.at, answer.at));
+        }
+    }
+    let took = milliseconds(first.at, last.at);
+    match took > HEALTHY_MS + ROUND_TRIPS * rtt {
+        true => Err(format!("{took} ms for a healthy target {rtt} ms away")),
+        false => Ok(()),
+    }
+}
+
+/// A port that is dropped on a path without loss, from what the probe itself wrote down and when.
+pub fn dropped(recording: &Recording, kept: &[u8], port: u16) -> Result<(), String> {
+    let all = seen(recording);
+    let first = all
+        .iter()
+        .find(|one| one.syn && !one.ack && one.ports.is_some_and(|(_, to)| to == port))
+        .ok_or("no SYN to the port")?
+        .at;
+    let after = |name: &str| -> Result<i64, String> {
+        let time = written(kept, name).ok_or_else(|| format!("nothing says {name}"))?;
+        Ok(milliseconds(first, time))
+    };
+    for (name, text, most) in [
+        ("provisional", "unanswered, while", PROVISIONAL_MS),
+        ("located", " of the control", LOCATED_MS),
+    ] {
+        let took = after(text)?;
+        if took > most {
+            return Err(format!("{name} after {took} ms"));
+        }
+    }
+    // The connection that is judged is over by then: the kernel would send more SYNs of it.
+    let judged = all
+        .iter()
+        .find(|one| one.at == first)
+        .and_then(|one| one.ports);
+    let last = all.iter().rfind(|one| one.syn && one.ports == judged);
+    let took = last.map_or(0, |one| milliseconds(first, one.at));
+    match took > FINAL_MS {
+        true => Err(format!("the verdict was not final after {took} ms")),
+        false => Ok(()),
+    }
+}
+
+/// When a piece of evidence was found, of the measurements that stand in the probe's own capture as text.
+fn written(kept: &[u8], words: &str) -> Option<Timestamp> {
+    let begin = b"{\"about\":";
+    let starts = kept
+        .windows(begin.len())
+        .enumerate()
+        .filter(|(_, window)| window == begin);
+    for (start, _) in starts {
+        let rest = kept.get(start..)?;
+        let mut values =
+            serde_json::Deserializer::from_slice(rest).into_iter::<serde_json::Value>();
+        let Some(Ok(value)) = values.next() else {
+            continue;
+        };
+        let evidence = value["evidence"].as_array()?;
+        let found = evidence
+            .iter()
+            .find(|piece| piece[1].as_str().is_some_and(|text| text.contains(words)));
+        if let Some(time) = found.and_then(|piece| piece[0].as_i64()) {
+            return Some(Timestamp(time));
+        }
+    }
+    None
+}
