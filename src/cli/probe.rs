@@ -245,7 +245,7 @@ pub fn run(arguments: &Arguments) -> u8 {
         Err(error) => return refused(format!("no asynchronous runtime: {error}")),
     };
     // The order is that of `privilege`: handles and files are opened, privileges are given up, and only then is anything sent or read.
-    let successor = Successor::of_this_process();
+    let successor = Successor::if_possible();
     let files = match Files::open(arguments, successor) {
         Ok(files) => files,
         Err(why) => return refused(why),

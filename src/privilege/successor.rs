@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
+use caps::{CapSet, Capability};
 use rustix::fs::{Gid, Uid, fchown};
 
 /// `nobody` and `nogroup`, the users of no file.
@@ -37,6 +38,14 @@ impl Successor {
         caller.into_iter().chain([nobody]).find(|one| {
             mapped("/proc/self/uid_map", one.uid) && mapped("/proc/self/gid_map", one.gid)
         })
+    }
+
+    /// As [`Successor::of_this_process`], but `None` also for a root who may not become anybody else (a container without CAP_SETUID): then
+    /// capabilities are all that can be given up.
+    pub fn if_possible() -> Option<Successor> {
+        let may = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+        let both = may(Capability::CAP_SETUID) && may(Capability::CAP_SETGID);
+        Successor::of_this_process().filter(|_| both)
     }
 
     /// Gives a file that was just made to this user.

@@ -123,7 +123,7 @@ impl Context {
         let mut lockout = Lockout::of_user();
         if options.login.is_some()
             && let Some(lockout) = &mut lockout
-            && let Err(why) = lockout.prepare(Successor::of_this_process())
+            && let Err(why) = lockout.prepare(Successor::if_possible())
         {
             progress(
                 StageName::Auth,

@@ -31,6 +31,14 @@ pub fn interface() -> Listened {
     }
 }
 
+/// The TTL is one that no packet has on the wire: nobody saw it.
+fn header(from: IpAddr, to: IpAddr) -> Header {
+    Header {
+        ttl: 0,
+        ..Header::new(from, to)
+    }
+}
+
 /// A packet goes the way of a captured one.
 fn tell(context: &Context, packet: &[u8], time: Timestamp) {
     let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
@@ -90,7 +98,7 @@ impl Teller {
             window: 65_535,
             options: &[],
         };
-        craft::tcp(Header::new(from.ip(), to.ip()), &segment, data).ok()
+        craft::tcp(header(from.ip(), to.ip()), &segment, data).ok()
     }
 
     fn say(&self, outward: bool, flags: u8, seq: u32, ack: u32, data: &[u8], time: Timestamp) {
@@ -242,7 +250,7 @@ impl Datagrams {
             true => (self.local, self.remote),
             false => (self.remote, self.local),
         };
-        craft::udp(Header::new(from.ip(), to.ip()), from, to, data).ok()
+        craft::udp(header(from.ip(), to.ip()), from, to, data).ok()
     }
 
     /// One left.
@@ -308,7 +316,7 @@ fn tell_errors(
         let Ok(Some(error)) = next_error(socket) else {
             break;
         };
-        let header = Header::new(error.sender, local);
+        let header = header(error.sender, local);
         let body = quote.get(..quote.len().min(548)).unwrap_or_default();
         if let Ok(packet) = craft::icmp(header, error.kind, error.code, error.word, body) {
             tell(context, &packet, time);

@@ -34,7 +34,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         confidence,
         format!("{server} refused the connection: nothing listens on that port."),
     )
-    .shown_by(format!("RST,ACK to the SYN, TTL {}", reset.hops.ttl))
+    .shown_by(match reset.hops.ttl {
+        // Retold from a socket: nobody saw one.
+        0 => "RST,ACK to the SYN".to_owned(),
+        ttl => format!("RST,ACK to the SYN, TTL {ttl}"),
+    })
     .advise(format!("Start the mail service on port {}, or use the port that it listens on", c.server().port))
     .or(
         Code::TcpResetByPath,
