@@ -4,6 +4,8 @@
 #[path = "support/screening.rs"]
 mod screening;
 mod support;
+#[path = "support/touring.rs"]
+mod touring;
 
 use std::path::{Path, PathBuf};
 
@@ -606,4 +608,18 @@ fn at_the_end_the_most_harmful_cause_is_selected() {
         text.contains("✗ tcp.dropped") && text.contains("Ask whoever"),
         "{text}"
     );
+}
+
+#[test]
+fn the_recorded_tour_is_what_the_program_draws() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tour");
+    let kept = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    for (name, _, keys) in touring::STOPS {
+        let drawn = touring::draw(keys).expect("captures");
+        assert!(
+            kept(&format!("{name}.svg")) == drawn,
+            "{name} is stale: cargo run --example tour"
+        );
+    }
+    assert_eq!(kept("README.md"), touring::page());
 }

@@ -15,7 +15,7 @@ mod screening;
 #[path = "support/tmux.rs"]
 mod terminal;
 
-use terminal::{Screen, child};
+use terminal::{Screen, child, tmux};
 
 fn capture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -181,6 +181,34 @@ fn in_lines_everything_is_said_in_words() {
     screen.is_given_back();
 }
 
+#[test]
+fn the_mouse_opens_and_the_clipboard_gets_the_filter() {
+    let Some(screen) = Screen::open("mouse") else {
+        return;
+    };
+    tmux(&screen.socket, &["set-option", "-s", "set-clipboard", "on"]);
+    screen.line(&command(
+        &["tcp.prohibited/admin-v4.pcapng", "ok/smtp-plain.pcapng"],
+        "",
+    ));
+    screen.shows("■ end");
+    // Two clicks on the first row, as a terminal reports them (xterm's SGR mode).
+    let click = "\x1b[<0;10;4M\x1b[<0;10;4m";
+    tmux(&screen.socket, &["send-keys", "-l", &click.repeat(2)]);
+    screen.shows("1 Packets");
+    // A click on a tab.
+    tmux(&screen.socket, &["send-keys", "-l", "\x1b[<0;50;6M"]);
+    screen.shows("hops away");
+    // The terminal's clipboard, by OSC 52.
+    screen.keys(&["y"]);
+    screen.shows("copied: ");
+    let copied = tmux(&screen.socket, &["show-buffer"]);
+    let copied = String::from_utf8_lossy(&copied.stdout).into_owned();
+    assert!(copied.starts_with("ip.addr=="), "{copied:?}");
+    screen.keys(&["q", "q"]);
+    screen.is_given_back();
+}
+
 /// In the lab: the fault, its place and the advice are on the first screen, without a key.
 fn the_lab_shows(scenario: &str, said: &[&str]) {
     let Some(screen) = Screen::open(&scenario.replace(['.', '/'], "-")) else {
@@ -203,7 +231,7 @@ fn the_lab_shows(scenario: &str, said: &[&str]) {
     }
     screen.keys(&["q"]);
     // The truth comes when the view has been left, and it agrees.
-    screen.shows("agree");
+    screen.shows("Agreed");
     screen.is_given_back();
 }
 

@@ -67,11 +67,15 @@ fn resident(id: u32) -> Result<u64, String> {
         .ok_or_else(|| "no VmRSS".to_owned())
 }
 
-/// Eight hours of five connections a second, as fast as they can be sent: 144,000 connections from as many addresses. The
+/// Eight hours of five connections a second, as fast as they can be sent: 144,000 connections from as many addresses
+/// (`MXRAY_CONNECTIONS` says how many others), and how much memory they took. The
 /// bound is that of the options (256 MiB of connections, 64 MiB of ring and as much of the kernel's), and what is kept of
 /// attempts for four minutes after their end; far below what all of them would take.
 pub fn memory() -> Result<(), String> {
-    const CONNECTIONS: u32 = 144_000;
+    let connections = std::env::var("MXRAY_CONNECTIONS")
+        .ok()
+        .and_then(|number| number.parse::<u32>().ok())
+        .unwrap_or(144_000);
     const BOUND: u64 = 1 << 30;
     let ground = Ground::lay()?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -95,7 +99,7 @@ pub fn memory() -> Result<(), String> {
     for part in 0..16 {
         ground.at_server(move || {
             let mut wire = sender("s0")?;
-            for number in part * (CONNECTIONS / 16)..(part + 1) * (CONNECTIONS / 16) {
+            for number in part * (connections / 16)..(part + 1) * (connections / 16) {
                 for frame in connection(number) {
                     // A full queue: the wire is slower than we are.
                     while wire.sendpacket(&frame[..]).is_err() {
@@ -112,6 +116,11 @@ pub fn memory() -> Result<(), String> {
     }
     running.signal(libc::SIGINT);
     let ended = running.end(Duration::from_secs(40))?;
+    println!(
+        "{connections} connections: at most {} MiB, {} by half",
+        most >> 20,
+        half >> 20
+    );
     // What is bounded is full by half; what grows for ever would be twice as much at the end.
     if most > BOUND || most > half + half / 3 {
         return Err(format!(
@@ -162,16 +171,18 @@ pub fn rates() -> ExitCode {
     }
 }
 
+/// Frames a second that are asked for, unless `MXRAY_RATES` says others.
+const RATES: &str = "20000,50000,100000,200000,300000,400000,600000";
+
 fn measure() -> Result<(), String> {
     let ground = Ground::lay()?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let span = Duration::from_secs(6);
+    let span = Duration::from_secs(4);
+    let asked = std::env::var("MXRAY_RATES").unwrap_or_else(|_| RATES.to_owned());
     println!(
         "frames/s asked | sent | tcpdump lost | mxray lost | mxray --all lost | mxray -w lost"
     );
-    for rate in [
-        20_000u64, 50_000, 100_000, 200_000, 300_000, 400_000, 600_000,
-    ] {
+    for rate in asked.split(',').filter_map(|rate| rate.parse::<u64>().ok()) {
         let flood_now = || {
             ground.at_server(move || {
                 let frames: Vec<Vec<u8>> = (0..30_000).flat_map(connection).collect();

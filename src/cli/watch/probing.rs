@@ -42,8 +42,9 @@ const FLOWS: usize = 4_096;
 /// The helper, and what is under way.
 pub struct Probing {
     child: Child,
-    orders: ChildStdin,
-    answers: ChildStdout,
+    /// Both are there until the end.
+    orders: Option<ChildStdin>,
+    answers: Option<ChildStdout>,
     config: Config,
     read: Vec<u8>,
     packets: Vec<u8>,
@@ -74,8 +75,8 @@ impl Probing {
             .map_err(|error| fault(error.into()))?;
         Ok(Probing {
             child,
-            orders,
-            answers,
+            orders: Some(orders),
+            answers: Some(answers),
             config: Config {
                 live: false,
                 ..config.clone()
@@ -102,10 +103,12 @@ impl Probing {
             return format!("{before} is being probed; {place} can be when that is over");
         }
         let line = prober::order(target.ip, target.port, target.service);
-        if let Err(error) = self
-            .orders
+        let Some(orders) = &mut self.orders else {
+            return format!("{place} cannot be probed: the helper is gone");
+        };
+        if let Err(error) = orders
             .write_all(line.as_bytes())
-            .and_then(|()| self.orders.flush())
+            .and_then(|()| orders.flush())
         {
             return format!("{place} cannot be probed: {error}");
         }
@@ -132,8 +135,8 @@ impl Probing {
         let target = self.under_way.clone()?;
         let place = endpoint(&target.ip.to_string(), target.port);
         let mut portion = [0; PORTION];
-        loop {
-            match self.answers.read(&mut portion) {
+        while let Some(answers) = &mut self.answers {
+            match answers.read(&mut portion) {
                 Ok(0) => return self.gone(now, &place),
                 Ok(len) => self
                     .read
@@ -231,6 +234,15 @@ impl Probing {
                 format!("probe of {place}: {}{at}: {}", cause.code, cause.text)
             }
         }
+    }
+}
+
+impl Drop for Probing {
+    /// The helper ends when nobody gives orders or takes answers any more, and its probe with it.
+    fn drop(&mut self) {
+        self.orders = None;
+        self.answers = None;
+        let _ = self.child.wait();
     }
 }
 
