@@ -1,7 +1,8 @@
 //! What the user named: files, folders, standard input.
 //!
 //! A folder means its captures, at any depth, in the order of their names. What is no capture in it (a
-//! note, a picture) is passed over; what may not be read is named.
+//! note, a picture) is passed over; what may not be read is named. A folder that holds a whole disk is refused before any
+//! of its files is opened.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,8 +15,8 @@ use crate::base::Foreign;
 
 /// Folders within folders, at the most.
 const DEPTH: usize = 64;
-/// Files of one folder, at the most.
-const FILES: usize = 1_000_000;
+/// Files and folders below one folder, at the most: more is a whole disk named by mistake, and looking at it takes minutes.
+const ENTRIES: usize = 50_000;
 
 /// One thing to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,19 @@ pub fn expand<S: AsRef<OsStr>>(arguments: &[S]) -> Vec<Result<Input, OpenError>>
 fn folder(path: &Path, inputs: &mut Vec<Result<Input, OpenError>>) {
     let mut files = Vec::new();
     let before = inputs.len();
-    walk(path, 0, &mut files, inputs);
+    let mut left = ENTRIES;
+    walk(path, 0, &mut left, &mut files, inputs);
+    if left == 0 {
+        inputs.truncate(before);
+        inputs.push(Err(OpenError::new(
+            OpenErrorKind::NoCaptures,
+            &name(path),
+            format!(
+                "is a folder with more than {ENTRIES} files and folders in it: name the folder that holds the captures"
+            ),
+        )));
+        return;
+    }
     files.sort();
     let seen = files.len();
     for file in files {
@@ -80,6 +93,7 @@ fn folder(path: &Path, inputs: &mut Vec<Result<Input, OpenError>>) {
 fn walk(
     path: &Path,
     depth: usize,
+    left: &mut usize,
     files: &mut Vec<PathBuf>,
     errors: &mut Vec<Result<Input, OpenError>>,
 ) {
@@ -91,13 +105,14 @@ fn walk(
         }
     };
     for entry in entries.flatten() {
-        if files.len() >= FILES {
+        *left = left.saturating_sub(1);
+        if *left == 0 {
             return;
         }
         let path = entry.path();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && depth < DEPTH => {
-                walk(&path, depth.saturating_add(1), files, errors)
+                walk(&path, depth.saturating_add(1), left, files, errors)
             }
             Ok(kind) if kind.is_file() => files.push(path),
             Ok(kind) if kind.is_symlink() && path.is_file() => files.push(path),

@@ -32,6 +32,18 @@ impl FromStr for Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
+/// Bytes that an open connection takes at the most, its dialogue and what is remembered after it included, on average.
+const FLOW: u64 = 16 << 10;
+
+impl Size {
+    /// How many open connections so much memory holds; some always fit.
+    pub fn connections(self) -> usize {
+        usize::try_from(self.0 / FLOW)
+            .unwrap_or(usize::MAX)
+            .max(1_024)
+    }
+}
+
 impl FromStr for Size {
     type Err = String;
 

@@ -5,6 +5,7 @@ use std::io;
 
 use clap::Args;
 
+use super::amount::Size;
 use super::bpf::Filter;
 use super::exit::{self, Verdicts};
 use super::feed::{Nothing, feed};
@@ -16,8 +17,8 @@ use super::screen::{self, Screen};
 use super::sides::Sink;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{self, CaptureReader, Frame, OpenErrorKind};
-use crate::engine::Engine;
 use crate::engine::record::Record;
+use crate::engine::{Config, Engine};
 use crate::report::{self, Face, Selection};
 use crate::tui::{self, Kind, Speed};
 
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// Read all inputs as one capture, in the order of time
     #[arg(long)]
     merge: bool,
+    /// Memory for connections that are open at one time; beyond it the one silent for longest is judged early
+    #[arg(long, value_name = "SIZE", help_heading = "Reading")]
+    max_memory: Option<Size>,
     /// Open the live view on them
     #[arg(long, help_heading = "Live view")]
     tui: bool,
@@ -84,7 +88,7 @@ fn view(arguments: &Arguments) -> Result<u8, (String, u8)> {
             "{option} has no meaning in the live view: its own filter is `/`"
         )));
     }
-    let config = reporting.config().map_err(usage)?;
+    let config = config(arguments).map_err(usage)?;
     let inputs = readable(arguments)?;
     let title = match arguments.files.as_slice() {
         [one] => Foreign::from(one.to_string_lossy().as_ref()).to_string(),
@@ -193,8 +197,15 @@ fn narrowed(reporting: &Reporting) -> String {
     filter.join(" ")
 }
 
+/// The engine's settings.
+fn config(arguments: &Arguments) -> Result<Config, String> {
+    let mut config = arguments.reporting.config()?;
+    config.flows = arguments.max_memory.map(Size::connections);
+    Ok(config)
+}
+
 fn prepare(arguments: &Arguments) -> Result<(Engine, Option<Filter>), String> {
-    let config = arguments.reporting.config()?;
+    let config = config(arguments)?;
     let filter = match &arguments.reporting.filter {
         Some(text) => Some(Filter::new(text).map_err(|why| format!("--filter: {why}"))?),
         None => None,

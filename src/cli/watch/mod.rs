@@ -123,9 +123,6 @@ fn wants_screen(arguments: &Arguments) -> bool {
         && io::stdin().is_terminal()
 }
 
-/// Bytes that an open connection takes at the most, its dialogue and what is remembered after it included, on average.
-const FLOW: u64 = 16 << 10;
-
 type Refusal = (u8, String);
 /// What the view is opened with.
 type Screening = (tui::Setup, tui::Receiver);
@@ -136,7 +133,7 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
     let reporting = &arguments.reporting;
     let config = Config {
         live: true,
-        flows: Some(flows_in(arguments.max_memory)),
+        flows: Some(arguments.max_memory.connections()),
         ..reporting.config().map_err(usage)?
     };
     let filter = match &reporting.filter {
@@ -252,13 +249,6 @@ fn names(live: &Live) -> String {
         .map(|one| one.name.to_string())
         .collect();
     names.join(", ")
-}
-
-/// How many connections so much memory holds.
-fn flows_in(memory: Size) -> usize {
-    usize::try_from(memory.0 / FLOW)
-        .unwrap_or(usize::MAX)
-        .max(1_024)
 }
 
 fn refused(error: &LiveError) -> u8 {

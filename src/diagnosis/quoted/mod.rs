@@ -303,6 +303,56 @@ mod tests {
             ),
             ("Outlook 0x800CCC0E", "tcp.dropped"),
             ("4.7.322 certificate-expired", "tls.cert-expired"),
+            (
+                "connect to 192.0.2.1:25: Permission denied",
+                "tcp.prohibited",
+            ),
+            ("no peer certificate available", "tls.on-plaintext-port"),
+            (
+                "Login to server imap.example.org with username a@example.org failed.",
+                "auth.credentials-rejected",
+            ),
+            (
+                "com.sun.mail.util.MailConnectException: Couldn't connect to host, port: smtp.example.org, 465",
+                "tcp.dropped",
+            ),
+            (
+                "error:0A000126:SSL routines::unexpected eof while reading",
+                "tls.reset-on-hello",
+            ),
+            (
+                "dial tcp: lookup smtp.example.org on 127.0.0.53:53: server misbehaving",
+                "dns.servfail",
+            ),
+            (
+                "x509: certificate relies on legacy Common Name field, use SANs instead",
+                "tls.cert-wrong-name",
+            ),
+            (
+                "The remote certificate is invalid according to the validation procedure",
+                "tls.cert-untrusted",
+            ),
+            (
+                "450 4.7.320 Certificate validation failed",
+                "tls.cert-wrong-name",
+            ),
+            (
+                "421 4.7.66 TLS 1.0 and 1.1 are not supported",
+                "tls.version",
+            ),
+            (
+                "550 5.7.708 Service unavailable. Access denied, traffic not accepted from this IP",
+                "mail.blocklisted",
+            ),
+            (
+                "msmtp: the server does not support TLS via the STARTTLS command",
+                "mail.starttls-missing",
+            ),
+            (
+                "*** Host did not advertise authentication",
+                "auth.mechanism-unsupported",
+            ),
+            ("connect: Host is down", "route.neighbor-unresolved"),
         ] {
             assert_eq!(first_code(text), code, "{text}");
         }
