@@ -1,24 +1,36 @@
-//! Captures of `openssl s_client` with its key log: what is inside TLS is read as tshark reads it, and judged.
+//! Captures of OpenSSL's and rustls's clients with their key logs: what is inside TLS is read as tshark reads it, and judged.
 //!
-//! Each capture holds one session on a port of implicit TLS: greeting, EHLO, a login that the server refuses with 535.
+//! Each capture holds one session on a port of implicit TLS: greeting, EHLO, a login that the server refuses with 535. The
+//! `t` ones are `openssl s_client`'s (t13update: it changes its keys before the login), the `r` ones rustls's (r13update: both
+//! sides change their keys before the login and its answer).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mxray::engine::Config;
 use mxray::engine::record::Record;
+use mxray::engine::{Engine, Input, SourceEnd};
 use mxray::proto::Service;
+use mxray::wire::{Transport, dissect};
 
 mod support;
 
 /// Capture and port of the server.
-const CAPTURES: [(&str, u16); 6] = [
+const CAPTURES: [(&str, u16); 14] = [
     ("t12gcm128", 4650),
     ("t12gcm256", 4651),
     ("t12chacha", 4652),
     ("t13gcm128", 4653),
     ("t13gcm256", 4654),
     ("t13chacha", 4655),
+    ("r12rustls", 4656),
+    ("r13rustls", 4657),
+    ("r13update", 4658),
+    ("t12ccm", 4659),
+    ("t12ccm8", 4660),
+    ("t13ccm", 4661),
+    ("t13ccm8", 4662),
+    ("t13update", 4663),
 ];
 
 fn file(name: &str, kind: &str) -> PathBuf {
@@ -133,5 +145,77 @@ fn the_replies_inside_are_tsharks() {
             .collect();
         assert!(theirs.len() >= 3, "{name}: tshark read {theirs:?}");
         assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+/// The verdict on some of a capture's frames, with its keys.
+fn judged(name: &str, port: u16, frames: &[&support::Kept]) -> Option<&'static str> {
+    let mut config = Config::default();
+    config.ports.assign(port, Service::Submissions);
+    config.keylog.add(&keys(name));
+    let mut engine = Engine::new(config);
+    let source = engine.open_source("file", mxray::base::Foreign::from("memory"), None);
+    let mut found = None;
+    let mut take = |record: Record| {
+        if let Record::Connection(one) = record {
+            found = Some(one.verdict.code);
+        }
+    };
+    for frame in frames {
+        let input = Input {
+            source,
+            number: frame.number,
+            link_type: frame.link_type,
+            time: frame.time,
+            data: &frame.data,
+            original_len: frame.original_len,
+            control: frame.control,
+        };
+        engine.frame(&input, &mut take);
+    }
+    engine.close_source(source, SourceEnd::default(), &mut take);
+    engine.finish(&mut take);
+    found
+}
+
+#[test]
+fn with_frames_missing_the_verdict_fades_and_never_changes() {
+    for (name, port) in CAPTURES {
+        let captured = support::Captured::read(&file(name, "pcap")).expect("a capture");
+        let frames: Vec<&support::Kept> = captured.frames.iter().collect();
+        let from_server = |frame: &support::Kept| {
+            let packet = dissect(frame.link_type, &frame.data, frame.original_len);
+            matches!(packet.transport, Transport::Tcp(tcp) if tcp.source_port == port)
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        let mut check = |what: String, kept: &[&support::Kept]| {
+            let code = judged(name, port, kept);
+            let fades = matches!(
+                code,
+                None | Some("auth.credentials-rejected" | "unknown" | "ok")
+            );
+            assert!(fades, "{name}, {what}: {code:?}");
+            seen.extend(code);
+        };
+        for (at, frame) in frames.iter().enumerate() {
+            let mut kept = frames.clone();
+            kept.remove(at);
+            check(format!("without frame {}", frame.number), &kept);
+            for server in [true, false] {
+                let kept: Vec<&support::Kept> = frames
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, frame)| *other < at || from_server(frame) != server)
+                    .map(|(_, frame)| *frame)
+                    .collect();
+                let side = if server { "server" } else { "client" };
+                check(format!("{side} unheard from frame {}", frame.number), &kept);
+            }
+        }
+        // Most single frames are not what the verdict rests on.
+        assert!(
+            seen.contains("auth.credentials-rejected"),
+            "{name}: {seen:?}"
+        );
     }
 }

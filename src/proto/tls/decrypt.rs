@@ -1,29 +1,24 @@
 //! Record protection, undone with keys from a key log: one direction of TLS 1.3 or of an AEAD suite of TLS 1.2.
 //!
-//! AES-GCM (RFC 5288) and ChaCha20-Poly1305 (RFC 7905) by `ring`; key schedules of RFC 8446 7 and
-//! RFC 5246 6.3. It keeps the record number and gives a record up when its tag does not fit: wrong
-//! bytes are never handed out. CBC, RC4 and CCM suites stay closed.
+//! Ciphers are `cipher`'s; key schedules of RFC 8446 7 and RFC 5246 6.3. It keeps the record number and gives a record up
+//! when its tag does not fit: wrong bytes are never handed out. CBC and RC4 suites stay closed.
 
-use ring::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::{hkdf, hmac};
 
 use crate::base::Side;
 
+use super::cipher::{Cipher, Key, NONCE};
 use super::facts::Version;
 use super::keylog::{Bytes, Random, Secrets};
 use super::names;
 
-/// Bytes of the tag of all suites that are opened here.
-const TAG: usize = 16;
-/// Bytes of a nonce.
-const NONCE: usize = 12;
-/// Bytes of it that each record of AES-GCM in TLS 1.2 carries (RFC 5288 3).
+/// Bytes of the nonce that each record of AES-GCM and AES-CCM in TLS 1.2 carries (RFC 5288 3, RFC 6655 3).
 const EXPLICIT: usize = 8;
 
 /// What a cipher suite does to records.
 #[derive(Clone, Copy)]
 struct Suite {
-    aead: &'static aead::Algorithm,
+    cipher: Cipher,
     hkdf: hkdf::Algorithm,
     hmac: hmac::Algorithm,
     /// Bytes of the hash.
@@ -33,39 +28,47 @@ struct Suite {
 impl Suite {
     fn of(version: Version, cipher: u16) -> Option<Suite> {
         let name = names::cipher_name(cipher)?;
-        let suite = |aead, sha384| {
+        let suite = |cipher, sha384| {
             if sha384 {
                 Suite {
-                    aead,
+                    cipher,
                     hkdf: hkdf::HKDF_SHA384,
                     hmac: hmac::HMAC_SHA384,
                     hash: 48,
                 }
             } else {
                 Suite {
-                    aead,
+                    cipher,
                     hkdf: hkdf::HKDF_SHA256,
                     hmac: hmac::HMAC_SHA256,
                     hash: 32,
                 }
             }
         };
+        let of_13 = matches!(cipher, 0x1301..=0x1305);
         let fits = match version {
-            Version(0x0304) => matches!(cipher, 0x1301..=0x1303),
-            Version(0x0303) => !matches!(cipher, 0x1301..=0x1303),
+            Version(0x0304) => of_13,
+            Version(0x0303) => !of_13,
             _ => false,
         };
         if !fits {
-            None
-        } else if name.ends_with("AES_128_GCM_SHA256") {
-            Some(suite(&aead::AES_128_GCM, false))
-        } else if name.ends_with("AES_256_GCM_SHA384") {
-            Some(suite(&aead::AES_256_GCM, true))
-        } else if name.ends_with("CHACHA20_POLY1305_SHA256") {
-            Some(suite(&aead::CHACHA20_POLY1305, false))
-        } else {
-            None
+            return None;
         }
+        // TLS 1.3 names the hash behind CCM; in TLS 1.2 it is SHA-256 without being named (RFC 6655 3).
+        let name = name.strip_suffix("_SHA256").unwrap_or(name);
+        let known = [
+            ("AES_128_GCM", Cipher::Aes128Gcm, false),
+            ("AES_256_GCM_SHA384", Cipher::Aes256Gcm, true),
+            ("CHACHA20_POLY1305", Cipher::ChaCha20Poly1305, false),
+            ("AES_128_CCM", Cipher::Aes128Ccm, false),
+            ("AES_256_CCM", Cipher::Aes256Ccm, false),
+            ("AES_128_CCM_8", Cipher::Aes128Ccm8, false),
+            ("AES_256_CCM_8", Cipher::Aes256Ccm8, false),
+        ];
+        known
+            .into_iter()
+            .find(|(end, ..)| name.ends_with(end))
+            .map(|(_, cipher, sha384)| suite(cipher, sha384))
     }
 
     /// HKDF-Expand-Label (RFC 8446 7.1) with an empty context.
@@ -104,10 +107,6 @@ impl Suite {
             a = hash(a.as_ref()).sign();
         }
     }
-
-    fn key(&self, bytes: &[u8]) -> Option<LessSafeKey> {
-        Some(LessSafeKey::new(UnboundKey::new(self.aead, bytes).ok()?))
-    }
 }
 
 struct Length(usize);
@@ -132,7 +131,7 @@ enum Manner {
 pub(super) struct Direction {
     suite: Suite,
     manner: Manner,
-    key: LessSafeKey,
+    key: Key,
     iv: [u8; NONCE],
     number: u64,
     /// A record was passed over: it may have been the one that changed the keys.
@@ -178,9 +177,9 @@ impl Direction {
         client: &Random,
         server: &Random,
     ) -> Option<Direction> {
-        let explicit = suite.aead != &aead::CHACHA20_POLY1305;
+        let explicit = suite.cipher != Cipher::ChaCha20Poly1305;
         let fixed = if explicit { NONCE - EXPLICIT } else { NONCE };
-        let length = suite.aead.key_len();
+        let length = suite.cipher.key_len();
         // Keys of client and server, then both fixed parts of the nonce (RFC 5246 6.3; AEAD has no MAC keys).
         let mut block = [0; 2 * (32 + NONCE)];
         suite.key_block(master, server, client, &mut block);
@@ -196,7 +195,7 @@ impl Direction {
         Some(Direction {
             suite,
             manner: Manner::V12 { explicit },
-            key: suite.key(&half(keys, length)?)?,
+            key: Key::new(suite.cipher, &half(keys, length)?)?,
             iv,
             number: 0,
             skipped: false,
@@ -207,14 +206,14 @@ impl Direction {
         if secret.len() != suite.hash {
             return None;
         }
-        let mut key = vec![0; suite.aead.key_len()];
+        let mut key = vec![0; suite.cipher.key_len()];
         let mut iv = [0; NONCE];
         suite.expand(secret, b"key", &mut key)?;
         suite.expand(secret, b"iv", &mut iv)?;
         Some(Direction {
             suite,
             manner,
-            key: suite.key(&key)?,
+            key: Key::new(suite.cipher, &key)?,
             iv,
             number: 0,
             skipped: false,
@@ -259,25 +258,22 @@ impl Direction {
         };
         let old = matches!(self.manner, Manner::V12 { .. });
         let covered = if old {
-            record.len().checked_sub(TAG)?
+            record.len().checked_sub(self.suite.cipher.tag())?
         } else {
             record.len()
         };
         let [high, low] = u16::try_from(covered).ok()?.to_be_bytes();
         let mut text = record.to_vec();
-        let nonce = Nonce::assume_unique_for_key(nonce);
         let length = if old {
             // RFC 5246 6.2.3.3.
             let [a, b, c, d, e, f, g, h] = number;
             let aad = [a, b, c, d, e, f, g, h, kind, 3, 3, high, low];
-            self.key.open_in_place(nonce, Aad::from(aad), &mut text)
+            self.key.open(&nonce, &aad, &mut text)
         } else {
             // RFC 8446 5.2.
             let aad = [kind, 3, 3, high, low];
-            self.key.open_in_place(nonce, Aad::from(aad), &mut text)
-        }
-        .ok()?
-        .len();
+            self.key.open(&nonce, &aad, &mut text)
+        }?;
         text.truncate(length);
         let kind = if old { kind } else { unpad(&mut text)? };
         self.number = self.number.checked_add(1)?;

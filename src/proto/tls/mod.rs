@@ -5,6 +5,7 @@
 
 mod assembler;
 mod certificate;
+mod cipher;
 mod dane;
 mod decoder;
 mod decrypt;
