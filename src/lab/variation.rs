@@ -72,6 +72,10 @@ fn distance(scenario: &mut Scenario, random: &mut Pcg32) {
     if hops.last().is_some_and(|hop| hop.silent) {
         behind = 0;
     }
+    // Where nothing on the way is broken, a hop of the truth is the last router's.
+    if scenario.fault.is_empty() && scenario.probe.iter().any(|one| one.hop.is_some()) {
+        behind = 0;
+    }
     if hops.len() + before + behind > 30 {
         return;
     }
@@ -233,6 +237,10 @@ fn translate(scenario: &mut Scenario, random: &mut Pcg32) {
 
 /// Whether everything in the scenario is the protocol's usual.
 fn may_be_translated(scenario: &Scenario, old: ServiceKind) -> bool {
+    // A probe of a domain looks for what its DNS names, which stays.
+    if scenario.probe.iter().any(|one| !one.target.contains("://")) {
+        return false;
+    }
     let usual_service = |service: &ServiceSpec| {
         service.kind == ServiceKind::Dns
             || (service.port.is_none()

@@ -75,6 +75,7 @@ struct Inner {
     patient: AtomicUsize,
     rules: Option<Rules>,
     cautions: Mutex<Vec<String>>,
+    barred: Mutex<HashSet<SocketAddr>>,
 }
 
 /// Packets that a target may get now, and how many it got.
@@ -160,6 +161,7 @@ impl Context {
             patient: AtomicUsize::new(0),
             rules,
             cautions: Mutex::default(),
+            barred: Mutex::default(),
         }));
         (context, error)
     }
@@ -411,6 +413,16 @@ impl Context {
         lock(&self.0.cautions).clone()
     }
 
+    /// A device on the way was measured to bar this port: it is no wrong one.
+    pub fn bars(&self, server: SocketAddr) {
+        lock(&self.0.barred).insert(server);
+    }
+
+    /// Whether a device on the way bars this port.
+    pub fn is_barred(&self, server: SocketAddr) -> bool {
+        lock(&self.0.barred).contains(&server)
+    }
+
     /// The way out of this host towards a destination.
     pub fn way_out(&self, to: IpAddr) -> Result<WayOut, Option<NoWay>> {
         let options = &self.0.options;
@@ -485,6 +497,7 @@ impl Context {
         lock(&self.0.registry).clear();
         lock(&self.0.pace).clear();
         lock(&self.0.opened).clear();
+        lock(&self.0.barred).clear();
         lock(&self.0.held).clear();
         self.0.given_up.send_modify(Vec::clear);
     }

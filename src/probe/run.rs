@@ -134,10 +134,11 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             met.extend(done.ok().map(|(to, outcome)| Met {
                 to,
                 opened: outcome.error.is_none(),
-                barred: matches!(
-                    outcome.error,
-                    Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))
-                ),
+                barred: context.is_barred(to)
+                    || matches!(
+                        outcome.error,
+                        Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))
+                    ),
                 worked: outcome.end == SessionEnd::Fine,
             }));
         }

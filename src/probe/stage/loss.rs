@@ -24,8 +24,10 @@ const DEFAULT: u32 = 160;
 const INTENSIVE: u32 = 1_000;
 /// Seconds that an intensive series takes at the most.
 const LASTS: u32 = 10;
-/// Packets for each hop.
+/// Packets for each hop, where the place is clear and where it is not, and for all hops together.
 const PER_HOP: u32 = 30;
+const FOCUS: u32 = 90;
+const PACKETS: u32 = 600;
 /// Pings that hold against it.
 const CONTROL: u32 = 40;
 /// Packets that leave before the next look.
@@ -93,7 +95,7 @@ pub async fn look(context: &Context, ask: &Ask, to: SocketAddr, lost: u32, sent:
     }
     if rate.sent > 0 && inside.reset().is_none() {
         let hops = match rate.low > 0.005 || intensive {
-            true => by_hop(context, inside).await,
+            true => by_hop(context, inside, &rate).await,
             false => Vec::new(),
         };
         let fates = inside.fates(series);
@@ -125,7 +127,7 @@ async fn pinged(context: &Context, to: SocketAddr) -> Option<(u32, u32)> {
 }
 
 /// The same packets with TTLs that end on the way.
-async fn by_hop(context: &Context, inside: &mut Inside) -> Vec<HopInfo> {
+async fn by_hop(context: &Context, inside: &mut Inside, rate: &Rate) -> Vec<HopInfo> {
     let hops = inside.hops().unwrap_or(1).clamp(1, 30);
     let to = inside.remote();
     context.progress(
@@ -133,7 +135,12 @@ async fn by_hop(context: &Context, inside: &mut Inside) -> Vec<HopInfo> {
         &format!("where it is lost on the way to {to}"),
     );
     let series = inside.series();
-    for turn in 0..PER_HOP {
+    for turn in 0..(PACKETS / u32::from(hops)).clamp(PER_HOP, FOCUS) {
+        // A place that is not clear yet takes more.
+        let found = begins_after(rate, &counted(&inside.walk(series).hops()));
+        if turn >= PER_HOP && (found.is_some() || rate.low < DEGRADED) {
+            break;
+        }
         for ttl in (1..hops).rev() {
             let small = inside.small();
             inside.duplicate(context, series, small, ttl).await;
@@ -147,6 +154,14 @@ async fn by_hop(context: &Context, inside: &mut Inside) -> Vec<HopInfo> {
     inside.walk(series).hops()
 }
 
+/// (TTL, lost, sent) of every router that answers: who never does says nothing.
+fn counted(hops: &[HopInfo]) -> Vec<(u8, u32, u32)> {
+    hops.iter()
+        .map(|hop| (hop.ttl, hop.sent.saturating_sub(hop.answered), hop.sent))
+        .filter(|(_, lost, sent)| lost < sent)
+        .collect()
+}
+
 fn judge(
     context: &Context,
     to: SocketAddr,
@@ -155,12 +170,7 @@ fn judge(
     (hops, others): (&[HopInfo], &Rate),
 ) {
     record(context, to, rate, hops.to_vec());
-    let counted: Vec<(u8, u32, u32)> = hops
-        .iter()
-        .map(|hop| (hop.ttl, hop.sent - hop.answered, hop.sent))
-        // Who never answers says nothing.
-        .filter(|(_, lost, sent)| lost < sent)
-        .collect();
+    let counted = counted(hops);
     if rate.low < 0.005 {
         return;
     }

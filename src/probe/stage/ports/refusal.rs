@@ -159,6 +159,7 @@ async fn who_reset(
             to.ip()
         ));
         say(context, to, claim);
+        context.bars(to);
         true
     } else if first == reaches && drew >= 2 {
         let stack = own_stack(context, to).await;
