@@ -226,7 +226,7 @@ pub fn boundary(target: &Walk, reference: &Walk) -> Boundary {
     let sure = beyond.is_some_and(|beyond| {
         let (low, _) = crate::probe::stats::wilson(beyond.reference.0, beyond.reference.1);
         beyond.target >= 3
-            && (1.0 - low).powi(i32::try_from(beyond.target).unwrap_or(i32::MAX)) < CERTAIN * 20.0
+            && (1.0 - low).powi(i32::try_from(beyond.target).unwrap_or(i32::MAX)) < CERTAIN * 4.0
     });
     Boundary {
         after_hop,
