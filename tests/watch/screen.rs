@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ground::{self, Ground, PROHIBITED, SERVER, SILENT};
 use super::terminal::{Screen, child};
@@ -100,8 +100,13 @@ pub fn faults_and_a_probe() -> Result<(), String> {
     // The probe is none of the attempts that were watched.
     screen.shows("5 attempts with 5 connections: 1 healthy, 4 failed");
     screen.is_given_back();
-    if fs::metadata(format!("/proc/{}", helper.trim())).is_ok() {
-        return Err("the helper is still there".to_owned());
+    // It is told by its closed pipe: that takes a moment.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while fs::metadata(format!("/proc/{}", helper.trim())).is_ok() {
+        if Instant::now() > deadline {
+            return Err("the helper is still there".to_owned());
+        }
+        thread::sleep(Duration::from_millis(20));
     }
     match fs::read_dir(folder.path().join("saved")).map_or(0, Iterator::count) {
         2 => Ok(()),
