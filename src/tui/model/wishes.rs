@@ -35,8 +35,13 @@ impl Model {
     }
 
     pub(super) fn speed(&mut self, next: fn(Speed) -> Speed) -> Vec<Effect> {
-        match self.playback {
-            Some(playback) => self.replay(Control::Speed(next(playback.speed))),
+        match &mut self.playback {
+            // Counted from here at once: the next key may come before the player has said so.
+            Some(playback) => {
+                playback.speed = next(playback.speed);
+                let speed = playback.speed;
+                self.replay(Control::Speed(speed))
+            }
             None => Vec::new(),
         }
     }
