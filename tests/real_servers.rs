@@ -16,6 +16,8 @@ use mxray::lab::{Actors, LabError, Scenario, run_with};
 mod cases;
 #[path = "real_servers/ground.rs"]
 mod ground;
+#[path = "real_servers/probes.rs"]
+mod probes;
 #[path = "support/suite.rs"]
 mod suite;
 
@@ -41,7 +43,12 @@ fn main() -> ExitCode {
     if let Some(why) = lacking() {
         return suite::skip(required, &why);
     }
-    suite::run(CASES.iter().map(trial).collect(), WORKERS, LIMIT)
+    let probes = probes::PROBES.iter().map(probed);
+    suite::run(
+        CASES.iter().map(trial).chain(probes).collect(),
+        WORKERS,
+        LIMIT,
+    )
 }
 
 /// What this machine lacks, in one sentence.
@@ -78,6 +85,14 @@ fn trial(case: &'static Case) -> suite::Trial {
         name: case.name.to_owned(),
         takes: case.takes,
         run: Box::new(|| try_case(case).map_err(|error| error.to_string())?),
+    }
+}
+
+fn probed(probe: &'static probes::Probe) -> suite::Trial {
+    suite::Trial {
+        name: probe.name.to_owned(),
+        takes: 20,
+        run: Box::new(|| probes::try_probe(probe).map_err(|error| error.to_string())?),
     }
 }
 

@@ -69,6 +69,8 @@ struct Inner {
     progress: Progress,
     given_up: watch::Sender<Vec<SocketAddr>>,
     opened: Mutex<HashSet<SocketAddr>>,
+    /// Servers to which a target's SYN was handed to the kernel: before that, pacing held it back and nobody else.
+    handed: Mutex<HashSet<SocketAddr>>,
     turnstile: Turnstile,
     roots: Roots,
     held: Mutex<Vec<TcpStream>>,
@@ -155,6 +157,7 @@ impl Context {
             progress,
             given_up: watch::Sender::new(Vec::new()),
             opened: Mutex::default(),
+            handed: Mutex::default(),
             turnstile,
             roots,
             held: Mutex::default(),
@@ -498,6 +501,7 @@ impl Context {
         lock(&self.0.pace).clear();
         lock(&self.0.opened).clear();
         lock(&self.0.barred).clear();
+        lock(&self.0.handed).clear();
         lock(&self.0.held).clear();
         self.0.given_up.send_modify(Vec::clear);
     }

@@ -384,6 +384,8 @@ async fn service(
     }
     let speaking = session(context, &ask, to, how, bound);
     let watching = async {
+        context.handed(to).await;
+        let begun = Instant::now();
         tokio::time::sleep(SOON).await;
         if !context.is_open(to) && options.wants(StageName::Tcp) {
             ports::silent(context, to, begun).await;

@@ -21,6 +21,9 @@ use crate::probe::stage::local;
 /// Local ports that are chosen from (the kernel's default range).
 const PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
+/// Whether a SYN was handed to the kernel is looked at this often.
+const HANDED: Duration = Duration::from_millis(5);
+
 /// How a kernel connection is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Connect {
@@ -297,6 +300,9 @@ impl Context {
         };
         self.enter(key, role, listener);
         self.spend(to.ip(), 1).await;
+        if role == Role::Target {
+            lock(&self.0.handed).insert(to);
+        }
         let start = Instant::now();
         let mut opening = Opening::new(self, &socket, port, to);
         let socket = TcpSocket::from_std_stream(socket.into());
@@ -330,6 +336,13 @@ impl Context {
             took: start.elapsed(),
             teller: opening.map(|opening| opening.teller),
         })
+    }
+
+    /// Ready when a target's first SYN to that server was handed to the kernel: `--rate` may hold it back for long.
+    pub async fn handed(&self, server: SocketAddr) {
+        while !lock(&self.0.handed).contains(&server) && !self.is_cancelled() {
+            tokio::time::sleep(HANDED).await;
+        }
     }
 
     /// Whether a target connection to that server was opened in this round.
