@@ -20,6 +20,9 @@ const START: usize = 256 << 10;
 /// the system when somebody still looks at it.
 const BEHIND: usize = 64 << 20;
 
+/// How much of a mapped file is asked for at once, ahead of the reader: one call instead of a fault for each few pages.
+const AHEAD: usize = 4 << 20;
+
 /// A capture file in memory, shared with whoever analyses its frames on other threads.
 pub struct Mapping(Mmap);
 
@@ -52,6 +55,8 @@ enum Bytes {
         map: Arc<Mapping>,
         at: usize,
         released: usize,
+        /// Up to here it was asked for.
+        asked: usize,
     },
     Stream {
         input: Box<dyn Read + Send>,
@@ -69,6 +74,7 @@ impl Window {
                 map: Arc::new(map),
                 at: 0,
                 released: 0,
+                asked: 0,
             },
             position: 0,
             failure: None,
@@ -153,8 +159,19 @@ impl Window {
         let count = count.min(self.bytes().len());
         self.position = self.position.saturating_add(count as u64);
         match &mut self.bytes {
-            Bytes::Mapped { map, at, released } => {
+            Bytes::Mapped {
+                map,
+                at,
+                released,
+                asked,
+            } => {
                 *at = at.saturating_add(count);
+                if at.saturating_add(AHEAD / 2) > *asked && *asked < map.0.len() {
+                    let len = AHEAD.min(map.0.len().saturating_sub(*asked));
+                    // Advice: failing (a kernel before 5.14) costs speed only.
+                    let _ = map.0.advise_range(Advice::PopulateRead, *asked, len);
+                    *asked = asked.saturating_add(len);
+                }
                 if at.saturating_sub(*released) > BEHIND {
                     let len = at.saturating_sub(*released).saturating_sub(BEHIND / 2);
                     // SAFETY: the map is a private read-only view of a file; pages given up are read from the file

@@ -8,9 +8,10 @@ use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::{Endpoint, FlowKey, HopCount, SynOptions, TcpFacts, Witness};
 
-/// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 32,768 places.
+/// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 131,072 places.
+/// What a server answered others must still be known when a SYN to it has been silent for three minutes.
 const PAIRS: usize = 57_344;
-const SERVERS: usize = 28_672;
+const SERVERS: usize = 114_688;
 const PORTS: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
