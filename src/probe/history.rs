@@ -1,7 +1,7 @@
 //! What many rounds of a run come to: a line for each change, and in the end when it broke, how often, for how long and with which pattern.
 //!
 //! Plain bookkeeping over the records of each round: no clock, no socket. Memory does not grow with the rounds: of each service its
-//! state, its counts and the latest [`REMEMBERED`] outages are kept, and at most [`SERVICES`] services. It judges nothing: a round's verdicts are the
+//! state, its counts and the latest `REMEMBERED` outages are kept, and at most `SERVICES` services. It judges nothing: a round's verdicts are the
 //! engine's.
 
 use std::collections::{BTreeMap, VecDeque};
