@@ -90,14 +90,22 @@ fn started(folder: &Path) -> Child {
     fs::write(&scenario, text).expect("a file");
     let tmp = folder.join("tmp");
     fs::create_dir_all(&tmp).expect("a folder");
-    Command::new(MXRAY)
+    let mut command = Command::new(MXRAY);
+    command
         .args(["lab", "run"])
         .arg(scenario)
         .env("TMPDIR", tmp)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("mxray runs")
+        .stderr(Stdio::null());
+    // Who runs the tests with nohup hands down that a hang-up is ignored.
+    // SAFETY: signal(2) may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    command.spawn().expect("mxray runs")
 }
 
 #[test]
