@@ -279,6 +279,9 @@ impl<'a> Connection<'a> {
                 Verb::Auth(_) | Verb::AuthStep => {
                     transaction = reply.status == Status::Intermediate
                 }
+                // RFC 1939 7: USER alone is half a login.
+                Verb::User => transaction = reply.status == Status::Positive,
+                Verb::Pass | Verb::Apop => transaction = false,
                 Verb::Data | Verb::DataLast | Verb::Noop | Verb::Quit => transaction = false,
                 _ => {}
             }
