@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
-use super::sides::{Door, Inline, Sink, two_sides};
+use super::sides::{Ears, Reading, Sink, one_side, two_sides};
 use crate::base::{Foreign, SourceId};
 use crate::capture::{
     CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
@@ -47,13 +47,12 @@ pub fn feed(
             Feed::new(door, interrupt, bar).run(inputs, merge)
         });
     }
-    let mut door = Inline::new(engine, sink);
-    Feed::new(&mut door, interrupt, bar).run(inputs, merge)
+    Feed::new(&mut one_side(engine, sink), interrupt, bar).run(inputs, merge)
 }
 
 /// Reads inputs.
-struct Feed<'a, D: Door> {
-    door: &'a mut D,
+struct Feed<'a, E> {
+    door: &'a mut Reading<E>,
     interrupt: &'a Interrupt,
     bar: ProgressBar,
     paced: u64,
@@ -63,8 +62,8 @@ struct Feed<'a, D: Door> {
     permitted: bool,
 }
 
-impl<'a, D: Door> Feed<'a, D> {
-    fn new(door: &'a mut D, interrupt: &'a Interrupt, bar: bool) -> Feed<'a, D> {
+impl<'a, E: Ears> Feed<'a, E> {
+    fn new(door: &'a mut Reading<E>, interrupt: &'a Interrupt, bar: bool) -> Feed<'a, E> {
         let bar = if bar && std::io::stderr().is_terminal() {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
         } else {
@@ -315,7 +314,7 @@ pub fn feed_whole(
         }
     }
     let mut whole = Whole { frames, out };
-    let mut door = Inline::new(engine, &mut whole);
+    let mut door = one_side(engine, &mut whole);
     let interrupt = Interrupt::default();
     let mut feed = Feed::new(&mut door, &interrupt, false);
     let id = feed.open(&reader, None);

@@ -12,7 +12,7 @@ use std::thread;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
 use crate::engine::record::Record;
-use crate::engine::{self, Engine, Intake, Sighting, SourceEnd};
+use crate::engine::{self, Engine, Intake, Judging, Sighting, SourceEnd};
 
 /// Sightings that go over at once.
 const PARCEL: usize = 128;
@@ -43,32 +43,20 @@ pub trait Sink {
     fn wanted(&self) -> bool;
 }
 
-/// Where inputs and frames go.
-pub trait Door {
-    /// An input is opened; `world`: an open source whose world it is a further part of.
-    fn open(
-        &mut self,
-        world: Option<SourceId>,
-        kind: &'static str,
-        name: Foreign,
-        format: Option<&'static str>,
-    ) -> SourceId;
-    /// Text of a key log.
-    fn secrets(&mut self, text: &[u8]);
-    /// What a probe says of itself in the input.
-    fn told(&mut self, id: SourceId, text: &[u8]);
-    /// Nothing more came of that input until then, although it was watched.
-    fn watched(&mut self, id: SourceId, until: Timestamp);
+/// Who hears what the reading half sees: a judge in this thread, or the way to one in another.
+pub trait Ears {
+    /// Something was seen.
+    fn hear(&mut self, sighting: Sighting);
+    /// An input was opened, and that was heard.
+    fn source(&mut self, id: SourceId, name: Foreign);
     /// The input is mapped.
     fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>);
     /// An input cannot be read.
     fn refused(&mut self, error: &OpenError);
-    /// A frame.
+    /// The first frame of all comes.
+    fn begin(&mut self, first: Timestamp);
+    /// A frame comes.
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>);
-    /// An input ends.
-    fn close(&mut self, id: SourceId, end: SourceEnd);
-    /// Nothing more comes.
-    fn finish(&mut self);
     /// False when nobody wants more.
     fn wanted(&self) -> bool;
 }
@@ -85,52 +73,109 @@ fn input<'a>(source: SourceId, frame: &Frame<'a>) -> engine::Input<'a> {
     }
 }
 
-/// Everything in the caller's thread.
-pub struct Inline<'a> {
-    engine: Engine,
-    sink: &'a mut dyn Sink,
+/// Where inputs and frames go: the reading half, and who hears it.
+pub struct Reading<E> {
+    intake: Intake,
+    ears: E,
     begun: bool,
 }
 
-impl<'a> Inline<'a> {
-    /// An engine and its sink.
-    pub fn new(engine: Engine, sink: &'a mut dyn Sink) -> Inline<'a> {
-        Inline {
-            engine,
-            sink,
+impl<E: Ears> Reading<E> {
+    fn new(intake: Intake, ears: E) -> Reading<E> {
+        Reading {
+            intake,
+            ears,
             begun: false,
         }
     }
-}
 
-impl Door for Inline<'_> {
-    fn open(
+    /// An input is opened; `world`: an open source whose world it is a further part of.
+    pub fn open(
         &mut self,
         world: Option<SourceId>,
         kind: &'static str,
         name: Foreign,
         format: Option<&'static str>,
     ) -> SourceId {
-        let id = match world {
-            Some(world) => self.engine.open_part(world, kind, name.clone(), format),
-            None => self.engine.open_source(kind, name.clone(), format),
-        };
-        self.sink.source(id.0, &name);
+        let Reading { intake, ears, .. } = self;
+        let mut hear = |sighting| ears.hear(sighting);
+        let id = intake.open(world, kind, name.clone(), format, &mut hear);
+        ears.source(id, name);
         id
     }
 
-    fn secrets(&mut self, text: &[u8]) {
-        self.engine.secrets(text);
+    /// Text of a key log.
+    pub fn secrets(&mut self, text: &[u8]) {
+        self.intake.secrets(text);
     }
 
-    fn told(&mut self, id: SourceId, text: &[u8]) {
+    /// What a probe says of itself in the input.
+    pub fn told(&mut self, id: SourceId, text: &[u8]) {
+        let ears = &mut self.ears;
+        self.intake
+            .told(id, text, &mut |sighting| ears.hear(sighting));
+    }
+
+    /// Nothing more came of that input until then, although it was watched.
+    pub fn watched(&mut self, id: SourceId, until: Timestamp) {
+        self.intake.watched(id, until);
+    }
+
+    /// The input is mapped: what [`Frame::position`] counts in.
+    pub fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>) {
+        self.ears.mapped(id, mapping);
+    }
+
+    /// An input cannot be read.
+    pub fn refused(&mut self, error: &OpenError) {
+        self.ears.refused(error);
+    }
+
+    /// A frame.
+    pub fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
+        if !mem::replace(&mut self.begun, true) {
+            self.ears.begin(frame.time);
+        }
+        self.ears.frame(source, frame);
+        let ears = &mut self.ears;
+        self.intake
+            .frame(&input(source, frame), &mut |sighting| ears.hear(sighting));
+    }
+
+    /// An input ends.
+    pub fn close(&mut self, id: SourceId, end: SourceEnd) {
+        let ears = &mut self.ears;
+        self.intake
+            .close_source(id, end, &mut |sighting| ears.hear(sighting));
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) {
+        let ears = &mut self.ears;
+        self.intake.finish(&mut |sighting| ears.hear(sighting));
+    }
+
+    /// False when nobody wants more.
+    pub fn wanted(&self) -> bool {
+        self.ears.wanted()
+    }
+}
+
+/// The judge, in the thread that reads.
+pub struct Beside<'a> {
+    judging: Judging,
+    sink: &'a mut dyn Sink,
+}
+
+impl Ears for Beside<'_> {
+    fn hear(&mut self, sighting: Sighting) {
         let sink = &mut *self.sink;
-        self.engine
-            .told(id, text, &mut |record| sink.record(record));
+        self.judging
+            .hear(sighting, &mut |record| sink.record(record));
     }
 
-    fn watched(&mut self, id: SourceId, until: Timestamp) {
-        self.engine.watched(id, until);
+    fn source(&mut self, id: SourceId, name: Foreign) {
+        self.sink.source(id.0, &name);
     }
 
     fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>) {
@@ -141,25 +186,12 @@ impl Door for Inline<'_> {
         self.sink.refused(error);
     }
 
+    fn begin(&mut self, first: Timestamp) {
+        self.sink.begin(first);
+    }
+
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
-        if !mem::replace(&mut self.begun, true) {
-            self.sink.begin(frame.time);
-        }
         self.sink.frame(source, frame);
-        let sink = &mut *self.sink;
-        self.engine
-            .frame(&input(source, frame), &mut |record| sink.record(record));
-    }
-
-    fn close(&mut self, id: SourceId, end: SourceEnd) {
-        let sink = &mut *self.sink;
-        self.engine
-            .close_source(id, end, &mut |record| sink.record(record));
-    }
-
-    fn finish(&mut self) {
-        let sink = &mut *self.sink;
-        self.engine.finish(&mut |record| sink.record(record));
     }
 
     fn wanted(&self) -> bool {
@@ -167,25 +199,29 @@ impl Door for Inline<'_> {
     }
 }
 
+/// Reads and judges in the caller's thread.
+pub fn one_side(engine: Engine, sink: &mut dyn Sink) -> Reading<Beside<'_>> {
+    let (intake, judging) = engine.halves();
+    Reading::new(intake, Beside { judging, sink })
+}
+
 /// What goes from one thread to the other.
 enum Parcel {
-    Source(u32, Foreign),
+    Source(SourceId, Foreign),
     Begin(Timestamp),
     Sightings(Vec<Sighting>),
 }
 
-/// The reading half and the way to the other.
-pub struct Reading<'a> {
-    intake: Intake,
+/// The way to the judge's thread.
+pub struct Away<'a> {
     seen: Vec<Sighting>,
     parcels: SyncSender<Parcel>,
     /// Lists that were heard, to be filled again.
     empty: Receiver<Vec<Sighting>>,
     wanted: &'a AtomicBool,
-    begun: bool,
 }
 
-impl Reading<'_> {
+impl Away<'_> {
     fn send(&mut self) {
         let next = match self.empty.try_recv() {
             Ok(list) => list,
@@ -203,36 +239,17 @@ impl Reading<'_> {
     }
 }
 
-impl Door for Reading<'_> {
-    fn open(
-        &mut self,
-        world: Option<SourceId>,
-        kind: &'static str,
-        name: Foreign,
-        format: Option<&'static str>,
-    ) -> SourceId {
-        let seen = &mut self.seen;
-        let id = match world {
-            Some(world) => self
-                .intake
-                .open_part(world, kind, name.clone(), format, seen),
-            None => self.intake.open_source(kind, name.clone(), format, seen),
-        };
+impl Ears for Away<'_> {
+    fn hear(&mut self, sighting: Sighting) {
+        self.seen.push(sighting);
+        if self.seen.len() >= PARCEL {
+            self.send();
+        }
+    }
+
+    fn source(&mut self, id: SourceId, name: Foreign) {
         self.send();
-        self.put(Parcel::Source(id.0, name));
-        id
-    }
-
-    fn secrets(&mut self, text: &[u8]) {
-        self.intake.secrets(text);
-    }
-
-    fn told(&mut self, id: SourceId, text: &[u8]) {
-        self.intake.told(id, text, &mut self.seen);
-    }
-
-    fn watched(&mut self, id: SourceId, until: Timestamp) {
-        self.intake.watched(id, until);
+        self.put(Parcel::Source(id, name));
     }
 
     fn mapped(&mut self, _: SourceId, _: Arc<Mapping>) {}
@@ -241,28 +258,21 @@ impl Door for Reading<'_> {
         eprintln!("mxray: {error}");
     }
 
-    fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
-        if !mem::replace(&mut self.begun, true) {
-            self.put(Parcel::Begin(frame.time));
-        }
-        self.intake.frame(&input(source, frame), &mut self.seen);
-        if self.seen.len() >= PARCEL {
-            self.send();
-        }
+    fn begin(&mut self, first: Timestamp) {
+        self.put(Parcel::Begin(first));
     }
 
-    fn close(&mut self, id: SourceId, end: SourceEnd) {
-        self.intake.close_source(id, end, &mut self.seen);
-        self.send();
-    }
-
-    fn finish(&mut self) {
-        self.intake.finish(&mut self.seen);
-        self.send();
-    }
+    fn frame(&mut self, _: SourceId, _: &Frame<'_>) {}
 
     fn wanted(&self) -> bool {
         self.wanted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Away<'_> {
+    /// What was seen last.
+    fn drop(&mut self) {
+        self.send();
     }
 }
 
@@ -270,7 +280,7 @@ impl Door for Reading<'_> {
 pub fn two_sides<R: Send>(
     engine: Engine,
     sink: &mut dyn Sink,
-    read: impl FnOnce(&mut Reading<'_>) -> R + Send,
+    read: impl FnOnce(&mut Reading<Away<'_>>) -> R + Send,
 ) -> R {
     let (intake, mut judging) = engine.halves();
     let (parcels, arriving) = sync_channel(PARCELS);
@@ -279,19 +289,17 @@ pub fn two_sides<R: Send>(
     let asked = &wanted;
     thread::scope(|scope| {
         let reading = scope.spawn(move || {
-            let mut reading = Reading {
-                intake,
+            let away = Away {
                 seen: Vec::with_capacity(PARCEL),
                 parcels,
                 empty,
                 wanted: asked,
-                begun: false,
             };
-            read(&mut reading)
+            read(&mut Reading::new(intake, away))
         });
         for parcel in arriving {
             match parcel {
-                Parcel::Source(id, name) => sink.source(id, &name),
+                Parcel::Source(id, name) => sink.source(id.0, &name),
                 Parcel::Begin(first) => sink.begin(first),
                 Parcel::Sightings(mut seen) => {
                     for sighting in seen.drain(..) {

@@ -32,8 +32,6 @@ pub struct Input<'a> {
 pub struct Engine {
     pub(super) intake: Intake,
     pub(super) judging: Judging,
-    /// What the intake saw and the other half has not heard yet: empty between calls.
-    seen: Vec<Sighting>,
 }
 
 impl Engine {
@@ -42,7 +40,6 @@ impl Engine {
         Engine {
             intake: Intake::new(&config),
             judging: Judging::new(config),
-            seen: Vec::new(),
         }
     }
 
@@ -65,10 +62,9 @@ impl Engine {
         name: Foreign,
         format: Option<&'static str>,
     ) -> SourceId {
-        let id = self.intake.open_source(kind, name, format, &mut self.seen);
-        // Nothing is judged by this.
-        self.hear(&mut |_| {});
-        id
+        self.see(&mut |_| {}, |intake, hear| {
+            intake.open(None, kind, name, format, hear)
+        })
     }
 
     /// Announces a further input of the world that `world` is of and that is open yet: it has frame numbers of its own, but
@@ -80,17 +76,17 @@ impl Engine {
         name: Foreign,
         format: Option<&'static str>,
     ) -> SourceId {
-        let seen = &mut self.seen;
-        let id = self.intake.open_part(world, kind, name, format, seen);
-        self.hear(&mut |_| {});
-        id
+        self.see(&mut |_| {}, |intake, hear| {
+            intake.open(Some(world), kind, name, format, hear)
+        })
     }
 
     /// The capturing machine lost `count` frames of that source after `from` and before `to`: what was silent meanwhile may
     /// have been answered.
     pub fn lost(&mut self, id: SourceId, from: Timestamp, to: Timestamp, count: u64) {
-        self.intake.lost(id, (from, to), count, &mut self.seen);
-        self.hear(&mut |_| {});
+        self.see(&mut |_| {}, |intake, hear| {
+            intake.lost(id, (from, to), count, hear)
+        });
     }
 
     /// Nothing more came of that source until `time`, although it was watched: its silence goes that far.
@@ -100,8 +96,7 @@ impl Engine {
 
     /// Takes what a probe says of itself, as the text that its capture holds: see [`Intake::told`].
     pub fn told(&mut self, source: SourceId, text: &[u8], out: &mut dyn FnMut(Record)) {
-        self.intake.told(source, text, &mut self.seen);
-        self.hear(out);
+        self.see(out, |intake, hear| intake.told(source, text, hear));
     }
 
     /// Takes a measurement of mxray's own. It counts for connections and look-ups that are judged from now on, so it is
@@ -113,20 +108,17 @@ impl Engine {
 
     /// Takes a frame; hands out what has become ripe by its time.
     pub fn frame(&mut self, input: &Input<'_>, out: &mut dyn FnMut(Record)) {
-        self.intake.frame(input, &mut self.seen);
-        self.hear(out);
+        self.see(out, |intake, hear| intake.frame(input, hear));
     }
 
     /// Time passes: hands out what has become ripe.
     pub fn tick(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
-        self.intake.tick(now, &mut self.seen);
-        self.hear(out);
+        self.see(out, |intake, hear| intake.tick(now, hear));
     }
 
     /// The source ends. With the last of its world everything is judged with what is known now.
     pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut dyn FnMut(Record)) {
-        self.intake.close_source(id, end, &mut self.seen);
-        self.hear(out);
+        self.see(out, |intake, hear| intake.close_source(id, end, hear));
     }
 
     /// Pairs of fatal claims that met on one connection or look-up although the catalogue does not say
@@ -137,13 +129,16 @@ impl Engine {
 
     /// The end of everything: attempts, then the summary.
     pub fn finish(&mut self, out: &mut dyn FnMut(Record)) {
-        self.intake.finish(&mut self.seen);
-        self.hear(out);
+        self.see(out, |intake, hear| intake.finish(hear));
     }
 
-    fn hear(&mut self, out: &mut dyn FnMut(Record)) {
-        for sighting in self.seen.drain(..) {
-            self.judging.hear(sighting, out);
-        }
+    /// Lets the reading half look at something; the other half hears at once what it sees.
+    fn see<R>(
+        &mut self,
+        out: &mut dyn FnMut(Record),
+        look: impl FnOnce(&mut Intake, &mut dyn FnMut(Sighting)) -> R,
+    ) -> R {
+        let Engine { intake, judging } = self;
+        look(intake, &mut |sighting| judging.hear(sighting, out))
     }
 }

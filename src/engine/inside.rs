@@ -23,6 +23,16 @@ impl Inside {
         self.session.as_ref().map(|session| session.facts())
     }
 
+    /// Whether it is mail, by what was spoken or, of a connection without a byte, by its port.
+    pub fn is_mail(&self) -> bool {
+        match self.facts() {
+            Some(facts) => facts.mail,
+            None => self
+                .service
+                .is_some_and(|service| service != Service::Other),
+        }
+    }
+
     /// The session, begun if it was not.
     pub fn session(&mut self) -> &mut Session {
         self.session

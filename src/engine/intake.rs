@@ -115,7 +115,7 @@ impl Intake {
     /// Takes what a probe says of itself, as the text that its capture holds: a measurement, until when it listened, or what
     /// is spoken on a port that it was given.
     /// Anything else is passed over.
-    pub fn told(&mut self, source: SourceId, text: &[u8], seen: &mut Vec<Sighting>) {
+    pub fn told(&mut self, source: SourceId, text: &[u8], seen: &mut dyn FnMut(Sighting)) {
         if let Some(until) = read_until(text) {
             let world = self.world(source);
             if let Some(root) = self.sources.get_mut(world.0 as usize) {
@@ -125,12 +125,12 @@ impl Intake {
             self.ports.suggest(port, service);
             self.table.suggest(port, service);
         } else if let Some(measured) = Measured::from_text(text) {
-            seen.push(Sighting::Measured(source, Box::new(measured)));
+            seen(Sighting::Measured(source, Box::new(measured)));
         }
     }
 
-    /// Takes a frame; adds what it showed to `seen`.
-    pub fn frame(&mut self, input: &Input<'_>, seen: &mut Vec<Sighting>) {
+    /// Takes a frame; tells `seen` what it showed.
+    pub fn frame(&mut self, input: &Input<'_>, seen: &mut dyn FnMut(Sighting)) {
         let Some(source) = self.sources.get_mut(input.source.0 as usize) else {
             return;
         };
@@ -157,32 +157,32 @@ impl Intake {
         self.packet(mark, &packet, seen);
     }
 
-    /// Time passes: adds what is over by it to `seen`.
-    pub fn tick(&mut self, now: Timestamp, seen: &mut Vec<Sighting>) {
+    /// Time passes: tells `seen` what is over by it.
+    pub fn tick(&mut self, now: Timestamp, seen: &mut dyn FnMut(Sighting)) {
         self.horizon = self.horizon.max(now);
         if self.horizon.since(self.ripened) < RIPEN {
             return;
         }
         self.ripened = self.horizon;
         self.horizons(seen);
-        seen.push(Sighting::Tick(self.horizon));
+        seen(Sighting::Tick(self.horizon));
         let mut others = 0;
         while let Some(ended) = self.table.due(self.horizon) {
             match ended {
-                Ended::Mail(flow, _) => seen.push(Sighting::Ended(flow)),
+                Ended::Mail(flow, _) => seen(Sighting::Ended(flow)),
                 Ended::Other(..) => others += 1,
             }
         }
         if others > 0 {
-            seen.push(Sighting::Other(others));
+            seen(Sighting::Other(others));
         }
-        seen.push(Sighting::Ripened);
+        seen(Sighting::Ripened);
     }
 
     /// The end of everything.
-    pub fn finish(&mut self, seen: &mut Vec<Sighting>) {
+    pub fn finish(&mut self, seen: &mut dyn FnMut(Sighting)) {
         self.drain(seen);
-        seen.push(Sighting::Finished);
+        seen(Sighting::Finished);
     }
 
     /// Worlds are apart: what was seen of one says nothing about the next.
@@ -194,10 +194,10 @@ impl Intake {
         self.ripened = Timestamp(i64::MIN);
     }
 
-    fn packet(&mut self, mark: Mark, packet: &Packet<'_>, seen: &mut Vec<Sighting>) {
+    fn packet(&mut self, mark: Mark, packet: &Packet<'_>, seen: &mut dyn FnMut(Sighting)) {
         match &packet.net {
             Net::None => {}
-            Net::Arp(arp) => seen.push(Sighting::Arp(mark, *arp)),
+            Net::Arp(arp) => seen(Sighting::Arp(mark, *arp)),
             Net::Ip(ip) => {
                 if let Some(fragment) = ip.fragment {
                     let (from, to) = (ip.source, ip.destination);
@@ -205,14 +205,14 @@ impl Intake {
                         && let Transport::Fragment([0, 53, ..]) = packet.transport
                         && ip.protocol == 17
                     {
-                        seen.push(Sighting::Fragment {
+                        seen(Sighting::Fragment {
                             client: to,
                             resolver: from,
                             mark,
                         });
                     }
                     if let Some(datagram) = self.fragments.add(packet, mark.time) {
-                        seen.push(Sighting::Whole {
+                        seen(Sighting::Whole {
                             client: to,
                             resolver: from,
                         });
@@ -225,18 +225,18 @@ impl Intake {
         }
     }
 
-    fn whole(&mut self, mark: Mark, packet: &Packet<'_>, seen: &mut Vec<Sighting>) {
+    fn whole(&mut self, mark: Mark, packet: &Packet<'_>, seen: &mut dyn FnMut(Sighting)) {
         if let Net::Ip(ip) = &packet.net {
             self.ip(mark, packet, ip, seen);
         }
     }
 
-    fn ip(&mut self, mark: Mark, packet: &Packet<'_>, ip: &Ip, seen: &mut Vec<Sighting>) {
+    fn ip(&mut self, mark: Mark, packet: &Packet<'_>, ip: &Ip, seen: &mut dyn FnMut(Sighting)) {
         if ip.source != ip.destination
             && !ip.destination.is_multicast()
             && self.came_back.counts(ip.destination, mark.time)
         {
-            seen.push(Sighting::CameBack(ip.destination, mark.time));
+            seen(Sighting::CameBack(ip.destination, mark.time));
         }
         match &packet.transport {
             Transport::Tcp(tcp) => self.tcp(mark, &packet.link, ip, tcp, seen),
@@ -246,7 +246,14 @@ impl Intake {
         }
     }
 
-    fn tcp(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Vec<Sighting>) {
+    fn tcp(
+        &mut self,
+        mark: Mark,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+        seen: &mut dyn FnMut(Sighting),
+    ) {
         let from = Endpoint {
             ip: ip.source,
             port: tcp.source_port,
@@ -257,14 +264,14 @@ impl Intake {
         };
         if tcp.flags.syn() {
             if tcp.flags.ack() {
-                seen.push(Sighting::Answered {
+                seen(Sighting::Answered {
                     server: from,
                     mark,
                     options: syn_options(tcp),
                     ttl: ip.ttl,
                 });
             } else if self.ports.service(to.port).is_some() {
-                seen.push(Sighting::Uses {
+                seen(Sighting::Uses {
                     client: from.ip,
                     address: to.ip,
                     mark,
@@ -283,7 +290,7 @@ impl Intake {
         ip: &Ip,
         (from, to): (Endpoint, Endpoint),
         tcp: &Tcp<'_>,
-        seen: &mut Vec<Sighting>,
+        seen: &mut dyn FnMut(Sighting),
     ) {
         let asks = to.port == 53;
         let (client, resolver) = if asks { (from, to) } else { (to, from) };
@@ -297,7 +304,7 @@ impl Intake {
             None
         };
         if let Some(event) = event {
-            seen.push(Sighting::OverTcp {
+            seen(Sighting::OverTcp {
                 mark,
                 client: client.ip,
                 resolver: resolver.ip,
@@ -321,7 +328,7 @@ impl Intake {
             .or_insert_with(StreamDecoder::new)
             .data(side, mark, tcp.payload, &mut messages);
         for framed in messages {
-            seen.push(Sighting::Message(Box::new(Carried {
+            seen(Sighting::Message(Box::new(Carried {
                 mark: framed.at,
                 transport: Carrier::Tcp,
                 ip: *ip,
@@ -338,22 +345,22 @@ impl Intake {
         link: &Link,
         ip: &Ip,
         icmp: &Icmp<'_>,
-        seen: &mut Vec<Sighting>,
+        seen: &mut dyn FnMut(Sighting),
     ) {
         if let Some(neighbor) = &icmp.neighbor {
-            seen.push(Sighting::Ndp(mark, ip.source, *neighbor, link.source));
+            seen(Sighting::Ndp(mark, ip.source, *neighbor, link.source));
         }
         if let Some(quote) = &icmp.quote
             && !self.table.icmp(mark, ip, icmp, quote)
         {
             let error = Icmp { body: &[], ..*icmp };
-            seen.push(Sighting::Quoted(Box::new((mark, *ip, error, *quote))));
+            seen(Sighting::Quoted(Box::new((mark, *ip, error, *quote))));
         }
     }
 }
 
 /// A datagram from or to port 53 may be a DNS message.
-fn udp_message(mark: Mark, ip: &Ip, udp: &Udp<'_>, seen: &mut Vec<Sighting>) {
+fn udp_message(mark: Mark, ip: &Ip, udp: &Udp<'_>, seen: &mut dyn FnMut(Sighting)) {
     if udp.source_port != 53 && udp.destination_port != 53 {
         return;
     }
@@ -368,7 +375,7 @@ fn udp_message(mark: Mark, ip: &Ip, udp: &Udp<'_>, seen: &mut Vec<Sighting>) {
         ip: ip.destination,
         port: udp.destination_port,
     };
-    seen.push(Sighting::Message(Box::new(Carried {
+    seen(Sighting::Message(Box::new(Carried {
         mark,
         transport: Carrier::Udp,
         ip: *ip,

@@ -22,10 +22,11 @@ use super::sighting::{Carried, Sighting};
 use crate::base::{Foreign, Mark, SECOND, Side, SourceId, Timestamp, ip_text};
 use crate::diagnosis::{Code, Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Lookups, Transport as Carrier};
-use crate::flow::{MailFlow, Neighbors};
+use crate::flow::{Dialogue, MailFlow, Neighbors, Ripe};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, RecordType};
 use crate::proto::session::SessionFacts;
+use crate::proto::tls::Shared;
 
 /// The judging half.
 pub struct Judging {
@@ -43,6 +44,8 @@ pub struct Judging {
     pub(super) next_lookup: u64,
     /// What was said of what is still open.
     pub(super) shown: Shown,
+    /// What connections that ended without a byte are opened with: they need no keys.
+    silent: Shared,
     /// Pairs of fatal claims that met without a line in the claim order. Bounded by the catalogue.
     undeclared: BTreeSet<(Code, Code)>,
 }
@@ -64,6 +67,7 @@ impl Judging {
             next_connection: 0,
             next_lookup: 0,
             shown: Shown::default(),
+            silent: Shared::default(),
             undeclared: BTreeSet::new(),
         }
     }
@@ -89,9 +93,10 @@ impl Judging {
                     self.search_closed(facts);
                 }
             }
-            Sighting::Ended(mut flow) => {
-                self.settle(&mut flow);
-                self.judge_flow(&flow, out);
+            Sighting::Ended(ripe) => {
+                let flow = ripe.into_flow(|service| Inside::open(&self.silent, service));
+                self.settle(&flow);
+                self.judge_flow(flow, out);
             }
             Sighting::Other(count) => self.attempts.summary.other += count,
             Sighting::Ripened => {
@@ -171,20 +176,18 @@ impl Judging {
     }
 
     /// All connections that were open. First what each of them teaches, then the judging: all of them end here at once.
-    #[allow(clippy::vec_box)] // as they are handed over
-    fn drained(&mut self, mut flows: Vec<Box<MailFlow<Inside>>>, out: &mut dyn FnMut(Record)) {
-        for flow in &mut flows {
-            self.settle(flow);
+    fn drained(&mut self, mut flows: Vec<Ripe<Inside>>, out: &mut dyn FnMut(Record)) {
+        let silent = self.silent.clone();
+        let open = |service| Inside::open(&silent, service);
+        let mut mail = false;
+        for ripe in &flows {
+            mail |= ripe.look(open, |flow| {
+                self.settle(flow);
+                flow.dialogue.is_mail()
+            });
         }
-        flows.sort_by_key(|flow| {
-            (
-                flow.tracker.facts().first.time,
-                flow.tracker.facts().first.frame,
-            )
-        });
-        let mail = flows
-            .iter()
-            .any(|flow| flow.dialogue.facts().is_some_and(|facts| facts.mail))
+        flows.sort_by_key(|ripe| (ripe.first().time, ripe.first().frame));
+        let mail = mail
             || self
                 .sources
                 .iter()
@@ -192,8 +195,8 @@ impl Judging {
         for fate in self.searches.drain(mail, &self.names) {
             self.fate(fate, out);
         }
-        for flow in flows {
-            self.judge_flow(&flow, out);
+        for ripe in flows {
+            self.judge_flow(ripe.into_flow(open), out);
         }
     }
 
@@ -221,33 +224,39 @@ impl Judging {
     }
 
     /// What an ended connection teaches, before any of its generation is judged.
-    fn settle(&mut self, flow: &mut MailFlow<Inside>) {
+    fn settle(&mut self, flow: &MailFlow<Inside>) {
         let key = *flow.tracker.key();
-        let session = flow.dialogue.session().facts();
-        let starttls = session
-            .dialogue
-            .capabilities
-            .iter()
-            .any(|capability| matches!(capability.as_str(), "STARTTLS" | "STLS"))
+        let session = flow.dialogue.facts();
+        let dialogue = session.as_ref().map(|session| session.dialogue);
+        let starttls = dialogue
+            .is_some_and(|dialogue| {
+                let mut offered = dialogue.capabilities.iter();
+                offered.any(|capability| matches!(capability.as_str(), "STARTTLS" | "STLS"))
+            })
             .then_some(flow.tracker.facts().first);
-        let bare = session.tls.is_some_and(|tls| {
-            tls.client_finished.is_some()
-                && tls.application_data[Side::Client].is_none()
-                && tls.refusal.is_none()
-        });
+        let bare = session
+            .as_ref()
+            .and_then(|session| session.tls)
+            .is_some_and(|tls| {
+                tls.client_finished.is_some()
+                    && tls.application_data[Side::Client].is_none()
+                    && tls.refusal.is_none()
+            });
         self.knowledge.learn(&key, flow.tracker.facts(), starttls);
         if bare {
             self.knowledge.bare_handshake(&key);
         }
         if let Some(gap) = flow.tracker.facts().idle.first()
-            && session.dialogue.goodbye.is_none()
+            && dialogue.is_none_or(|dialogue| dialogue.goodbye.is_none())
             && flow.tracker.facts().last.time.since(gap.to.time) < 30 * crate::base::SECOND
         {
             self.knowledge.idle_death(key.server, gap.length);
         }
     }
 
-    fn judge_flow(&mut self, flow: &MailFlow<Inside>, out: &mut dyn FnMut(Record)) {
+    fn judge_flow(&mut self, mut flow: Box<MailFlow<Inside>>, out: &mut dyn FnMut(Record)) {
+        flow.dialogue.session();
+        let flow = &*flow;
         let key = *flow.tracker.key();
         let tcp = flow.tracker.facts();
         let Some(session) = flow.dialogue.facts() else {

@@ -11,7 +11,7 @@ use super::sources::{Counts, LinkView, SourceEnd};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
 use crate::diagnosis::Measured;
 use crate::flow::lookup::{TcpEvent, Transport};
-use crate::flow::{Endpoint, MailFlow, SynOptions};
+use crate::flow::{Endpoint, Ripe, SynOptions};
 use crate::proto::dns::Message;
 use crate::wire::{Arp, Icmp, Ip, Neighbor, Quote};
 
@@ -35,7 +35,7 @@ pub enum Sighting {
     /// Time has passed, for all.
     Tick(Timestamp),
     /// A connection that may be mail is over.
-    Ended(Box<MailFlow<Inside>>),
+    Ended(Ripe<Inside>),
     /// So many connections that are not mail are over.
     Other(u64),
     /// Of this tick nothing more is over.
@@ -106,9 +106,7 @@ pub enum Sighting {
     /// Everything is judged now with what is known: look-ups first.
     Drain,
     /// Then all connections that were open.
-    // Each is in a box already, and is large: moving it out would copy it.
-    #[allow(clippy::vec_box)]
-    Drained(Vec<Box<MailFlow<Inside>>>),
+    Drained(Vec<Ripe<Inside>>),
     /// A source is closed.
     Closed(Box<Closed>),
     /// The end of everything.

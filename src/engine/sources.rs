@@ -126,37 +126,16 @@ impl LinkView {
 }
 
 impl Intake {
-    /// Announces an input; its frames carry the number returned.
-    pub fn open_source(
-        &mut self,
-        kind: &'static str,
-        name: Foreign,
-        format: Option<&'static str>,
-        seen: &mut Vec<Sighting>,
-    ) -> SourceId {
-        self.open(None, kind, name, format, seen)
-    }
-
-    /// Announces a further input of the world that `world` is of and that is open yet: it has frame numbers of its own, but
-    /// connections, look-ups and neighbours go on in it. When that world is over, it opens one of its own.
-    pub fn open_part(
-        &mut self,
-        world: SourceId,
-        kind: &'static str,
-        name: Foreign,
-        format: Option<&'static str>,
-        seen: &mut Vec<Sighting>,
-    ) -> SourceId {
-        self.open(Some(self.world(world)), kind, name, format, seen)
-    }
-
-    fn open(
+    /// Announces an input; its frames carry the number returned. `world`: a source that is open yet and of whose world it is a
+    /// further part, with frame numbers of its own; connections, look-ups and neighbours go on in it. When that world is over, it
+    /// opens one of its own.
+    pub fn open(
         &mut self,
         world: Option<SourceId>,
         kind: &'static str,
         name: Foreign,
         format: Option<&'static str>,
-        seen: &mut Vec<Sighting>,
+        seen: &mut dyn FnMut(Sighting),
     ) -> SourceId {
         let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
         let mut own = Seen {
@@ -169,7 +148,7 @@ impl Intake {
             moved: false,
             lost: 0,
         };
-        if let Some(world) = world
+        if let Some(world) = world.map(|part| self.world(part))
             && let Some(root) = self.sources.get_mut(world.0 as usize)
             && root.parts_open > 0
         {
@@ -178,7 +157,7 @@ impl Intake {
             own.parts_open = 0;
             self.table.join(id, world);
         }
-        seen.push(Sighting::Opened {
+        seen(Sighting::Opened {
             id,
             world: own.world,
             kind,
@@ -196,11 +175,11 @@ impl Intake {
         id: SourceId,
         (from, to): (Timestamp, Timestamp),
         count: u64,
-        seen: &mut Vec<Sighting>,
+        seen: &mut dyn FnMut(Sighting),
     ) {
         if let Some(source) = self.sources.get_mut(id.0 as usize).filter(|_| count > 0) {
             source.lost = source.lost.saturating_add(count);
-            seen.push(Sighting::Dropped(Some((from, to))));
+            seen(Sighting::Dropped(Some((from, to))));
         }
     }
 
@@ -224,7 +203,7 @@ impl Intake {
     }
 
     /// The source ends. With the last of its world everything is judged with what is known now.
-    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, seen: &mut Vec<Sighting>) {
+    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, seen: &mut dyn FnMut(Sighting)) {
         if self
             .sources
             .get(id.0 as usize)
@@ -237,7 +216,7 @@ impl Intake {
             .get(id.0 as usize)
             .map_or(0, |source| source.lost);
         if end.dropped > told {
-            seen.push(Sighting::Dropped(None));
+            seen(Sighting::Dropped(None));
         }
         let world = self.world(id);
         let over = self
@@ -258,7 +237,7 @@ impl Intake {
         source.closed = true;
         let counts = source.counts;
         let last = self.sources.iter().all(|source| source.closed);
-        seen.push(Sighting::Closed(Box::new(Closed {
+        seen(Sighting::Closed(Box::new(Closed {
             id,
             end,
             counts,
@@ -272,9 +251,9 @@ impl Intake {
     }
 
     /// Everything that is open is over now.
-    pub(super) fn drain(&mut self, seen: &mut Vec<Sighting>) {
+    pub(super) fn drain(&mut self, seen: &mut dyn FnMut(Sighting)) {
         self.horizons(seen);
-        seen.push(Sighting::Drain);
+        seen(Sighting::Drain);
         let (mut flows, mut others) = (Vec::new(), 0);
         while let Some(ended) = self.table.drain() {
             match ended {
@@ -282,15 +261,15 @@ impl Intake {
                 Ended::Other(..) => others += 1,
             }
         }
-        seen.push(Sighting::Other(others));
-        seen.push(Sighting::Drained(flows));
+        seen(Sighting::Other(others));
+        seen(Sighting::Drained(flows));
     }
 
     /// Tells the judging half which worlds' latest times are later now.
-    pub(super) fn horizons(&mut self, seen: &mut Vec<Sighting>) {
+    pub(super) fn horizons(&mut self, seen: &mut dyn FnMut(Sighting)) {
         for (id, source) in (0..).zip(&mut self.sources) {
             if std::mem::take(&mut source.moved) {
-                seen.push(Sighting::Horizon(SourceId(id), source.clock));
+                seen(Sighting::Horizon(SourceId(id), source.clock));
             }
         }
     }

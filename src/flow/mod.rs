@@ -12,6 +12,7 @@ mod neighbor;
 mod opening;
 mod ports;
 mod queues;
+mod ripe;
 mod table;
 pub mod tcp;
 mod witness;
@@ -25,5 +26,6 @@ pub use facts::{
 pub use foreign::Foreigner;
 pub use neighbor::{NeighborFacts, Neighbors};
 pub use ports::Ports;
+pub use ripe::Ripe;
 pub use table::{Dialogue, Ended, Ending, MailFlow, Table};
 pub use witness::{SynOutcome, SynRecord, Witness};

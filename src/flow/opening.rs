@@ -8,7 +8,7 @@ use super::facts::FlowKey;
 use super::foreign::Held;
 use super::table::MailFlow;
 use super::tcp::{StreamSink, Tracker, Verdict};
-use crate::base::{Few, Mark, Side};
+use crate::base::{Few, Mark, Side, Timestamp};
 use crate::proto::Service;
 use crate::wire::{Ip, Link, Tcp};
 
@@ -75,6 +75,27 @@ impl Opening {
         }
         self.held.push(Held::new(side, mark, link, ip, tcp));
         true
+    }
+
+    pub(super) fn first(&self) -> Mark {
+        self.first
+    }
+
+    /// When its last SYN was sent.
+    pub(super) fn last(&self) -> Timestamp {
+        self.held
+            .last()
+            .map_or(self.first.time, |held| held.mark.time)
+    }
+
+    /// The connection as it is when nothing more comes: see [`Opening::open`].
+    pub(super) fn ended<S: StreamSink>(
+        &self,
+        dialogue: impl FnOnce(Option<Service>) -> S,
+    ) -> Box<MailFlow<S>> {
+        let mut flow = self.open(dialogue);
+        flow.end();
+        flow
     }
 
     /// The connection with a tracker, which has seen all that was held back.

@@ -13,6 +13,7 @@ use super::foreign::{Foreigner, Guess};
 use super::opening::Opening;
 use super::ports::Ports;
 use super::queues::{NONE, Queue, Queues};
+use super::ripe::Ripe;
 use super::tcp::{Labels, StreamSink, Tracker, Verdict};
 use super::worlds::Worlds;
 use crate::base::limits::FLOWS;
@@ -40,6 +41,15 @@ pub struct MailFlow<S> {
     pub service: Option<Service>,
 }
 
+impl<S: StreamSink> MailFlow<S> {
+    /// Nothing more comes: what waits in reassembly is handed on. Returns when the last segment came.
+    pub(super) fn end(&mut self) -> Timestamp {
+        let last = self.tracker.last_activity();
+        self.tracker.finish(last, &mut self.dialogue);
+        last
+    }
+}
+
 /// Why a connection is handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -61,7 +71,7 @@ pub enum Ending {
 #[derive(Debug)]
 pub enum Ended<S> {
     /// Mail.
-    Mail(Box<MailFlow<S>>, Ending),
+    Mail(Ripe<S>, Ending),
     /// Anything else, from its headers.
     Other(Box<Foreigner>, Ending),
 }
@@ -603,19 +613,19 @@ impl<S: Dialogue> Table<S> {
 
     /// Moves a connection out for judging and leaves a tombstone.
     fn hand_out(&mut self, at: u32, ending: Ending) {
-        self.tracked(at);
         let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut) else {
             return;
         };
         let pending = slot.pending.take();
         let last = match std::mem::replace(&mut slot.flow, Flow::Gone) {
             Flow::Mail(mut mail) => {
-                let last = mail.tracker.last_activity();
-                let MailFlow {
-                    tracker, dialogue, ..
-                } = mail.as_mut();
-                tracker.finish(last, dialogue);
-                self.ready.push(Ended::Mail(mail, ending));
+                let last = mail.end();
+                self.ready.push(Ended::Mail(Ripe::tracked(mail), ending));
+                last
+            }
+            Flow::Opening(opening) => {
+                let last = opening.last();
+                self.ready.push(Ended::Mail(Ripe::opening(opening), ending));
                 last
             }
             Flow::Other(foreign) => {
@@ -623,7 +633,7 @@ impl<S: Dialogue> Table<S> {
                 self.ready.push(Ended::Other(foreign, ending));
                 last
             }
-            Flow::Opening(_) | Flow::Gone => return self.forget_replaced(at, ending),
+            Flow::Gone => return self.forget_replaced(at, ending),
         };
         if let Some(pending) = pending {
             self.pending.remove(&pending);

@@ -1,0 +1,59 @@
+//! A mail connection that is over, as it waits for judging.
+//!
+//! One that never got further than its SYNs stays as small as it was in the table: when a flood, or a firewall's silence, ends at
+//! once for a million connections, a million trackers would be made before the first is judged. It judges nothing.
+
+use super::opening::Opening;
+use super::table::MailFlow;
+use super::tcp::StreamSink;
+use crate::base::Mark;
+use crate::proto::Service;
+
+/// A mail connection that is over.
+#[derive(Debug)]
+pub struct Ripe<S>(Kept<S>);
+
+#[derive(Debug)]
+enum Kept<S> {
+    Tracked(Box<MailFlow<S>>),
+    Opening(Box<Opening>),
+}
+
+impl<S: StreamSink> Ripe<S> {
+    pub(super) fn tracked(flow: Box<MailFlow<S>>) -> Ripe<S> {
+        Ripe(Kept::Tracked(flow))
+    }
+
+    pub(super) fn opening(opening: Box<Opening>) -> Ripe<S> {
+        Ripe(Kept::Opening(opening))
+    }
+
+    /// Its first segment.
+    pub fn first(&self) -> Mark {
+        match &self.0 {
+            Kept::Tracked(flow) => flow.tracker.facts().first,
+            Kept::Opening(opening) => opening.first(),
+        }
+    }
+
+    /// What its segments showed. `dialogue` makes what would have read its bytes, for a connection that has no tracker: each call
+    /// gives it one for as long as `look` looks.
+    pub fn look<R>(
+        &self,
+        dialogue: impl FnOnce(Option<Service>) -> S,
+        look: impl FnOnce(&MailFlow<S>) -> R,
+    ) -> R {
+        match &self.0 {
+            Kept::Tracked(flow) => look(flow),
+            Kept::Opening(opening) => look(&opening.ended(dialogue)),
+        }
+    }
+
+    /// The connection with its tracker; `dialogue` as for [`Ripe::look`].
+    pub fn into_flow(self, dialogue: impl FnOnce(Option<Service>) -> S) -> Box<MailFlow<S>> {
+        match self.0 {
+            Kept::Tracked(flow) => flow,
+            Kept::Opening(opening) => opening.ended(dialogue),
+        }
+    }
+}
