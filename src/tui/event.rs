@@ -26,6 +26,13 @@ pub enum Event {
     Clock(Timestamp),
     /// What the capture itself counts; about once a second.
     Stats(Stats),
+    /// The kernel has dropped frames of a source: how many since the start.
+    Dropped {
+        /// Its number.
+        id: u32,
+        /// Frames.
+        count: u64,
+    },
     /// Something that the user must know: an interface went down, the clock jumped.
     Notice {
         /// When.

@@ -7,7 +7,7 @@ use mxray::capture::{CaptureReader, Input};
 use mxray::wire::{self, Net, Transport};
 
 use super::ground::{self, Ground, OTHER_SERVER, SERVER, must};
-use super::program::{Running, SOON, records, replay, verdicts};
+use super::program::{SOON, records, replay, start, verdicts};
 
 /// Files of a folder, by name.
 fn files(folder: &std::path::Path) -> Result<Vec<PathBuf>, String> {
@@ -26,7 +26,7 @@ pub fn ring() -> Result<(), String> {
     ground.listen(OTHER_SERVER, 25, ground::smtp)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let arguments = ["-i", "c0", "--ring", "60s", "--save-dir", "saved"];
-    let mut running = Running::start(&arguments, folder.path())?;
+    let mut running = start(&arguments, folder.path())?;
     ground::send_mail(SERVER, 25)?;
     ground::send_mail(OTHER_SERVER, 25)?;
     drop(ground::connect(OTHER_SERVER, 587, SOON));
@@ -85,7 +85,7 @@ pub fn rotation() -> Result<(), String> {
         .permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut everybody, 0o777);
     fs::set_permissions(&made, everybody).map_err(|error| error.to_string())?;
-    let running = Running::start(&arguments, folder.path())?;
+    let running = start(&arguments, folder.path())?;
     let deadline = std::time::Instant::now() + SOON;
     while files(&made)?.len() < 3 {
         ground::send_mail(SERVER, 25)?;
@@ -118,7 +118,7 @@ pub fn vanishing() -> Result<(), String> {
     let ground = Ground::lay()?;
     ground.listen("0.0.0.0", 25, ground::smtp)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let mut running = Running::start(
+    let mut running = start(
         &["-i", "c0", "--format", "ndjson", "-w", "run.pcapng"],
         folder.path(),
     )?;
@@ -154,7 +154,7 @@ pub fn any() -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     for interfaces in ["any", "c0,lo"] {
         let arguments = ["-i", interfaces, "--format", "ndjson", "-w", "run.pcapng"];
-        let running = Running::start(&arguments, folder.path())?;
+        let running = start(&arguments, folder.path())?;
         ground::send_mail(SERVER, 25)?;
         drop(ground::connect("127.0.0.1", 143, SOON));
         running.signal(libc::SIGINT);
@@ -163,6 +163,22 @@ pub fn any() -> Result<(), String> {
         let codes: Vec<(u64, &str)> = live.iter().map(|one| (one.2, one.4.as_str())).collect();
         if !codes.contains(&(25, "ok")) || !codes.contains(&(143, "tcp.refused")) {
             return Err(format!("{interfaces}: {codes:?}; {:?}", ended.errors));
+        }
+        // Each interface is a source under its own name, and connections say on which they were seen.
+        let sources = records(&ended.output, "source")?;
+        let names: Vec<&str> = sources
+            .iter()
+            .filter_map(|one| one["name"].as_str())
+            .collect();
+        if names.join(",") != interfaces || sources.iter().any(|one| one["packets"] == 0) {
+            return Err(format!("{interfaces}: {sources:?}"));
+        }
+        let seen = records(&ended.output, "connection")?;
+        let on = |port: u64| seen.iter().find(|one| one["server"]["port"] == port);
+        let places = [25, 143].map(|port| on(port).and_then(|one| one["source"].as_u64()));
+        let expected = if names.len() == 2 { [0, 1] } else { [0, 0] };
+        if places != expected.map(Some) {
+            return Err(format!("{interfaces}: seen on {places:?}"));
         }
         let path = folder.path().join("run.pcapng");
         if verdicts(&replay(&[&path])?.output)? != live {

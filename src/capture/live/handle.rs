@@ -33,6 +33,8 @@ pub(super) struct Handle {
     pub name: String,
     pub link_type: u16,
     pub state: State,
+    /// Frames of it that were handed on.
+    pub number: u64,
     /// Number and hardware type; `None` for all interfaces at once.
     bound: Option<(u32, Option<u16>)>,
     promiscuous: bool,
@@ -126,6 +128,7 @@ impl Handle {
             name: name.to_owned(),
             link_type,
             state: if up { State::Up } else { State::Down },
+            number: 0,
             bound,
             promiscuous,
             counts: Counts::default(),

@@ -1,7 +1,7 @@
 //! All interfaces of a live run, as one stream of frames in the order of time.
 //!
 //! Frames of one interface are handed on from the kernel's ring without a copy. Those of several wait a moment in memory,
-//! because each interface hands over what it has at a time of its own.
+//! because each interface hands over what it has at a time of its own. Each counts its frames by itself, from 1.
 
 use std::time::Duration;
 
@@ -92,6 +92,7 @@ struct Held {
 pub struct Live {
     handles: Vec<Handle>,
     clock: LiveClock,
+    /// Frames handed on, of all interfaces.
     number: u64,
     held: Vec<Held>,
     held_bytes: usize,
@@ -300,8 +301,15 @@ impl Live {
         for held in self.held.drain(..ripe) {
             self.held_bytes = self.held_bytes.saturating_sub(held.data.len());
             self.number = self.number.saturating_add(1);
+            let number = usize::try_from(held.interface)
+                .ok()
+                .and_then(|place| self.handles.get_mut(place))
+                .map_or(self.number, |handle| {
+                    handle.number = handle.number.saturating_add(1);
+                    handle.number
+                });
             frames(&Frame {
-                number: self.number,
+                number,
                 interface: held.interface,
                 link_type: held.link_type,
                 time: held.time,

@@ -69,7 +69,8 @@ enum Told<'a> {
 
 /// What looks at the packets and records of a run.
 struct Listeners<'a> {
-    source: SourceId,
+    /// The interfaces, in the order of their numbers: each a source with frames and drops of its own, all of one world.
+    sources: Vec<SourceId>,
     told: Told<'a>,
     /// Provisional records are shown.
     follows: bool,
@@ -123,13 +124,16 @@ impl<'a> Session<'a> {
         probing: Option<Probing>,
     ) -> Session<'a> {
         let reporting = &arguments.reporting;
-        let names: Vec<String> = live
-            .interfaces()
-            .iter()
-            .map(|one| one.name.to_string())
-            .collect();
-        let name = Foreign::from(names.join(", ").as_str());
-        let source = engine.open_source("interface", name.clone(), None);
+        let mut sources: Vec<SourceId> = Vec::new();
+        let mut names = Vec::new();
+        for interface in live.interfaces() {
+            let name = Foreign::from(interface.name.as_str());
+            names.push(name.clone());
+            sources.push(match sources.first() {
+                None => engine.open_source("interface", name, None),
+                Some(world) => engine.open_part(*world, "interface", name, None),
+            });
+        }
         let style = Style {
             live: true,
             ..reporting.style("watch", false)
@@ -138,11 +142,15 @@ impl<'a> Session<'a> {
         let told = match output {
             Output::Report(out) => {
                 let mut face = report::face(style, out);
-                face.source(source.0, &name);
+                for (source, name) in sources.iter().zip(&names) {
+                    face.source(source.0, name);
+                }
                 Told::Face(face)
             }
             Output::View(mut view) => {
-                view.source(source, name);
+                for (source, name) in sources.iter().zip(names) {
+                    view.source(*source, name);
+                }
                 Told::View(view)
             }
         };
@@ -151,7 +159,7 @@ impl<'a> Session<'a> {
             live,
             engine,
             listeners: Listeners {
-                source,
+                sources,
                 told,
                 follows,
                 broken: None,
@@ -252,8 +260,9 @@ impl<'a> Session<'a> {
         let interfaces = self.live.interfaces();
         for event in events.drain(..) {
             if let Event::Lost(place, count, from, to) = event {
-                let source = self.listeners.source;
-                self.engine.lost(source, from, to, count);
+                if let Some(source) = self.listeners.sources.get(place) {
+                    self.engine.lost(*source, from, to, count);
+                }
                 if let Some(recording) = &mut self.listeners.recording {
                     recording.lost(place, count);
                 }
@@ -267,13 +276,17 @@ impl<'a> Session<'a> {
     /// Everything is judged with what is known now.
     fn judge(&mut self, now: Timestamp, counts: &[Counts]) {
         let (engine, listeners) = (&mut self.engine, &mut self.listeners);
-        let source = listeners.source;
-        let end = SourceEnd {
-            dropped: dropped(counts),
-            damage: None,
-        };
-        engine.watched(source, now);
-        engine.close_source(source, end, &mut |record| listeners.record(&record, now));
+        let sources = listeners.sources.clone();
+        for source in &sources {
+            engine.watched(*source, now);
+        }
+        for (source, counts) in sources.iter().zip(counts) {
+            let end = SourceEnd {
+                dropped: counts.dropped,
+                damage: None,
+            };
+            engine.close_source(*source, end, &mut |record| listeners.record(&record, now));
+        }
         engine.finish(&mut |record| listeners.record(&record, now));
     }
 
@@ -299,7 +312,10 @@ impl<'a> Session<'a> {
     fn count(&mut self) {
         if let Told::View(view) = &mut self.listeners.told {
             let counts = self.live.counts();
-            view.stats(dropped(&counts));
+            for (source, counts) in self.listeners.sources.iter().zip(&counts) {
+                view.dropped(*source, counts.dropped);
+            }
+            view.stats();
         }
     }
 
@@ -353,6 +369,10 @@ impl Listeners<'_> {
             .as_mut()
             .is_some_and(|probing| probing.is_own(frame));
         let frame = &Frame { control, ..*frame };
+        let place = usize::try_from(frame.interface).unwrap_or(usize::MAX);
+        let Some(source) = self.sources.get(place).copied() else {
+            return;
+        };
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.frame(frame)
         {
@@ -362,13 +382,13 @@ impl Listeners<'_> {
             self.said.extend(rescue.frame(frame));
         }
         if let Told::View(view) = &mut self.told {
-            view.frame(self.source, frame);
+            view.frame(source, frame);
         }
         if let Some(filter) = &mut self.filter {
-            filter.see(self.source, frame);
+            filter.see(source, frame);
         }
         let input = Input {
-            source: self.source,
+            source,
             number: frame.number,
             link_type: frame.link_type,
             time: frame.time,
@@ -470,12 +490,6 @@ impl Listeners<'_> {
         }
         self.verdicts.code()
     }
-}
-
-fn dropped(counts: &[Counts]) -> u64 {
-    counts
-        .iter()
-        .fold(0, |sum, one| sum.saturating_add(one.dropped))
 }
 
 fn failed(record: &Record) -> bool {

@@ -3,6 +3,7 @@
 //! The view has a thread of its own; the session stays where it is. Nothing of the view may hold up the capture for long:
 //! what can be said again is left out when there is no room.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
 use crate::base::{Foreign, SourceId, Timestamp};
@@ -16,6 +17,8 @@ pub struct View {
     frames: Frames,
     controls: Receiver<Control>,
     stats: Stats,
+    /// Frames that the kernel dropped, by interface.
+    dropped: BTreeMap<SourceId, u64>,
     left: bool,
     /// Servers that the user wants probed.
     wanted: Vec<ProbeTarget>,
@@ -29,6 +32,7 @@ impl View {
             frames,
             controls,
             stats: Stats::default(),
+            dropped: BTreeMap::new(),
             left: false,
             wanted: Vec::new(),
             doing: false,
@@ -40,7 +44,7 @@ impl View {
         self.left |= self.events.send(event).is_err();
     }
 
-    /// The source of the run.
+    /// A source of the run.
     pub fn source(&mut self, id: SourceId, name: Foreign) {
         self.send(Event::Source { id: id.0, name });
     }
@@ -100,9 +104,18 @@ impl View {
         let _ = self.events.try_send(Event::Clock(now));
     }
 
+    /// What the kernel dropped of an interface since the start.
+    pub fn dropped(&mut self, source: SourceId, count: u64) {
+        let known = self.dropped.insert(source, count).unwrap_or(0);
+        if count > known {
+            let id = source.0;
+            self.send(Event::Dropped { id, count });
+        }
+    }
+
     /// Counters, about once a second.
-    pub fn stats(&mut self, dropped: u64) {
-        self.stats.dropped = dropped;
+    pub fn stats(&mut self) {
+        self.stats.dropped = self.dropped.values().sum();
         self.stats.memory = resident();
         let _ = self.events.try_send(Event::Stats(self.stats));
     }

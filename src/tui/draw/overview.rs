@@ -311,7 +311,7 @@ fn draw_counts(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     }
     if model.kind == Kind::Live {
         said.push(format!("{}/s", thousands(model.rate.round() as u64)));
-        said.push(format!("{} dropped", thousands(model.stats.dropped)));
+        said.push(model.drops());
     }
     if let Some(memory) = model.stats.memory {
         said.push(format!("{} MB memory", thousands(memory / 1_000_000)));

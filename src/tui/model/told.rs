@@ -32,6 +32,11 @@ impl Model {
                 return Vec::new();
             }
             Event::Stats(stats) => self.stats(stats),
+            Event::Dropped { id, count } => {
+                if self.source_names.contains_key(&id) {
+                    self.dropped.insert(id, count);
+                }
+            }
             Event::Notice { time, text } => {
                 if self.notices.len() >= NOTICES {
                     self.notices.pop_front();
@@ -102,6 +107,7 @@ impl Model {
         self.findings.clear();
         self.paths.clear();
         self.sources.clear();
+        self.dropped.clear();
         self.summary = None;
         self.stats = Stats::default();
         self.rate = 0.0;
