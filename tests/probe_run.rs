@@ -4,13 +4,11 @@
 //! a time: each step waits for what the program says.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -18,15 +16,16 @@ use serde_json::Value;
 #[allow(dead_code)] // half of it is for the suite of `watch`
 #[path = "watch/ground.rs"]
 mod ground;
+#[path = "support/program.rs"]
+mod running;
 #[path = "support/suite.rs"]
 mod suite;
 
 use ground::{Ground, PROHIBITED, SERVER, must};
+use running::{Followed, Running, SOON};
 
 /// What a trial may take.
 const LIMIT: Duration = Duration::from_secs(90);
-/// What the program says soon.
-const SOON: Duration = Duration::from_secs(40);
 
 type Trial = (&'static str, fn() -> Result<(), String>);
 
@@ -53,92 +52,17 @@ fn main() -> ExitCode {
     suite::run(trials, 4, LIMIT)
 }
 
-/// A running probe.
-struct Running {
-    child: Child,
-    said: Receiver<String>,
-    heard: Vec<String>,
-    errors: JoinHandle<String>,
-}
-
-/// How it ended.
-struct Ended {
-    code: i32,
-    output: String,
-    errors: String,
-}
-
-impl Running {
-    fn start(before: &[&str], arguments: &[&str], folder: &Path) -> Result<Running, String> {
-        let program = env!("CARGO_BIN_EXE_mxray");
-        let mut words = before
-            .iter()
-            .copied()
-            .chain([program, "probe"])
-            .chain(arguments.iter().copied());
-        let mut child = Command::new(words.next().unwrap_or(program))
-            .args(words)
-            .current_dir(folder)
-            .env_remove("SUDO_UID")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let (Some(out), Some(mut errors)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err("no pipes".to_owned());
-        };
-        let (tell, said) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if tell.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let errors = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = errors.read_to_string(&mut text);
-            text
-        });
-        Ok(Running {
-            child,
-            said,
-            heard: Vec::new(),
-            errors,
-        })
-    }
-
-    fn wait_for(&mut self, words: &str) -> Result<(), String> {
-        let end = Instant::now() + SOON;
-        while let Ok(line) = self
-            .said
-            .recv_timeout(end.saturating_duration_since(Instant::now()))
-        {
-            let found = line.contains(words);
-            self.heard.push(line);
-            if found {
-                return Ok(());
-            }
-        }
-        Err(format!("it never said {words:?}, but {:?}", self.heard))
-    }
-
-    fn interrupt(&self) -> Result<(), String> {
-        must(&format!("kill -INT {}", self.child.id()))
-    }
-
-    fn end(mut self) -> Result<Ended, String> {
-        let status = self.child.wait().map_err(|error| error.to_string())?;
-        while let Ok(line) = self.said.recv_timeout(SOON) {
-            self.heard.push(line);
-        }
-        Ok(Ended {
-            code: status.code().unwrap_or(-1),
-            output: self.heard.join("\n"),
-            errors: self.errors.join().unwrap_or_default(),
-        })
-    }
+/// Starts `mxray probe`, behind other words where there are any.
+fn start(before: &[&str], arguments: &[&str], folder: &Path) -> Result<Running, String> {
+    let program = env!("CARGO_BIN_EXE_mxray");
+    let mut words = before
+        .iter()
+        .copied()
+        .chain([program, "probe"])
+        .chain(arguments.iter().copied());
+    let mut command = Command::new(words.next().unwrap_or(program));
+    command.args(words).current_dir(folder);
+    Running::spawn(command, Followed::Output)
 }
 
 fn check(holds: bool, what: &str) -> Result<(), String> {
@@ -160,9 +84,9 @@ fn rounds() -> Result<(), String> {
         "-w",
         "kept.pcapng",
     ];
-    let mut running = Running::start(&[], &arguments, folder.path())?;
+    let mut running = start(&[], &arguments, folder.path())?;
     running.wait_for("25  ok")?;
-    let status = fs::read_to_string(format!("/proc/{}/status", running.child.id()));
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id()));
     let status = status.map_err(|error| error.to_string())?;
     for set in ["CapEff", "CapPrm"] {
         let gone = status.lines().any(|line| {
@@ -185,8 +109,8 @@ fn rounds() -> Result<(), String> {
         metrics.contains("mxray_outages_total"),
         "the metrics lack their counters",
     )?;
-    running.interrupt()?;
-    let ended = running.end()?;
+    running.signal(libc::SIGINT);
+    let ended = running.end(LIMIT)?;
     let output = &ended.output;
     check(
         ended.code == 130,
@@ -221,14 +145,14 @@ fn interrupted() -> Result<(), String> {
     ground.listen(SERVER, 25, mute)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let target = format!("smtp://{SERVER}");
-    let running = Running::start(&[], &[&target, "--format", "json"], folder.path())?;
+    let running = start(&[], &[&target, "--format", "json"], folder.path())?;
     let end = Instant::now() + SOON;
     while !ACCEPTED.load(Ordering::Relaxed) {
         check(Instant::now() < end, "it never connected")?;
         thread::yield_now();
     }
-    running.interrupt()?;
-    let ended = running.end()?;
+    running.signal(libc::SIGINT);
+    let ended = running.end(LIMIT)?;
     check(
         ended.code == 130,
         &format!("it ended with {}: {}", ended.code, ended.errors),
@@ -249,8 +173,8 @@ fn list() -> Result<(), String> {
         text.push_str(&format!("{SERVER}:{port}\n"));
     }
     fs::write(folder.path().join("list"), text).map_err(|error| error.to_string())?;
-    let running = Running::start(&[], &["-f", "list", "--format", "json"], folder.path())?;
-    let ended = running.end()?;
+    let running = start(&[], &["-f", "list", "--format", "json"], folder.path())?;
+    let ended = running.end(LIMIT)?;
     check(
         ended.code == 1,
         &format!("it ended with {}: {}", ended.code, ended.errors),
@@ -289,8 +213,8 @@ fn unprivileged() -> Result<(), String> {
             Some(SERVER),
         ),
     ] {
-        let running = Running::start(&nothing, &[&target, "--format", "json"], folder.path())?;
-        let ended = running.end()?;
+        let running = start(&nothing, &[&target, "--format", "json"], folder.path())?;
+        let ended = running.end(LIMIT)?;
         let wrong = |why: &str| format!("{target}: {why}: {} {}", ended.errors, ended.output);
         let report: Value =
             serde_json::from_str(&ended.output).map_err(|error| wrong(&error.to_string()))?;

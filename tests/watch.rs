@@ -12,6 +12,8 @@ mod craft;
 mod faults;
 #[path = "watch/filter.rs"]
 mod filter;
+#[path = "support/flood.rs"]
+mod flood;
 #[path = "watch/ground.rs"]
 mod ground;
 #[path = "watch/keeping.rs"]
@@ -20,6 +22,8 @@ mod keeping;
 mod load;
 #[path = "watch/program.rs"]
 mod program;
+#[path = "support/program.rs"]
+mod running;
 #[path = "watch/screen.rs"]
 mod screen;
 #[path = "support/suite.rs"]
@@ -66,7 +70,8 @@ const TRIALS: &[Trial] = &[
         40,
         screen::faults_and_a_probe,
     ),
-    ("hours_of_load_in_constant_memory", 60, load::memory),
+    ("what_the_kernel_drops_weakens_silence", 12, load::drops),
+    ("hours_of_load_in_constant_memory", 120, load::memory),
 ];
 
 fn main() -> ExitCode {

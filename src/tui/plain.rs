@@ -3,17 +3,21 @@
 //! What fails is said when it fails; everything else is asked for by typing a line. No cursor is moved, nothing is drawn
 //! over, no sign stands alone for a word.
 
+mod told;
+
 use std::io::{self, BufRead, Write};
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::draw::calm;
-use super::event::{Control, Event, Receiver, Speed};
-use super::model::{Filter, Key, Message, Model, Row, Subject};
+use super::draw::{calm, spoken};
+use super::event::{Control, Event, ProbeTarget, Receiver, Speed};
+use super::model::{Detail, Effect, Filter, Key, Message, Model, Row, Tab};
 use super::{Exit, Setup, app};
+use crate::base::SECOND;
 use crate::engine::record::Record;
-use crate::present::{self, Clock, Fate, Sender, Step, counted, place, title};
+use crate::present::{self, counted, place};
 
 /// Rows that `list` says.
 const LISTED: usize = 40;
@@ -22,18 +26,25 @@ const LINE: usize = 1_000;
 
 const HELP: &str = "\
 NUMBER: everything about that connection; dNUMBER: about that look-up
-packets NUMBER, dialogue NUMBER: its packets, what was said
+next, previous: everything about the next death, or the one before
+packets, dialogue, tls, tcp, dns, path, explain: of what was told last, or with a NUMBER of that one
 list [FILTER]: the latest connections; FILTER as in list state:failed port:25 mx1
-causes: root causes so far; counts: how many of what
-all on, all off: say healthy connections too
-save NUMBER: write its packets as pcapng; report: write a report
-pause, go, step, speed 5x, speed max: for a replay
+causes: root causes so far; servers: counts of each server; counts: how many of what; notes: what happened to the capture
+all on, all off: say healthy connections too, or only what fails
+save: write its packets as pcapng; probe: measure its server, asks first; both also with a NUMBER
+report: write a report
+pause, go, step, speed 5x, speed max, back 10, on 10 (seconds), death: for a replay
 quit";
 
 struct Plain {
     model: Model,
     setup: Setup,
+    /// Healthy ones are said too.
     all: bool,
+    /// What was told last.
+    last: Option<Key>,
+    /// What is probed when the next line is yes.
+    asked: Option<ProbeTarget>,
 }
 
 /// Runs until the user types `quit`, ends the input, or a signal comes.
@@ -45,6 +56,8 @@ pub fn run(setup: Setup, model: Model, mut events: Receiver) -> io::Result<Exit>
         model,
         setup,
         all: false,
+        last: None,
+        asked: None,
     };
     let exit = runtime.block_on(plain.work(&mut events));
     // Who listens may be gone already.
@@ -124,7 +137,7 @@ impl Plain {
         if let Some(row) = key.and_then(|key| self.model.store.get(key)) {
             let fine = !row.is_bad() || row.is_policy();
             if !fine || self.all {
-                said.push(short(row));
+                said.push(told::short(row));
             }
         }
         if ended {
@@ -135,6 +148,12 @@ impl Plain {
 
     /// The answer to a line; `None` to leave.
     fn answer(&mut self, line: &str) -> Option<Vec<String>> {
+        if let Some(target) = self.asked.take() {
+            return Some(match line {
+                "y" | "yes" => self.control(Control::Probe(target)),
+                _ => vec!["nothing was sent".to_owned()],
+            });
+        }
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let rest = rest.trim();
         Some(match word {
@@ -142,8 +161,12 @@ impl Plain {
             "help" | "?" => HELP.lines().map(str::to_owned).collect(),
             "quit" | "q" | "exit" => return None,
             "list" => self.list(rest),
+            "next" | "n" => self.death(true),
+            "previous" | "N" => self.death(false),
             "causes" => self.causes(),
+            "servers" => self.servers(),
             "counts" => self.counts(),
+            "notes" => self.notes(),
             "all" => {
                 self.all = rest != "off";
                 vec![
@@ -155,12 +178,28 @@ impl Plain {
                     .to_owned(),
                 ]
             }
-            "packets" => self.with(rest, |plain, row| plain.packets(row)),
-            "dialogue" => self.with(rest, |_, row| dialogue(row)),
+            "packets" => self.with(rest, |plain, row| told::packets(&plain.opened(row))),
+            "dialogue" => self.with(rest, |_, row| told::dialogue(row)),
+            "tls" => self.with(rest, |plain, row| plain.tab(row, Tab::Tls)),
+            "tcp" => self.with(rest, |plain, row| told::tcp(&plain.opened(row))),
+            "dns" => self.with(rest, |plain, row| plain.tab(row, Tab::Dns)),
+            "path" => self.with(rest, |plain, row| {
+                told::path(&plain.opened(row), &plain.model.path_tables(row))
+            }),
+            "explain" => self.with(rest, |plain, row| plain.tab(row, Tab::Explain)),
+            "save" if self.setup.save.is_none() => {
+                vec!["nothing may be written: start with --save-dir FOLDER".to_owned()]
+            }
             "save" => self.with(rest, |plain, row| {
                 vec![app::save_row(&plain.setup, &plain.model, row.key)]
             }),
+            "probe" => self.probe(rest),
             "report" => vec![app::report(&mut self.setup, &self.model)],
+            "pause" | "go" | "step" | "speed" | "back" | "on" | "death"
+                if self.model.playback.is_none() =>
+            {
+                vec!["this is no replay".to_owned()]
+            }
             "pause" => self.control(Control::Pause(true)),
             "go" => self.control(Control::Pause(false)),
             "step" => self.control(Control::Step),
@@ -168,9 +207,31 @@ impl Plain {
                 Ok(speed) => self.control(Control::Speed(speed)),
                 Err(why) => vec![why],
             },
-            "open" => self.with(rest, |plain, row| told(row, &plain.model.look.clock)),
-            _ => self.with(line, |plain, row| told(row, &plain.model.look.clock)),
+            "back" | "on" => {
+                let seconds: i64 = rest.parse().unwrap_or(10).clamp(0, 1_000_000);
+                let sign = if word == "on" { SECOND } else { -SECOND };
+                let effects = self.model.seek(seconds.saturating_mul(sign));
+                self.perform(effects)
+            }
+            "death" => {
+                let effects = self.model.seek_death(rest != "back");
+                self.perform(effects)
+            }
+            "open" => self.with(rest, |plain, row| told::row(row, &plain.model.look.clock)),
+            _ => self.with(line, |plain, row| told::row(row, &plain.model.look.clock)),
         })
+    }
+
+    /// What the model wants done, and what it says.
+    fn perform(&mut self, effects: Vec<Effect>) -> Vec<String> {
+        let mut said: Vec<String> = Vec::new();
+        for effect in effects {
+            if let Effect::Control(control) = effect {
+                said.extend(self.control(control));
+            }
+        }
+        said.extend(self.model.said.take().map(|(text, _)| text));
+        said
     }
 
     fn control(&self, control: Control) -> Vec<String> {
@@ -180,17 +241,114 @@ impl Plain {
         }
     }
 
-    fn with(&self, name: &str, say: impl Fn(&Plain, &Row) -> Vec<String>) -> Vec<String> {
-        let key = match name.strip_prefix('d') {
-            Some(number) => number.parse().map(Key::Lookup),
-            None => name.parse().map(Key::Connection),
+    /// Says something of a row: the one with that number, or the one that was told last.
+    fn with(&mut self, name: &str, say: impl Fn(&Plain, &Arc<Row>) -> Vec<String>) -> Vec<String> {
+        let row = match self.named(name) {
+            Ok(row) => row,
+            Err(why) => return vec![why],
         };
-        let Ok(key) = key else {
-            return vec!["not understood: type help".to_owned()];
+        self.last = Some(row.key);
+        say(self, &row)
+    }
+
+    fn named(&self, name: &str) -> Result<Arc<Row>, String> {
+        let key = match (name.strip_prefix('d'), self.last) {
+            (None, Some(last)) if name.is_empty() => Some(last),
+            (None, None) if name.is_empty() => {
+                return Err(
+                    "of which one? Type its number behind it; list gives numbers".to_owned(),
+                );
+            }
+            (Some(number), _) => number.parse().map(Key::Lookup).ok(),
+            (None, _) => name.parse().map(Key::Connection).ok(),
         };
-        match self.model.store.get(key) {
-            Some(row) => say(self, row),
-            None => vec!["there is none of that number".to_owned()],
+        let key = key.ok_or("not understood: type help")?;
+        let row = self.model.store.get(key).cloned();
+        row.ok_or_else(|| "there is none of that number".to_owned())
+    }
+
+    /// The next death after what was told last, or the one before it; refusals on purpose are skipped.
+    fn death(&mut self, forwards: bool) -> Vec<String> {
+        let mut deaths: Vec<_> = self
+            .model
+            .store
+            .all()
+            .filter(|row| row.is_bad() && !row.is_policy())
+            .cloned()
+            .collect();
+        deaths.sort_by_key(|row| row.arrived);
+        let last = self.last.and_then(|key| self.model.store.get(key));
+        let at = last.map(|row| row.arrived);
+        let found = if forwards {
+            deaths
+                .iter()
+                .find(|row| at.is_none_or(|at| row.arrived > at))
+        } else {
+            let before = |row: &&Arc<Row>| at.is_none_or(|at| row.arrived < at);
+            deaths.iter().rev().find(before)
+        };
+        match found {
+            Some(row) => {
+                self.last = Some(row.key);
+                told::row(row, &self.model.look.clock)
+            }
+            None if forwards => vec!["no death after that one".to_owned()],
+            None => vec!["no death before that one".to_owned()],
+        }
+    }
+
+    fn tab(&self, row: &Arc<Row>, tab: Tab) -> Vec<String> {
+        spoken(&self.model, &self.opened(row), tab)
+    }
+
+    /// Says what a probe would send, and asks.
+    fn probe(&mut self, name: &str) -> Vec<String> {
+        let Some(says) = self.model.allowed.probe.clone() else {
+            return vec!["probing is off: start with --allow-probe".to_owned()];
+        };
+        let row = match self.named(name) {
+            Ok(row) => row,
+            Err(why) => return vec![why],
+        };
+        let Some(target) = row.probe_target() else {
+            return vec!["a look-up cannot be probed".to_owned()];
+        };
+        let place = present::endpoint(&target.ip.to_string(), target.port);
+        self.asked = Some(target);
+        vec![
+            format!("Probe {place}? {says}"),
+            "Type yes to send it, anything else not to.".to_owned(),
+        ]
+    }
+
+    fn servers(&self) -> Vec<String> {
+        let said: Vec<String> = self
+            .model
+            .servers
+            .iter()
+            .map(|(server, counts)| {
+                format!(
+                    "{server}: {} failed, {} degraded, {} healthy",
+                    counts.failed, counts.degraded, counts.healthy
+                )
+            })
+            .collect();
+        match said.is_empty() {
+            true => vec!["no server so far".to_owned()],
+            false => said,
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let clock = &self.model.look.clock;
+        let notices = &self.model.notices;
+        let said: Vec<String> = notices
+            .iter()
+            .map(|(time, text)| format!("{} {text}", clock.time_of_day(*time)))
+            .collect();
+        match said.is_empty() {
+            true => vec!["nothing happened to the capture".to_owned()],
+            false => said,
         }
     }
 
@@ -211,7 +369,7 @@ impl Plain {
         if skipped > 0 {
             said.push(format!("the latest {LISTED} of them:"));
         }
-        said.extend(rows.into_iter().skip(skipped).map(|row| short(row)));
+        said.extend(rows.into_iter().skip(skipped).map(|row| told::short(row)));
         said
     }
 
@@ -241,26 +399,23 @@ impl Plain {
     fn counts(&self) -> Vec<String> {
         let counts = self.model.counts;
         vec![format!(
-            "{} failed, {} degraded, {} healthy, {} not known; {} packets, {} dropped",
+            "{} failed, {} degraded, {} healthy, {} not known; {} packets, {}",
             counts.failed,
             counts.degraded,
             counts.healthy,
             counts.incomplete,
             self.model.stats.packets,
-            self.model.stats.dropped
+            self.model.drops()
         )]
     }
 
-    fn packets(&self, row: &Row) -> Vec<String> {
-        let Some(kept) = app::frames_of(&self.setup, &self.model, row.key) else {
-            return Vec::new();
-        };
-        let mut detail = super::model::Detail::new(std::sync::Arc::new(row.clone()));
-        detail.packets(&kept);
-        if detail.steps.is_empty() {
-            return vec!["its packets are not kept".to_owned()];
+    /// The row opened, with its packets as far as they are kept.
+    fn opened(&self, row: &Arc<Row>) -> Detail {
+        let mut detail = Detail::new(Arc::clone(row));
+        if let Some(kept) = app::frames_of(&self.setup, &self.model, row.key) {
+            detail.packets(&kept);
         }
-        detail.steps.iter().map(|step| packet(step, row)).collect()
+        detail
     }
 }
 
@@ -270,111 +425,4 @@ fn say(lines: &[String]) -> io::Result<()> {
         writeln!(out, "{}", calm(line))?;
     }
     out.flush()
-}
-
-fn number(row: &Row) -> String {
-    match row.key {
-        Key::Connection(id) => id.to_string(),
-        Key::Lookup(id) => format!("d{id}"),
-    }
-}
-
-/// One sentence.
-fn short(row: &Row) -> String {
-    let verdict = row.verdict();
-    let what = match verdict.code {
-        "ok" => String::new(),
-        code => format!(": {code}, {}", title(code)),
-    };
-    let place = place(&verdict.at).map_or_else(String::new, |place| format!(", {place}"));
-    format!(
-        "{} {}, {} from {}{what}{place}",
-        number(row),
-        row.state(),
-        row.target(),
-        row.client_ip()
-    )
-}
-
-/// Everything.
-fn told(row: &Row, clock: &Clock) -> Vec<String> {
-    let block = match &row.subject {
-        Subject::Connection(record) => present::connection(record, clock),
-        Subject::Lookup(record) => present::lookup(record, clock),
-    };
-    let mut said = vec![
-        short(row),
-        block.summary.clone(),
-        format!("from {} to {}, {}", block.client, block.server, block.when),
-    ];
-    if !block.rungs.is_empty() {
-        let rungs: Vec<String> = block
-            .rungs
-            .iter()
-            .map(|(stage, mark)| match mark {
-                present::Mark::Reached => format!("{stage} reached"),
-                present::Mark::Died => format!("died at {stage}"),
-                present::Mark::Unseen => format!("{stage} not seen"),
-            })
-            .collect();
-        said.push(rungs.join(", "));
-    }
-    said.extend(
-        block
-            .evidence
-            .iter()
-            .map(|piece| format!("because: {} {} {}", piece.frame, piece.after, piece.text)),
-    );
-    said.extend(block.advice.iter().map(|advice| format!("do: {advice}")));
-    said.push(format!("sure: {}", block.sure));
-    said.extend(
-        block
-            .alternatives
-            .iter()
-            .map(|other| format!("or: {} {}", other.code, other.text)),
-    );
-    said.extend(
-        block
-            .findings
-            .iter()
-            .map(|finding| format!("also: {} {}", finding.code, finding.text)),
-    );
-    said.push(format!("Wireshark: {}", block.look.filter));
-    said
-}
-
-fn dialogue(row: &Row) -> Vec<String> {
-    let Subject::Connection(record) = &row.subject else {
-        return vec!["a look-up has no dialogue".to_owned()];
-    };
-    let lines = record
-        .mail
-        .as_ref()
-        .map_or(&[][..], |mail| &mail.transcript);
-    if lines.is_empty() {
-        return vec!["nothing was said in clear".to_owned()];
-    }
-    lines
-        .iter()
-        .map(|line| format!("{}: {}", line.from, line.text))
-        .collect()
-}
-
-fn packet(step: &Step, row: &Row) -> String {
-    let who = match step.sender {
-        Sender::End(side) => side.name().to_owned(),
-        Sender::Path(ip, _) => format!("device {ip}"),
-    };
-    let again = if step.again { ", again" } else { "" };
-    let fate = match step.fate {
-        Fate::Unanswered => ", never answered",
-        Fate::SentAgain => ", not answered before it was sent again",
-        Fate::Stopped => ", refused on the path",
-        Fate::Answered | Fate::Unasked => "",
-    };
-    let after = step.time.since(row.started()) as f64 / 1e9;
-    format!(
-        "frame {} after {after:.3} s, {who}: {}{again}{fate}",
-        step.number, step.label
-    )
 }

@@ -1,37 +1,18 @@
 //! Frames that no kernel of a test sends by itself: tags, tunnels, fragments, and floods.
 
-use std::net::{IpAddr, SocketAddr};
+use std::ffi::CString;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 
-use mxray::wire::TcpFlags;
-use mxray::wire::craft::{Header, Segment, ethernet, tcp, udp};
-use pcap::{Active, Capture};
+use mxray::wire::craft::{Header, udp};
+use socket2::{Domain, Socket, Type};
 
-pub const FROM: [u8; 6] = [2, 0, 0, 0, 0, 0x0a];
-pub const TO: [u8; 6] = [2, 0, 0, 0, 0, 0x0b];
+use super::flood::{FROM, TO, address};
+pub use super::flood::{frame, segment};
 
-fn address(text: &str) -> IpAddr {
-    text.parse().expect("an address of the test")
-}
-
-/// A TCP segment as an IP packet.
-pub fn segment(
-    from: (&str, u16),
-    to: (&str, u16),
-    flags: u8,
-    numbers: (u32, u32),
-    text: &[u8],
-) -> Vec<u8> {
-    let segment = Segment {
-        source_port: from.1,
-        destination_port: to.1,
-        seq: numbers.0,
-        ack: numbers.1,
-        flags: TcpFlags(flags),
-        window: 64_000,
-        options: &[],
-    };
-    tcp(Header::new(address(from.0), address(to.0)), &segment, text).expect("a segment of the test")
-}
+/// Frames of one system call.
+pub const BATCH: usize = 64;
 
 /// A UDP datagram as an IP packet.
 pub fn datagram(from: (&str, u16), to: (&str, u16), payload: &[u8]) -> Vec<u8> {
@@ -40,11 +21,6 @@ pub fn datagram(from: (&str, u16), to: (&str, u16), payload: &[u8]) -> Vec<u8> {
         SocketAddr::new(address(to.0), to.1),
     );
     udp(Header::new(from.ip(), to.ip()), from, to, payload).expect("a datagram of the test")
-}
-
-/// A packet on Ethernet, with tags.
-pub fn frame(vlans: &[u16], packet: &[u8]) -> Vec<u8> {
-    ethernet(FROM, TO, vlans, packet)
 }
 
 /// A frame of any type.
@@ -86,14 +62,95 @@ pub fn ipv6(next: u8, payload: &[u8]) -> Vec<u8> {
     [&head[..], payload].concat()
 }
 
-/// Something that puts frames on the wire.
-pub fn sender(interface: &str) -> Result<Capture<Active>, String> {
-    let opened = Capture::from_device(interface)
-        .and_then(|inactive| inactive.snaplen(64).buffer_size(1 << 20).open());
-    let mut capture = opened.map_err(|error| format!("{interface}: {error}"))?;
-    // It sends only: nothing is to be copied for it.
-    capture
-        .filter("less 1", true)
-        .map_err(|error| error.to_string())?;
-    Ok(capture)
+/// Puts frames on an interface of the calling thread's network: a packet socket (packet(7)) without the queueing of the
+/// interface, many frames for one system call.
+pub struct Wire {
+    socket: Socket,
+}
+
+impl Wire {
+    pub fn open(interface: &str) -> Result<Wire, String> {
+        let fault = |error: io::Error| format!("{interface}: {error}");
+        let name = CString::new(interface).map_err(|error| error.to_string())?;
+        // SAFETY: a string that ends in NUL.
+        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        // Protocol 0: it sends only, nothing is copied for it.
+        let socket = Socket::new(Domain::PACKET, Type::RAW, None).map_err(fault)?;
+        let mut address = libc::sockaddr_ll {
+            sll_family: libc::AF_PACKET as u16,
+            sll_protocol: 0,
+            sll_ifindex: index as i32,
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 0,
+            sll_addr: [0; 8],
+        };
+        // SAFETY: the address is a whole sockaddr_ll, and its length is said.
+        let bound = unsafe {
+            libc::bind(
+                socket.as_raw_fd(),
+                (&raw mut address).cast(),
+                size_of::<libc::sockaddr_ll>() as u32,
+            )
+        };
+        let yes: libc::c_int = 1;
+        // SAFETY: the option is an int, and its length is said.
+        let bypassed = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_QDISC_BYPASS,
+                (&raw const yes).cast(),
+                size_of::<libc::c_int>() as u32,
+            )
+        };
+        match bound == 0 && bypassed == 0 {
+            true => Ok(Wire { socket }),
+            false => Err(fault(io::Error::last_os_error())),
+        }
+    }
+
+    /// Sends frames, at most [`BATCH`] of them; returns how many went.
+    pub fn send(&self, frames: &[&[u8]]) -> usize {
+        let mut pieces: Vec<libc::iovec> = frames
+            .iter()
+            .take(BATCH)
+            .map(|frame| libc::iovec {
+                iov_base: frame.as_ptr().cast_mut().cast(),
+                iov_len: frame.len(),
+            })
+            .collect();
+        let mut messages: Vec<libc::mmsghdr> = pieces
+            .iter_mut()
+            .map(|piece| {
+                // SAFETY: all zero is an empty message.
+                let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+                message.msg_hdr.msg_iov = piece;
+                message.msg_hdr.msg_iovlen = 1;
+                message
+            })
+            .collect();
+        // SAFETY: every message points to one piece, every piece to a frame, and all outlive the call.
+        let sent = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                messages.len() as u32,
+                0,
+            )
+        };
+        usize::try_from(sent).unwrap_or(0)
+    }
+
+    /// Sends all of them, however long it takes: a full queue means that the wire is slower than we are.
+    pub fn send_all(&self, frames: &[&[u8]]) {
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let sent = self.send(rest);
+            rest = rest.get(sent..).unwrap_or_default();
+            if sent == 0 {
+                std::thread::yield_now();
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ground::{self, Ground, PROHIBITED, SERVER, SILENT};
-use super::program::{Running, SOON, records, replay, verdicts};
+use super::program::{SOON, records, replay, spawn, start, verdicts};
 
 pub fn main_faults() -> Result<(), String> {
     let ground = Ground::lay()?;
@@ -23,7 +23,7 @@ pub fn main_faults() -> Result<(), String> {
         "--for",
         "11s",
     ];
-    let running = Running::start(&arguments, folder.path())?;
+    let running = start(&arguments, folder.path())?;
     // The client's threads are in the namespace of this one.
     let (silent, mute) = (
         thread::spawn(|| drop(ground::connect(SILENT, 465, Duration::from_secs(6)))),
@@ -118,7 +118,7 @@ pub fn privileges() -> Result<(), String> {
         "--save-dir",
         "saved",
     ];
-    let mut running = Running::start(&arguments, folder.path())?;
+    let mut running = start(&arguments, folder.path())?;
     let id = running.id();
     for set in ["CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"] {
         let bits = status(id, set)?;
@@ -171,7 +171,7 @@ pub fn until_failure() -> Result<(), String> {
     let ground = Ground::lay()?;
     ground.listen(SERVER, 25, ground::smtp)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let running = Running::start(&["-i", "c0", "--until-failure"], folder.path())?;
+    let running = start(&["-i", "c0", "--until-failure"], folder.path())?;
     ground::send_mail(SERVER, 25)?;
     drop(ground::connect(SERVER, 587, SOON));
     let began = Instant::now();
@@ -191,7 +191,7 @@ pub fn interrupted() -> Result<(), String> {
     ground.listen(SERVER, 110, ground::mute)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let arguments = ["-i", "c0", "--format", "json", "-o", "report.json"];
-    let running = Running::start(&arguments, folder.path())?;
+    let running = start(&arguments, folder.path())?;
     ground::send_mail(SERVER, 25)?;
     let open = ground::connect(SERVER, 110, SOON)?;
     running.signal(libc::SIGINT);
@@ -224,8 +224,8 @@ pub fn refused() -> Result<(), String> {
         ),
         (vec!["-i", "c0", "--save-dir", "x"], 2, "--ring"),
     ] {
-        let ended = Running::spawn(&arguments, folder.path())?.end(SOON)?;
-        if ended.code != code || !ended.errors.iter().any(|line| line.contains(words)) {
+        let ended = spawn(&arguments, folder.path())?.end(SOON)?;
+        if ended.code != code || !ended.errors.contains(words) {
             return Err(format!("{arguments:?}: {} {:?}", ended.code, ended.errors));
         }
     }

@@ -3,9 +3,9 @@
 use mxray::capture::{CaptureReader, Input};
 use mxray::wire::TcpFlags;
 
-use super::craft::{datagram, frame, ipv4, ipv6, segment, sender, typed};
+use super::craft::{Wire, datagram, frame, ipv4, ipv6, segment, typed};
 use super::ground::Ground;
-use super::program::{Running, SOON};
+use super::program::{SOON, spawn};
 
 const CLIENT: (&str, u16) = ("10.1.0.5", 40_000);
 
@@ -115,14 +115,13 @@ fn unwanted() -> Vec<(&'static str, Vec<u8>)> {
 pub fn keeps() -> Result<(), String> {
     let ground = Ground::lay()?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let mut running = Running::spawn(&["-i", "c0", "-w", "run.pcapng"], folder.path())?;
+    let mut running = spawn(&["-i", "c0", "-w", "run.pcapng"], folder.path())?;
     // What is left out is said at the start.
     running.wait_for("all else is left out")?;
     ground.at_server(|| {
-        let mut wire = sender("s0")?;
-        for (name, frame) in unwanted().iter().chain(&wanted()) {
-            wire.sendpacket(&frame[..])
-                .map_err(|error| format!("{name}: {error}"))?;
+        let wire = Wire::open("s0")?;
+        for (_, frame) in unwanted().iter().chain(&wanted()) {
+            wire.send_all(&[&frame[..]]);
         }
         Ok(())
     })?;

@@ -1,61 +1,19 @@
 //! Load: memory in hours of it, and how fast is too fast.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mxray::wire::TcpFlags;
-use pcap::{Active, Capture};
 
-use super::craft::{frame, segment, sender};
-use super::ground::Ground;
-use super::program::{Running, SOON, records};
-
-/// A whole SMTP connection, as frames, between addresses that the number makes.
-fn connection(number: u32) -> Vec<Vec<u8>> {
-    let [_, a, b, c] = number.to_be_bytes();
-    let client = format!("10.{a}.{b}.{c}");
-    let server = format!("198.18.{}.{}", number % 16, number % 250 + 1);
-    let port = 20_000 + u16::try_from(number % 40_000).unwrap_or(0);
-    let push = TcpFlags::ACK | TcpFlags::PSH;
-    let mut frames = Vec::new();
-    let (mut ours, mut theirs) = (1_000u32, 5_000u32);
-    let mut say = |from_client: bool, flags: u8, text: &[u8]| {
-        let ends = ((client.as_str(), port), (server.as_str(), 25));
-        let (from, to, numbers) = match from_client {
-            true => (ends.0, ends.1, (ours, theirs)),
-            false => (ends.1, ends.0, (theirs, ours)),
-        };
-        frames.push(frame(&[], &segment(from, to, flags, numbers, text)));
-        let taken = u32::try_from(text.len()).unwrap_or(0)
-            + u32::from(flags & (TcpFlags::SYN | TcpFlags::FIN) != 0);
-        match from_client {
-            true => ours += taken,
-            false => theirs += taken,
-        }
-    };
-    say(true, TcpFlags::SYN, b"");
-    if number.is_multiple_of(10) {
-        // Refused: also the memory of failures is bounded.
-        say(false, TcpFlags::RST | TcpFlags::ACK, b"");
-        return frames;
-    }
-    say(false, TcpFlags::SYN | TcpFlags::ACK, b"");
-    say(true, TcpFlags::ACK, b"");
-    say(false, push, b"220 mail.example.net ESMTP\r\n");
-    say(true, push, b"EHLO client.example.net\r\n");
-    say(false, push, b"250-mail.example.net\r\n250 STARTTLS\r\n");
-    say(true, push, b"MAIL FROM:<a@example.net>\r\n");
-    say(false, push, b"250 2.1.0 Ok\r\n");
-    say(true, push, b"QUIT\r\n");
-    say(false, push, b"221 2.0.0 Bye\r\n");
-    say(false, TcpFlags::ACK | TcpFlags::FIN, b"");
-    say(true, TcpFlags::ACK | TcpFlags::FIN, b"");
-    say(false, TcpFlags::ACK, b"");
-    frames
-}
+use super::craft::{BATCH, Wire};
+use super::flood::{REFUSED, connection, frame, segment};
+use super::ground::{self, Ground};
+use super::program::{SOON, records, replay, start};
+use super::running::{Followed, Running};
 
 /// Bytes of memory that a process holds.
 fn resident(id: u32) -> Result<u64, String> {
@@ -67,57 +25,79 @@ fn resident(id: u32) -> Result<u64, String> {
         .ok_or_else(|| "no VmRSS".to_owned())
 }
 
-/// Eight hours of five connections a second, as fast as they can be sent: 144,000 connections from as many addresses
-/// (`MXRAY_CONNECTIONS` says how many others), and how much memory they took. The
-/// bound is that of the options (256 MiB of connections, 64 MiB of ring and as much of the kernel's), and what is kept of
-/// attempts for four minutes after their end; far below what all of them would take.
+/// Eight hours of ten connections a second, as fast as they are taken: 288,000 connections from as many addresses
+/// (`MXRAY_CONNECTIONS` says how many others), how much memory they took, and that the kernel dropped none. The
+/// bound is that of the options (256 MiB of connections, 64 MiB of ring and as much of the kernel's) and of what is remembered
+/// of addresses and attempts.
 pub fn memory() -> Result<(), String> {
+    const BOUND: u64 = 1 << 30;
+    /// Connections that are sent at once.
+    const PORTION: u32 = 2_250;
+    /// Portions that wait in the kernel's buffer at the most: half of what it holds.
+    const AHEAD: u32 = 6;
     let connections = std::env::var("MXRAY_CONNECTIONS")
         .ok()
         .and_then(|number| number.parse::<u32>().ok())
-        .unwrap_or(144_000);
-    const BOUND: u64 = 1 << 30;
+        .unwrap_or(288_000);
+    let parts = connections.div_ceil(PORTION);
     let ground = Ground::lay()?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let report = folder.path().join("report.ndjson");
     let arguments = [
         "-i",
         "c0",
+        "--max-memory",
+        "256M",
         "--ring",
         "60s",
         "--ring-memory",
         "64M",
         "--save-dir",
         "saved",
+        "--only-failed",
         "--format",
         "ndjson",
         "-o",
-        "/dev/null",
+        "report.ndjson",
     ];
-    let running = Running::start(&arguments, folder.path())?;
+    let running = start(&arguments, folder.path())?;
     let id = running.id();
     let (mut half, mut most) = (0, 0);
-    for part in 0..16 {
+    let mut judged = Finals::of(&report)?;
+    for part in 0..parts {
         ground.at_server(move || {
-            let mut wire = sender("s0")?;
-            for number in part * (connections / 16)..(part + 1) * (connections / 16) {
-                for frame in connection(number) {
-                    // A full queue: the wire is slower than we are.
-                    while wire.sendpacket(&frame[..]).is_err() {
-                        std::thread::yield_now();
-                    }
-                }
+            let wire = Wire::open("s0")?;
+            for number in part * PORTION..(part + 1) * PORTION {
+                let frames = connection(number);
+                let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+                wire.send_all(&frames);
             }
             Ok(())
         })?;
+        // Who sends waits for who reads, by the refused ones that were told.
+        let told = (part + 1).saturating_sub(AHEAD) * (PORTION / REFUSED);
+        let deadline = Instant::now() + SOON;
+        while judged.count()? < u64::from(told) {
+            if Instant::now() > deadline {
+                return Err(format!("{} of {told} were told", judged.count()?));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         most = most.max(resident(id)?);
-        if part == 8 {
+        if part == parts / 2 {
             half = most;
         }
     }
     running.signal(libc::SIGINT);
     let ended = running.end(Duration::from_secs(40))?;
+    let text = fs::read_to_string(&report).map_err(|error| error.to_string())?;
+    let sources = records(&text, "source")?;
+    let source = sources.first().ok_or("no source")?;
     println!(
-        "{connections} connections: at most {} MiB, {} by half",
+        "{} connections, {} packets, {} dropped: at most {} MiB, {} by half",
+        PORTION * parts,
+        source["packets"],
+        source["dropped"],
         most >> 20,
         half >> 20
     );
@@ -129,34 +109,132 @@ pub fn memory() -> Result<(), String> {
             half >> 20
         ));
     }
+    if source["dropped"] != 0 {
+        return Err(format!("the kernel dropped {}", source["dropped"]));
+    }
+    let refused = text.lines().filter(|line| is_final(line)).count();
+    let expected = usize::try_from(PORTION / REFUSED * parts).unwrap_or(0);
+    if refused != expected {
+        return Err(format!("{refused} of {expected} were told as refused"));
+    }
     match ended.code {
         130 => Ok(()),
-        code => Err(format!("it ended with {code}: {:?}", ended.errors)),
+        code => Err(format!("it ended with {code}: {}", ended.errors)),
     }
 }
 
-/// Sends at a rate for a while: frames a second that were really sent, and how many in all.
-fn flood(wire: &mut Capture<Active>, frames: &[Vec<u8>], rate: u64, span: Duration) -> (u64, f64) {
+/// Final verdicts in a report that grows.
+struct Finals {
+    report: BufReader<fs::File>,
+    line: String,
+    count: u64,
+}
+
+impl Finals {
+    fn of(path: &Path) -> Result<Finals, String> {
+        let file = fs::File::open(path).map_err(|error| error.to_string())?;
+        Ok(Finals {
+            report: BufReader::new(file),
+            line: String::new(),
+            count: 0,
+        })
+    }
+
+    fn count(&mut self) -> Result<u64, String> {
+        loop {
+            let more = self.report.read_line(&mut self.line);
+            if more.map_err(|error| error.to_string())? == 0 || !self.line.ends_with('\n') {
+                return Ok(self.count);
+            }
+            self.count += u64::from(is_final(&self.line));
+            self.line.clear();
+        }
+    }
+}
+
+/// Whether a line of a report is the last word about a connection.
+fn is_final(line: &str) -> bool {
+    line.starts_with("{\"record\":\"connection\"") && line.contains("\"final\":true")
+}
+
+/// A reader that is stopped while frames come: the kernel drops, that is counted and said, and the silence of that time is
+/// no certainty, live and in the replay of its recording.
+pub fn drops() -> Result<(), String> {
+    let ground = Ground::lay()?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let arguments = [
+        "-i",
+        "c0",
+        "--buffer",
+        "1M",
+        "-w",
+        "run.pcapng",
+        "--format",
+        "ndjson",
+    ];
+    let mut running = start(&arguments, folder.path())?;
+    let silent =
+        std::thread::spawn(|| drop(ground::connect(ground::SILENT, 465, Duration::from_secs(6))));
+    running.signal(libc::SIGSTOP);
+    ground.at_server(|| {
+        let wire = Wire::open("s0")?;
+        for number in 0..4_000 {
+            let frames = connection(number);
+            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+            wire.send_all(&frames);
+        }
+        Ok(())
+    })?;
+    running.signal(libc::SIGCONT);
+    running.wait_for("c0: the kernel dropped")?;
+    let _ = silent.join();
+    running.signal(libc::SIGINT);
+    let ended = running.end(SOON)?;
+    let again = replay(&[&folder.path().join("run.pcapng")])?;
+    for output in [&ended.output, &again.output] {
+        let sources = records(output, "source")?;
+        if sources.iter().all(|source| source["dropped"] == 0) {
+            return Err(format!("nothing was dropped: {sources:?}"));
+        }
+        let said = records(output, "finding")?;
+        if !said.iter().any(|one| one["code"] == "capture.dropped") {
+            return Err(format!("no finding says so: {said:?}"));
+        }
+        let connections = records(output, "connection")?;
+        let silence = connections
+            .iter()
+            .rfind(|one| one["server"]["port"] == 465)
+            .ok_or("the silent server is not there")?;
+        let verdict = &silence["verdict"];
+        let sure = verdict["confidence"].as_f64().unwrap_or(1.0);
+        if verdict["code"] == "tcp.dropped" && sure > 0.6 {
+            return Err(format!("it is sure of a silence: {verdict}"));
+        }
+    }
+    Ok(())
+}
+
+/// Sends at a rate for a while: how many frames were really sent, and how many a second.
+fn flood(wire: &Wire, frames: &[Vec<u8>], rate: u64, span: Duration) -> (u64, f64) {
     let began = Instant::now();
     let mut sent = 0u64;
-    let mut next = frames.iter().cycle();
+    let all: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+    let mut at = 0;
     loop {
         let passed = began.elapsed();
         if passed >= span {
             return (sent, sent as f64 / passed.as_secs_f64());
         }
         let due = (passed.as_secs_f64() * rate as f64) as u64;
-        if sent >= due {
+        let want = usize::try_from(due - sent).unwrap_or(0).min(BATCH);
+        if want == 0 {
             std::hint::spin_loop();
             continue;
         }
-        for _ in 0..(due - sent).min(64) {
-            if let Some(frame) = next.next()
-                && wire.sendpacket(&frame[..]).is_ok()
-            {
-                sent += 1;
-            }
-        }
+        let end = (at + want).min(all.len());
+        let went = wire.send(&all[at..end]);
+        sent += went as u64;
+        at = if at + went >= all.len() { 0 } else { at + went };
     }
 }
 
@@ -171,8 +249,24 @@ pub fn rates() -> ExitCode {
     }
 }
 
-/// Frames a second that are asked for, unless `MXRAY_RATES` says others.
-const RATES: &str = "20000,50000,100000,200000,300000,400000,600000";
+/// Frames a second that are asked for, unless `MXRAY_RATES` says others; the last is more than can be sent.
+const RATES: &str = "100000,200000,400000,600000,2000000";
+
+/// Mail alone, in small frames; and mail among twice as many full frames of somebody else's.
+fn loads() -> [(&'static str, Vec<Vec<u8>>); 2] {
+    let mail: Vec<Vec<u8>> = (0..30_000).flat_map(connection).collect();
+    let text = [b'x'; 1_400];
+    let bulk = |number: u32| {
+        let flags = TcpFlags::ACK;
+        let numbers = (number.wrapping_mul(1_400), 1);
+        let ends = (("10.9.0.5", 50_000), ("198.51.100.9", 443));
+        frame(&[], &segment(ends.0, ends.1, flags, numbers, &text))
+    };
+    let mixed = mail.iter().zip(0u32..).take(60_000);
+    let mixed = mixed.flat_map(|(frame, at)| [frame.clone(), bulk(2 * at), bulk(2 * at + 1)]);
+    let mixed = mixed.collect();
+    [("mail", mail), ("mail and bulk", mixed)]
+}
 
 fn measure() -> Result<(), String> {
     let ground = Ground::lay()?;
@@ -180,52 +274,47 @@ fn measure() -> Result<(), String> {
     let span = Duration::from_secs(4);
     let asked = std::env::var("MXRAY_RATES").unwrap_or_else(|_| RATES.to_owned());
     println!(
-        "frames/s asked | sent | tcpdump lost | mxray lost | mxray --all lost | mxray -w lost"
+        "load | frames/s asked | sent | tcpdump lost | mxray lost | mxray --all lost | mxray --all -w lost"
     );
-    for rate in asked.split(',').filter_map(|rate| rate.parse::<u64>().ok()) {
-        let flood_now = || {
-            ground.at_server(move || {
-                let frames: Vec<Vec<u8>> = (0..30_000).flat_map(connection).collect();
-                let mut wire = sender("s0")?;
-                Ok(flood(&mut wire, &frames, rate, span))
-            })
-        };
-        {
-            let mut tcpdump = Command::new("tcpdump")
-                .args(["-i", "c0", "-B", "65536", "-w", "/dev/null"])
-                .stderr(Stdio::piped())
-                .spawn()
-                .map_err(|error| error.to_string())?;
-            let mut errors = BufReader::new(tcpdump.stderr.take().ok_or("no pipe")?);
-            let mut text = String::new();
-            while !text.contains("listening on") {
-                if errors
-                    .read_line(&mut text)
-                    .map_err(|error| error.to_string())?
-                    == 0
-                {
-                    return Err(format!("tcpdump: {text}"));
-                }
+    for (load, frames) in loads() {
+        let frames = Arc::new(frames);
+        for rate in asked.split(',').filter_map(|rate| rate.parse::<u64>().ok()) {
+            let flood_now = || {
+                let frames = Arc::clone(&frames);
+                ground.at_server(move || {
+                    let wire = Wire::open("s0")?;
+                    Ok(flood(&wire, &frames, rate, span))
+                })
+            };
+            let (lost_there, sent) = lost_by_tcpdump(&flood_now)?;
+            print!("{load:<13} | {rate:>9} | {sent:>9.0} | {lost_there:<30}");
+            for more in [&[][..], &["--all"], &["--all", "-w", "/dev/null"]] {
+                print!(" | {}", lost(more, folder.path(), &flood_now)?);
             }
-            let (_, real) = flood_now()?;
-            let id = libc::pid_t::try_from(tcpdump.id()).map_err(|error| error.to_string())?;
-            // SAFETY: numbers only; the child is not waited for yet.
-            unsafe { libc::kill(id, libc::SIGINT) };
-            let _ = errors.read_to_string(&mut text);
-            let _ = tcpdump.wait();
-            let lost = text
-                .lines()
-                .find(|line| line.contains("dropped by kernel"))
-                .unwrap_or("?")
-                .to_owned();
-            print!("{rate:>9} | {real:>9.0} | {lost:<30}");
+            println!();
         }
-        for more in [&[][..], &["--all"], &["-w", "/dev/null"]] {
-            print!(" | {}", lost(more, folder.path(), &flood_now)?);
-        }
-        println!();
     }
     Ok(())
+}
+
+/// What tcpdump says that it lost, and how many frames a second were sent.
+fn lost_by_tcpdump(
+    flood: &dyn Fn() -> Result<(u64, f64), String>,
+) -> Result<(String, f64), String> {
+    let mut command = Command::new("tcpdump");
+    command.args(["-i", "c0", "-B", "65536", "-w", "/dev/null"]);
+    let mut running = Running::spawn(command, Followed::Errors)?;
+    running.wait_for("listening on")?;
+    let (_, sent) = flood()?;
+    running.signal(libc::SIGINT);
+    let ended = running.end(SOON)?;
+    let lost = ended
+        .errors
+        .lines()
+        .find(|line| line.contains("dropped by kernel"))
+        .unwrap_or("?")
+        .to_owned();
+    Ok((lost, sent))
 }
 
 fn lost(
@@ -234,7 +323,7 @@ fn lost(
     flood: &dyn Fn() -> Result<(u64, f64), String>,
 ) -> Result<String, String> {
     let arguments = [&["-i", "c0", "--format", "ndjson"], more].concat();
-    let running = Running::start(&arguments, folder)?;
+    let running = start(&arguments, folder)?;
     let (sent, _) = flood()?;
     running.signal(libc::SIGINT);
     let ended = running.end(SOON * 4)?;

@@ -181,7 +181,7 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
         }
     };
     let probing = match arguments.allow_probe {
-        true if !wants_screen(arguments) || arguments.screen.plain => {
+        true if !wants_screen(arguments) => {
             return Err(usage(
                 "--allow-probe: only the live view can ask before something is sent; elsewhere run mxray probe"
                     .to_owned(),

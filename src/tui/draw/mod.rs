@@ -21,6 +21,7 @@ use ratatui::text::{Line, Span};
 
 use super::model::{Detail, Model, Screen, Tab};
 use crate::base::Timestamp;
+pub use detail::spoken;
 pub use text::{calm, cut, fit};
 pub use theme::Theme;
 

@@ -1,10 +1,12 @@
 //! One connection or look-up, opened: which tab, how far scrolled, and its packets in words.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::hellos::hellos;
 use super::row::{Row, Subject};
-use crate::present::{Captured, Step, connection_steps, lookup_steps};
+use crate::base::Side;
+use crate::present::{Captured, Kind, Sender, Step, connection_steps, lookup_steps};
 use crate::proto::tls::TlsFacts;
 use crate::tui::frames::KeptFrames;
 
@@ -118,4 +120,78 @@ impl Detail {
         self.missing = kept.missing;
         self.loaded = true;
     }
+
+    /// Who sent its packets, nearest first; resets apart, since somebody else may have sent them.
+    pub fn senders(&self) -> Vec<SenderInfo> {
+        let row = &self.row;
+        let mut senders: BTreeMap<(u8, u8, String), SenderInfo> = BTreeMap::new();
+        for step in &self.steps {
+            let (order, kind, who) = match (step.sender, step.kind) {
+                (Sender::End(Side::Client), Kind::Reset) => (
+                    1,
+                    SenderKind::Reset,
+                    format!("client {}, its RST", row.client_ip()),
+                ),
+                (Sender::End(Side::Client), _) => {
+                    (0, SenderKind::End, format!("client {}", row.client_ip()))
+                }
+                (Sender::Path(ip, _), _) => (2, SenderKind::Device, format!("device {ip}, ICMP")),
+                (Sender::End(Side::Server), Kind::Reset) => (
+                    4,
+                    SenderKind::Reset,
+                    format!("server {}, its RST", row.server_ip()),
+                ),
+                (Sender::End(Side::Server), _) => {
+                    (3, SenderKind::End, format!("server {}", row.server_ip()))
+                }
+            };
+            let distance = hops(step.ttl);
+            let entry = senders
+                .entry((distance, order, who.clone()))
+                .or_insert(SenderInfo {
+                    distance,
+                    kind,
+                    who,
+                    packets: 0,
+                    ttl: step.ttl,
+                });
+            entry.packets += 1;
+        }
+        senders.into_values().collect()
+    }
+}
+
+/// A sender of packets, as far as the capture shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderInfo {
+    /// Hops from where the capture was made.
+    pub distance: u8,
+    /// What it is.
+    pub kind: SenderKind,
+    /// Who it is, in words.
+    pub who: String,
+    /// How many packets.
+    pub packets: u64,
+    /// The TTL of the first.
+    pub ttl: u8,
+}
+
+/// What kind of sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderKind {
+    /// An end of the connection.
+    End,
+    /// Whoever sent a reset under an end's name.
+    Reset,
+    /// A device on the way.
+    Device,
+}
+
+/// How many hops a TTL has come: from the nearest initial value that systems use.
+fn hops(ttl: u8) -> u8 {
+    let start = [32u16, 64, 128, 255]
+        .into_iter()
+        .find(|start| u16::from(ttl) <= *start)
+        .unwrap_or(255);
+    (start - u16::from(ttl)) as u8
 }

@@ -25,7 +25,7 @@ use ratatui::crossterm::event::{KeyEvent, MouseEvent};
 
 pub use ask::Ask;
 pub use causes::{Cause, Causes};
-pub use detail::{Detail, Tab};
+pub use detail::{Detail, SenderKind, Tab};
 pub use filter::Filter;
 pub use history::{Column, History};
 pub use list::{Group, Line, List};
@@ -37,7 +37,7 @@ use super::event::{Control, Event, Playback, Stats, Timeline};
 use super::frames::KeptFrames;
 use crate::base::{Foreign, Nanos, SECOND, Timestamp};
 use crate::engine::record::{FindingRecord, PathRecord, SourceRecord, Summary};
-use crate::present::Clock;
+use crate::present::{Clock, PathTable, path_tables, thousands};
 
 /// Rows from which on the list is not sorted anew with every record, but a few times a second.
 const MANY: usize = 2_000;
@@ -210,6 +210,8 @@ pub struct Model {
     pub sources: Vec<SourceRecord>,
     /// Names of inputs by number.
     pub source_names: BTreeMap<u32, Foreign>,
+    /// Frames that the kernel dropped, of inputs that lost any.
+    pub dropped: BTreeMap<u32, u64>,
     /// The end's summary.
     pub summary: Option<Summary>,
     /// What was to be said, with its time.
@@ -272,6 +274,7 @@ impl Model {
             paths: Vec::new(),
             sources: Vec::new(),
             source_names: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             summary: None,
             notices: VecDeque::new(),
             stats: Stats::default(),
@@ -294,6 +297,35 @@ impl Model {
             built: Timestamp(i64::MIN),
             changed: true,
         }
+    }
+
+    /// What the kernel dropped, in words; with several interfaces, of which.
+    pub fn drops(&self) -> String {
+        let said = format!("{} dropped", thousands(self.stats.dropped));
+        if self.source_names.len() < 2 || self.dropped.is_empty() {
+            return said;
+        }
+        let each: Vec<String> = self
+            .dropped
+            .iter()
+            .filter_map(|(id, count)| {
+                let name = self.source_names.get(id)?;
+                Some(format!("{name} {}", thousands(*count)))
+            })
+            .collect();
+        format!("{said} ({})", each.join(", "))
+    }
+
+    /// What a probe walked to a row's server.
+    pub fn path_tables(&self, row: &Row) -> Vec<PathTable> {
+        let server = row.server_ip();
+        let own: Vec<PathRecord> = self
+            .paths
+            .iter()
+            .filter(|path| path.target == server)
+            .cloned()
+            .collect();
+        path_tables(&own)
     }
 
     /// Takes a message and says what is to be done outside.

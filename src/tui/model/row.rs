@@ -3,6 +3,7 @@
 use crate::base::{Foreign, Timestamp};
 use crate::engine::record::{ConnectionRecord, LookupRecord, VerdictInfo};
 use crate::present::endpoint;
+use crate::tui::event::ProbeTarget;
 
 /// What names a row for good: a provisional record and the final one share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +89,19 @@ impl Row {
     /// Whether a server refused it on purpose.
     pub fn is_policy(&self) -> bool {
         self.is_bad() && self.verdict().class == Some("policy")
+    }
+
+    /// What a probe of its server would open; `None` for a look-up.
+    pub fn probe_target(&self) -> Option<ProbeTarget> {
+        let Subject::Connection(record) = &self.subject else {
+            return None;
+        };
+        Some(ProbeTarget {
+            ip: record.server.ip.parse().ok()?,
+            port: record.server.port,
+            service: record.service,
+            name: record.server.name.known().cloned(),
+        })
     }
 
     /// Whether it is open as far as is known: its record is to be replaced.

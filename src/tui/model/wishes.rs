@@ -7,7 +7,7 @@ use super::row::{Row, Subject};
 use super::{Effect, Model};
 use crate::base::Timestamp;
 use crate::present;
-use crate::tui::event::{Control, ProbeTarget, Speed};
+use crate::tui::event::{Control, Speed};
 
 impl Model {
     pub(super) fn freeze(&mut self) -> Vec<Effect> {
@@ -46,7 +46,7 @@ impl Model {
         }
     }
 
-    pub(super) fn seek(&mut self, by: i64) -> Vec<Effect> {
+    pub(in crate::tui) fn seek(&mut self, by: i64) -> Vec<Effect> {
         let to = match &self.timeline {
             Some(timeline) => {
                 let wanted = self.now.plus(by);
@@ -68,7 +68,7 @@ impl Model {
         self.replay(Control::Seek(to))
     }
 
-    pub(super) fn seek_death(&mut self, forwards: bool) -> Vec<Effect> {
+    pub(in crate::tui) fn seek_death(&mut self, forwards: bool) -> Vec<Effect> {
         let Some(timeline) = &self.timeline else {
             return self.replay_only();
         };
@@ -122,15 +122,7 @@ impl Model {
             self.say("probing is off: start with --allow-probe");
             return Vec::new();
         };
-        let target = self.subject().and_then(|row| match &row.subject {
-            Subject::Connection(record) => Some(ProbeTarget {
-                ip: record.server.ip.parse().ok()?,
-                port: record.server.port,
-                service: record.service,
-                name: record.server.name.known().cloned(),
-            }),
-            Subject::Lookup(_) => None,
-        });
+        let target = self.subject().and_then(|row| row.probe_target());
         match target {
             Some(target) => self.ask = Some(Ask::Probe { target, says }),
             None => self.say("no connection is selected"),

@@ -19,6 +19,9 @@ use crate::tui::model::{Detail, Model, Subject, Tab};
 /// Lines above the tab's own.
 const HEAD: u16 = 4;
 
+/// Columns of what is heard.
+const SPOKEN: usize = 160;
+
 /// Draws it.
 pub fn draw(model: &Model, detail: &Detail, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let columns = usize::from(area.width);
@@ -143,6 +146,34 @@ fn lines(model: &Model, detail: &Detail, theme: Theme, body: Rect) -> Vec<Line<'
         Tab::Path => path::lines(model, detail, theme, columns),
         Tab::Explain => explain::lines(model, detail, theme, columns),
     }
+}
+
+/// A tab in lines for who hears them instead of seeing them.
+pub fn spoken(model: &Model, detail: &Detail, tab: Tab) -> Vec<String> {
+    let theme = Theme::of(&model.look);
+    let lines = match tab {
+        Tab::Tls => tls::lines(model, detail, theme, SPOKEN),
+        Tab::Dns => dns::lines(model, detail, theme, SPOKEN),
+        _ => explain::lines(model, detail, theme, SPOKEN),
+    };
+    let said = lines.iter().map(|line| {
+        let text: String = line.spans.iter().map(|span| &*span.content).collect();
+        let words: Vec<&str> = text
+            .split_whitespace()
+            .filter_map(|word| match word {
+                "→" => Some("client:"),
+                "←" => Some("server:"),
+                "✓" => Some("healthy:"),
+                "✗" => Some("failed:"),
+                "~" => Some("degraded:"),
+                "?" => Some("not known:"),
+                "·" => None,
+                word => Some(word),
+            })
+            .collect();
+        words.join(" ")
+    });
+    said.filter(|line| !line.is_empty()).collect()
 }
 
 /// Seconds since the first frame, to be compared in a column.
