@@ -75,18 +75,7 @@ fn feed(frames: &[support::Kept], before: &mut dyn FnMut(usize)) -> Engine {
     let source = engine.open_source("file", Foreign::from("capture"), None);
     for (place, frame) in frames.iter().enumerate() {
         before(place);
-        engine.frame(
-            &Frame {
-                source,
-                number: frame.number,
-                link_type: frame.link_type,
-                time: frame.time,
-                data: &frame.data,
-                original_len: frame.original_len,
-                control: frame.control,
-            },
-            &mut |_| {},
-        );
+        engine.frame(&frame.of(source), &mut |_| {});
     }
     engine
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use mxray::engine::Config;
 use mxray::engine::record::Record;
-use mxray::engine::{Engine, Input, SourceEnd};
+use mxray::engine::{Engine, SourceEnd};
 use mxray::proto::Service;
 use mxray::wire::{Transport, dissect};
 
@@ -162,16 +162,7 @@ fn judged(name: &str, port: u16, frames: &[&support::Kept]) -> Option<&'static s
         }
     };
     for frame in frames {
-        let input = Input {
-            source,
-            number: frame.number,
-            link_type: frame.link_type,
-            time: frame.time,
-            data: &frame.data,
-            original_len: frame.original_len,
-            control: frame.control,
-        };
-        engine.frame(&input, &mut take);
+        engine.frame(&frame.of(source), &mut take);
     }
     engine.close_source(source, SourceEnd::default(), &mut take);
     engine.finish(&mut take);

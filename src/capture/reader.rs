@@ -17,7 +17,8 @@ use super::pcapng::PcapngFormat;
 use super::recognise::{self, Compression, HEAD, Recognised, recognise};
 use super::summary::{Interface, KeyLog, Notes, SourceKind, SourceSummary};
 use super::window::{Mapping, Window};
-use crate::base::{Foreign, Timestamp};
+use crate::base::{Foreign, SourceId, Timestamp};
+use crate::engine;
 
 /// A captured frame, borrowed from its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,21 @@ pub struct Frame<'a> {
     pub control: bool,
     /// Where `data` stands in the uncompressed input, in bytes; see [`CaptureReader::mapping`].
     pub position: u64,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame as the engine takes it, as one of that source.
+    pub fn of(&self, source: SourceId) -> engine::Input<'a> {
+        engine::Input {
+            source,
+            number: self.number,
+            link_type: self.link_type,
+            time: self.time,
+            data: self.data,
+            original_len: self.original_len,
+            control: self.control,
+        }
+    }
 }
 
 /// A frame as the parsers find it: places in the window instead of bytes.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::recognise::Compression;
 use crate::base::{Foreign, SECOND, Timestamp};
+use crate::engine::SourceEnd;
 
 /// Interfaces of one input that are described; further ones keep their numbers only.
 pub const INTERFACES: usize = 4096;
@@ -100,6 +101,16 @@ pub struct SourceSummary {
     pub damage: Option<Damage>,
     /// The interfaces, by the number that [`super::Frame::interface`] gives; at most [`INTERFACES`].
     pub interfaces: Vec<Interface>,
+}
+
+impl SourceSummary {
+    /// What the engine is told at the end of the input.
+    pub fn end(&self) -> SourceEnd {
+        SourceEnd {
+            dropped: self.dropped,
+            damage: self.damage.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 /// Lines of a TLS key log that came inside of a capture. No `Debug`: these are secrets.

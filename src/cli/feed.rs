@@ -248,14 +248,10 @@ impl<'a, E: Ears> Feed<'a, E> {
     }
 
     fn close(&mut self, id: SourceId, summary: &SourceSummary) {
-        let end = SourceEnd {
-            dropped: summary.dropped,
-            damage: summary.damage.as_ref().map(ToString::to_string),
-        };
         if let Some(until) = summary.watched {
             self.door.watched(id, until);
         }
-        self.door.close(id, end);
+        self.door.close(id, summary.end());
     }
 
     fn refuse(&mut self, error: OpenError) {

@@ -12,7 +12,7 @@ use std::thread;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
 use crate::engine::record::Record;
-use crate::engine::{self, Engine, Intake, Judging, Sighting, SourceEnd};
+use crate::engine::{Engine, Intake, Judging, Sighting, SourceEnd};
 
 /// Sightings that go over at once.
 const PARCEL: usize = 128;
@@ -59,18 +59,6 @@ pub trait Ears {
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>);
     /// False when nobody wants more.
     fn wanted(&self) -> bool;
-}
-
-fn input<'a>(source: SourceId, frame: &Frame<'a>) -> engine::Input<'a> {
-    engine::Input {
-        source,
-        number: frame.number,
-        link_type: frame.link_type,
-        time: frame.time,
-        data: frame.data,
-        original_len: frame.original_len,
-        control: frame.control,
-    }
 }
 
 /// Where inputs and frames go: the reading half, and who hears it.
@@ -139,7 +127,7 @@ impl<E: Ears> Reading<E> {
         self.ears.frame(source, frame);
         let ears = &mut self.ears;
         self.intake
-            .frame(&input(source, frame), &mut |sighting| ears.hear(sighting));
+            .frame(&frame.of(source), &mut |sighting| ears.hear(sighting));
     }
 
     /// An input ends.

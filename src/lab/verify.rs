@@ -19,7 +19,7 @@ use super::record::{Frame, Recording};
 use super::truth::{ConnectionTruth, Death, LookupTruth, Outcome, Place, Truth};
 use crate::capture::{CaptureReader, Input as File, OpenError};
 use crate::engine::record::{ConnectionRecord, LookupRecord, Record, VerdictInfo};
-use crate::engine::{Config, Engine, Input, SourceEnd};
+use crate::engine::{Config, Engine};
 use death::Timeline;
 
 pub use probe::{expected, verify_probe};
@@ -54,23 +54,9 @@ pub fn replay(recording: &Recording) -> Result<Vec<Record>, LabError> {
     });
     let source = engine.open_source("lab", reader.name().clone(), Some("pcapng"));
     while let Some(frame) = reader.next_frame() {
-        let input = Input {
-            source,
-            number: frame.number,
-            link_type: frame.link_type,
-            time: frame.time,
-            data: frame.data,
-            original_len: frame.original_len,
-            control: frame.control,
-        };
-        engine.frame(&input, &mut keep);
+        engine.frame(&frame.of(source), &mut keep);
     }
-    let summary = reader.summary();
-    let end = SourceEnd {
-        dropped: summary.dropped,
-        damage: summary.damage.map(|damage| damage.to_string()),
-    };
-    engine.close_source(source, end, &mut keep);
+    engine.close_source(source, reader.summary().end(), &mut keep);
     engine.finish(&mut keep);
     Ok(records)
 }

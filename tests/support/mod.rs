@@ -25,26 +25,13 @@ pub fn replay_with(path: &Path, config: Config) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     let source = engine.open_source("file", reader.name().clone(), None);
     while let Some(frame) = reader.next_frame() {
-        let frame = Frame {
-            source,
-            number: frame.number,
-            link_type: frame.link_type,
-            time: frame.time,
-            data: frame.data,
-            original_len: frame.original_len,
-            control: frame.control,
-        };
-        engine.frame(&frame, &mut |record| records.push(record));
+        engine.frame(&frame.of(source), &mut |record| records.push(record));
     }
     let summary = reader.summary();
     if let Some(until) = summary.watched {
         engine.watched(source, until);
     }
-    let end = SourceEnd {
-        dropped: summary.dropped,
-        damage: summary.damage.map(|damage| damage.to_string()),
-    };
-    engine.close_source(source, end, &mut |record| records.push(record));
+    engine.close_source(source, summary.end(), &mut |record| records.push(record));
     engine.finish(&mut |record| records.push(record));
     Ok(records)
 }
@@ -84,6 +71,21 @@ pub struct Kept {
     pub control: bool,
 }
 
+impl Kept {
+    /// The frame as the engine takes it, as one of that source.
+    pub fn of(&self, source: SourceId) -> Frame<'_> {
+        Frame {
+            source,
+            number: self.number,
+            link_type: self.link_type,
+            time: self.time,
+            data: &self.data,
+            original_len: self.original_len,
+            control: self.control,
+        }
+    }
+}
+
 /// A capture in memory.
 #[derive(Clone, Debug)]
 pub struct Captured {
@@ -109,11 +111,7 @@ impl Captured {
                 control: frame.control,
             });
         }
-        let summary = reader.summary();
-        let end = SourceEnd {
-            dropped: summary.dropped,
-            damage: summary.damage.map(|damage| damage.to_string()),
-        };
+        let end = reader.summary().end();
         Ok(Captured { frames, end })
     }
 
@@ -151,16 +149,7 @@ pub fn judge_trusting<'a>(
     let mut records = Vec::new();
     let source: SourceId = engine.open_source("file", Foreign::from("memory"), None);
     for frame in frames {
-        let frame = Frame {
-            source,
-            number: frame.number,
-            link_type: frame.link_type,
-            time: frame.time,
-            data: &frame.data,
-            original_len: frame.original_len,
-            control: frame.control,
-        };
-        engine.frame(&frame, &mut |record| records.push(record));
+        engine.frame(&frame.of(source), &mut |record| records.push(record));
     }
     engine.close_source(source, end.clone(), &mut |record| records.push(record));
     engine.finish(&mut |record| records.push(record));

@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use mxray::base::{Foreign, SourceId};
 use mxray::capture::{CaptureReader, Input, OpenError};
-use mxray::engine::{Config, Engine, Input as EngineInput, SourceEnd};
+use mxray::engine::{Config, Engine, SourceEnd};
 use mxray::flow::Ports;
 use mxray::present::Clock;
 use mxray::tui::{Bounds, Control, Event, Frames, Headless, Kind, Look, Setup, Stats, controls};
@@ -53,16 +53,9 @@ pub fn play(
             frames.add(id, &frame, mapping.as_ref());
             stats.packets += 1;
             stats.bytes += u64::from(frame.original_len);
-            let input = EngineInput {
-                source: id,
-                number: frame.number,
-                link_type: frame.link_type,
-                time: frame.time,
-                data: frame.data,
-                original_len: frame.original_len,
-                control: frame.control,
-            };
-            engine.frame(&input, &mut |record| told.push(Event::Record(record)));
+            engine.frame(&frame.of(id), &mut |record| {
+                told.push(Event::Record(record))
+            });
         }
         engine.close_source(id, SourceEnd::default(), &mut |record| {
             told.push(Event::Record(record));
