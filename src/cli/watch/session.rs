@@ -388,13 +388,8 @@ impl Listeners<'_> {
             filter.see(source, frame);
         }
         let input = Input {
-            source,
-            number: frame.number,
-            link_type: frame.link_type,
-            time: frame.time,
-            data: frame.data,
-            original_len: frame.original_len,
             control,
+            ..frame.of(source)
         };
         engine.frame(&input, &mut |record| self.record(&record, frame.time));
     }
