@@ -58,9 +58,12 @@ impl Tap {
         }
         netlink.link_up(loopback, None, None)?;
         netlink.link_up(index, Some(spec.ethernet), Some(spec.mtu))?;
+        let news = Netlink::listening()?;
         for (address, prefix) in &spec.addresses {
             netlink.address(index, *address, *prefix)?;
         }
+        let addresses: Vec<IpAddr> = spec.addresses.iter().map(|(address, _)| *address).collect();
+        news.until_received_for(&addresses)?;
         for gateway in &spec.gateways {
             netlink.default_route(index, *gateway)?;
         }

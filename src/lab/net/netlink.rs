@@ -6,6 +6,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use crate::lab::error::LabError;
 
@@ -24,9 +25,13 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
 const IFA_F_NODAD: u32 = 0x02;
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const NESTED: u16 = 1 << 15;
+
+/// How long the kernel may take to make an address its own.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// A rtnetlink socket.
 pub struct Netlink {
@@ -53,6 +58,66 @@ impl Netlink {
             fd: unsafe { OwnedFd::from_raw_fd(fd) },
             sequence: 0,
         })
+    }
+
+    /// Opens one that hears of every IPv6 route that is made in the namespace from now on; it waits for news no longer than
+    /// [`SETTLED`].
+    pub fn listening() -> Result<Netlink, LabError> {
+        let listening = Netlink::open()?;
+        let fd = listening.fd.as_raw_fd();
+        // SAFETY: a sockaddr_nl of zeroes is a valid value; the kernel chooses the port.
+        let mut own: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+        own.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+        own.nl_groups = 1 << (libc::RTNLGRP_IPV6_ROUTE - 1);
+        let length = size_of_val(&own) as libc::socklen_t;
+        // SAFETY: pointer and length are those of a live address.
+        if unsafe { libc::bind(fd, std::ptr::from_ref(&own).cast(), length) } != 0 {
+            return Err(LabError::last("listen for routes"));
+        }
+        let patience = libc::timeval {
+            tv_sec: SETTLED.as_secs() as libc::time_t,
+            tv_usec: 0,
+        };
+        let (pointer, length) = (std::ptr::from_ref(&patience).cast(), size_of_val(&patience));
+        // SAFETY: pointer and length are those of a live value.
+        let failed = unsafe {
+            let level = libc::SOL_SOCKET;
+            libc::setsockopt(
+                fd,
+                level,
+                libc::SO_RCVTIMEO,
+                pointer,
+                length as libc::socklen_t,
+            ) != 0
+        };
+        match failed {
+            true => Err(LabError::last("listen for routes")),
+            false => Ok(listening),
+        }
+    }
+
+    /// Waits until the kernel takes what is sent to these IPv6 addresses.
+    ///
+    /// It makes their local routes from a work queue, even where it detects no duplicates; a neighbour's answer that comes
+    /// before finds nobody at home, and is asked for again a second later.
+    pub fn until_received_for(&self, addresses: &[IpAddr]) -> Result<(), LabError> {
+        let mut awaited: Vec<Vec<u8>> = addresses
+            .iter()
+            .filter(|address| address.is_ipv6())
+            .map(|address| octets(*address))
+            .collect();
+        let mut news = [0u8; 8192];
+        while !awaited.is_empty() {
+            // SAFETY: pointer and length are those of a live buffer.
+            let got =
+                unsafe { libc::recv(self.fd.as_raw_fd(), news.as_mut_ptr().cast(), news.len(), 0) };
+            let Some(news) = usize::try_from(got).ok().and_then(|got| news.get(..got)) else {
+                return Err(LabError::last("wait for an IPv6 address of its own"));
+            };
+            let local = local_routes(news);
+            awaited.retain(|address| !local.contains(&address.as_slice()));
+        }
+        Ok(())
     }
 
     /// Makes a pair of virtual Ethernet interfaces.
@@ -179,6 +244,48 @@ impl Netlink {
             })
         }
     }
+}
+
+/// The destinations of the local routes that a datagram of news tells of.
+fn local_routes(mut news: &[u8]) -> Vec<&[u8]> {
+    /// Of a message, and of a route in it.
+    const HEADER: usize = 16;
+    const ROUTE: usize = 12;
+    let mut found = Vec::new();
+    while let Some(length) = length_at(news, size_of::<u32>()).filter(|length| *length > HEADER) {
+        let message = news.get(..length).unwrap_or_default();
+        let is_new = message.get(4..6) == Some(&libc::RTM_NEWROUTE.to_ne_bytes());
+        let is_local = message.get(HEADER + 7) == Some(&libc::RTN_LOCAL);
+        let mut attributes = message.get(HEADER + ROUTE..).unwrap_or_default();
+        while let Some(length) = length_at(attributes, size_of::<u16>()).filter(|l| *l > 4) {
+            let is_destination = attributes.get(2..4) == Some(&RTA_DST.to_ne_bytes());
+            if let Some(value) = attributes.get(4..length)
+                && is_new
+                && is_local
+                && is_destination
+            {
+                found.push(value);
+            }
+            attributes = attributes
+                .get(length.next_multiple_of(4)..)
+                .unwrap_or_default();
+        }
+        news = news.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    found
+}
+
+/// The length that a message or an attribute begins with, in this many bytes.
+fn length_at(bytes: &[u8], width: usize) -> Option<usize> {
+    let mut whole = [0u8; 4];
+    let given = bytes.get(..width)?;
+    // Netlink speaks in the machine's own order.
+    if cfg!(target_endian = "little") {
+        whole[..width].copy_from_slice(given);
+    } else {
+        whole[4 - width..].copy_from_slice(given);
+    }
+    Some(u32::from_ne_bytes(whole) as usize)
 }
 
 fn link_header(index: u32, up: u32) -> Vec<u8> {
