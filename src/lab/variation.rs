@@ -72,14 +72,14 @@ fn distance(scenario: &mut Scenario, random: &mut Pcg32) {
     if hops.last().is_some_and(|hop| hop.silent) {
         behind = 0;
     }
-    // Where nothing on the way is broken, a hop of the truth is the last router's.
-    if scenario.fault.is_empty() && scenario.probe.iter().any(|one| one.hop.is_some()) {
-        behind = 0;
-    }
     if hops.len() + before + behind > 30 {
         return;
     }
     let end = hops.len();
+    let broken = |hop: &HopSpec| hop.link.loss.is_some() || hop.link.mtu.is_some();
+    let links = (1..).zip(hops.iter()).filter(|(_, hop)| broken(hop));
+    let mut anchors: Vec<usize> = links.map(|(at, _)| at).collect();
+    anchors.extend(scenario.fault.iter().map(|fault| fault.hop));
     hops.splice(end..end, std::iter::repeat_n(HopSpec::default(), behind));
     // What the first router does stays the first router's: it is the client's own gateway.
     hops.splice(1..1, std::iter::repeat_n(HopSpec::default(), before));
@@ -97,9 +97,17 @@ fn distance(scenario: &mut Scenario, random: &mut Pcg32) {
     if let Point::AfterHop(hop) = &mut scenario.record.at {
         *hop = moved(*hop);
     }
+    // A place of the truth stays with the fault that stands there, or before which it is; where nothing is broken at the old
+    // end it was the last router's, and is the new one's.
     let shift = |hop: &mut Option<u32>| {
         if let Some(hop) = hop {
-            *hop = moved(*hop as usize) as u32;
+            let was = *hop as usize;
+            *hop = match was {
+                _ if anchors.contains(&was) => moved(was),
+                _ if anchors.contains(&(was + 1)) => moved(was + 1) - 1,
+                _ if was == end => end + before + behind,
+                _ => moved(was),
+            } as u32;
         }
     };
     for one in &mut scenario.truth.connection {
@@ -323,6 +331,38 @@ mod tests {
             }
         }
         assert!(differing > 100, "{differing}");
+    }
+
+    /// The places that the probe of a scenario must find in its variations, each beside the number of routers.
+    fn places(name: &str) -> Vec<(Option<u32>, Option<u32>, usize, usize)> {
+        let one = find(&shipped(), name).expect("a scenario");
+        let scenario = one.scenario().expect("a scenario");
+        let place = |seed| {
+            let varied = vary(&scenario, seed);
+            let probe = &varied.probe[0];
+            let at = varied.fault.first().map_or(0, |fault| fault.hop);
+            (probe.hop, probe.after_hop, at, varied.path.hop.len())
+        };
+        (1..50).map(place).collect()
+    }
+
+    #[test]
+    fn where_nothing_is_broken_a_place_at_the_end_stays_at_the_end() {
+        for (_, after, _, routers) in places("dns.timeout/silence") {
+            assert_eq!(after, Some(routers as u32));
+        }
+        for (hop, _, _, routers) in places("route.unreachable/host-is-down") {
+            assert_eq!(hop, Some(routers as u32));
+        }
+        // Here the last router is broken, and what is added stands behind it.
+        let at_the_fault = places("tcp.prohibited/port-unreachable-v4");
+        for (hop, _, fault, _) in &at_the_fault {
+            assert_eq!(*hop, Some(*fault as u32));
+        }
+        assert!(at_the_fault.iter().any(|(_, _, fault, last)| fault < last));
+        for (_, after, fault, _) in places("tcp.dropped/unseen-by-the-router") {
+            assert_eq!(after, Some(fault as u32 - 1));
+        }
     }
 
     #[test]
