@@ -98,6 +98,7 @@ const REFINES: &[(&str, &str)] = &[
     ("tls.client-", "tls.cert-rejected"),
     ("tls.dane-mismatch", "tls.cert-rejected"),
     ("tls.intercepted", "tls.cert-untrusted"),
+    ("tls.intercepted", "tls.cert-incomplete-chain"),
     ("tls.intercepted", "tls.cert-rejected"),
     ("mail.starttls-stripped", "mail.starttls-missing"),
     ("mail.starttls-stripped", "mail.starttls-refused"),

@@ -217,6 +217,12 @@ impl<'a> Connection<'a> {
             || self.tcp.capture_gaps[Side::Server] > 0
     }
 
+    /// A side said something that never came this far: its empty segments stand behind it. Where that shows, and how many bytes.
+    /// What the capture missed is another matter: there the other side acknowledged it.
+    pub fn unheard(&self, side: Side) -> Option<(Mark, u32)> {
+        self.tcp.sides[side].ahead.filter(|_| !self.partly_unseen())
+    }
+
     /// Only one side's packets are in the capture.
     pub fn one_sided(&self) -> bool {
         let (client, server) = (

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 
+use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
-use crate::base::{Few, Foreign, Mark, Nanos, PerSide, Side, SourceId, Timestamp};
+use crate::base::{Few, Mark, Nanos, PerSide, Side, SourceId, Timestamp};
 use crate::wire::TcpFlags;
 
 /// One end of a connection.
@@ -198,6 +199,9 @@ pub struct Direction {
     pub mtu: MtuEvidence,
     /// Times at which this side's advertised window was zero.
     pub zero_window: ZeroWindow,
+    /// Its latest empty segment stands behind bytes that the capture never shows: where, and how many bytes. They were sent, and
+    /// did not come this far.
+    pub ahead: Option<(Mark, u32)>,
     /// Keep-alives sent.
     pub keep_alives: u32,
     /// The latest one.
@@ -210,31 +214,6 @@ pub struct Direction {
     pub max_in_flight: u32,
     /// Longest pauses in which this side had data outstanding, longest first.
     pub stalls: Few<Stall, 4>,
-}
-
-/// How many routers lie between the sender and the capture point: nearest of 32, 64, 128, 255 minus TTL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HopCount {
-    /// TTL as captured.
-    pub ttl: u8,
-    /// Distance.
-    pub hops: u8,
-}
-
-impl HopCount {
-    /// The distance that a TTL (hop limit) tells: senders begin at 32, 64, 128 or 255.
-    pub fn of(ttl: u8) -> HopCount {
-        let initial: u8 = match ttl {
-            0..=32 => 32,
-            33..=64 => 64,
-            65..=128 => 128,
-            _ => 255,
-        };
-        HopCount {
-            ttl,
-            hops: initial.saturating_sub(ttl),
-        }
-    }
 }
 
 /// Sequence range relative to the first byte of the stream (0 is the first payload byte).
@@ -316,66 +295,6 @@ pub struct ZeroWindow {
     pub closed_since: Option<Mark>,
     /// Probes that the other side sent into the closed window.
     pub probes: u32,
-}
-
-/// A reset.
-#[derive(Clone, Debug)]
-pub struct Reset {
-    /// Whose address it carries.
-    pub side: Side,
-    /// Where.
-    pub at: Mark,
-    /// Flags.
-    pub flags: TcpFlags,
-    /// What it answers, as far as sequence numbers tell.
-    pub trigger: ResetTrigger,
-    /// Its sequence number is exactly the next one expected of that side (RFC 5961 3.2), where that is known.
-    pub seq_exact: Option<bool>,
-    /// TTL and distance.
-    pub hops: HopCount,
-    /// IPv4 identification.
-    pub ip_id: Option<u16>,
-    /// The identification equals that of the other side's latest segment (and is not 0).
-    pub ip_id_copied: bool,
-    /// Identification continues the same side's counter (distance 1–64 from its latest non-zero one).
-    pub ip_id_continues: bool,
-    /// TOS or traffic class.
-    pub tos: u8,
-    /// IPv6 flow label.
-    pub flow_label: Option<u32>,
-    /// Window.
-    pub window: u16,
-    /// Timestamps option present.
-    pub timestamps: bool,
-    /// Text in the reset (RFC 9293 3.5.3 allows it).
-    pub payload: Option<Foreign>,
-    /// Time since the latest segment of the other side.
-    pub after_peer: Option<Nanos>,
-    /// The same side sent new data or a FIN after it (not explained by reordering).
-    pub data_after: bool,
-    /// The other side had already sent FIN or RST.
-    pub after_peer_close: bool,
-    /// The same side had already sent FIN.
-    pub after_own_fin: bool,
-    /// Source MAC differs from that of the same side's other segments.
-    pub other_mac: bool,
-    /// It acknowledges all that the other side was seen to send.
-    pub acks_all: bool,
-    /// It acknowledges bytes of the other side that the capture does not show.
-    pub acks_unseen: bool,
-}
-
-/// What a reset answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetTrigger {
-    /// A SYN: SEQ 0, ACK = ISN + 1 (RFC 9293 3.5.2).
-    Syn,
-    /// A SYN-ACK (client side half-open reset: SEQ = its ACK).
-    SynAck,
-    /// An established connection.
-    Established,
-    /// Cannot be told.
-    Unknown,
 }
 
 /// An ICMP error that quotes this connection.

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::facts::{Endpoint, HopCount};
+use super::facts::Endpoint;
 use super::queues::{Queue, Queues};
+use super::resets::HopCount;
 use super::worlds::Worlds;
 use crate::base::limits::{EVENTS, LOOKUPS};
 use crate::base::{Few, Foreign, Mark, Nanos, SECOND, SourceId, Timestamp};

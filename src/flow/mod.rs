@@ -12,6 +12,7 @@ mod neighbor;
 mod opening;
 mod ports;
 mod queues;
+mod resets;
 mod ripe;
 mod table;
 pub mod tcp;
@@ -19,13 +20,14 @@ mod witness;
 mod worlds;
 
 pub use facts::{
-    ByteRange, Direction, Endpoint, FlowKey, HopCount, IcmpError, IdleGap, LabelCounts, LossEvent,
-    LossPlace, MtuEvidence, Opening, Outstanding, Reset, ResetTrigger, Stall, SynOptions, TcpFacts,
-    Transmission, Transmissions, Vantage, ZeroWindow,
+    ByteRange, Direction, Endpoint, FlowKey, IcmpError, IdleGap, LabelCounts, LossEvent, LossPlace,
+    MtuEvidence, Opening, Outstanding, Stall, SynOptions, TcpFacts, Transmission, Transmissions,
+    Vantage, ZeroWindow,
 };
 pub use foreign::Foreigner;
 pub use neighbor::{NeighborFacts, Neighbors};
 pub use ports::Ports;
+pub use resets::{HopCount, Reset, ResetTrigger};
 pub use ripe::Ripe;
 pub use table::{Dialogue, Ended, Ending, MailFlow, Table};
 pub use witness::{SynOutcome, SynRecord, Witness};

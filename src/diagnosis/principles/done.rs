@@ -4,6 +4,7 @@
 //! closed it properly; or a FIN came while nothing was owed. Postfix ends every TLS delivery with a RST,
 //! curl and swaks draw RSTs after close: none of that is a fault.
 
+use super::farewell::{Farewell, farewell};
 use crate::base::{Mark, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
@@ -18,7 +19,11 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
             && tls.application_data[Side::Server].is_some();
         if both {
             let notify = tls.close_notify[Side::Client].or(tls.close_notify[Side::Server]);
-            return notify.or_else(|| orderly_fin(c));
+            let quit = || match farewell(c, tls)? {
+                Farewell::Sure(at) if c.ended() => Some(at),
+                _ => None,
+            };
+            return notify.or_else(|| orderly_fin(c)).or_else(quit);
         }
         return None;
     }

@@ -5,10 +5,12 @@
 
 mod check;
 mod done;
+mod farewell;
 mod reset_origin;
 mod witness;
 
 pub use check::{Check, check};
 pub use done::done;
+pub use farewell::{Farewell, farewell, has_size_of_quit};
 pub use reset_origin::{Origin, reset_origin, with_words};
 pub use witness::{Absence, absence};

@@ -58,8 +58,17 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     let mut distant = None;
     if let Some(base) = baseline {
         let difference = base.hops.abs_diff(reset.hops.hops);
+        // Farther than a SYN-ACK that is all there is: it may be the SYN-ACK that a device sent (a SYN proxy), and the host's own reset.
+        let only_opened = direction.hops.is_none() && direction.syn_hops.is_some();
+        let doubtful = only_opened && reset.hops.hops > base.hops;
         // The host's initial TTL may legitimately differ between stacks' packets; equal TTL is decisive for equality.
-        if difference >= 2 && base.ttl != reset.hops.ttl {
+        if difference >= 2 && doubtful {
+            let text = format!(
+                "TTL {}, {} hops away, where the SYN-ACK came with TTL {} from {}: one of them is not the host's",
+                reset.hops.ttl, reset.hops.hops, base.ttl, base.hops
+            );
+            add(0.9, text);
+        } else if difference >= 2 && base.ttl != reset.hops.ttl {
             distant = Some(reset.hops.hops);
             let text = format!(
                 "TTL {} is {} hops away, the host's other packets come with TTL {} from {} hops",

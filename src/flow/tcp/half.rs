@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 use crate::base::{Few, Mark, Timestamp};
 use crate::wire::{Ip, Tcp};
 
-use super::super::facts::HopCount;
+use super::super::resets::HopCount;
 use super::reassembly::Reassembly;
 use super::recent::Recent;
 use super::scoreboard::Scoreboard;

@@ -7,7 +7,8 @@
 use crate::base::{Mark, Side};
 use crate::wire::{Icmp, Ip, Quote};
 
-use super::super::facts::{HopCount, IcmpError};
+use super::super::facts::IcmpError;
+use super::super::resets::HopCount;
 use super::tracker::Tracker;
 
 impl Tracker {

@@ -6,13 +6,16 @@
 use crate::base::{Foreign, MILLISECOND, Mark, Nanos, Side};
 use crate::wire::{Ip, Link, Tcp};
 
-use super::super::facts::{HopCount, Opening, Reset, ResetTrigger};
+use super::super::facts::Opening;
+use super::super::resets::{HopCount, Reset, ResetTrigger};
 use super::tracker::Tracker;
 
 /// Data this soon after a reset may have been overtaken by it.
 const OVERTAKEN: Nanos = 3 * MILLISECOND;
 /// Bytes that one reset may acknowledge at once: a scaled window's worth.
 const MOST_UNSEEN: i64 = 16 * 1024 * 1024;
+/// Bytes that acknowledgements on their way at one time are apart, at the most.
+const IN_FLIGHT: i64 = 64 * 1024;
 /// The next identifications of one counter.
 const COUNTER: std::ops::RangeInclusive<u16> = 1..=64;
 
@@ -28,7 +31,13 @@ impl Tracker {
             _ => own
                 .offset(tcp.seq)
                 .filter(|_| own.board.started())
-                .map(|offset| offset == own.board.high() || offset == own.board.acked()),
+                .map(|offset| {
+                    let (high, acked) = (own.board.high(), own.board.acked());
+                    // A host without the connection answers each segment at the number that this one acknowledged (RFC 9293
+                    // 3.5.2): with several on their way, at older ones as well.
+                    let older = acked.saturating_sub(IN_FLIGHT)..acked;
+                    offset == high || offset == acked || !tcp.flags.ack() && older.contains(&offset)
+                }),
         };
         // An abort carries the acknowledgement of its host's socket; a device's guess may name anything.
         let acks = other
@@ -37,6 +46,16 @@ impl Tracker {
             .filter(|offset| {
                 (0..=MOST_UNSEEN).contains(&offset.saturating_sub(other.board.acked()))
             });
+        let leftover = own.reset
+            && !tcp.flags.ack()
+            && own.offset(tcp.seq).is_some_and(|offset| {
+                let oldest = self.reset_acked[side].saturating_sub(IN_FLIGHT);
+                let acknowledgeable = oldest..=own.board.high();
+                own.board.started() && acknowledgeable.contains(&offset)
+            });
+        if !own.reset {
+            self.reset_acked[side] = own.board.acked();
+        }
         let reset = Reset {
             side,
             at: mark,
@@ -58,6 +77,7 @@ impl Tracker {
             after_peer: self.facts.sides[peer]
                 .last
                 .map(|last| mark.time.since(last.time)),
+            leftover,
             data_after: false,
             after_peer_close: other.fin.is_some() || other.reset,
             after_own_fin: own.fin.is_some(),

@@ -4,7 +4,8 @@
 
 use crate::base::{MILLISECOND, Side, Timestamp};
 
-use super::super::facts::{HopCount, Vantage};
+use super::super::facts::Vantage;
+use super::super::resets::HopCount;
 use super::tracker::Tracker;
 
 /// One half of the handshake's round trip is this much shorter than the other beside an end.

@@ -7,7 +7,8 @@
 use crate::base::{Mark, Nanos, PerSide, SECOND, Side, Timestamp};
 use crate::wire::{Ip, Link, Tcp, TcpFlags};
 
-use super::super::facts::{FlowKey, HopCount, Opening, ResetTrigger, TcpFacts};
+use super::super::facts::{FlowKey, Opening, TcpFacts};
+use super::super::resets::{HopCount, ResetTrigger};
 use super::half::Half;
 use super::labels::{Labeller, Labels};
 use super::range::Segment;
@@ -41,6 +42,8 @@ pub struct Tracker {
     pub(super) last_reset: Option<Mark>,
     /// Sequence number of each side's latest reset, and what it answered.
     pub(super) reset_seqs: PerSide<Option<(u32, ResetTrigger)>>,
+    /// What of a side's stream was acknowledged when it first reset.
+    pub(super) reset_acked: PerSide<i64>,
     interested: bool,
 }
 
@@ -57,6 +60,7 @@ impl Tracker {
             resets_before: 0,
             last_reset: None,
             reset_seqs: PerSide::default(),
+            reset_acked: PerSide::default(),
             interested,
         }
     }
@@ -359,6 +363,11 @@ impl Tracker {
             if !started && !tcp.flags.syn() {
                 self.halves[side].board.begin(start);
             }
+            let unseen = start.saturating_sub(high);
+            if started && tcp.flags.ack() && (1..=STRAY).contains(&unseen) {
+                let unseen = u32::try_from(unseen).unwrap_or(u32::MAX);
+                self.facts.sides[side].ahead = Some((mark, unseen));
+            }
             return;
         }
         let data_end = start.saturating_add(i64::from(tcp.payload_len));
@@ -410,6 +419,7 @@ impl Tracker {
             let fresh = novelty.fresh.min(i64::from(tcp.payload_len)).unsigned_abs();
             direction.bytes = direction.bytes.saturating_add(fresh);
             direction.last_data = Some(mark);
+            direction.ahead = None;
         }
         if novelty.again && novelty.fresh == 0 {
             direction.retransmitted = direction.retransmitted.saturating_add(1);

@@ -16,6 +16,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !readable(c)
         || c.one_sided()
         || c.partly_unseen()
+        || c.unheard(Side::Server).is_some()
         || c.said_goodbye()
         || dialogue.idling
         || dialogue.in_data.is_some()

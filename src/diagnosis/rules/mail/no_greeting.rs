@@ -24,6 +24,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         || server.data_segments > 0
         || c.dialogue.greeting_started.is_some()
         || c.partly_unseen()
+        || c.unheard(Side::Server).is_some()
         || c.tcp.cut_frames > 0
     {
         return;

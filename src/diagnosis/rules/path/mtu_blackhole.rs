@@ -5,6 +5,8 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
 const SMALLEST: u32 = 500;
+/// So many bytes that nobody saw were sent in packets that may have been too large.
+const LARGE: u32 = 1_000;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -100,6 +102,27 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 Code::PathLoss,
                 0.2,
                 "a capture at the sender: are the missing segments all of full size?",
+            )
+        } else if let Some((mark, length)) = c.unheard(side) {
+            let asked = c.tcp.sides[side.other()].last_data;
+            let waited = asked.map_or(0, |asked| mark.time.since(asked.time));
+            if length < LARGE || mtu.largest_arrived >= LARGE || waited < 3 * SECOND {
+                continue;
+            }
+            Claim::new(
+                Code::PathMtuBlackhole,
+                At::of(Where::Network),
+                mark,
+                0.7,
+                format!("What {from} sent never arrives here, while its empty packets do."),
+            )
+            .shown_by(format!(
+                "an empty segment that stands behind {length} bytes, none of which ever came"
+            ))
+            .or(
+                Code::TcpStalled,
+                0.25,
+                "a connection with a small MSS: if it works, size is what kills",
             )
         } else {
             continue;

@@ -1,7 +1,7 @@
 //! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
 
-use crate::base::Side;
-use crate::diagnosis::principles::{reset_origin, with_words};
+use crate::base::{Mark, SECOND, Side};
+use crate::diagnosis::principles::{Farewell, farewell, reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 
@@ -17,6 +17,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     };
     let server = &c.tcp.sides[Side::Server];
     if c.done.is_some() || c.said_goodbye() || server.data_segments == 0 || c.one_sided() {
+        return;
+    }
+    if reset && may_have_quit(c, at) {
         return;
     }
     let server_text = c.server_text();
@@ -82,6 +85,21 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     .shown_by("FIN of the server; no 421, BYE or final -ERR before it")
     .advise("Look into the server's log at this time: a crash, a restart, a time limit, a proxy in front of it");
     claims.push(idle_hint(c, claim));
+}
+
+/// What has the size of QUIT was answered, and the server ended at once: it may have owed nothing.
+fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
+    let tls = c.tls.filter(|_| !c.reads_inside());
+    match tls.and_then(|tls| farewell(c, tls)) {
+        Some(Farewell::Likely(answered)) => end.time.since(answered.time) < SECOND,
+        Some(Farewell::Sure(_)) => true,
+        // What was missed may have been QUIT, its answer, or what tells how long one is.
+        None => {
+            let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
+            let jumps = first.is_some_and(|reset| reset.seq_exact == Some(false));
+            tls.is_some() && (c.partly_unseen() || jumps) && !c.work_open()
+        }
+    }
 }
 
 /// The same silence before several ends is a proxy's timeout: say so.

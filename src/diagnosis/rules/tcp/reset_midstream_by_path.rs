@@ -16,7 +16,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .fin
         .or(c.tcp.sides[Side::Server].fin);
     for reset in &c.tcp.resets {
+        // What a host answers to leftovers of a connection that it cut itself says nothing of who cut it.
         if reset.trigger == ResetTrigger::Syn
+            || reset.leftover
             || reset.after_own_fin
             || fin_first.is_some_and(|fin| fin.time <= reset.at.time)
         {

@@ -19,8 +19,14 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     }
     let before_hello = tls.server_hello.is_none();
     let no_certificate = tls.empty_client_certificate.is_some();
+    // Who answers a hello that ends at SSL 2.0 with any alert has no version for it; many cannot even read it (50).
+    let ancient = tls
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.max_version < Version(0x0300));
     let claim = match (alert.description, alert.side) {
         (70, _) => version(c, tls, alert),
+        (_, Side::Server) if ancient && before_hello => version(c, tls, alert),
         (116, Side::Server) => client_certificate(c, tls, alert, 0.97),
         (40..=42, Side::Server) if no_certificate => client_certificate(c, tls, alert, 0.92),
         (112, _) => name(c, tls, alert),

@@ -4,6 +4,7 @@
 //! MTA's policy, at most 0.6. The near misses: a close_notify after Finished, and a client that goes on with EHLO.
 
 use crate::base::{Mark, Side};
+use crate::diagnosis::principles::has_size_of_quit;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::proto::TlsMode;
 use crate::proto::mail::Language;
@@ -113,18 +114,9 @@ pub fn quit(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
     if first != last || tls.after_finished[Side::Client] != 1 + closed {
         return None;
     }
-    // Six bytes and what the suite adds (RFC 8446 5.2, RFC 5288 3, RFC 7905 2).
-    let sizes: &[u16] = match (hello.version >= Version(0x0304), hello.cipher) {
-        (true, 0x1305) => &[15],
-        (true, _) => &[23],
-        (false, 0xCCA8..=0xCCAE) => &[22],
-        (false, _) => &[30],
-    };
     tls.opaque
         .iter()
-        .filter(|record| record.side == Side::Client && record.content_type == 23)
-        .any(|record| {
-            record.at == first && record.at.time >= finished.time && sizes.contains(&record.length)
-        })
+        .filter(|record| record.side == Side::Client && has_size_of_quit(hello, record))
+        .any(|record| record.at == first && record.at.time >= finished.time)
         .then_some(first)
 }

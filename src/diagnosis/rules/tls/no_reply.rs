@@ -11,7 +11,8 @@ use super::{hello_end, on_clear_port, seen_whole, server_answered};
 /// Hears a connection with a ClientHello.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     let Some(hello) = hello_end(tls) else { return };
-    if !seen_whole(c, tls) || server_answered(tls) || on_clear_port(c, tls) {
+    let answered = server_answered(tls) || c.unheard(Side::Server).is_some();
+    if !seen_whole(c, tls) || answered || on_clear_port(c, tls) {
         return;
     }
     let unacknowledged = c.tcp.sides[Side::Client]

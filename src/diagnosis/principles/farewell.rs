@@ -1,0 +1,86 @@
+//! A farewell within TLS that nobody can read, by its size, its place and its answer.
+//!
+//! `QUIT` and CRLF are six bytes; so are DATA, NOOP, RSET, STAT and LIST, and many a short command of IMAP is as long as a
+//! LOGOUT. Behind a message, which ends in a dot of its own or fills a record longer than any command (RFC 5321 4.5.3.1.4: 512
+//! bytes), DATA cannot come, so that it was QUIT. Elsewhere it may have been: then an end that follows is nobody's proven fault.
+
+use crate::base::{Mark, Side};
+use crate::diagnosis::view::Connection;
+use crate::proto::Service;
+use crate::proto::tls::{OpaqueRecord, ServerHello, TlsFacts, Version};
+
+/// The longest command line of SMTP in bytes; no server says goodbye at greater length.
+const LONGEST_LINE: u16 = 512;
+/// `QUIT` and CRLF.
+const QUIT: u16 = 6;
+/// `LOGOUT` and CRLF behind a tag of up to fifteen characters (RFC 9051 6.1.3), and without one (RFC 5804 2.3).
+const LOGOUT: std::ops::RangeInclusive<u16> = 10..=24;
+const LOGOUT_WITHOUT_TAG: u16 = 8;
+/// A dot and CRLF alone, or with the CRLF before it.
+const DOTS: [u16; 2] = [3, 5];
+
+/// What a line that looks like a farewell was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// It was QUIT.
+    Sure(Mark),
+    /// It has a farewell's size, and was answered then.
+    Likely(Mark),
+}
+
+/// Bytes that the suite adds to what a record carries (RFC 8446 5.2, RFC 5288 3, RFC 6655 3, RFC 7905 2).
+fn overhead(hello: &ServerHello) -> u16 {
+    match (hello.version >= Version(0x0304), hello.cipher) {
+        (true, 0x1305) => 9,
+        (true, _) => 17,
+        (false, 0xCCA8..=0xCCAE) => 16,
+        (false, _) => 24,
+    }
+}
+
+/// Whether a record of application data carries QUIT, or another line of its size.
+pub fn has_size_of_quit(hello: &ServerHello, record: &OpaqueRecord) -> bool {
+    record.content_type == 23 && record.length == overhead(hello).saturating_add(QUIT)
+}
+
+/// The client's last record was, or may have been, its farewell, and the server answered it.
+pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
+    let hello = tls.server_hello.as_ref()?;
+    let finished = tls.client_finished?;
+    let carried = |one: &OpaqueRecord| one.length.saturating_sub(overhead(hello));
+    let of = |side: Side| {
+        let data = move |one: &&OpaqueRecord| one.side == side && one.content_type == 23;
+        tls.opaque.iter().filter(data).rev()
+    };
+    let mut said = of(Side::Client);
+    let last = said.next()?;
+    if last.at.time < finished.time || last.at == finished {
+        return None;
+    }
+    let answers = of(Side::Server).take_while(|answer| answer.at.time >= last.at.time);
+    let answered = answers.clone().next()?;
+    let may_be = match c.service {
+        Service::Imap | Service::Imaps => {
+            let words = answers
+                .map(|answer| u32::from(carried(answer)))
+                .sum::<u32>();
+            LOGOUT.contains(&carried(last)) && words <= u32::from(LONGEST_LINE)
+        }
+        Service::Sieve => carried(last) == LOGOUT_WITHOUT_TAG,
+        _ => carried(last) == QUIT,
+    };
+    if !may_be {
+        return None;
+    }
+    let smtp = matches!(
+        c.service,
+        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp
+    );
+    let ends_message = said
+        .next()
+        .is_some_and(|before| carried(before) > LONGEST_LINE || DOTS.contains(&carried(before)));
+    Some(match smtp && ends_message {
+        true => Farewell::Sure(last.at),
+        false => Farewell::Likely(answered.at),
+    })
+}

@@ -1,0 +1,93 @@
+//! What is noted of a reset: everything that helps to tell who sent it. It judges nothing.
+
+use crate::base::{Foreign, Mark, Nanos, Side};
+use crate::wire::TcpFlags;
+
+/// How many routers lie between the sender and the capture point: nearest of 32, 64, 128, 255 minus TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HopCount {
+    /// TTL as captured.
+    pub ttl: u8,
+    /// Distance.
+    pub hops: u8,
+}
+
+impl HopCount {
+    /// The distance that a TTL (hop limit) tells: senders begin at 32, 64, 128 or 255.
+    pub fn of(ttl: u8) -> HopCount {
+        let initial: u8 = match ttl {
+            0..=32 => 32,
+            33..=64 => 64,
+            65..=128 => 128,
+            _ => 255,
+        };
+        HopCount {
+            ttl,
+            hops: initial.saturating_sub(ttl),
+        }
+    }
+}
+
+/// A reset.
+#[derive(Clone, Debug)]
+pub struct Reset {
+    /// Whose address it carries.
+    pub side: Side,
+    /// Where.
+    pub at: Mark,
+    /// Flags.
+    pub flags: TcpFlags,
+    /// What it answers, as far as sequence numbers tell.
+    pub trigger: ResetTrigger,
+    /// Its sequence number is exactly the next one expected of that side (RFC 5961 3.2), where that is known, or, without ACK, one
+    /// that a segment on its way acknowledged.
+    pub seq_exact: Option<bool>,
+    /// TTL and distance.
+    pub hops: HopCount,
+    /// IPv4 identification.
+    pub ip_id: Option<u16>,
+    /// The identification equals that of the other side's latest segment (and is not 0).
+    pub ip_id_copied: bool,
+    /// Identification continues the same side's counter (distance 1–64 from its latest non-zero one).
+    pub ip_id_continues: bool,
+    /// TOS or traffic class.
+    pub tos: u8,
+    /// IPv6 flow label.
+    pub flow_label: Option<u32>,
+    /// Window.
+    pub window: u16,
+    /// Timestamps option present.
+    pub timestamps: bool,
+    /// Text in the reset (RFC 9293 3.5.3 allows it).
+    pub payload: Option<Foreign>,
+    /// Time since the latest segment of the other side.
+    pub after_peer: Option<Nanos>,
+    /// The same side had reset before, and this one may answer what was still on its way then: a host without the connection
+    /// resets every such segment, at the sequence number that the segment acknowledged (RFC 9293 3.5.2).
+    pub leftover: bool,
+    /// The same side sent new data or a FIN after it (not explained by reordering).
+    pub data_after: bool,
+    /// The other side had already sent FIN or RST.
+    pub after_peer_close: bool,
+    /// The same side had already sent FIN.
+    pub after_own_fin: bool,
+    /// Source MAC differs from that of the same side's other segments.
+    pub other_mac: bool,
+    /// It acknowledges all that the other side was seen to send.
+    pub acks_all: bool,
+    /// It acknowledges bytes of the other side that the capture does not show.
+    pub acks_unseen: bool,
+}
+
+/// What a reset answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTrigger {
+    /// A SYN: SEQ 0, ACK = ISN + 1 (RFC 9293 3.5.2).
+    Syn,
+    /// A SYN-ACK (client side half-open reset: SEQ = its ACK).
+    SynAck,
+    /// An established connection.
+    Established,
+    /// Cannot be told.
+    Unknown,
+}
