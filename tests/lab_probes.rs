@@ -1,7 +1,6 @@
 //! What `mxray probe` finds in every network of the lab that has a `[[probe]]`, against the scenario's truth.
 //!
-//! The probe is the program itself, inside the client's namespace. `lab_probes.txt` lists probes that are known not to
-//! find the truth yet: they run, and are told aloud in both cases, and fail nothing.
+//! The probe is the program itself, inside the client's namespace.
 
 use std::fs;
 use std::path::Path;
@@ -25,8 +24,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 const WORKERS: usize = 12;
 /// The program that probes.
 const MXRAY: &str = env!("CARGO_BIN_EXE_mxray");
-/// Probes that are known not to find the truth yet, one per line.
-const NOT_YET: &str = include_str!("lab_probes.txt");
 
 fn main() -> ExitCode {
     let all = match scenarios::all() {
@@ -49,17 +46,7 @@ fn main() -> ExitCode {
 fn trial(name: String, scenario: Arc<Scenario>, at: usize) -> suite::Trial {
     let title = name.clone();
     let takes = scenario.takes_s;
-    let run = Box::new(move || {
-        let result = judge_probe(&title, &scenario, at);
-        if !NOT_YET.lines().any(|line| line == title) {
-            return result;
-        }
-        match result {
-            Ok(()) => println!("{title}: finds the truth now: strike it from lab_probes.txt"),
-            Err(why) => println!("{title}: not yet: {why}"),
-        }
-        Ok(())
-    });
+    let run = Box::new(move || judge_probe(&title, &scenario, at));
     suite::Trial { name, takes, run }
 }
 

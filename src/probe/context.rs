@@ -29,7 +29,7 @@ use super::stage::local::{self, NoWay, Rules, Wanted, WayOut};
 use super::tap::{Tap, TapError};
 use super::tls::roots::Roots;
 use crate::base::Timestamp;
-use crate::diagnosis::{About, Claim, Measured, Settles};
+use crate::diagnosis::{About, Claim, Code, Measured, Settles};
 use crate::engine::record::{MtuInfo, PathRecord};
 use crate::privilege::Successor;
 use crate::wire::Packet;
@@ -366,6 +366,15 @@ impl Context {
     /// A measurement: it goes to the engine and into `-w`.
     pub fn measured(&self, measured: Measured) {
         lock(&self.0.recording).measured.push(measured);
+    }
+
+    /// What was measured of a server under this code.
+    pub fn known_of(&self, server: SocketAddr, code: Code) -> Option<Measured> {
+        let recording = lock(&self.0.recording);
+        let mut measured = recording.measured.iter();
+        measured
+            .find(|one| one.about == About::Server(server) && one.claim.code == code)
+            .cloned()
     }
 
     /// A finding of the run that belongs to no connection and no look-up.

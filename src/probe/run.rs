@@ -15,6 +15,7 @@ use super::dns::{self, Destination, OwnNames};
 use super::history::Standing;
 use super::options::StageName;
 use super::policy::Policies;
+use super::session::by_path::{Shown, interceptions};
 use super::session::{Ask, Binding, SessionEnd, SessionOutcome, Until, ask_for, hold, session};
 use super::settings::{self, Met};
 use super::stage::size::Pings;
@@ -124,14 +125,20 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
                     to,
                 });
             }
-            running.spawn(async move { (to, service(&context, &destination, to, &beside).await) });
+            running.spawn(async move {
+                let outcome = service(&context, &destination, to, &beside).await;
+                (destination.name, to, outcome)
+            });
         }
     }
     // What went wrong with names is placed meanwhile: nothing waits for it.
     let sessions = async {
-        let mut met = Vec::new();
+        let (mut met, mut shown) = (Vec::new(), Vec::new());
         while let Some(done) = running.join_next().await {
-            met.extend(done.ok().map(|(to, outcome)| Met {
+            let Ok((name, to, outcome)) = done else {
+                continue;
+            };
+            met.push(Met {
                 to,
                 opened: outcome.error.is_none(),
                 barred: context.is_barred(to)
@@ -140,7 +147,11 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
                         Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))
                     ),
                 worked: outcome.end == SessionEnd::Fine,
-            }));
+            });
+            shown.extend(outcome.judged.map(|judged| Shown { name, to, judged }));
+        }
+        for device in interceptions(&shown, |to, code| context.known_of(to, code)) {
+            context.measured(device);
         }
         if reachable {
             settings::judge(context, target, &found, &met).await;

@@ -59,13 +59,7 @@ struct Checked<'a> {
 impl Checked<'_> {
     /// A fault of the certificate is fatal where a client would refuse, and a finding where mail servers do not care.
     fn certificate(&self, roots: &Roots) -> Vec<Measured> {
-        let trusts = |fault: &&Fault| {
-            roots.can_judge()
-                || !matches!(
-                    fault.code,
-                    Code::TlsCertUntrusted | Code::TlsCertIncompleteChain
-                )
-        };
+        let trusts = |fault: &&Fault| roots.can_judge() || !unvouched(fault.code);
         let faults: Vec<&Fault> = self.judged.faults.iter().filter(trusts).collect();
         let mut measured = Vec::new();
         // DANE-EE and DANE-TA take the place of the authorities (RFC 7672 3.1).
@@ -100,11 +94,7 @@ impl Checked<'_> {
 
     fn claim(&self, fault: &Fault) -> Claim {
         let at = At::address(Where::Server, self.outcome.to.ip());
-        let unknown = matches!(
-            fault.code,
-            Code::TlsCertUntrusted | Code::TlsCertIncompleteChain
-        );
-        let product = interception::product(&self.judged.chain).filter(|_| unknown);
+        let product = interception::product(&self.judged.chain).filter(|_| unvouched(fault.code));
         let mut claim = match &product {
             Some((product, issuer)) => Claim::new(
                 Code::TlsIntercepted,
@@ -262,7 +252,13 @@ fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
 }
 
 /// A certificate in one line of evidence.
-fn describe(leaf: &Certificate, count: usize) -> String {
+/// Whether it says that nobody trusted vouches for the certificate.
+pub(super) fn unvouched(code: Code) -> bool {
+    matches!(code, Code::TlsCertUntrusted | Code::TlsCertIncompleteChain)
+}
+
+/// A certificate in words, with how many are sent above it.
+pub(super) fn describe(leaf: &Certificate, count: usize) -> String {
     let more = match count {
         0 | 1 => String::new(),
         n => format!(", and {} more", n.saturating_sub(1)),

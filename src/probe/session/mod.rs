@@ -1,10 +1,11 @@
 //! Mail sessions: one kernel connection per service and server address, from the greeting to QUIT.
 //!
 //! [`driver`] knows what is said next and holds no socket; [`hold`] has the socket and says nothing of its own; [`ask`] is
-//! what is asked and what was found; [`claims`] are the faults that only the session itself can know; `experiments` are
+//! what is asked and what was found; [`claims`] are the faults that only the session itself can know, [`by_path`] those that sessions over several ways know together; `experiments` are
 //! the one or two connections more that place a fault already seen. What the packets show the engine says.
 
 pub mod ask;
+pub mod by_path;
 pub mod claims;
 mod command;
 pub mod driver;

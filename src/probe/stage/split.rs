@@ -11,7 +11,7 @@ use super::trace;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::walk::{Heard, boundary};
+use crate::probe::plan::walk::{FARTHEST, Heard, boundary};
 use crate::probe::stats::{CERTAIN, holm, wilson};
 use crate::probe::way::{Kind, Way, round, settle};
 use crate::wire::TcpOptions;
@@ -214,7 +214,14 @@ async fn split(
 async fn near(context: &Context, to: SocketAddr, hops: u8) {
     let mut target = Way::new(Kind::Flows(to), "TTL walk of the target port");
     let mut ping = Way::new(Kind::Echo(to.ip()), "TTL walk of a ping");
-    let ttls: Vec<u8> = (1..=hops.saturating_add(1)).rev().collect();
+    // A device that answers nearby hides how far the host is; its own echo tells.
+    round(context, &mut [&mut target, &mut ping], &[64]).await;
+    let host = match ping.last_end {
+        Some(Heard::Open { distance }) => distance.saturating_add(1),
+        _ => hops,
+    };
+    let hops = hops.max(host).saturating_add(1).min(FARTHEST);
+    let ttls: Vec<u8> = (1..=hops).rev().collect();
     round(context, &mut [&mut target, &mut ping], &ttls).await;
     let too_near = |target: &Way, ping: &Way| {
         let (first, heard) = target.walk.first_end()?;
