@@ -8,7 +8,13 @@ use std::fs;
 use std::path::Path;
 
 use mxray::diagnosis::Code;
+use mxray::lab::server::spec::ServiceKind;
 use toml::{Table, Value};
+
+#[path = "spread/grammar.rs"]
+mod grammar;
+
+use grammar::Grammar;
 
 /// Codes that one way shows, and why there is no other.
 const ONE_WAY: &[(&str, &str)] = &[(
@@ -16,17 +22,35 @@ const ONE_WAY: &[(&str, &str)] = &[(
     "a bound of the engine's own, whatever the packets are",
 )];
 
-/// Services that mail is spoken on: each must be seen healthy over IPv4 and IPv6.
-const SERVICES: [&str; 9] = [
-    "smtp",
-    "submission",
-    "submissions",
-    "imap",
-    "imaps",
-    "pop3",
-    "pop3s",
-    "sieve",
-    "lmtp",
+/// What is so where nothing is said.
+const DEFAULT: &str = "the default: said by silence";
+/// Packets alone seldom say at which hop something is.
+const BY_PROBE: &str = "only a probe measures hops, and it has keys of its own";
+
+/// What a scenario can say and none needs to, and why.
+const UNSAID: &[(&str, &str)] = &[
+    ("client.fallback=next", DEFAULT),
+    ("client.tls.trust=lab", DEFAULT),
+    ("fault.action.forget-idle.answer=silent", DEFAULT),
+    ("fault.action.prohibit.quote=usual", DEFAULT),
+    ("fault.action.reset.identification=zero", DEFAULT),
+    ("fault.action.split.by=ports", DEFAULT),
+    ("path.client_neighbor=answers", DEFAULT),
+    ("path.hop.link.too_big=tell", DEFAULT),
+    ("record.at=client", DEFAULT),
+    ("server.services.accept=serve", DEFAULT),
+    ("server.services.cut.then=continue", DEFAULT),
+    ("server.services.dns.rules.action=answer", DEFAULT),
+    ("server.services.raw.profile=script", DEFAULT),
+    ("server.services.software=usual", DEFAULT),
+    ("server.services.tls.certificate=valid", DEFAULT),
+    ("server.services.tls.on_hello=handshake", DEFAULT),
+    ("truth.connection.after_hop", BY_PROBE),
+    ("truth.connection.hop", BY_PROBE),
+    (
+        "truth.connection.death=any",
+        "every frame that a truth names has a meaning",
+    ),
 ];
 
 /// A scenario as far as this test reads it.
@@ -171,12 +195,35 @@ fn every_service_is_seen_healthy_over_both_versions_of_ip() {
         .filter(|scenario| scenario.name.starts_with("ok/"))
         .flat_map(Scenario::ways)
         .collect();
-    let missing: Vec<String> = SERVICES
+    let missing: Vec<String> = ServiceKind::MAIL
         .iter()
-        .flat_map(|service| [4, 6].map(|family| format!("{service} over IPv{family}")))
+        .flat_map(|service| [4, 6].map(|family| format!("{} over IPv{family}", service.name())))
         .filter(|way| !healthy.contains(way))
         .collect();
     assert!(missing.is_empty(), "never healthy: {missing:?}");
+}
+
+#[test]
+fn every_fault_and_every_property_is_used() {
+    let said: BTreeSet<String> = Scenario::all()
+        .iter()
+        .flat_map(|scenario| grammar::said(&scenario.table))
+        .collect();
+    let grammar = Grammar::whole();
+    for witness in [
+        "fault.action.syn-proxy.mss",
+        "path.hop.link.loss.burst.enter",
+    ] {
+        assert!(grammar.keys.contains(witness), "{witness} is not found");
+    }
+    let mut unsaid = grammar.unsaid(&said);
+    let needless: Vec<&str> = UNSAID
+        .iter()
+        .map(|(listed, _)| *listed)
+        .filter(|listed| !unsaid.remove(*listed))
+        .collect();
+    assert!(unsaid.is_empty(), "no scenario says {unsaid:#?}");
+    assert!(needless.is_empty(), "strike from UNSAID: {needless:?}");
 }
 
 #[test]

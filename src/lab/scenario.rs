@@ -215,7 +215,7 @@ impl Scenario {
                 return Err(format!("{hex} names no bytes: two hexadecimal digits each"));
             }
             if let Some(name) = &fault.matching.dns_type
-                && super::path::matching::type_named(name).is_none()
+                && super::server::dns_message::type_by_name(name).is_none()
             {
                 return Err(format!("{name} is no record type that a fault can match"));
             }

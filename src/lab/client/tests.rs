@@ -67,17 +67,8 @@ fn trouble(server: &str, client: &str) -> String {
 
 #[test]
 fn every_healthy_service_works() {
-    for kind in [
-        "smtp",
-        "submission",
-        "submissions",
-        "imap",
-        "imaps",
-        "pop3",
-        "pop3s",
-        "sieve",
-        "lmtp",
-    ] {
+    for kind in ServiceKind::MAIL {
+        let kind = kind.name();
         let server = format!("[[services]]\nkind = \"{kind}\"\n");
         let (outcome, served) = lab(&server, &format!("service = \"{kind}\"\n"));
         assert_eq!(outcome.trouble(), None, "{kind}: {:#?}", outcome.sessions);

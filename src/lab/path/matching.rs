@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::link::unit;
 use super::packet::{FRAGMENT, ICMP, ICMP6, Packet, TCP, Toward, UDP, flag};
 use crate::base::{Nanos, SECOND};
+use crate::lab::server::dns_message::type_by_name;
 use crate::lab::server::tls::from_hex;
 
 /// Flows that one fault remembers; a scenario that opens more has no use for the state.
@@ -251,7 +252,7 @@ impl Match {
                 .as_ref()
                 .is_none_or(|name| names(packet.payload(), name))
             && self.dns_type.as_ref().is_none_or(|name| {
-                dns_type(packet.payload()).is_some_and(|t| type_named(name) == Some(t))
+                dns_type(packet.payload()).is_some_and(|t| type_by_name(name) == Some(t))
             })
     }
 }
@@ -329,21 +330,4 @@ pub fn dns_type(payload: &[u8]) -> Option<u16> {
         *payload.get(at + 1)?,
         *payload.get(at + 2)?,
     ]))
-}
-
-/// A record type by its name.
-pub fn type_named(name: &str) -> Option<u16> {
-    Some(match name {
-        "A" => 1,
-        "NS" => 2,
-        "CNAME" => 5,
-        "SOA" => 6,
-        "PTR" => 12,
-        "MX" => 15,
-        "TXT" => 16,
-        "AAAA" => 28,
-        "SRV" => 33,
-        "TLSA" => 52,
-        _ => return None,
-    })
 }

@@ -94,6 +94,19 @@ pub enum ServiceKind {
 }
 
 impl ServiceKind {
+    /// Those that mail is spoken on.
+    pub const MAIL: [ServiceKind; 9] = [
+        ServiceKind::Smtp,
+        ServiceKind::Submission,
+        ServiceKind::Submissions,
+        ServiceKind::Imap,
+        ServiceKind::Imaps,
+        ServiceKind::Pop3,
+        ServiceKind::Pop3s,
+        ServiceKind::Sieve,
+        ServiceKind::Lmtp,
+    ];
+
     /// The registered port; `None` for [`ServiceKind::Raw`].
     pub fn port(self) -> Option<u16> {
         Some(match self {
