@@ -2,7 +2,7 @@
 //!
 //! Adding a scenario adds no test code. The recording of one that fails is kept below the build folder.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use mxray::lab::verify::{replay, verify};
@@ -22,7 +22,15 @@ const WORKERS: usize = 12;
 
 fn main() -> ExitCode {
     match scenarios::all() {
-        Ok(all) => suite::run(all.into_iter().map(trial).collect(), WORKERS, LIMIT),
+        Ok(all) => {
+            let mut trials: Vec<_> = all.into_iter().map(trial).collect();
+            trials.push(suite::Trial {
+                name: "a_machine_without_namespaces_is_told_of_aloud".to_owned(),
+                takes: 0,
+                run: Box::new(without_namespaces),
+            });
+            suite::run(trials, WORKERS, LIMIT)
+        }
         Err(code) => code,
     }
 }
@@ -51,4 +59,27 @@ fn judge(one: &Listed, scenario: &Scenario, run: &Run) -> Result<(), String> {
         said.join("; "),
         run.clients
     ))
+}
+
+/// This very suite where namespaces are forbidden: skipped with a word, and a failure where the lab is required.
+fn without_namespaces() -> Result<(), String> {
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && \
+                  exec setpriv --inh-caps=-all --bounding-set=-all \"$0\" ok/imaps";
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    for (required, word, code) in [("no", "SKIPPED: ", 0), ("required", "FAILED: ", 101)] {
+        let done = Command::new("unshare")
+            .args(["--user", "--map-root-user", "sh", "-c", forbid])
+            .arg(&own)
+            .env("MXRAY_LAB", required)
+            .output()
+            .map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&done.stdout);
+        let told = said
+            .lines()
+            .any(|line| line.starts_with(word) && line.contains("run as root"));
+        if done.status.code() != Some(code) || !told {
+            return Err(format!("MXRAY_LAB={required}: {} and {said}", done.status));
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The main faults again with what others made: Postfix, Dovecot, Unbound, nftables, swaks, curl, openssl.
+//! The main faults again with what others made: Postfix, Dovecot, Unbound, nftables, swaks, curl, openssl, fetchmail.
 //!
 //! Our own servers and our own path must not be the only thing that the engine understands. Everything runs in the
 //! lab's namespaces, from folders of its own.
@@ -29,9 +29,19 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Cases that run side by side.
 const WORKERS: usize = 6;
 /// Without these there is nothing to test.
-const PROGRAMS: [&str; 11] = [
-    "postfix", "postconf", "dovecot", "unbound", "nft", "swaks", "curl", "openssl", "unshare",
-    "mount", "timeout",
+const PROGRAMS: [&str; 12] = [
+    "postfix",
+    "postconf",
+    "dovecot",
+    "unbound",
+    "nft",
+    "swaks",
+    "curl",
+    "openssl",
+    "fetchmail",
+    "unshare",
+    "mount",
+    "timeout",
 ];
 
 fn main() -> ExitCode {
@@ -74,7 +84,7 @@ fn lacking() -> Option<String> {
     (!missing.is_empty()).then(|| {
         format!(
             "these programs are missing: {} (Debian: apt-get install postfix dovecot-imapd dovecot-pop3d \
-             dovecot-managesieved unbound nftables swaks libio-socket-inet6-perl curl openssl, with /usr/sbin in PATH)",
+             dovecot-managesieved unbound nftables swaks libio-socket-inet6-perl curl openssl fetchmail, with /usr/sbin in PATH)",
             missing.join(", ")
         )
     })

@@ -134,6 +134,14 @@ pub const CASES: &[Case] = &[
         "[truth]\nroot_causes = []\n[[truth.connection]]\noutcome = \"healthy\"\ncode = \"ok\"\ncount = 2\n",
     ),
     case(
+        "fetchmail_empties_a_mailbox_over_pop3_and_imap",
+        DOVECOT,
+        &[
+            "fetchmail --fetchmailrc - --nosyslog --pidfile @DIR@/pid --idfile @DIR@/ids <<< poll one via 192.0.2.10 protocol pop3 user \"user@example.net\" there with password \"secret\" is \"root\" here options sslproto \"auto\" no sslcertck keep mda \"/bin/true\"\\npoll two via 192.0.2.10 protocol imap user \"user@example.net\" there with password \"secret\" is \"root\" here options sslproto \"auto\" no sslcertck keep mda \"/bin/true\"\\n",
+        ],
+        "[truth]\nroot_causes = []\n[[truth.connection]]\noutcome = \"healthy\"\ncode = \"ok\"\ncount = 2\n",
+    ),
+    case(
         "managesieve_with_starttls_works",
         DOVECOT,
         &["openssl s_client -quiet -starttls sieve -connect 192.0.2.10:4190 <<< LOGOUT\\r\\n"],

@@ -1,7 +1,10 @@
 //! The path against the kernel's own TCP at both ends.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::{Actors, LabError, Run, available, run_with};
@@ -173,18 +176,31 @@ fn a_small_mtu_is_told_or_swallowed() {
     assert!(!packets(&silent).iter().any(|p| p.transport() == 1));
 }
 
-/// Dies where it should act.
+/// Dies where it should act, and notes in which networks it was.
 struct Dies {
     at_the_server: bool,
+    was_in: Mutex<Vec<PathBuf>>,
+}
+
+impl Dies {
+    fn note(&self) {
+        let network = fs::read_link("/proc/thread-self/ns/net").expect("a namespace");
+        self.was_in
+            .lock()
+            .expect("nobody died with it")
+            .push(network);
+    }
 }
 
 impl Actors for Dies {
     fn serve(&self, _: &Scenario) -> Result<Box<dyn std::any::Any>, LabError> {
+        self.note();
         assert!(!self.at_the_server, "dies on purpose");
         Ok(Box::new(()))
     }
 
     fn act(&self, _: &Scenario) -> Result<Vec<Vec<String>>, LabError> {
+        self.note();
         panic!("dies on purpose")
     }
 }
@@ -193,10 +209,23 @@ impl Actors for Dies {
 fn a_panic_ends_the_run_and_leaves_no_namespace() {
     let scenario = Scenario::parse("summary = \"x\"\n[truth]\n").expect("a scenario");
     for at_the_server in [true, false] {
-        match super::run_with(&scenario, &Dies { at_the_server }) {
+        let dies = Dies {
+            at_the_server,
+            was_in: Mutex::default(),
+        };
+        match super::run_with(&scenario, &dies) {
             Err(LabError::Thread(_)) => {}
-            Err(LabError::Unavailable(why)) => eprintln!("SKIPPED: {why}"),
+            Err(LabError::Unavailable(why)) => {
+                eprintln!("SKIPPED: {why}");
+                return;
+            }
             other => panic!("{other:?}"),
+        }
+        let was_in = dies.was_in.into_inner().expect("nobody died with it");
+        assert_eq!(was_in.len(), if at_the_server { 1 } else { 2 });
+        let threads = fs::read_dir("/proc/self/task").expect("threads").flatten();
+        for network in threads.filter_map(|one| fs::read_link(one.path().join("ns/net")).ok()) {
+            assert!(!was_in.contains(&network), "{network:?} lives on");
         }
     }
 }
