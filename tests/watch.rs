@@ -71,6 +71,11 @@ const TRIALS: &[Trial] = &[
         screen::faults_and_a_probe,
     ),
     ("what_the_kernel_drops_weakens_silence", 12, load::drops),
+    (
+        "keys_are_answered_while_ten_thousand_connections_a_second_come",
+        30,
+        load::keys,
+    ),
     ("hours_of_load_in_constant_memory", 120, load::memory),
 ];
 

@@ -14,6 +14,7 @@ use super::flood::{REFUSED, connection, frame, segment};
 use super::ground::{self, Ground};
 use super::program::{SOON, records, replay, start};
 use super::running::{Followed, Running};
+use super::terminal::{Screen, tmux};
 
 /// Bytes of memory that a process holds.
 fn resident(id: u32) -> Result<u64, String> {
@@ -212,6 +213,72 @@ pub fn drops() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Pictures that the view sent to its terminal: each hides the cursor anew.
+fn pictures(output: &Path) -> usize {
+    let sent = fs::read(output).unwrap_or_default();
+    sent.windows(6).filter(|six| six == b"\x1b[?25l").count()
+}
+
+/// The view in a real terminal while nothing comes, and while 10,000 connections a second do: how often it draws, and how
+/// soon it answers keys.
+pub fn keys() -> Result<(), String> {
+    let ground = Ground::lay()?;
+    let Some(screen) = Screen::open("load") else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let output = folder.path().join("output");
+    let pipe = format!("cat > {}", output.display());
+    screen.line(&format!("{} watch -i c0", crate::mxray().display()));
+    screen.shows("No mail connection yet");
+    tmux(&screen.socket, &["pipe-pane", "-o", &pipe]);
+    // A measurement of time: nothing is waited for.
+    let began = Instant::now();
+    std::thread::sleep(Duration::from_secs(3));
+    let idle = pictures(&output) as f64 / began.elapsed().as_secs_f64();
+    let frames: Vec<Vec<u8>> = (0..60_000).flat_map(connection).collect();
+    let per_connection = frames.len() as u64 / 60_000;
+    let rate = 10_000 * per_connection;
+    std::thread::scope(|scope| {
+        let flood = scope.spawn(|| {
+            ground.at_server(move || {
+                let wire = Wire::open("s0")?;
+                Ok(flood(&wire, &frames, rate, Duration::from_secs(6)))
+            })
+        });
+        screen.shows("tcp.refused");
+        let (began, before) = (Instant::now(), pictures(&output));
+        let mut took = Vec::new();
+        for _ in 0..8 {
+            for (key, shown) in [("?", true), ("Escape", false)] {
+                let pressed = Instant::now();
+                screen.keys(&[key]);
+                screen.until("the help", |text| text.contains("Everywhere") == shown);
+                took.push(pressed.elapsed());
+            }
+        }
+        let busy = (pictures(&output) - before) as f64 / began.elapsed().as_secs_f64();
+        let sent = flood.join().map_err(|_| "the flood failed".to_owned())?;
+        let (_, sent) = sent?;
+        screen.keys(&["q"]);
+        took.sort_unstable();
+        let (median, last) = (took[took.len() / 2], took[took.len() - 1]);
+        let connections = sent / per_connection as f64;
+        println!(
+            "{connections:.0} connections a second: keys answered in {median:?} (median), {last:?} (longest of {}), tmux \
+             included; pictures a second: {idle:.1} idle, {busy:.1} busy",
+            took.len()
+        );
+        if median > Duration::from_millis(100) {
+            return Err(format!("keys took {median:?}"));
+        }
+        if idle > 2.0 || busy > 31.0 {
+            return Err(format!("{idle} and {busy} pictures a second"));
+        }
+        Ok(())
+    })
 }
 
 /// Sends at a rate for a while: how many frames were really sent, and how many a second.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::row::{Key, Subject};
-use super::{Causes, Counts, History, Store};
+use super::{Causes, Counts, History, Kind, Store};
 use super::{Effect, Model, Screen};
 use crate::base::{SECOND, Timestamp};
 use crate::engine::record::Record;
@@ -31,7 +31,10 @@ impl Model {
                 self.clock(time);
                 return Vec::new();
             }
-            Event::Stats(stats) => self.stats(stats),
+            Event::Stats(stats) => {
+                self.stats(stats);
+                return Vec::new();
+            }
             Event::Dropped { id, count } => {
                 if self.source_names.contains_key(&id) {
                     self.dropped.insert(id, count);
@@ -74,7 +77,12 @@ impl Model {
         if before.0 == 0 {
             self.look.clock.begin(time);
         }
-        if self.now.0.div_euclid(SECOND / 10) != before.0.div_euclid(SECOND / 10) && !self.frozen {
+        // Live, what time alone changes is told in seconds; the bar of a replay moves in smaller steps.
+        let step = match self.kind {
+            Kind::Live => SECOND,
+            _ => SECOND / 10,
+        };
+        if self.now.0.div_euclid(step) != before.0.div_euclid(step) && !self.frozen {
             self.changed = true;
         }
     }
@@ -94,6 +102,9 @@ impl Model {
         } else {
             self.rate_from = Some((self.now, stats.packets));
         }
+        // The list shows of them what was dropped.
+        let overview = matches!(self.screen, Screen::Overview { .. });
+        self.changed |= stats.dropped != self.stats.dropped || overview && stats != self.stats;
         self.stats = stats;
     }
 
