@@ -3,15 +3,18 @@
 //! Each names its control: the pings, the other type, the other size, the repetition that it was measured against. The packets' own verdict stands on the look-up; these place it, name
 //! it better, or stand beside it. Nothing is sent here.
 
+mod silence;
+
 use std::net::IpAddr;
 
+pub use silence::{Silence, silence};
+
 use super::asking::TcpEnd;
-use super::odds::Controls;
 use super::question::Question;
-use super::walk::{Impostor, Vanishing};
+use super::walk::Impostor;
 use crate::base::{Foreign, MILLISECOND, Nanos, SECOND, Timestamp};
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
-use crate::proto::dns::{RecordType, rcode_name, type_name};
+use crate::proto::dns::rcode_name;
 
 /// The look-up that was measured.
 #[derive(Clone, Copy, Debug)]
@@ -49,236 +52,6 @@ pub fn words(duration: Nanos) -> String {
         true => format!("{:.0} ms", duration as f64 / MILLISECOND as f64),
         false => format!("{:.1} s", duration as f64 / SECOND as f64),
     }
-}
-
-/// Everything measured about a silence.
-#[derive(Clone, Debug, Default)]
-pub struct Silence {
-    /// Questions without an answer, and since when.
-    pub tries: u32,
-    /// From the first to giving up.
-    pub lasted: Nanos,
-    /// Pings to the resolver.
-    pub pings: Controls,
-    /// The A of the same name was answered so often meanwhile, of so many.
-    pub address_answered: Option<(u32, u32)>,
-    /// The resolver answers other questions.
-    pub answers_others: bool,
-    /// The same question over TCP: answered, or how it failed.
-    pub tcp: Option<Result<(), TcpEnd>>,
-    /// Where questions vanish while pings go on.
-    pub vanishing: Option<Vanishing>,
-    /// The farthest router that questions and pings both reach, when they end at the same place.
-    pub common_end: Option<(u8, IpAddr)>,
-    /// What a stub resolver suffers from it, in one sentence.
-    pub stub: Option<String>,
-}
-
-/// Nothing came back: `dns.timeout`, or `dns.type-dropped` when only this type is not answered.
-pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
-    let kind = type_name(of.question.kind);
-    let typed = facts
-        .address_answered
-        .filter(|(answered, _)| *answered >= 3 && of.question.kind != RecordType::A);
-    let (code, what) = match typed {
-        Some(_) => (
-            Code::DnsTypeDropped,
-            format!(
-                "{} answers A of {} and never {kind}",
-                of.resolver, of.question.name
-            ),
-        ),
-        None => (
-            Code::DnsTimeout,
-            format!("Resolver {} never answered {}", of.resolver, of.question),
-        ),
-    };
-    let (at, place) = silent_at(of, facts);
-    let mut claim = Claim::new(
-        code,
-        at,
-        of.proof("questions without an answer"),
-        confidence(facts),
-        format!(
-            "{what}: {} questions in {}{place}.",
-            facts.tries,
-            words(facts.lasted)
-        ),
-    )
-    .shown_by(format!(
-        "{} questions, no answer and no ICMP error in {}",
-        facts.tries,
-        words(facts.lasted)
-    ));
-    if let Some((answered, sent)) = typed.or(facts.address_answered) {
-        claim = claim.because(
-            of.proof("A beside it"),
-            format!("A of the same name, asked in between: {answered} of {sent} answered"),
-        );
-    }
-    for (name, text) in silence_evidence(of, facts) {
-        claim = claim.because(of.proof(name), text);
-    }
-    for advice in silence_advice(of, facts, code) {
-        claim = claim.advise(advice);
-    }
-    claim
-}
-
-fn confidence(facts: &Silence) -> f32 {
-    let certain = facts
-        .address_answered
-        .is_some_and(|(answered, _)| answered >= 3)
-        || facts.vanishing.is_some()
-        || facts.answers_others;
-    match certain {
-        true => 0.97,
-        false if facts.pings.answered > 0 => 0.95,
-        false => 0.9,
-    }
-}
-
-/// Whose doing it is, and the end of the sentence that says so.
-fn silent_at(of: &Subject<'_>, facts: &Silence) -> (At, String) {
-    if let Some(found) = facts.vanishing {
-        let last = found.pings_reach == found.after_hop.saturating_add(1) && found.host_answers;
-        let at = At {
-            place: if last { Where::Unknown } else { Where::Network },
-            address: Some(found.address),
-            hop: None,
-            after_hop: Some(found.after_hop),
-        };
-        let text = match last {
-            true => format!(
-                "; they reach hop {} ({}), the last before it, and pings reach it",
-                found.after_hop, found.address
-            ),
-            false => format!(
-                "; they vanish after hop {} ({}), pings get further",
-                found.after_hop, found.address
-            ),
-        };
-        return (at, text);
-    }
-    if facts.answers_others {
-        let at = At::address(Where::Resolver, of.resolver);
-        return (
-            at,
-            "; it answers other questions, so it waits for somebody itself".to_owned(),
-        );
-    }
-    if let Some((hop, router)) = facts.common_end {
-        let at = At {
-            place: Where::Network,
-            address: Some(router),
-            hop: None,
-            after_hop: Some(hop),
-        };
-        return (
-            at,
-            format!("; pings vanish as well, both after hop {hop} ({router})"),
-        );
-    }
-    let text = match facts.pings.answered {
-        0 if facts.pings.lost > 0 => "; pings are not answered either",
-        0 => "",
-        _ => "; pings are answered",
-    };
-    (At::address(Where::Unknown, of.resolver), text.to_owned())
-}
-
-fn silence_evidence(of: &Subject<'_>, facts: &Silence) -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
-    let pings = facts.pings;
-    let sent = pings.answered.saturating_add(pings.lost);
-    if sent > 0 {
-        found.push((
-            "pings",
-            format!(
-                "pings to {}: {} of {sent} answered",
-                of.resolver, pings.answered
-            ),
-        ));
-    }
-    match facts.tcp {
-        Some(Ok(())) => found.push((
-            "TCP port 53",
-            "the same question over TCP port 53 is answered".to_owned(),
-        )),
-        Some(Err(TcpEnd::Silent)) => found.push((
-            "TCP port 53",
-            "SYNs to TCP port 53 are not answered either".to_owned(),
-        )),
-        Some(Err(TcpEnd::Refused)) => found.push((
-            "TCP port 53",
-            "TCP port 53 is closed: the host answers with RST".to_owned(),
-        )),
-        Some(Err(TcpEnd::Unreachable)) => {
-            found.push(("TCP port 53", "TCP port 53 draws an ICMP error".to_owned()))
-        }
-        Some(Err(TcpEnd::NoAnswer)) => found.push((
-            "TCP port 53",
-            "TCP port 53 opens, and no answer comes over it".to_owned(),
-        )),
-        None => {}
-    }
-    if let Some(place) = facts.vanishing {
-        let reach = match place.host_answers {
-            true => format!(
-                "pings are answered by the resolver at TTL {}",
-                place.pings_reach
-            ),
-            false => format!("pings get to hop {}", place.pings_reach),
-        };
-        found.push((
-            "questions with short TTLs",
-            format!(
-                "hop {} ({}) says that questions came as far; behind it nothing; {reach}",
-                place.after_hop, place.address
-            ),
-        ));
-    }
-    if facts.answers_others {
-        found.push((
-            "another question",
-            "the resolver answers another question at once".to_owned(),
-        ));
-    }
-    if let Some(stub) = &facts.stub {
-        found.push(("resolv.conf", stub.clone()));
-    }
-    found
-}
-
-fn silence_advice(of: &Subject<'_>, facts: &Silence, code: Code) -> Vec<String> {
-    let resolver = of.resolver;
-    let mut advice = Vec::new();
-    if code == Code::DnsTypeDropped {
-        let kind = type_name(of.question.kind);
-        advice.push(match facts.vanishing {
-            Some(place) => format!("Ask who runs the device after {} to let questions for {kind} pass", place.address),
-            None => format!("Look for DNS inspection between here and {resolver} that drops {kind}, then ask the zone's own servers for {kind}"),
-        });
-        return advice;
-    }
-    match facts.vanishing {
-        Some(place) if place.pings_reach > place.after_hop.saturating_add(1) || !place.host_answers => {
-            advice.push(format!("Ask who runs the device after {} to allow UDP and TCP port 53 to {resolver}", place.address));
-        }
-        Some(_) => advice.push(format!("{resolver} is up: look at its DNS service and at its own firewall (UDP and TCP port 53)")),
-        None if facts.answers_others => advice.push(format!(
-            "Operator of {resolver}: see which name servers of {} it waits for",
-            of.question.name
-        )),
-        None => advice.push(format!("Check that {resolver} is alive and meant for this network")),
-    }
-    if facts.tcp == Some(Ok(())) {
-        advice.push("Until then: \"options use-vc\" in /etc/resolv.conf asks over TCP".to_owned());
-    }
-    advice.push(format!(
-        "Take {resolver} out of the client's settings, or put it behind one that answers"
-    ));
-    advice
 }
 
 /// An ICMP error in answer to a question, with its distance: the packets' own verdict, placed.

@@ -1,0 +1,175 @@
+//! A resolver that does not answer: what else gets to it, where questions vanish, and what a stub resolver suffers.
+
+use std::sync::Arc;
+
+use super::super::asking::Fate;
+use super::super::claims::{self, Silence};
+use super::super::echo;
+use super::super::exchange::over_tcp;
+use super::super::lookups::Asked;
+use super::super::question::{Host, Question, Shape};
+use super::super::steps;
+use super::super::walk::{Trail, vanishing};
+use super::{EACH, Work};
+use crate::base::SECOND;
+use crate::probe::control::Role;
+use crate::proto::dns::RecordType;
+
+/// Farthest router that is looked for when the resolver's distance is not known.
+const FARTHEST: u8 = 24;
+/// NS, for the root: a question that every resolver can answer.
+const NS: RecordType = RecordType(2);
+
+impl Work {
+    pub(super) async fn silences(&self) {
+        let silent: Vec<&Arc<Asked>> = self
+            .asked
+            .iter()
+            .filter(|asked| matches!(asked.exchanged.fate, Some(Fate::Silent { .. })))
+            .collect();
+        let Some(first) = silent.first() else { return };
+        let context = &self.lookups.context;
+        let alive = self.answers().next().is_some();
+        // When the resolver answers other types, each silent type is its own case; a dead resolver is measured once.
+        let cases: Vec<&Arc<Asked>> = match alive {
+            true => silent.iter().copied().take(EACH).collect(),
+            false => vec![first],
+        };
+        let root = Question::new(&Host::root(), NS);
+        let others = async {
+            alive || {
+                let exchanged = self.lookups.ask(&self.server, &root, Shape::PLAIN, 3).await;
+                matches!(exchanged.fate, Some(Fate::Answered(_)))
+            }
+        };
+        let pings = async {
+            let distance = echo::pings(context, self.ip(), 1, |_| {}).await;
+            let farthest = distance.map_or(FARTHEST, |hops| hops.saturating_add(1).min(30));
+            echo::trail(context, self.ip(), farthest, 3).await
+        };
+        let tcp = over_tcp(
+            context,
+            self.server.address,
+            Role::Control("TCP port 53"),
+            &first.question,
+            Shape::PLAIN,
+        );
+        let (answers_others, trail, tcp) = tokio::join!(others, pings, tcp);
+        let stub = self.stub();
+        for case in cases {
+            let facts = self
+                .silence(case, answers_others, trail.as_ref(), alive)
+                .await;
+            let facts = Silence {
+                tcp: (case.question == first.question)
+                    .then_some(tcp.as_ref().map(|_| ()).map_err(|end| *end)),
+                stub: stub.clone(),
+                ..facts
+            };
+            let same = silent
+                .iter()
+                .filter(|other| other.question == case.question || !alive);
+            for asked in same {
+                self.say(&asked.question, |subject| {
+                    Some(claims::silence(subject, &facts))
+                });
+            }
+        }
+    }
+
+    async fn silence(
+        &self,
+        asked: &Asked,
+        answers_others: bool,
+        pings: Option<&Trail>,
+        alive: bool,
+    ) -> Silence {
+        let context = &self.lookups.context;
+        let Some(Fate::Silent { tries, lasted }) = &asked.exchanged.fate else {
+            return Silence::default();
+        };
+        let mut facts = Silence {
+            tries: *tries,
+            lasted: *lasted,
+            answers_others,
+            pings: self.server.pings(),
+            ..Silence::default()
+        };
+        let beside = async {
+            if !alive || asked.question.kind == RecordType::A {
+                return None;
+            }
+            let address = Question::new(&asked.question.name, RecordType::A);
+            let mut answered = 0;
+            for _ in 0..3 {
+                let exchanged = self
+                    .lookups
+                    .ask(&self.server, &address, Shape::PLAIN, 1)
+                    .await;
+                answered += u32::from(matches!(exchanged.fate, Some(Fate::Answered(_))));
+                tokio::time::sleep(std::time::Duration::from_millis(550)).await;
+            }
+            Some((answered, 3))
+        };
+        let walked = async {
+            let pings = pings?;
+            let reach = pings
+                .answered_from()
+                .or(pings.farthest().map(|(ttl, _)| ttl))?;
+            let farthest = reach.saturating_add(1);
+            steps::questions(context, &self.server, &asked.question, farthest, 3).await
+        };
+        let (address_answered, questions) = tokio::join!(beside, walked);
+        facts.address_answered = address_answered;
+        if let (Some(questions), Some(pings)) = (questions, pings) {
+            facts.vanishing = vanishing(&questions, pings);
+            let (ours, theirs) = (questions.farthest(), pings.farthest());
+            if pings.answered_from().is_none() && ours == theirs {
+                facts.common_end = ours;
+            }
+        }
+        facts
+    }
+
+    /// What a stub resolver suffers, when it is worth a word.
+    fn stub(&self) -> Option<String> {
+        let resolvers = &self.lookups.resolvers;
+        let cost = self.lookups.stub_cost();
+        let timeouts = *cost.timeouts.get(self.server.place)?;
+        if timeouts == 0 {
+            return None;
+        }
+        let rounds = i64::from(self.rounds());
+        let whole = claims::words(cost.took.saturating_mul(rounds));
+        let each = claims::words(cost.took);
+        let settings = format!(
+            "timeout {} s, {} attempts",
+            resolvers.timeout / SECOND,
+            resolvers.attempts
+        );
+        Some(match cost.answered_by {
+            Some(_) => format!(
+                "a stub resolver ({}: {settings}) first waits for {} in every look-up, {each}; with {rounds} one after the other here, {whole}",
+                resolvers.origin,
+                self.ip()
+            ),
+            None => format!(
+                "a stub resolver ({}: {settings}) gives up after {each}: {timeouts} timeouts of {}",
+                resolvers.origin,
+                self.ip()
+            ),
+        })
+    }
+
+    /// Look-ups that follow from each other: MX, then addresses.
+    fn rounds(&self) -> u8 {
+        let log = self.lookups.log();
+        let has = |mx: bool| {
+            log.iter()
+                .any(|asked| asked.is_target && (asked.question.kind == RecordType::MX) == mx)
+        };
+        u8::from(has(true))
+            .saturating_add(u8::from(has(false)))
+            .max(1)
+    }
+}
