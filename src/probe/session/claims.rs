@@ -6,8 +6,10 @@
 
 use super::ask::{Ask, SessionEnd, SessionOutcome, TlsWanted};
 use super::login_claims;
+use crate::diagnosis::rules::tls::certificate_words as words;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
-use crate::probe::tls::chain::{Fault, Identity, Judged, date};
+use crate::probe::tls::chain::{Fault, Identity, Judged};
+use crate::probe::tls::client::Failure;
 use crate::probe::tls::dane::{self, Dane};
 use crate::probe::tls::interception;
 use crate::probe::tls::roots::Roots;
@@ -24,15 +26,22 @@ const OFFER: &str = "capabilities";
 /// Everything that the session itself knows.
 pub fn of(ask: &Ask, outcome: &SessionOutcome, roots: &Roots) -> Vec<Measured> {
     let mut claims = Vec::new();
-    if let (Some(judged), Some(tls)) = (&outcome.judged, &outcome.tls) {
+    let refused = matches!(outcome.end, SessionEnd::TlsFailed(Failure::Refused(_)));
+    if let Some(judged) = &outcome.judged
+        && (outcome.tls.is_some() || refused)
+    {
+        let seen = outcome.tls.as_ref().map_or(outcome.ended, |tls| tls.at);
         let checked = Checked {
             ask,
             outcome,
             judged,
-            proof: Proof::Measured(CERTIFICATE, tls.at),
+            proof: Proof::Measured(CERTIFICATE, seen),
+            refused,
         };
         claims.extend(checked.certificate(roots));
-        claims.extend(checked.dane(&tls.sent));
+        if let Some(tls) = &outcome.tls {
+            claims.extend(checked.dane(&tls.sent));
+        }
     }
     claims.extend(not_allowed(ask, outcome));
     claims.extend(not_offered(ask, outcome));
@@ -54,6 +63,8 @@ struct Checked<'a> {
     outcome: &'a SessionOutcome,
     judged: &'a Judged,
     proof: Proof,
+    /// Not even we could go on with it: no client of today can.
+    refused: bool,
 }
 
 impl Checked<'_> {
@@ -78,7 +89,7 @@ impl Checked<'_> {
                     claim = claim.because(self.proof, format!("also: {}", other.text));
                 }
             }
-            let fatal = is_first && self.ask.strict;
+            let fatal = is_first && (self.ask.strict || self.refused);
             claim = claim.weighing(match fatal {
                 true => Weight::Fatal,
                 false => Weight::Finding,
@@ -112,10 +123,10 @@ impl Checked<'_> {
             )
             .advise("Exempt mail from TLS inspection on that device, or let this client trust its authority"),
             None => Claim::new(fault.code, at, self.proof, fault.sure, fault.text.clone())
-                .advise(advice(fault.code, self.outcome, self.judged)),
+                .advise(advice(fault.code, self.outcome, self.judged.chain.first())),
         };
         if let Some(leaf) = self.judged.chain.first() {
-            claim = claim.shown_by(describe(leaf, self.judged.chain.len()));
+            claim = claim.shown_by(words::describe(leaf, self.judged.chain.len()));
         }
         if let (Some((code, sure, told)), None) = (fault.otherwise, &product) {
             claim = claim.or(code, sure, told);
@@ -147,7 +158,7 @@ impl Checked<'_> {
         )
         .advise("Publish TLSA records for the new key before it is used (3 1 1), and keep the old ones until caches are empty");
         if let Some(leaf) = self.judged.chain.first() {
-            claim = claim.shown_by(describe(leaf, self.judged.chain.len()));
+            claim = claim.shown_by(words::describe(leaf, self.judged.chain.len()));
         }
         claim = claim.because(
             self.proof,
@@ -251,53 +262,19 @@ fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
     Some(about(outcome, claim, Settles::Session))
 }
 
-/// A certificate in one line of evidence.
 /// Whether it says that nobody trusted vouches for the certificate.
 pub(super) fn unvouched(code: Code) -> bool {
     matches!(code, Code::TlsCertUntrusted | Code::TlsCertIncompleteChain)
 }
 
-/// A certificate in words, with how many are sent above it.
-pub(super) fn describe(leaf: &Certificate, count: usize) -> String {
-    let more = match count {
-        0 | 1 => String::new(),
-        n => format!(", and {} more", n.saturating_sub(1)),
-    };
-    format!(
-        "Certificate {}, issued by {}, not after {}{more}",
-        leaf.subject,
-        leaf.issuer,
-        date(leaf.not_after)
-    )
-}
-
-fn advice(code: Code, outcome: &SessionOutcome, judged: &Judged) -> String {
-    let server = outcome.to;
-    let subject = judged
-        .chain
-        .first()
-        .map_or_else(|| server.to_string(), |leaf| leaf.subject.to_string());
+fn advice(code: Code, outcome: &SessionOutcome, leaf: Option<&Certificate>) -> String {
+    let server = outcome.to.to_string();
     match code {
-        Code::TlsCertExpired => {
-            format!("Renew the certificate of {subject}, then reload the mail service on {server}")
-        }
+        // Both clocks are asked about: here it is this machine's that is held against it.
         Code::TlsCertNotYetValid => {
             "Compare this machine's clock with a time server; if it is right, the issuer's was wrong".to_owned()
         }
-        Code::TlsCertSelfSigned => format!(
-            "Install a certificate of a trusted authority on {server}, or let clients trust this one (--roots FILE tests that)"
-        ),
-        Code::TlsCertIncompleteChain => {
-            format!("Install the full chain (certificate and intermediates) on {server}")
-        }
-        Code::TlsCertWrongName => format!(
-            "Add the name to the certificate of {server}, or give clients the name that is in it"
-        ),
-        Code::TlsCertWeak => {
-            format!("Issue a new certificate for {subject}: RSA 2048 bits or EC P-256, SHA-256")
-        }
-        _ => format!(
-            "Let clients trust that issuer (--roots FILE tests that), or install a certificate of a public one on {server}"
-        ),
+        _ => words::advice(code, &server, leaf)
+            .unwrap_or_else(|| format!("Look at what {server} shows: openssl s_client -showcerts")),
     }
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use crate::base::Timestamp;
 use crate::diagnosis::Code;
+use crate::diagnosis::rules::tls::certificate_words as words;
 use crate::proto::tls::{
     Certificate, ChainFault, NameMatch, certificate, chain_verifies, name_match,
 };
@@ -101,13 +102,11 @@ fn dates(chain: &[Certificate], at: Timestamp, verified: &Result<(), ChainFault>
         otherwise: None,
     };
     if leaf.not_after < at {
-        let day = date(leaf.not_after);
-        let text = format!("The server's certificate expired on {day}.");
+        let text = format!("{}.", words::expired(leaf));
         return Some(fault(Code::TlsCertExpired, 0.98, text));
     }
     if leaf.not_before > at {
-        let day = date(leaf.not_before);
-        let text = format!("The server's certificate is valid only from {day} on.");
+        let text = words::early(leaf);
         let otherwise = Some((
             Code::TlsClientClock,
             0.05,
@@ -129,15 +128,11 @@ fn dates(chain: &[Certificate], at: Timestamp, verified: &Result<(), ChainFault>
         false => link.not_before > at,
     });
     let text = match (link, over) {
-        (Some(link), true) => format!(
-            "The intermediate certificate {} expired on {}.",
-            link.subject,
-            date(link.not_after)
-        ),
+        (Some(link), true) => words::link_expired(link),
         (Some(link), false) => format!(
             "The intermediate certificate {} is valid only from {} on.",
             link.subject,
-            date(link.not_before)
+            words::date(link.not_before)
         ),
         (None, true) => "The root of the server's chain has expired.".to_owned(),
         (None, false) => "The root of the server's chain is not valid yet.".to_owned(),
@@ -176,8 +171,8 @@ fn trust(
     };
     if leaf.self_signed && !rooted {
         let text = format!(
-            "The server's certificate {} vouches for itself, and nobody that is trusted here does.",
-            leaf.subject
+            "{}, and nobody that is trusted here does.",
+            words::self_signed(leaf)
         );
         return (Some(fault(Code::TlsCertSelfSigned, 0.96, text, None)), None);
     }
@@ -214,10 +209,7 @@ fn trust(
             None,
         );
     }
-    let text = format!(
-        "The server does not send the certificate of {}, which issued its own.",
-        leaf.issuer
-    );
+    let text = words::incomplete(leaf);
     let otherwise = Some((
         Code::TlsCertUntrusted,
         0.15,
@@ -260,19 +252,8 @@ fn name(leaf: &Certificate, sent: &[Vec<u8>], who: &Identity) -> Option<Fault> {
             (address.to_string(), "", 0.9)
         }
     };
-    let names: Vec<&str> = leaf
-        .names
-        .iter()
-        .chain(leaf.common_name.as_ref().filter(|_| leaf.names.is_empty()))
-        .take(3)
-        .map(crate::base::Foreign::as_str)
-        .collect();
-    let held = match names.is_empty() {
-        true => "no name at all".to_owned(),
-        false => names.join(", "),
-    };
     let text = match fits.is_empty() {
-        true => format!("The server's certificate is for {held}, not for {wanted}."),
+        true => words::wrong_name(leaf, &wanted),
         false => format!("The server's certificate fits {wanted} {fits}, which clients ignore."),
     };
     Some(Fault {
@@ -313,20 +294,9 @@ fn strength(chain: &[Certificate]) -> Option<Fault> {
     Some(Fault {
         code: Code::TlsCertWeak,
         sure: 0.9,
-        text: format!(
-            "The certificate {} is weak: {} {} bits, {}.",
-            weak.subject, weak.key, weak.key_bits, weak.signature
-        ),
+        text: words::weak(weak),
         otherwise: None,
     })
-}
-
-/// A day, UTC.
-pub fn date(time: Timestamp) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(time.0)).map_or_else(
-        |_| "?".to_owned(),
-        |time| time.strftime("%Y-%m-%d").to_string(),
-    )
 }
 
 #[cfg(test)]

@@ -194,6 +194,9 @@ pub enum Failure {
     Alert(u8),
     /// What came is no TLS: its first bytes.
     NotTls(Foreign),
+    /// We refused its certificate, or what it signed with it: its key is too short, its digest broken, or it is not the key's
+    /// holder; in rustls' words.
+    Refused(String),
     /// The server broke the protocol, or wants what rustls does not have; in rustls' words.
     Misbehaved(String),
 }
@@ -210,6 +213,7 @@ pub fn failure(error: &rustls::Error, first: &[u8]) -> Failure {
                 .unwrap_or_default();
             Failure::NotTls(Foreign::bounded(line, 120))
         }
+        rustls::Error::InvalidCertificate(_) => Failure::Refused(error.to_string()),
         other => Failure::Misbehaved(other.to_string()),
     }
 }

@@ -308,6 +308,7 @@ pub enum Family {
     ProxyProtocol,
     StarttlsRefused,
     StarttlsRequired,
+    ClientCertificateRequired,
     HeloRejected,
     SenderRejected,
     RecipientRejected,

@@ -11,6 +11,9 @@ use crate::proto::mail::{Oddity, Phase, Reply, Status, Verb};
 
 use super::progress::{Step, cut, has_oddity, readable, step};
 
+/// What is said of a greeting in another mail protocol.
+const OTHER: &str = "it greets in another mail protocol";
+
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !readable(c) || c.dialogue.gaps > 0 {
@@ -27,13 +30,25 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some((at, line, what, confidence)) = found else {
         return;
     };
+    let server = c.server_text();
+    let text = match what {
+        // What service it is was learnt from this greeting: the one that was called for is another.
+        OTHER => format!(
+            "{server} answers, but in {}, not in the protocol that was called for.",
+            spoken(line)
+        ),
+        _ => format!(
+            "{server} answers, but does not speak {}: {what}.",
+            c.service.name()
+        ),
+    };
     claims.push(
         Claim::new(
             Code::MailNotMail,
             At::address(Where::Server, c.server().ip),
             at,
             confidence,
-            format!("{} answers, but does not speak {}: {what}.", c.server_text(), c.service.name()),
+            text,
         )
         .shown_by(format!("the server's words: {}", cut(line, 80)))
         .advise("Check host and port: IMAP 143/993, POP3 110/995, submission 587/465, MX 25")
@@ -85,12 +100,17 @@ fn other_protocol<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str
         return None;
     }
     let reply = greeting(c)?;
-    Some((
-        at,
-        reply.line.as_str(),
-        "it greets in another mail protocol",
-        0.85,
-    ))
+    Some((at, reply.line.as_str(), OTHER, 0.85))
+}
+
+/// The protocol of a greeting, by its form.
+fn spoken(line: &str) -> &'static str {
+    match line.as_bytes() {
+        [b'*', ..] => "IMAP",
+        [b'+' | b'-', ..] => "POP3",
+        [digit, ..] if digit.is_ascii_digit() => "SMTP",
+        _ => "ManageSieve",
+    }
 }
 
 /// An FTP greeting, and no EHLO or HELO that was understood.

@@ -86,6 +86,15 @@ pub fn refusal(family: Family) -> Refusal {
                 "The server insists on TLS, and the client did not start it",
                 &["Client: switch STARTTLS on, or use a port of implicit TLS (465, 993, 995)"],
             ),
+            Family::ClientCertificateRequired => (
+                Code::TlsClientCertRequired,
+                Client,
+                "The server insists on a certificate of the client",
+                &[
+                    "Give the client its certificate and key, or use a port of the server that does not ask for one",
+                    "Server's operator, if not meant: Postfix smtpd_tls_req_ccert = no",
+                ],
+            ),
             Family::HeloRejected => (
                 Code::MailHeloRejected,
                 Client,

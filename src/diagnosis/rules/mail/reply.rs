@@ -290,6 +290,7 @@ fn probe(
                     | Family::RateLimited
                     | Family::ServiceUnavailable
                     | Family::StarttlsRequired
+                    | Family::ClientCertificateRequired
                     | Family::AuthRequired
             );
     match (judged.step, verb) {

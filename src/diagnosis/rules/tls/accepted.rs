@@ -4,7 +4,7 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::Service;
 use crate::proto::tls::TlsFacts;
 
-use super::{carried_data, cert_rejected, certificate};
+use super::{carried_data, cert_rejected, certificate, certificate_words};
 
 /// Hears a connection with TLS.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
@@ -24,10 +24,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
             Some(_) => return,
             None if leaf.self_issued => (
                 Code::TlsCertSelfSigned,
-                format!(
-                    "The server's certificate {} vouches for itself.",
-                    leaf.subject
-                ),
+                format!("{}.", certificate_words::self_signed(leaf)),
             ),
             None => return,
         };
@@ -41,7 +38,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
             if relay { 0.6 } else { 0.9 },
             why,
         )
-        .shown_by(certificate::describe(leaf, tls.certificates.len()))
+        .shown_by(certificate_words::describe(leaf, tls.certificates.len()))
         .weighing(Weight::Finding)
         .advise(format!(
             "This client went on all the same, others will not: correct the certificate of {}",

@@ -10,6 +10,9 @@ use crate::proto::tls::{
     Alert, Certificate, ChainFault, NameMatch, TlsFacts, alert_name, chain_verifies, name_match,
 };
 
+use super::certificate_words::{
+    self as words, date, describe, early, incomplete, link_expired, self_signed, wrong_name,
+};
 use super::{carried_data, fatal_alert, seen_whole};
 
 /// Whether an alert complains about the server's certificate: 42 to 46 and 48 from the client.
@@ -147,26 +150,11 @@ pub fn by_sight(
         return Some((Code::TlsCertExpired, 1.0, over(leaf)));
     }
     if leaf.not_before > at {
-        return Some((
-            Code::TlsCertNotYetValid,
-            1.0,
-            format!(
-                "The server's certificate is valid only from {} on.",
-                date(leaf.not_before)
-            ),
-        ));
+        return Some((Code::TlsCertNotYetValid, 1.0, early(leaf)));
     }
     let links = || chain.iter().skip(1).filter(|link| !link.self_issued);
     if let Some(link) = links().find(|link| link.not_after < at) {
-        return Some((
-            Code::TlsCertExpired,
-            0.8,
-            format!(
-                "The intermediate certificate {} expired on {}.",
-                link.subject,
-                date(link.not_after)
-            ),
-        ));
+        return Some((Code::TlsCertExpired, 0.8, link_expired(link)));
     }
     if let Some(name) = sni {
         let (sure, fits) = match name_match(leaf, name.as_str()) {
@@ -175,36 +163,17 @@ pub fn by_sight(
             NameMatch::None => (1.0, false),
         };
         if !fits {
-            let names: Vec<&str> = leaf
-                .names
-                .iter()
-                .chain(leaf.common_name.as_ref().filter(|_| leaf.names.is_empty()))
-                .take(3)
-                .map(Foreign::as_str)
-                .collect();
             return Some((
                 Code::TlsCertWrongName,
                 sure,
-                format!(
-                    "The server's certificate is for {}, not for {name}.",
-                    names.join(", ")
-                ),
+                wrong_name(leaf, name.as_str()),
             ));
         }
     }
     std::iter::once(leaf)
         .chain(links())
         .find(|certificate| certificate.weak)
-        .map(|weak| {
-            (
-                Code::TlsCertWeak,
-                0.9,
-                format!(
-                    "The certificate is weak: {} {} bits, {}.",
-                    weak.key, weak.key_bits, weak.signature
-                ),
-            )
-        })
+        .map(|weak| (Code::TlsCertWeak, 0.9, words::weak(weak)))
 }
 
 /// Alert 45: over, not begun, or the client's clock.
@@ -281,10 +250,7 @@ fn unknown_authority(c: &Connection<'_>, chain: &[Certificate], at: Timestamp) -
         return (Code::TlsClientRoots, 0.9, why, Vec::new());
     }
     if leaf.self_issued {
-        let why = format!(
-            "The server's certificate {} vouches for itself; the client refused it.",
-            leaf.subject
-        );
+        let why = format!("{}; the client refused it.", self_signed(leaf));
         return (Code::TlsCertSelfSigned, 0.96, why, Vec::new());
     }
     let broken = chain
@@ -292,10 +258,7 @@ fn unknown_authority(c: &Connection<'_>, chain: &[Certificate], at: Timestamp) -
         .zip(rest)
         .any(|(certificate, _)| !certificate.issued_by_next);
     if rest.is_empty() || broken {
-        let why = format!(
-            "The server does not send the certificate of {}, which issued its own.",
-            leaf.issuer
-        );
+        let why = incomplete(leaf);
         let told = vec![(
             Code::TlsCertUntrusted,
             0.15,
@@ -343,7 +306,7 @@ fn no_visible_fault(chain: &[Certificate]) -> Reason {
         [leaf] if leaf.self_issued => (
             Code::TlsCertSelfSigned,
             0.8,
-            format!("The server's certificate {} vouches for itself; the client refused it.", leaf.subject),
+            format!("{}; the client refused it.", self_signed(leaf)),
             vec![(Code::TlsCertRejected, 0.15, "the client's log")],
         ),
         [_] => (
@@ -363,65 +326,15 @@ fn no_visible_fault(chain: &[Certificate]) -> Reason {
 
 fn advice(code: Code, c: &Connection<'_>, chain: &[Certificate]) -> String {
     let server = c.server_text();
-    let subject = chain
-        .first()
-        .map_or_else(|| server.clone(), |leaf| leaf.subject.to_string());
-    match code {
-        Code::TlsCertExpired => {
-            format!("Renew the certificate of {subject}, then reload the mail service on {server}")
-        }
-        Code::TlsCertNotYetValid => {
-            format!("Correct the clock of whoever issued {subject}, or wait; then reload {server}")
-        }
-        Code::TlsCertSelfSigned => format!(
-            "Install a certificate of a trusted authority on {server}, or let this client trust it"
-        ),
-        Code::TlsCertIncompleteChain => {
-            format!("Install the full chain (certificate and intermediates) on {server}")
-        }
-        Code::TlsCertWrongName => format!(
-            "Add the name to the certificate of {server}, or give the client the name that is in it"
-        ),
-        Code::TlsCertWeak => {
-            format!("Issue a new certificate for {subject}: RSA 2048 bits or EC P-256, SHA-256")
-        }
-        Code::TlsCertRevoked => format!("Replace the certificate of {subject} on {server}"),
+    words::advice(code, &server, chain.first()).unwrap_or_else(|| match code {
         Code::TlsClientClock => {
             format!("Set the clock of {} (time server, battery)", c.client().ip)
         }
         Code::TlsClientRoots => format!("Update the root certificates of {}", c.client().ip),
-        Code::TlsCertUntrusted => format!(
-            "Let the client trust that issuer, or install a certificate of a public one on {server}"
-        ),
         _ => format!("Look into the client's log, or run: mxray probe {server}"),
-    }
-}
-
-/// A certificate in one line of evidence.
-pub fn describe(leaf: &Certificate, count: usize) -> String {
-    let more = match count {
-        0 | 1 => String::new(),
-        n => format!(", and {} more", n.saturating_sub(1)),
-    };
-    format!(
-        "Certificate {}, issued by {}, not after {}{more}",
-        leaf.subject,
-        leaf.issuer,
-        date(leaf.not_after)
-    )
+    })
 }
 
 fn over(leaf: &Certificate) -> String {
-    format!(
-        "The server's certificate expired on {}; the client refused it.",
-        date(leaf.not_after)
-    )
-}
-
-/// A day, UTC.
-pub fn date(time: Timestamp) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(time.0)).map_or_else(
-        |_| "?".to_owned(),
-        |time| time.strftime("%Y-%m-%d").to_string(),
-    )
+    format!("{}; the client refused it.", words::expired(leaf))
 }

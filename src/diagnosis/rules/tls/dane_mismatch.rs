@@ -7,7 +7,7 @@ use crate::base::Side;
 use crate::diagnosis::{At, Claim, Code, Connection, Tlsa, Where};
 use crate::proto::tls::{Dane, TlsFacts, dane};
 
-use super::{carried_data, cert_rejected, certificate, fatal_alert};
+use super::{carried_data, cert_rejected, certificate, certificate_words, fatal_alert};
 
 /// Hears a connection with TLS.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
@@ -43,7 +43,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
                 count => format!("{count} TLSA records, none of which matches"),
             },
         )
-        .because(seen, certificate::describe(leaf, tls.certificates.len()))
+        .because(seen, certificate_words::describe(leaf, tls.certificates.len()))
         .or(
             Code::TlsCertRejected,
             0.12,

@@ -4,8 +4,9 @@ use super::Place::{Any, Connection, Hello, Mailbox, Smtp, Starttls, Transaction}
 use super::Strength::{Generic, Known, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
-    GreetingRejected, HeloRejected, IdleTimeout, MailboxBusy, ProtocolError, ProxyProtocol,
-    RateLimited, ServiceUnavailable, StarttlsRefused, StarttlsRequired, TooManyConnections,
+    ClientCertificateRequired, GreetingRejected, HeloRejected, IdleTimeout, MailboxBusy,
+    ProtocolError, ProxyProtocol, RateLimited, ServiceUnavailable, StarttlsRefused,
+    StarttlsRequired, TooManyConnections,
 };
 
 /// The rows.
@@ -64,6 +65,11 @@ pub(super) const ROWS: &[Words] = &[
         "encryption required", "tls is required", "tls required", "requires tls", "must use starttls",
         "start tls first", "use starttls", "tls encryption is required", "requires encryption",
         "secure connection is required", "not using tls", "unencrypted",
+    ]),
+    words(ClientCertificateRequired, Any, Sure, "Postfix src/smtpd/smtpd.c (smtpd_tls_req_ccert); Dovecot src/login-common", &[
+        "no client certificate presented", "client certificate not trusted", "client certificate required",
+        "client certificate is required", "client didn't present valid ssl certificate",
+        "didn't present a valid ssl certificate", "requires a client certificate",
     ]),
     words(StarttlsRefused, Smtp, Sure, "Postfix src/smtpd/smtpd.c; Exim src/tls.c; RFC 3207 4", &[
         "tls not available due to", "tls currently unavailable", "tls not available", "tls is not available",

@@ -75,6 +75,7 @@ fn postfix_is_read() {
             (AUTH, "535 5.7.8 Error: authentication failed: Invalid authentication mechanism", MechanismUnsupported),
             (AUTH, "530 5.7.0 Must issue a STARTTLS command first", NeedsTls),
             (MAIL, "530 5.7.0 Must issue a STARTTLS command first", StarttlsRequired),
+            (EHLO, "421 4.7.1 mx.example.net Error: No client certificate presented", ClientCertificateRequired),
             (MAIL, "530 5.7.0 Authentication required", AuthRequired),
             (RCPT, "450 4.7.1 Session encryption is required", StarttlsRequired),
             ("STARTTLS", "454 4.7.0 TLS not available due to local problem", StarttlsRefused),
