@@ -159,6 +159,7 @@ fn a_walked_path_has_a_column_for_each_port() {
             high: 0.04,
             sent: 100,
         }),
+        tls: None,
     };
     let near = || vec![hop(1, Some("10.0.0.1"), 3), hop(2, Some("203.0.113.1"), 2)];
     let mut blocked = near();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::record::{HopInfo, PathRecord};
+use crate::engine::record::{HopInfo, PathRecord, TlsTaken};
 
 /// The paths to one address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,7 +84,10 @@ fn table(target: &str, paths: Vec<&PathRecord>) -> PathTable {
         target: target.to_owned(),
         columns: walked.iter().map(|path| name(path)).collect(),
         rows,
-        notes: paths.iter().filter_map(|path| note(path)).collect(),
+        notes: paths
+            .iter()
+            .flat_map(|path| note(path).into_iter().chain(tls_notes(path)))
+            .collect(),
     }
 }
 
@@ -127,6 +130,54 @@ fn note(path: &PathRecord) -> Option<String> {
     (!said.is_empty()).then(|| format!("{}: {}", name(path), said.join(", ")))
 }
 
+/// What TLS passes, a line for each thing that was asked.
+fn tls_notes(path: &PathRecord) -> Vec<String> {
+    let Some(tls) = &path.tls else {
+        return Vec::new();
+    };
+    let name = name(path);
+    let mut lines = vec![format!("{name}: takes {}", versions(tls))];
+    if !tls.suites.is_empty() {
+        lines.push(format!("{name}: suites {}", tls.suites.join(", ")));
+    }
+    if !tls.groups.is_empty() {
+        lines.push(format!("{name}: groups {}", tls.groups.join(", ")));
+    }
+    if let Some(answer) = &tls.without_name {
+        lines.push(format!("{name}: a hello without a server name is {answer}"));
+    }
+    let (pass, die): (Vec<_>, Vec<_>) = tls.hellos.iter().partition(|hello| hello.passes);
+    if !pass.is_empty() {
+        let which: Vec<&str> = pass.iter().map(|hello| hello.hello.as_str()).collect();
+        lines.push(format!("{name}: hellos that pass: {}", which.join("; ")));
+    }
+    lines.extend(
+        die.iter()
+            .map(|hello| format!("{name}: a hello {} got {}", hello.hello, hello.answer)),
+    );
+    lines.extend(
+        tls.left
+            .iter()
+            .map(|why| format!("{name}: TLS was not asked to the end: {why}")),
+    );
+    lines
+}
+
+fn versions(tls: &TlsTaken) -> String {
+    let mut said = match tls.versions.is_empty() {
+        true => "no version of TLS".to_owned(),
+        false => tls.versions.join(", "),
+    };
+    let old = |version: &&String| matches!(version.as_str(), "TLS 1.0" | "TLS 1.1");
+    if tls.versions.iter().any(|version| old(&version)) {
+        said.push_str(" (1.0 and 1.1 are no longer to be used, RFC 8996)");
+    }
+    for unknown in &tls.unknown_versions {
+        said.push_str(&format!("; {unknown}"));
+    }
+    said
+}
+
 #[cfg(test)]
 mod tests {
     use super::path_tables;
@@ -162,6 +213,7 @@ mod tests {
                 sent: 60,
             })
             .filter(|_| port.is_some()),
+            tls: None,
         };
         let tables = path_tables(&[
             path(Some(25), vec![hop(1, Some("10.0.0.1"), 5), hop(2, None, 0)]),

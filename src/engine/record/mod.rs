@@ -12,7 +12,7 @@ pub use connection::{
     PerSideCount, PerSideMss, TcpInfo, TlsInfo,
 };
 pub use part::{AlternativeInfo, AtInfo, CodeOnly, EvidenceInfo, Moment, VerdictInfo, millis};
-pub use path::{HopInfo, LossInfo, MtuInfo, PathRecord};
+pub use path::{HelloInfo, HopInfo, LossInfo, MtuInfo, PathRecord, TlsTaken};
 pub use summary::{
     AttemptRecord, FindingRecord, LookupRecord, Record, RootCause, SourceRecord, Summary,
 };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A path to one address and port, as one flow sees it.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub struct PathRecord {
     /// The address.
     pub target: String,
@@ -15,6 +15,39 @@ pub struct PathRecord {
     pub mtu: Option<MtuInfo>,
     /// How many packets are lost; null when not measured.
     pub loss: Option<LossInfo>,
+    /// What TLS passes there; null when not measured (`--intensive`).
+    #[serde(default)]
+    pub tls: Option<TlsTaken>,
+}
+
+/// What TLS a server takes, as hellos on connections of their own found out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct TlsTaken {
+    /// Versions, the oldest first.
+    pub versions: Vec<String>,
+    /// Versions that drew neither a choice nor an alert, and what came instead.
+    pub unknown_versions: Vec<String>,
+    /// Suites by their IANA names, in the server's order where it has one.
+    pub suites: Vec<String>,
+    /// Groups by their IANA names.
+    pub groups: Vec<String>,
+    /// What a hello without a server name got; null when there is no name.
+    pub without_name: Option<String>,
+    /// Hellos of other sizes and splits.
+    pub hellos: Vec<HelloInfo>,
+    /// Why the ladder was left before its end; null when it was not.
+    pub left: Option<String>,
+}
+
+/// A hello of another size or split.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct HelloInfo {
+    /// What it was.
+    pub hello: String,
+    /// What it got.
+    pub answer: String,
+    /// The server's own answer came.
+    pub passes: bool,
 }
 
 /// What answered at one distance.

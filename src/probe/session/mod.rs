@@ -9,18 +9,25 @@ pub mod by_path;
 pub mod claims;
 mod command;
 pub mod driver;
+mod elsewhere;
 mod experiments;
 mod hold;
+mod ladder;
 mod login_claims;
+mod offer;
 pub mod pacing;
 #[cfg(test)]
 mod tests;
+mod which_hello;
+mod which_version;
 pub mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use ask::{Ask, Binding, Envelope, SessionEnd, SessionOutcome, Stage, TlsWanted, Until};
+pub use elsewhere::offered;
 pub use hold::{Handed, Handover, hold, up_to};
+pub use ladder::climb;
 
 use super::options::StageName;
 use super::target::{Setting, TlsWish};

@@ -262,5 +262,6 @@ fn record(context: &Context, to: SocketAddr, rate: &Rate, hops: Vec<HopInfo>) {
             high: (rate.high * 1e4).round() / 1e4,
             sent: rate.sent,
         }),
+        tls: None,
     });
 }

@@ -328,6 +328,7 @@ fn of_sizes(to: SocketAddr, mtu: MtuInfo) -> PathRecord {
         hops: Vec::new(),
         mtu: Some(mtu),
         loss: None,
+        tls: None,
     }
 }
 

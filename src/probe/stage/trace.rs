@@ -174,6 +174,7 @@ pub fn record(context: &Context, to: SocketAddr, way: &Way) {
         hops: way.walk.hops(),
         mtu: None,
         loss: None,
+        tls: None,
     });
 }
 
@@ -186,6 +187,7 @@ fn record_way(context: &Context, way: &Way) {
             hops: way.walk.hops(),
             mtu: None,
             loss: None,
+            tls: None,
         }),
     }
 }

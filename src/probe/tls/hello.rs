@@ -7,18 +7,22 @@
 /// What a hello looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// The highest version offered; the lowest is TLS 1.0 below 1.3, and 1.2 with it.
+    /// The highest version offered.
     pub highest: Highest,
-    /// Only the highest, nothing below.
-    pub only: bool,
+    /// The lowest; only a hello of TLS 1.3 can say it (RFC 8446 4.2.1), below that the server may choose any.
+    pub lowest: Highest,
     /// The server's name (RFC 6066 3); `None` leaves the extension out.
     pub name: Option<String>,
     /// Offers X25519MLKEM768 with its share (1,216 bytes).
     pub post_quantum: bool,
     /// Padded with zeros (RFC 7685) until the handshake message has this many bytes.
     pub padded_to: Option<usize>,
-    /// The suites; empty: the usual ones of the version.
+    /// The suites; empty: the usual ones of the versions.
     pub suites: Vec<u16>,
+    /// The groups; empty: those of every current client.
+    pub groups: Vec<u16>,
+    /// Sends key shares; without them a server of TLS 1.3 asks for one by a HelloRetryRequest, which names its group.
+    pub shares: bool,
 }
 
 /// The highest version of a hello.
@@ -35,6 +39,14 @@ pub enum Highest {
 }
 
 impl Highest {
+    /// All, the oldest first.
+    pub const ALL: [Highest; 4] = [
+        Highest::Tls10,
+        Highest::Tls11,
+        Highest::Tls12,
+        Highest::Tls13,
+    ];
+
     /// The version on the wire.
     pub fn number(self) -> u16 {
         match self {
@@ -61,30 +73,63 @@ impl Shape {
     pub fn small(highest: Highest, name: Option<&str>) -> Shape {
         Shape {
             highest,
-            only: false,
+            lowest: match highest {
+                Highest::Tls13 => Highest::Tls12,
+                _ => Highest::Tls10,
+            },
             name: name.map(str::to_owned),
             post_quantum: false,
             padded_to: None,
             suites: Vec::new(),
+            groups: Vec::new(),
+            shares: true,
+        }
+    }
+
+    /// Of that version alone.
+    pub fn only(version: Highest, name: Option<&str>) -> Shape {
+        Shape {
+            lowest: version,
+            ..Shape::small(version, name)
+        }
+    }
+
+    /// All that any client has offered in twenty years: who takes nothing of this speaks no TLS that anybody can.
+    pub fn wide(name: Option<&str>) -> Shape {
+        Shape {
+            lowest: Highest::Tls10,
+            groups: ALL_GROUPS.to_vec(),
+            ..Shape::small(Highest::Tls13, name)
         }
     }
 }
 
 /// Suites of TLS 1.3.
-const SUITES_13: &[u16] = &[0x1301, 0x1302, 0x1303];
+pub const SUITES_13: &[u16] = &[0x1301, 0x1302, 0x1303];
 /// Suites up to TLS 1.2: (EC)DHE and RSA with AES-GCM, ChaCha20, AES-CBC, 3DES; what servers of twenty years know.
-const SUITES_12: &[u16] = &[
-    0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0x009E, 0x009F, 0xC009, 0xC013, 0xC00A, 0xC014,
-    0x0033, 0x0039, 0x009C, 0x009D, 0x002F, 0x0035, 0x000A,
+pub const SUITES_12: &[u16] = &[
+    0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0x009E, 0x009F, 0xCCAA, 0xC023, 0xC027, 0xC024,
+    0xC028, 0xC009, 0xC013, 0xC00A, 0xC014, 0x0067, 0x006B, 0x0033, 0x0039, 0x009C, 0x009D, 0x003C,
+    0x003D, 0x002F, 0x0035, 0x000A, 0x0005,
 ];
+/// Suites of ours that no client of today lacks (RFC 9325 4.2): ECDHE with AES-GCM or ChaCha20, and those of TLS 1.3.
+pub fn is_current_suite(suite: u16) -> bool {
+    matches!(
+        suite,
+        0x1301..=0x1303 | 0xC02B | 0xC02C | 0xC02F | 0xC030 | 0xCCA8 | 0xCCA9
+    )
+}
 /// Signature algorithms (RFC 8446 4.2.3), the old ones with SHA-1 behind.
 const SCHEMES: &[u16] = &[
-    0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203,
+    0x0201,
 ];
 /// X25519MLKEM768.
-const HYBRID: u16 = 0x11EC;
+pub const HYBRID: u16 = 0x11EC;
 /// x25519, secp256r1, secp384r1.
-const GROUPS: &[u16] = &[0x001D, 0x0017, 0x0018];
+pub const GROUPS: &[u16] = &[0x001D, 0x0017, 0x0018];
+/// These, secp521r1, x448, ffdhe2048 and ffdhe3072 (RFC 7919).
+pub const ALL_GROUPS: &[u16] = &[0x001D, 0x0017, 0x0018, 0x0019, 0x001E, 0x0100, 0x0101];
 /// Length of an ML-KEM-768 encapsulation key (FIPS 203 table 3).
 const LATTICE: usize = 1_184;
 
@@ -177,7 +222,7 @@ fn body(shape: &Shape, random: &[u8; 32], padding: Option<usize>) -> Vec<u8> {
         if tls13 {
             suites.extend(SUITES_13);
         }
-        if !(tls13 && shape.only) {
+        if shape.lowest < Highest::Tls13 {
             suites.extend(SUITES_12);
         }
     }
@@ -200,8 +245,11 @@ fn extensions(out: &mut Out, shape: &Shape, random: &[u8; 32], padding: Option<u
     // extended_master_secret (RFC 7627), renegotiation_info (RFC 5746), ec_point_formats (RFC 8422).
     out.extension(23, |_| {});
     out.extension(0xFF01, |out| out.0.push(0));
-    let mut groups = GROUPS.to_vec();
-    if shape.post_quantum {
+    let mut groups = match shape.groups.is_empty() {
+        true => GROUPS.to_vec(),
+        false => shape.groups.clone(),
+    };
+    if shape.post_quantum && !groups.contains(&HYBRID) {
         groups.insert(0, HYBRID);
     }
     out.extension(10, |out| out.list(&groups));
@@ -210,10 +258,12 @@ fn extensions(out: &mut Out, shape: &Shape, random: &[u8; 32], padding: Option<u
         out.extension(13, |out| out.list(SCHEMES));
     }
     if tls13 {
-        let versions: &[u16] = match shape.only {
-            true => &[0x0304],
-            false => &[0x0304, 0x0303],
-        };
+        let versions: Vec<u16> = Highest::ALL
+            .into_iter()
+            .rev()
+            .filter(|version| *version >= shape.lowest)
+            .map(Highest::number)
+            .collect();
         out.extension(43, |out| {
             out.0
                 .push(u8::try_from(versions.len().saturating_mul(2)).unwrap_or(u8::MAX));
@@ -222,6 +272,9 @@ fn extensions(out: &mut Out, shape: &Shape, random: &[u8; 32], padding: Option<u
         out.extension(45, |out| out.0.extend([1, 1]));
         out.extension(51, |out| {
             out.vec16(|out| {
+                if !shape.shares {
+                    return;
+                }
                 // Any 32 bytes are an X25519 point (RFC 7748 5).
                 if shape.post_quantum {
                     out.u16(HYBRID);
@@ -323,8 +376,7 @@ mod tests {
             assert!(hello.sni.is_none() && hello.key_shares.is_empty());
             assert!(hello.length < 300);
         }
-        let mut only = Shape::small(Highest::Tls13, None);
-        only.only = true;
+        let only = Shape::only(Highest::Tls13, None);
         assert_eq!(
             read(&craft(&only, &RANDOM)).min_version.map(|v| v.0),
             Some(0x0304)

@@ -6,8 +6,10 @@
 pub mod chain;
 pub mod client;
 pub mod dane;
+pub mod flight;
 pub mod hello;
 pub mod interception;
+pub mod ladder;
 pub mod post_quantum;
 pub mod recorder;
 pub mod roots;

@@ -1,10 +1,8 @@
 //! MTA-STS (RFC 8461): what a domain's policy demands of its mail exchangers, and whether one fits.
 //!
-//! Pure: a TXT record, the bytes of an HTTP answer and a host name in; facts out. It fetches nothing and trusts nobody: whoever
+//! Pure: a TXT record, a policy's text and a host name in; facts out. It fetches nothing and trusts nobody: whoever
 //! hands a policy in has validated the certificate that it came under (RFC 8461 3.3), and follows no redirect.
 
-/// Bytes of a policy that are read.
-pub const LONGEST: usize = 64 << 10;
 /// Patterns that are kept.
 const PATTERNS: usize = 256;
 
@@ -35,49 +33,6 @@ pub fn announces(text: &str) -> bool {
     text.trim()
         .strip_prefix("v=STSv1")
         .is_some_and(|rest| rest.trim_start().starts_with(';') && rest.contains("id="))
-}
-
-/// The document of an HTTP answer: only of `200` (RFC 8461 3.3: no redirects), chunked or not (RFC 9112 6, 7.1).
-pub fn document(answer: &[u8]) -> Option<String> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let (head, rest) = answer.split_at_checked(end)?;
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?;
-    let mut words = status.split_ascii_whitespace();
-    if !words.next()?.starts_with("http/1.") || words.next()? != "200" {
-        return None;
-    }
-    let body = rest.get(4..)?;
-    let mut length = None;
-    for line in lines {
-        let Some((name, value)) = line.split_once(':') else {
-            continue;
-        };
-        match name.trim() {
-            "content-length" => length = value.trim().parse::<usize>().ok(),
-            "transfer-encoding" if value.contains("chunked") => return dechunk(body),
-            _ => {}
-        }
-    }
-    let body = length.and_then(|length| body.get(..length)).unwrap_or(body);
-    String::from_utf8(body.to_vec()).ok()
-}
-
-fn dechunk(mut body: &[u8]) -> Option<String> {
-    let mut whole = Vec::new();
-    loop {
-        let end = body.windows(2).position(|two| two == b"\r\n")?;
-        let size = std::str::from_utf8(body.get(..end)?).ok()?;
-        let size = size.split(';').next()?.trim();
-        let size = usize::from_str_radix(size, 16).ok()?;
-        body = body.get(end.checked_add(2)?..)?;
-        if size == 0 {
-            return String::from_utf8(whole).ok();
-        }
-        whole.extend_from_slice(body.get(..size)?);
-        body = body.get(size.checked_add(2)?..)?;
-    }
 }
 
 impl Policy {
@@ -135,7 +90,7 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Policy, announces, document};
+    use super::{Mode, Policy, announces};
 
     const TEXT: &str = "version: STSv1\r\nmode: enforce\r\nmx: mail.example.net\r\nmx: *.example.org\r\nmax_age: 86400\r\n";
 
@@ -167,24 +122,6 @@ mod tests {
         );
         let none = Policy::read("x", "version: STSv1\nmode: none\nmax_age: 1\n").expect("one");
         assert_eq!(none.mode, Mode::None);
-    }
-
-    #[test]
-    fn only_a_200_has_a_document() {
-        let plain = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{TEXT}junk",
-            TEXT.len()
-        );
-        assert_eq!(document(plain.as_bytes()).as_deref(), Some(TEXT));
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n3;x\r\nefg\r\n0\r\n\r\n";
-        assert_eq!(document(chunked.as_bytes()).as_deref(), Some("abcdefg"));
-        for other in [
-            "HTTP/1.1 301 Moved\r\nLocation: /\r\n\r\nx",
-            "HTTP/1.1 404 No\r\n\r\nx",
-            "220 mail\r\n\r\nx",
-        ] {
-            assert_eq!(document(other.as_bytes()), None);
-        }
     }
 
     #[test]

@@ -1,0 +1,352 @@
+//! A ClientHello got silence or an end: what in it does not get through, and where (field B7, C8).
+//!
+//! Its size, what makes it large, or the name in it: one control after the other, each walked by TTL before it is sent. What the
+//! server does not answer although it arrives is told from what vanishes on the way by TCP's acknowledgement. A path that is too narrow for
+//! large packets is no filter, and is looked for first.
+
+use std::net::SocketAddr;
+
+use super::ask::{Ask, SessionEnd, SessionOutcome};
+use super::claims::about;
+use super::hold::{Handover, up_to};
+use super::offer::{APART, Answer, hello, offer, quiet};
+use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
+use crate::probe::options::StageName;
+use crate::probe::stage::{size, trigger};
+use crate::probe::tls::hello::{Highest, Shape};
+use crate::probe::tls::ladder::LARGE;
+use crate::probe::{Connect, Context, Role};
+
+/// What the measurements here are called.
+const LADDER: &str = "ClientHello ladder";
+
+/// What a control is to find out besides the answer to its hello.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Also {
+    /// What sizes pass.
+    sizes: bool,
+    /// The MSS that is announced.
+    mss: Option<u16>,
+}
+
+/// What a control showed.
+struct Control {
+    answer: Answer,
+    /// Where its hello dies.
+    placed: Option<trigger::Placed>,
+    sizes: Option<size::Sized>,
+}
+
+/// A hello on a control connection of its own, walked before it is sent.
+async fn control(
+    context: &Context,
+    ask: &Ask,
+    to: SocketAddr,
+    shape: &Shape,
+    why: &'static str,
+    also: Also,
+) -> Control {
+    tokio::time::sleep(APART).await;
+    context.progress(StageName::Tls, &format!("{to}: {why}"));
+    let how = Connect {
+        mss: also.mss,
+        ..Connect::default()
+    };
+    let role = Role::Control(why);
+    let Some(mut handed) = up_to(context, &quiet(ask), to, role, how, Handover::Handshake).await
+    else {
+        // Not even STARTTLS was reached: no answer to the hello, in any case.
+        return Control {
+            answer: Answer::Strange,
+            placed: None,
+            sizes: None,
+        };
+    };
+    let hello = hello(context, shape);
+    let mut sizes = None;
+    if also.sizes && context.raw().is_some() && context.options().wants(StageName::Mtu) {
+        sizes = size::inside(context, &mut handed.inside).await;
+    }
+    let mut placed = None;
+    if also.mss.is_none() && !sizes.as_ref().is_some_and(size::Sized::is_hole) {
+        placed = trigger::walk(context, &mut handed.inside, &hello).await;
+    }
+    let answer = offer(context, handed.stream, &hello).await;
+    // It counts only where it dies without our help as well; the last mile only where nobody acknowledged.
+    let unheard = matches!(
+        answer,
+        Answer::Silent {
+            acknowledged: false
+        }
+    );
+    let placed = placed.filter(|one| match (one.by_reset, one.last) {
+        (true, _) => answer == Answer::Ended,
+        (false, _) => unheard,
+    });
+    Control {
+        answer,
+        placed,
+        sizes,
+    }
+}
+
+/// The hello got silence or an end: does it depend on its size, or on the name in it (field B7, C8)?
+pub(super) async fn which_hello(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
+    let (died, code) = match outcome.end {
+        SessionEnd::Silent { .. } => ("nothing at all", Code::TlsHelloDropped),
+        _ => ("the end of the connection", Code::TlsResetOnHello),
+    };
+    let tried = Tried {
+        context,
+        ask,
+        outcome,
+        died,
+        code,
+    };
+    let small = Shape::small(Highest::Tls13, ask.sni.as_deref());
+    let to = outcome.to;
+    // It arrived: is the server silent, or its answer too large for the way back?
+    if outcome.acknowledged == Some(true)
+        && code == Code::TlsHelloDropped
+        && tried.backward(&small).await
+    {
+        return;
+    }
+    let also = Also {
+        sizes: code == Code::TlsHelloDropped,
+        mss: None,
+    };
+    let first = control(context, ask, to, &small, "a small ClientHello", also).await;
+    if let Some(sizes) = &first.sizes {
+        size::report(context, to, sizes);
+        // Nothing as large as the hello gets there, whatever it says.
+        if sizes.is_hole() {
+            return;
+        }
+    }
+    match first.answer {
+        Answer::Hello(_) | Answer::Alert(_) => tried.size(&small, first).await,
+        Answer::Strange => {}
+        Answer::Ended | Answer::Silent { .. } => tried.name(first).await,
+    }
+}
+
+struct Tried<'a> {
+    context: &'a Context,
+    ask: &'a Ask,
+    outcome: &'a SessionOutcome,
+    died: &'static str,
+    code: Code,
+}
+
+impl Tried<'_> {
+    fn claim(&self, sure: f32, summary: String) -> Claim {
+        let proof = Proof::Measured(LADDER, self.context.now());
+        Claim::new(self.code, At::of(Where::Network), proof, sure, summary).shown_by(format!(
+            "the hello of a current client (about 1,500 bytes) got {}",
+            self.died
+        ))
+    }
+
+    fn shown(&self, claim: Claim, text: String) -> Claim {
+        claim.because(Proof::Measured(LADDER, self.context.now()), text)
+    }
+
+    /// The claim at the place that a control found.
+    fn placed(&self, mut claim: Claim, placed: Option<&trigger::Placed>) -> Claim {
+        let Some(placed) = placed else {
+            return claim;
+        };
+        claim.at = placed.at;
+        claim.summary = format!("{} It dies {}.", claim.summary, placed.says());
+        let proof = Proof::Measured("TTL walk inside a connection", self.context.now());
+        claim.because(
+            proof,
+            format!("the hello with growing TTL: {}", placed.shown),
+        )
+    }
+
+    /// The hello is acknowledged and nothing comes: the server, or its large packets that vanish on the way back? True when it
+    /// was said.
+    async fn backward(&self, small: &Shape) -> bool {
+        let to = self.outcome.to;
+        let mss = if to.is_ipv4() { 536 } else { 1_220 };
+        let why = "the same ClientHello where the server may send small segments only";
+        let also = Also {
+            sizes: false,
+            mss: Some(mss),
+        };
+        let same = Shape {
+            post_quantum: true,
+            ..small.clone()
+        };
+        let second = control(self.context, self.ask, to, &same, why, also).await;
+        let Answer::Hello(_) = second.answer else {
+            return false;
+        };
+        let headers = if to.is_ipv4() { 40 } else { 60 };
+        let proof = Proof::Measured("handshake with a small MSS", self.context.now());
+        let mut claim = Claim::new(
+            Code::PathMtuBlackhole,
+            At::of(Where::Network),
+            proof,
+            0.93,
+            format!("The server's large packets vanish on the way back; with packets of {} bytes at the most the handshake goes on.", mss + headers),
+        )
+        .shown_by(format!("a ClientHello on a connection with MSS {mss} got {}", second.answer.says()));
+        claim = self.shown(
+            claim,
+            "the same with the usual MSS was acknowledged and never answered".to_owned(),
+        );
+        let claim = claim
+            .advise("Ask whoever runs the narrow link to let ICMP fragmentation-needed (IPv6: packet-too-big) out to the server")
+            .advise("Until then: clamp the MSS of SYN-ACKs there (nft: tcp flags syn tcp option maxseg size set rt mtu)");
+        self.context
+            .measured(about(self.outcome, claim, Settles::Verdict));
+        size::backward(self.context, to).await;
+        true
+    }
+
+    /// A small one passes: is it the size, or what makes it large?
+    async fn size(&self, small: &Shape, first: Control) {
+        let padded = Shape {
+            padded_to: Some(LARGE),
+            ..small.clone()
+        };
+        let why = "a large ClientHello without a post-quantum share";
+        let also = Also::default();
+        let control = control(self.context, self.ask, self.outcome.to, &padded, why, also).await;
+        let second = control.answer;
+        if second == Answer::Strange {
+            return;
+        }
+        // Where the path's sizes were measured, large packets as such do pass.
+        let sized = first.sizes.is_some();
+        let first = first.answer;
+        let (summary, settles) = match second.passes() {
+            true => (
+                "A ClientHello with a post-quantum key share is not let through; without it one of the same size is.",
+                Settles::Verdict,
+            ),
+            // Large packets that vanish altogether look the same: the path's MTU is measured elsewhere and decides.
+            false => (
+                "A ClientHello that does not fit into one segment is not let through; a small one is.",
+                match first {
+                    _ if self.code == Code::TlsResetOnHello || sized => Settles::Verdict,
+                    _ => Settles::Finding,
+                },
+            ),
+        };
+        let mut claim = self.claim(0.85, summary.to_owned());
+        claim = self.shown(
+            claim,
+            format!("a small one on a second connection got {}", first.says()),
+        );
+        claim = self.shown(
+            claim,
+            format!(
+                "a padded one of {LARGE} bytes without that share got {}",
+                second.says()
+            ),
+        );
+        claim = claim
+            .advise("Whoever runs the firewall or load balancer before the server: let it read a ClientHello that spans segments (tldr.fail)")
+            .advise("Until then clients can leave post-quantum groups out (OpenSSL: Groups = X25519:P-256)");
+        claim = self.placed(claim, control.placed.as_ref());
+        if !second.passes() && !sized {
+            claim = claim.or(
+                Code::PathMtuBlackhole,
+                0.12,
+                "the path's MTU: do other large packets pass?",
+            );
+        }
+        if settles == Settles::Finding {
+            claim = claim.weighing(crate::diagnosis::Weight::Finding);
+        }
+        self.context.measured(about(self.outcome, claim, settles));
+    }
+
+    /// A small one does not pass either, so it is not the size: is it the name in it?
+    async fn name(&self, first: Control) {
+        let place = first.placed;
+        let first = first.answer;
+        let vanished = matches!(
+            first,
+            Answer::Silent {
+                acknowledged: false
+            }
+        );
+        let small = format!("a small one on another connection got {}", first.says());
+        let Some(name) = self.ask.sni.as_deref() else {
+            if vanished {
+                self.whatever(small, None, place.as_ref());
+            }
+            return;
+        };
+        // As large as the one that died, so that only the name differs.
+        let nameless = Shape {
+            post_quantum: true,
+            ..Shape::small(Highest::Tls13, None)
+        };
+        let why = "a ClientHello without a name";
+        let also = Also::default();
+        let second = control(
+            self.context,
+            self.ask,
+            self.outcome.to,
+            &nameless,
+            why,
+            also,
+        )
+        .await;
+        let second = second.answer;
+        if second.passes() {
+            let mut claim = self.claim(
+                0.93,
+                format!("A ClientHello that names {name} is not let through; one without a name is: something filters by the name."),
+            );
+            claim = self.shown(claim, small);
+            claim = self.shown(
+                claim,
+                format!("a large one without a name got {}", second.says()),
+            );
+            claim = self.placed(claim, place.as_ref());
+            claim = claim.advise("Whoever runs the firewall between: look for a rule on this name (SNI, web filter, TLS policy)");
+            self.context
+                .measured(about(self.outcome, claim, Settles::Verdict));
+        } else if vanished {
+            self.whatever(small, Some(second), place.as_ref());
+        } else if let Some(place) = place.filter(|place| place.by_reset && !vanished) {
+            // Named or not, large or small: it draws a reset before it can have reached the server.
+            let mut claim = self.claim(
+                0.93,
+                "A device on the way resets every ClientHello before the server sees it."
+                    .to_owned(),
+            );
+            claim = self.shown(claim, small);
+            claim = self.placed(claim, Some(&place));
+            claim = claim.advise("Whoever runs the device there: allow TLS on this port (application filter, TLS inspection)");
+            self.context
+                .measured(about(self.outcome, claim, Settles::Verdict));
+        }
+    }
+
+    /// Every hello vanishes, also those that fit into any packet, while the dialogue before it passed.
+    fn whatever(&self, small: String, nameless: Option<Answer>, place: Option<&trigger::Placed>) {
+        if self.code != Code::TlsHelloDropped {
+            return;
+        }
+        let mut claim = self.claim(
+            0.9,
+            "Every ClientHello vanishes on the way, large or small; other packets of the same connection arrive.".to_owned(),
+        );
+        claim = self.shown(claim, small);
+        if let Some(answer) = nameless {
+            claim = self.shown(claim, format!("one without a name got {}", answer.says()));
+        }
+        claim = self.placed(claim, place);
+        claim = claim.advise("Whoever runs the firewall between: allow TLS on this port (application filter, TLS inspection)");
+        self.context
+            .measured(about(self.outcome, claim, Settles::Verdict));
+    }
+}
