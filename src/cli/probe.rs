@@ -137,9 +137,12 @@ pub struct Arguments {
     /// Packets a second for each target
     #[arg(long, value_name = "PPS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Measure")]
     rate: u32,
-    /// SYN-rate ladder, size search and a long loss series for each service as well; says first how many packets
+    /// SYN-rate ladder, TLS ladder, size search and a long loss series for each service as well; says first how many packets
     #[arg(long, help_heading = "Measure")]
     intensive: bool,
+    /// Look for the settings that the domain publishes (its autoconfig document, its exchangers' domain, SRV, usual names), and compare
+    #[arg(long, help_heading = "Measure")]
+    discover: bool,
     /// Measure how long a silent connection survives
     #[arg(long, help_heading = "Measure")]
     idle: bool,
@@ -273,10 +276,12 @@ pub fn run(arguments: &Arguments) -> u8 {
         eprintln!("mxray: {text}");
     }
     crate::probe::stage::local::said_of_router(&context, &arguments.targets.join(" "));
-    for text in context.cautions() {
+    let told = context.cautions();
+    for text in &told {
         eprintln!("mxray: {text}");
     }
     let probing = Probing {
+        told,
         arguments,
         targets,
         context,
@@ -396,6 +401,8 @@ impl Files {
 /// A run.
 struct Probing<'a> {
     arguments: &'a Arguments,
+    /// Cautions that were said before the first packet.
+    told: Vec<String>,
     targets: Vec<Target>,
     context: Context,
     files: Files,
@@ -486,6 +493,11 @@ impl Probing<'_> {
     }
 
     fn left_unknown(&self) {
+        for text in self.context.cautions() {
+            if !self.told.contains(&text) {
+                eprintln!("mxray: {text}");
+            }
+        }
         for one in self.context.take().2 {
             eprintln!("mxray: not known: {} ({})", one.what, one.grant);
         }
@@ -599,6 +611,7 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         deadline: arguments.deadline,
         rate: arguments.rate,
         intensive: arguments.intensive,
+        discover: arguments.discover,
         login: login::login(arguments)?,
         auth_again: arguments.auth_again,
         to: arguments.to.clone(),

@@ -32,6 +32,7 @@ use crate::base::Timestamp;
 use crate::diagnosis::{About, Claim, Code, Measured, Settles};
 use crate::engine::record::{MtuInfo, PathRecord};
 use crate::privilege::Successor;
+use crate::proto::Service;
 use crate::wire::Packet;
 
 /// The tap is quiet when nothing of ours came for so long.
@@ -261,6 +262,11 @@ impl Context {
         &self.0.turnstile
     }
 
+    /// What is spoken at a port that DNS or a document named: no capture could tell.
+    pub fn serves(&self, port: u16, service: Service) {
+        lock(&self.0.recording).serves(port, service);
+    }
+
     /// The key log of a session of ours that carried no credential: for the engine and for `-w`.
     pub fn secrets(&self, lines: &str) {
         lock(&self.0.recording).secrets.push_str(lines);
@@ -410,6 +416,7 @@ impl Context {
             (new, old) => new.or(old),
         };
         known.loss = record.loss.or_else(|| known.loss.take());
+        known.tls = record.tls.or_else(|| known.tls.take());
     }
 
     /// Something that the report's reader has to know of how it was measured.

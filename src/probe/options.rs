@@ -103,6 +103,8 @@ pub struct Options {
     pub rate: u32,
     /// Ladders, sweeps and long series as well.
     pub intensive: bool,
+    /// Look for the settings that domains publish: their autoconfig documents, and usual names.
+    pub discover: bool,
     /// Who logs in.
     pub login: Option<Arc<Login>>,
     /// Log in again although this account was rejected within 15 minutes.
@@ -133,6 +135,7 @@ impl Default for Options {
             deadline: Duration::from_secs(60),
             rate: 50,
             intensive: false,
+            discover: false,
             login: None,
             auth_again: false,
             to: Vec::new(),

@@ -4,25 +4,19 @@
 //! when the resolver says that DNSSEC validated them, and an MX record as well (RFC 7672 2.2.1); a policy only when
 //! its host's certificate validates (RFC 8461 3.3). What cannot be had binds nobody, as with any sender.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::context::{Connect, Context};
-use super::control::Role;
+use super::context::Context;
 use super::dns::asking::{Answered, Fate};
 use super::dns::lookups::Lookups;
 use super::dns::question::{Host, Question, Shape};
-use super::options::StageName;
+use super::https;
 use super::session::ask::Binding;
-use super::session::wire::{Got, Patience, Wire};
-use super::tls::chain::{self, Identity};
-use super::tls::client::{Hello, Wish, client};
 use super::tls::dane::Tlsa;
 use super::tls::sts::{self, Policy};
-use crate::base::SECOND;
 use crate::proto::dns::{Answer, RecordType};
 
 /// Whoever fetches a policy waits no longer.
@@ -33,8 +27,6 @@ const TRIES: u32 = 2;
 const RECORDS: usize = 32;
 /// Addresses of a policy host that are tried.
 const ADDRESSES: usize = 2;
-/// Read attempts for one policy.
-const READS: usize = 64;
 /// Type 16.
 const TXT: RecordType = RecordType(16);
 /// Type 52 (RFC 6698 2.1).
@@ -168,55 +160,16 @@ async fn fetch(context: &Context, lookups: &Arc<Lookups>, domain: &str) -> Optio
             addresses.extend(found.take(ADDRESSES));
         }
     }
+    let wanted = https::Wanted {
+        host: host.as_str(),
+        path: "/.well-known/mta-sts.txt",
+        accept: "text/plain",
+        what: "MTA-STS policy",
+    };
     for address in addresses {
-        let to = SocketAddr::new(address, 443);
-        if let Some(document) = get(context, to, host.as_str()).await {
+        if let Ok(document) = https::get(context, address, wanted).await {
             return Policy::read(domain, &document);
         }
     }
     None
-}
-
-/// `GET /.well-known/mta-sts.txt` over TLS, from a host whose certificate validates.
-async fn get(context: &Context, to: SocketAddr, host: &str) -> Option<String> {
-    context.progress(StageName::Tls, &format!("MTA-STS policy of {host}"));
-    let how = Connect {
-        patience: FETCH / 2,
-        ..Connect::default()
-    };
-    let role = Role::Control("MTA-STS policy");
-    let opened = context.connect(to, role, how).await.ok()?;
-    let client = client(&Wish {
-        name: Some(host.to_owned()),
-        address: to.ip(),
-        hello: Hello::Current,
-    })
-    .ok()?;
-    let recorder = client.recorder.clone();
-    let mut wire = Wire::new(opened.stream);
-    let end = context.now().plus(5 * SECOND);
-    context.spend(to.ip(), 4).await;
-    wire.handshake(context, client, end).await.ok()?;
-    let identity = Identity::Name(host.to_owned());
-    let roots = context.roots();
-    let judged = chain::judge(&recorder.chain()?, &roots.der, &identity, context.now());
-    if !judged.validates() {
-        wire.close().await;
-        return None;
-    }
-    let request = format!(
-        "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mxray\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
-    );
-    if wire.write(request.as_bytes()).await.is_some() {
-        return None;
-    }
-    let mut answer = Vec::new();
-    for _ in 0..READS {
-        match wire.read(context, end, Patience::Deadline).await {
-            Got::Bytes(bytes) if answer.len() < sts::LONGEST => answer.extend(bytes),
-            _ => break,
-        }
-    }
-    wire.close().await;
-    sts::document(&answer)
 }

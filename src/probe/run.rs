@@ -56,6 +56,9 @@ pub const BLIND: [&str; 4] = [
 /// What grants it.
 pub const GRANT: &str = "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)";
 
+/// A session that is over: the name that was called, where, and what came of it.
+type Spoken = (Option<String>, SocketAddr, SessionOutcome);
+
 /// Where services are found, while targets are measured.
 type Servers = Arc<Mutex<Vec<Known>>>;
 
@@ -113,24 +116,34 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
     let beside = Beside::of(context, target, &found, names);
     let reachable = context.options().wants(StageName::Tcp);
     let ways = ways(context, &found.destinations);
+    let start = |running: &mut JoinSet<Spoken>, destination: &Destination, address: IpAddr| {
+        let to = SocketAddr::new(address, destination.setting.port);
+        let (context, destination) = (context.clone(), destination.clone());
+        let beside = beside.clone();
+        if let Ok(mut servers) = servers.lock() {
+            servers.push(Known {
+                destination: destination.clone(),
+                to,
+            });
+        }
+        running.spawn(async move {
+            let outcome = service(&context, &destination, to, &beside).await;
+            (destination.name, to, outcome)
+        });
+    };
     for destination in found.destinations.iter().filter(|_| reachable) {
         let there = |address: &&IpAddr| ways.contains(address);
         for address in destination.addresses.iter().filter(there) {
-            let to = SocketAddr::new(*address, destination.setting.port);
-            let (context, destination) = (context.clone(), destination.clone());
-            let beside = beside.clone();
-            if let Ok(mut servers) = servers.lock() {
-                servers.push(Known {
-                    destination: destination.clone(),
-                    to,
-                });
-            }
-            running.spawn(async move {
-                let outcome = service(&context, &destination, to, &beside).await;
-                (destination.name, to, outcome)
-            });
+            start(&mut running, destination, *address);
         }
     }
+    let published = async {
+        let mut running = JoinSet::new();
+        for (destination, address) in published(context, target, &found, reachable).await {
+            start(&mut running, &destination, address);
+        }
+        while running.join_next().await.is_some() {}
+    };
     // What went wrong with names is placed meanwhile: nothing waits for it.
     let sessions = async {
         let (mut met, mut shown) = (Vec::new(), Vec::new());
@@ -146,6 +159,7 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
                         outcome.error,
                         Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))
                     ),
+                refused: matches!(outcome.error, Some(ConnectError::Refused)),
                 worked: outcome.end == SessionEnd::Fine,
             });
             shown.extend(outcome.judged.map(|judged| Shown { name, to, judged }));
@@ -164,14 +178,52 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             false => dns::Authorities::default(),
         }
     };
-    let ((), met, authorities, ()) =
-        tokio::join!(placing, sessions, authorities, listed(context, &found));
+    let ((), met, authorities, (), ()) = tokio::join!(
+        placing,
+        sessions,
+        authorities,
+        listed(context, &found),
+        published
+    );
     let dead: Vec<SocketAddr> = met
         .iter()
         .filter(|one| !one.opened)
         .map(|one| one.to)
         .collect();
     authorities.judge(context, &dead).await;
+}
+
+/// Services that the domain publishes and that are not spoken to already (`--discover`); a URL's are compared instead.
+async fn published(
+    context: &Context,
+    target: &Target,
+    found: &dns::Found,
+    reachable: bool,
+) -> Vec<(Destination, IpAddr)> {
+    let is_domain = matches!(target, Target::Domain(_) | Target::Mailbox { .. });
+    let (Some(lookups), Some(name)) = (found.lookups(), &found.name) else {
+        return Vec::new();
+    };
+    if !context.options().discover || !reachable || !is_domain {
+        return Vec::new();
+    }
+    let mut fresh: Vec<(Destination, IpAddr)> = Vec::new();
+    for one in settings::discover::destinations(context, lookups, name).await {
+        for address in &one.addresses {
+            let same = |other: &Destination, at: &IpAddr| {
+                other.setting.port == one.setting.port && at == address
+            };
+            let known = found
+                .destinations
+                .iter()
+                .any(|other| other.addresses.iter().any(|at| same(other, at)))
+                || fresh.iter().any(|(other, at)| same(other, at));
+            if !known && context.source_for(*address).is_ok() {
+                fresh.push((one.clone(), *address));
+            }
+        }
+    }
+    fresh
 }
 
 /// What DNS says about services beside their addresses.
@@ -282,6 +334,7 @@ pub async fn glance(
 }
 
 async fn look(context: &Context, known: &Known, greet: bool, standing: Standing) {
+    context.serves(known.to.port(), known.destination.setting.service);
     match (greet, standing) {
         (true, Standing::Faulty) => {}
         (true, Standing::Well) if greets(context, known).await => return,
@@ -359,6 +412,7 @@ async fn service(
     beside: &Beside,
 ) -> SessionOutcome {
     let options = context.options();
+    context.serves(to.port(), destination.setting.service);
     let mut ask = ask_for(
         context,
         destination.setting,
@@ -435,9 +489,13 @@ async fn service(
         _ => {}
     }
     while proxies.join_next().await.is_some() {}
+    super::session::offered(context, &ask, &outcome, &destination.addresses).await;
     let intensive = options.intensive && options.wants(StageName::Tcp) && context.is_open(to);
     if intensive && rates::climb(context, to).await {
         return outcome;
+    }
+    if options.intensive && options.wants(StageName::Tls) && context.is_open(to) {
+        super::session::climb(context, &ask, &outcome).await;
     }
     if context.is_open(to) && options.wants(StageName::Mtu) {
         size::look(context, &ask, &outcome, echo).await;

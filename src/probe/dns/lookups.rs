@@ -170,8 +170,16 @@ impl Lookups {
         Learned::Fault
     }
 
-    /// A question that only helps: a few tries, at the first server that answers.
+    /// A question that only helps: a few tries, at the first server that answers. What was answered is not asked again.
     pub async fn control(self: &Arc<Lookups>, question: &Question) -> Learned {
+        let log = self.log();
+        let same = log.iter().filter(|asked| asked.question == *question);
+        if let Some(known) = same
+            .filter_map(|asked| learned(question, &asked.exchanged))
+            .next()
+        {
+            return known;
+        }
         let Some(server) = self.order().into_iter().next() else {
             return Learned::Fault;
         };

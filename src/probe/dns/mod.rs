@@ -216,7 +216,7 @@ const SMTP: Setting = Setting {
 };
 
 /// How a service is spoken to, as its URL scheme says (RFC 8314 3.3, 3.4).
-fn setting_of(service: Service, port: u16) -> Option<Setting> {
+pub(super) fn setting_of(service: Service, port: u16) -> Option<Setting> {
     let tls = match service {
         Service::Submissions | Service::Imaps | Service::Pop3s => TlsWish::Implicit,
         Service::Submission => TlsWish::Required,

@@ -7,7 +7,8 @@
 
 use std::net::SocketAddr;
 
-use super::claims::{describe, unvouched};
+use super::claims::unvouched;
+use crate::diagnosis::rules::tls::certificate_words::describe;
 use crate::diagnosis::{Claim, Code, Measured};
 use crate::probe::tls::chain::Judged;
 

@@ -24,6 +24,8 @@ pub enum Origin {
     Mx,
     /// The built-in list of providers.
     Provider,
+    /// A usual name below the domain, which only DNS vouches for.
+    Usual,
 }
 
 impl Origin {
@@ -34,6 +36,7 @@ impl Origin {
             Origin::Autoconfig => "the domain's autoconfig document",
             Origin::Mx => "the domain's MX",
             Origin::Provider => "the list of known providers",
+            Origin::Usual => "the usual names below the domain",
         }
     }
 }
@@ -80,9 +83,9 @@ pub fn providers() -> Vec<Host> {
 }
 
 /// The domains whose records may name the host that was meant: the account's own, and those that the typed name stands under.
-pub fn domains(typed: &Host, account: Option<&Host>) -> Vec<Host> {
+pub fn domains(typed: Option<&Host>, account: Option<&Host>) -> Vec<Host> {
     let mut found: Vec<Host> = account.into_iter().cloned().collect();
-    let mut next = typed.parent();
+    let mut next = typed.and_then(Host::parent);
     while let Some(domain) = next {
         // A single label is a registry, not a domain with mail.
         if domain.as_str().contains('.') && !found.contains(&domain) {
@@ -186,7 +189,7 @@ mod tests {
     #[test]
     fn domains_of_a_name_and_an_account() {
         let account = host("example.org");
-        let found = domains(&host("mial.mail.example.net"), Some(&account));
+        let found = domains(Some(&host("mial.mail.example.net")), Some(&account));
         let names: Vec<&str> = found.iter().map(Host::as_str).collect();
         assert_eq!(names, ["example.org", "mail.example.net", "example.net"]);
     }

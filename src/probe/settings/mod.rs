@@ -1,26 +1,27 @@
 //! The settings of a mail program, checked: what was typed, what works, and the difference in one sentence.
 //!
-//! Only where the user gave settings (a URL), and only when they failed. Each claim names the setting that was measured to work; without one there is no claim. Names come from DNS and the
-//! built-in list alone (`close`), and what is only guessed is never connected to.
+//! Only where the user gave settings (a URL). Each claim names the setting that was measured to work; without one there is no claim, and none
+//! where the typed ones work. Names come from DNS, the domain's autoconfig document (only with `--discover`) and the built-in list
+//! (`close`); what is only guessed is never connected to, but for the usual names of the user's own domain with `--discover`.
 
+mod autoconfig;
 pub mod check;
 pub mod close;
+pub mod discover;
+mod typo;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use self::check::check;
-use self::close::{Origin, domains, providers, suggestions};
+use self::discover::Published;
 use super::context::Context;
-use super::dns::asking::Fate;
-use super::dns::chain::{SERVICES, service_question};
 use super::dns::lookups::Lookups;
-use super::dns::question::{Host as Name, Question, Shape};
+use super::dns::question::Host as Name;
 use super::dns::{Found, resolvers};
 use super::target::{Host, Setting, Target, TlsWish};
-use crate::base::Foreign;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::proto::Service;
-use crate::proto::dns::{Answer, RecordType};
 
 /// What became of the connections with the settings as typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,15 @@ pub struct Met {
     pub to: SocketAddr,
     /// A connection was opened.
     pub opened: bool,
+    /// The host itself says that nothing listens there.
+    pub refused: bool,
     /// A device says in so many words that it lets nobody through, or that there is no way: no other setting mends that.
     pub barred: bool,
     /// The session did what it was to do.
     pub worked: bool,
 }
 
-/// Says what is wrong with settings that failed.
+/// Says what is wrong with settings that failed, and with `--discover` how they differ from those that are published.
 pub async fn judge(context: &Context, target: &Target, found: &Found, met: &[Met]) {
     let Target::Settings {
         host,
@@ -45,39 +48,214 @@ pub async fn judge(context: &Context, target: &Target, found: &Found, met: &[Met
     else {
         return;
     };
-    if met.iter().any(|one| one.worked) {
-        return;
-    }
     let name = match host {
         Host::Name(name) => Name::parse(name).ok(),
         Host::Address(_) => None,
     };
-    if met.is_empty() {
-        if let Some(name) = name {
-            misspelt(context, &name, *setting, user.as_deref(), found).await;
+    let case = Case {
+        context,
+        target,
+        typed: *setting,
+        name: name.as_ref(),
+        met,
+    };
+    let works = met.iter().any(|one| one.worked);
+    let lookups = Lookups::new(context, resolvers(context));
+    let domains = close::domains(name.as_ref(), account(context, user.as_deref()).as_ref());
+    let mut published = Vec::new();
+    if context.options().discover {
+        for domain in &domains {
+            published = discover::published(context, &lookups, domain).await;
+            if !published.is_empty() {
+                break;
+            }
         }
-        return;
     }
-    for one in met {
-        let typed = name.as_ref().map(Name::as_str);
-        if one.opened {
-            let other = other_mode(*setting);
-            if let Some(heard) = check(context, one.to, other, typed).await {
-                wrong_encryption(context, target, *setting, other, met, &heard);
-                return;
+    let said = !works && case.mistaken().await;
+    // Nothing of that name is there, or the host serves no mail: is it a slip?
+    let nothing = met.iter().all(|one| one.refused && !one.barred);
+    if let Some(name) = name.as_ref().filter(|_| !works && !said && nothing) {
+        let slip = typo::Slip {
+            context,
+            lookups: &lookups,
+            typed: name,
+            setting: *setting,
+            found,
+        };
+        slip.look(&domains, &published).await;
+    }
+    if context.options().discover {
+        case.compare(&lookups, &domains, &published, works).await;
+    }
+}
+
+/// The domain of the account that the user named.
+fn account(context: &Context, user: Option<&str>) -> Option<Name> {
+    let login = context.options().login.as_ref();
+    let user = user
+        .map(str::to_owned)
+        .or_else(|| login.map(|login| login.user().to_owned()))?;
+    Name::parse(user.rsplit_once('@')?.1).ok()
+}
+
+/// Settings as typed, and what became of them.
+struct Case<'a> {
+    context: &'a Context,
+    target: &'a Target,
+    typed: Setting,
+    name: Option<&'a Name>,
+    met: &'a [Met],
+}
+
+impl Case<'_> {
+    /// The same host in another way; true when that works and was said.
+    async fn mistaken(&self) -> bool {
+        let typed = self.name.map(Name::as_str);
+        for one in self.met {
+            if one.opened {
+                let other = other_mode(self.typed);
+                if let Some(heard) = check(self.context, one.to, other, typed).await {
+                    self.wrong_encryption(other, &heard);
+                    return true;
+                }
+                continue;
             }
-            continue;
-        }
-        if one.barred {
-            continue;
-        }
-        for other in other_ports(*setting) {
-            let to = SocketAddr::new(one.to.ip(), other.port);
-            if let Some(heard) = check(context, to, other, typed).await {
-                wrong_port(context, target, *setting, other, met, &heard);
-                return;
+            if one.barred {
+                continue;
+            }
+            for other in other_ports(self.typed) {
+                let to = SocketAddr::new(one.to.ip(), other.port);
+                if let Some(heard) = check(self.context, to, other, typed).await {
+                    self.wrong_port(other, &heard);
+                    return true;
+                }
             }
         }
+        false
+    }
+
+    fn wrong_encryption(&self, right: Setting, heard: &str) {
+        let (port, wants, not) = (
+            self.typed.port,
+            mode(right.tls, "STARTTLS"),
+            mode(self.typed.tls, "STARTTLS or none"),
+        );
+        let claim = Claim::new(
+            Code::SettingsWrongEncryption,
+            At::of(Where::Client),
+            Proof::Measured("the other encryption", self.context.now()),
+            0.95,
+            format!("{}: port {port} wants {wants}, not {not}.", self.target),
+        )
+        .shown_by(format!("the same port, the other way: {heard}"))
+        .advise(format!("Set the encryption of port {port} to {wants}"));
+        self.say(claim);
+    }
+
+    fn wrong_port(&self, right: Setting, heard: &str) {
+        let port = self.typed.port;
+        let claim = Claim::new(
+            Code::SettingsWrongPort,
+            At::of(Where::Client),
+            Proof::Measured("other ports of the host", self.context.now()),
+            0.93,
+            format!(
+                "{}: port {port} does not open, {} works.",
+                self.target,
+                words(right)
+            ),
+        )
+        .shown_by(format!("port {}: {heard}", right.port))
+        .advise(format!("Enter {}", words(right)))
+        .advise(format!(
+            "Server's operator: open port {port} or correct the instructions"
+        ));
+        self.say(claim);
+    }
+
+    /// A claim stands among the report's findings, and beside the connections that it explains.
+    fn say(&self, claim: Claim) {
+        for one in self.met {
+            self.context.measured(Measured {
+                about: About::Server(one.to),
+                claim: claim.clone().weighing(Weight::Finding),
+                settles: Settles::Finding,
+            });
+        }
+        self.context.finding(claim);
+    }
+
+    /// What was typed beside what is published, in one sentence.
+    async fn compare(
+        &self,
+        lookups: &Arc<Lookups>,
+        domains: &[Name],
+        published: &[Published],
+        works: bool,
+    ) {
+        let typed = format!(
+            "{} as typed {}",
+            self.target,
+            if works { "works" } else { "does not work" }
+        );
+        let fitting: Vec<&Published> = published
+            .iter()
+            .filter(|one| is_same_purpose(one.setting.service, self.typed.service))
+            .collect();
+        let Some(best) = fitting.first() else {
+            let asked: Vec<&str> = domains.iter().map(Name::as_str).collect();
+            self.context.caution(format!(
+                "settings: {typed}; nothing is published for it (autoconfig, SRV and usual names of {})",
+                asked.join(", ")
+            ));
+            return;
+        };
+        let same = fitting
+            .iter()
+            .find(|one| Some(&one.host) == self.name && one.setting == self.typed);
+        let text = match (same, works) {
+            (Some(same), _) => format!("{typed} and is what {} says", same.place),
+            (None, _) => {
+                let shown = format!("{} at {}", words(best.setting), best.host);
+                let fate = match self.heard(lookups, best).await {
+                    Some(heard) => format!("works as well ({heard})"),
+                    None => "was not heard to work".to_owned(),
+                };
+                let fate = match works {
+                    true => fate,
+                    false => fate.replace(" as well", ""),
+                };
+                format!("{typed}; {} says {shown}, which {fate}", best.place)
+            }
+        };
+        self.context.caution(format!("settings: {text}"));
+    }
+
+    async fn heard(&self, lookups: &Arc<Lookups>, one: &Published) -> Option<String> {
+        for address in discover::addresses(self.context, lookups, &one.host).await {
+            let to = SocketAddr::new(address, one.setting.port);
+            let heard = check(self.context, to, one.setting, Some(one.host.as_str())).await;
+            if heard.is_some() {
+                return heard;
+            }
+        }
+        None
+    }
+}
+
+/// Whether one program uses both for the same: reading by one protocol, or sending.
+fn is_same_purpose(one: Service, other: Service) -> bool {
+    let sends = |service| match service {
+        Service::Smtp => Service::Submissions,
+        other => spoken(other, TlsWish::Implicit),
+    };
+    sends(one) == sends(other)
+}
+
+fn mode(tls: TlsWish, clear: &'static str) -> &'static str {
+    match tls {
+        TlsWish::Implicit => "SSL/TLS",
+        _ => clear,
     }
 }
 
@@ -147,227 +325,9 @@ fn words(setting: Setting) -> String {
     format!("port {} with {mode}", setting.port)
 }
 
-fn wrong_encryption(
-    context: &Context,
-    target: &Target,
-    typed: Setting,
-    right: Setting,
-    met: &[Met],
-    heard: &str,
-) {
-    let right_words = match right.tls {
-        TlsWish::Implicit => "SSL/TLS",
-        _ => "STARTTLS",
-    };
-    let typed_words = match typed.tls {
-        TlsWish::Implicit => "SSL/TLS",
-        _ => "STARTTLS or none",
-    };
-    let claim = Claim::new(
-        Code::SettingsWrongEncryption,
-        At::of(Where::Client),
-        Proof::Measured("the other encryption", context.now()),
-        0.95,
-        format!(
-            "{target}: port {} wants {right_words}, not {typed_words}.",
-            typed.port
-        ),
-    )
-    .shown_by(format!("the same port, the other way: {heard}"))
-    .advise(format!(
-        "Set the encryption of port {} to {right_words}",
-        typed.port
-    ));
-    say(context, met, claim);
-}
-
-fn wrong_port(
-    context: &Context,
-    target: &Target,
-    typed: Setting,
-    right: Setting,
-    met: &[Met],
-    heard: &str,
-) {
-    let claim = Claim::new(
-        Code::SettingsWrongPort,
-        At::of(Where::Client),
-        Proof::Measured("other ports of the host", context.now()),
-        0.93,
-        format!(
-            "{target}: port {} does not open, {} works.",
-            typed.port,
-            words(right)
-        ),
-    )
-    .shown_by(format!("port {}: {heard}", right.port))
-    .advise(format!("Enter {}", words(right)))
-    .advise(format!(
-        "Server's operator: open port {} or correct the instructions",
-        typed.port
-    ));
-    say(context, met, claim);
-}
-
-/// A claim stands among the report's findings, and beside the connections that it explains.
-fn say(context: &Context, met: &[Met], claim: Claim) {
-    for one in met {
-        context.measured(Measured {
-            about: About::Server(one.to),
-            claim: claim.clone().weighing(Weight::Finding),
-            settles: Settles::Finding,
-        });
-    }
-    context.finding(claim);
-}
-
-/// The name leads nowhere: is it a slip of one that serves this?
-async fn misspelt(
-    context: &Context,
-    typed: &Name,
-    setting: Setting,
-    user: Option<&str>,
-    found: &Found,
-) {
-    let login = context
-        .options()
-        .login
-        .as_ref()
-        .map(|login| login.user().to_owned());
-    let account = user
-        .map(str::to_owned)
-        .or(login)
-        .and_then(|user| Name::parse(user.rsplit_once('@')?.1).ok());
-    let lookups = Lookups::new(context, resolvers(context));
-    let mut known: Vec<(Name, Origin)> = Vec::new();
-    for domain in domains(typed, account.as_ref()) {
-        known.extend(named_by(&lookups, &domain, setting.service).await);
-    }
-    known.extend(providers().into_iter().map(|name| (name, Origin::Provider)));
-    for suggestion in suggestions(typed, &known) {
-        let Some(server) = lookups.servers.first() else {
-            return;
-        };
-        for kind in [RecordType::A, RecordType::AAAA] {
-            let question = Question::new(&suggestion.name, kind);
-            let exchanged = lookups.ask(server, &question, Shape::PLAIN, 2).await;
-            let Some(Fate::Answered(answer)) = exchanged.fate else {
-                continue;
-            };
-            let addresses =
-                answer
-                    .message
-                    .answers
-                    .iter()
-                    .filter_map(|record| match record.answer {
-                        Answer::Address(address) => Some(address),
-                        _ => None,
-                    });
-            for address in addresses
-                .filter(|address| context.options().families.allow(*address))
-                .take(2)
-            {
-                let to = SocketAddr::new(address, setting.port);
-                let heard = check(context, to, setting, Some(suggestion.name.as_str())).await;
-                if let Some(heard) = heard {
-                    typo(context, typed, &suggestion, setting, &heard, found);
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Hosts that a domain's SRV and MX records name for a service.
-async fn named_by(lookups: &Lookups, domain: &Name, service: Service) -> Vec<(Name, Origin)> {
-    let Some(server) = lookups.servers.first() else {
-        return Vec::new();
-    };
-    let family =
-        |other: Service| spoken(other, TlsWish::Implicit) == spoken(service, TlsWish::Implicit);
-    let mut questions: Vec<Question> = SERVICES
-        .iter()
-        .filter(|(_, other)| family(*other))
-        .filter_map(|(label, _)| service_question(domain, label))
-        .collect();
-    questions.push(Question::new(domain, RecordType::MX));
-    let mut found = Vec::new();
-    for question in questions {
-        let exchanged = lookups
-            .ask(server, &question, Shape::with_room(1_232), 2)
-            .await;
-        let Some(Fate::Answered(answer)) = exchanged.fate else {
-            continue;
-        };
-        for record in &answer.message.answers {
-            let named = match &record.answer {
-                Answer::Srv(.., target) => Some((target, Origin::Srv)),
-                Answer::Mx(_, target) => Some((target, Origin::Mx)),
-                _ => None,
-            };
-            if let Some((target, origin)) = named
-                && let Ok(name) = Name::parse(target.as_str())
-            {
-                found.push((name, origin));
-            }
-        }
-    }
-    found
-}
-
-fn typo(
-    context: &Context,
-    typed: &Name,
-    meant: &close::Suggestion,
-    setting: Setting,
-    heard: &str,
-    found: &Found,
-) {
-    let claim = Claim::new(
-        Code::SettingsHostnameTypo,
-        At::of(Where::Client),
-        Proof::Measured("a close name", context.now()),
-        if meant.distance <= 2 { 0.93 } else { 0.8 },
-        format!(
-            "There is no mail server {typed}; {} has the service.",
-            meant.name
-        ),
-    )
-    .shown_by(format!(
-        "{} stands in {}, {} edits away, and at {} {heard}",
-        meant.name,
-        meant.origin.says(),
-        meant.distance,
-        words(setting)
-    ))
-    .advise(format!(
-        "Enter {} after comparing it with the provider's own instructions",
-        meant.name
-    ));
-    let Some(lookups) = found.lookups() else {
-        return context.finding(claim);
-    };
-    for asked in lookups
-        .log()
-        .iter()
-        .filter(|asked| asked.question.name == *typed)
-    {
-        context.measured(Measured {
-            about: About::Lookup {
-                resolver: asked.server.address.ip(),
-                name: Foreign::from(typed.as_str()),
-                kind: asked.question.kind.0,
-            },
-            claim: claim.clone().weighing(Weight::Finding),
-            settles: Settles::Finding,
-        });
-    }
-    context.finding(claim);
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{other_mode, other_ports};
+    use super::{is_same_purpose, other_mode, other_ports};
     use crate::probe::target::{Setting, TlsWish};
     use crate::proto::Service;
 
@@ -389,6 +349,13 @@ mod tests {
             (back.service, back.tls),
             (Service::Imaps, TlsWish::Implicit)
         );
+    }
+
+    #[test]
+    fn reading_and_sending_are_two_purposes() {
+        assert!(is_same_purpose(Service::Imap, Service::Imaps));
+        assert!(is_same_purpose(Service::Smtp, Service::Submission));
+        assert!(!is_same_purpose(Service::Imaps, Service::Pop3s));
     }
 
     #[test]
