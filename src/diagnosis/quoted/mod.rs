@@ -26,7 +26,7 @@ pub struct TableError(#[from] toml::de::Error);
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quote {
-    /// Lower-case substrings, any of which identifies the text.
+    /// Lower-case substrings, any of which identifies the text; `a * b` is both, in this order.
     #[serde(rename = "match")]
     pub patterns: Vec<String>,
     /// What it may mean, likeliest first; never empty in the shipped table.
@@ -135,29 +135,99 @@ fn reply_code(word: &str) -> Option<(&str, &str)> {
     (is_code && !rest.is_empty()).then_some((code, rest))
 }
 
-/// Whether `pattern` is in `text`, and not in the middle of a number: `4.4.2` is neither in `4.4.21` nor
-/// in `192.4.4.2`.
+/// Whether `pattern` is in `text`, its parts (`a * b`) in their order.
 fn contains(text: &str, pattern: &str) -> bool {
-    if pattern.is_empty() {
+    let mut parts = pattern.split(" * ");
+    let Some(first) = parts.next().filter(|first| !first.is_empty()) else {
+        return false;
+    };
+    let mut rest = parts.peekable();
+    if rest.peek().is_none() {
+        return text
+            .match_indices(first)
+            .any(|(at, _)| stands(text, at, first));
+    }
+    let Some((at, _)) = text
+        .match_indices(first)
+        .find(|(at, _)| stands(text, *at, first))
+    else {
+        return false;
+    };
+    let mut from = at.saturating_add(first.len());
+    rest.all(|part| {
+        let behind = text.get(from..).unwrap_or_default();
+        let Some(at) = behind.find(part) else {
+            return false;
+        };
+        from = from.saturating_add(at).saturating_add(part.len());
+        true
+    })
+}
+
+/// Whether the `part` at that place is not the middle of a number: `4.4.2` is neither in `4.4.21` nor in `192.4.4.2`. A bare
+/// number has to stand where a code does.
+fn stands(text: &str, at: usize, part: &str) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let after = text
+        .get(at.saturating_add(part.len())..)
+        .unwrap_or_default();
+    let digit = |c: char| c.is_ascii_digit();
+    let number_before =
+        before.ends_with(digit) || before.strip_suffix('.').is_some_and(|b| b.ends_with(digit));
+    let number_after = after.starts_with(digit)
+        || after
+            .strip_prefix('.')
+            .is_some_and(|a| a.starts_with(digit));
+    if part.starts_with(digit) && number_before || part.ends_with(digit) && number_after {
         return false;
     }
-    let starts_with_digit = pattern.starts_with(|c: char| c.is_ascii_digit());
-    let ends_with_digit = pattern.ends_with(|c: char| c.is_ascii_digit());
-    text.match_indices(pattern).any(|(at, _)| {
-        let before = text.get(..at).unwrap_or_default();
-        let after = text
-            .get(at.saturating_add(pattern.len())..)
-            .unwrap_or_default();
-        let number_before = before.ends_with(|c: char| c.is_ascii_digit())
-            || before
-                .strip_suffix('.')
-                .is_some_and(|b| b.ends_with(|c: char| c.is_ascii_digit()));
-        let number_after = after.starts_with(|c: char| c.is_ascii_digit())
-            || after
-                .strip_prefix('.')
-                .is_some_and(|a| a.starts_with(|c: char| c.is_ascii_digit()));
-        !(starts_with_digit && number_before || ends_with_digit && number_after)
-    })
+    !part.bytes().all(|byte| byte.is_ascii_digit()) || is_code(before, after)
+}
+
+/// Words that stand before a code.
+const BEFORE_A_CODE: [&str; 21] = [
+    "answer",
+    "answered",
+    "code",
+    "errno",
+    "error",
+    "failed",
+    "got",
+    "reply",
+    "replied",
+    "response",
+    "responded",
+    "result",
+    "returned",
+    "returns",
+    "said",
+    "says",
+    "server",
+    "smtp",
+    "status",
+    "winerror",
+    "with",
+];
+
+/// Whether a bare number between these is a code and no amount: it begins the text, or a mark or a word that announces
+/// a code stands before it, or an enhanced code behind it (RFC 3463).
+fn is_code(before: &str, after: &str) -> bool {
+    let before = before.trim_end();
+    let word = before
+        .rsplit(|c: char| !c.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    let mut enhanced = after.trim_start().split('.');
+    let number =
+        |part: Option<&str>| part.is_some_and(|p| p.starts_with(|c: char| c.is_ascii_digit()));
+    before.is_empty()
+        || before.ends_with([':', ';', '"', '\'', '(', '[', '=', '#', '>', '<', '-'])
+        || BEFORE_A_CODE.contains(&word)
+        || word.starts_with("wsae")
+        || after.starts_with(' ')
+            && number(enhanced.next())
+            && number(enhanced.next())
+            && number(enhanced.next())
 }
 
 #[cfg(test)]
@@ -368,8 +438,18 @@ mod tests {
 
     #[test]
     fn unknown_text_finds_nothing() {
-        assert!(causes_of("").is_empty());
-        assert!(causes_of("the quick brown fox").is_empty());
+        for text in [
+            "",
+            "the quick brown fox",
+            "I ate 421 cookies and 550 apples",
+            "order 10060 of 11001",
+            "listening on port 587",
+            "version 2.0.0 of 12 May",
+            "the server is fine",
+            "message accepted for delivery",
+        ] {
+            assert_eq!(causes_of(text), Vec::new(), "{text}");
+        }
         let long = "ä".repeat(super::TEXT_MAX);
         assert!(causes_of(&long).is_empty());
     }

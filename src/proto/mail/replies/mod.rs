@@ -51,6 +51,8 @@ enum Strength {
     Generic,
     /// The words of a known server.
     Known,
+    /// Names the part of the transaction that was refused; a cause that stands behind it says why.
+    Part,
     /// Names its cause beyond doubt, whatever stands beside it.
     Sure,
 }

@@ -1,11 +1,32 @@
 //! Words of refusals by policy: reputation, reverse names, sender domains, greylists.
 
-use super::Place::{Any, Connection, Rcpt, Smtp, Transaction};
+use super::Place::{Any, Connection, Login, Rcpt, Smtp, Transaction};
 use super::Strength::{Generic, Known, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
     Blocklisted, DomainUnauthenticated, Greylisted, RdnsRequired,
 };
+
+/// An address on a list, in words that no other refusal has.
+const BLOCKED: &[&str] = &[
+    "blocklist",
+    "block list",
+    "blocklisted",
+    "blacklist",
+    "black list",
+    "blacklisted",
+    "denylist",
+    "deny list",
+    "dnsbl",
+    "spamhaus",
+    "blocked using",
+    "your ip is blocked",
+    "your ip has been blocked",
+    "your ip address is blocked",
+    "your ip address has been blocked",
+    "ip address is banned",
+    "ip address has been banned",
+];
 
 /// The rows.
 #[rustfmt::skip]
@@ -35,6 +56,8 @@ pub(super) const ROWS: &[Words] = &[
         "unsolicited mail originating from your ip", "suspicious due to the very low reputation",
         "client host blocked",
     ]),
+    words(Blocklisted, Connection, Sure, "generic: mailbox servers with lists of addresses, as greeting", BLOCKED),
+    words(Blocklisted, Login, Known, "generic: the same, as answer to a login", BLOCKED),
     words(RdnsRequired, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c (reject_unknown_client_hostname); Gmail 5.7.25; Exchange Online 5.7.25; Exim; Sendmail; Yahoo", &[
         "cannot find your hostname", "cannot find your reverse hostname", "cannot find your reverse", "reverse dns",
         "reverse-dns", "rdns", "ptr record", "ptr", "reverse hostname", "reverse lookup", "reverse name",

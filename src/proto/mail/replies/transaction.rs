@@ -1,7 +1,7 @@
 //! Words about the transaction: the sender, the recipient, the message.
 
 use super::Place::{Any, Data, Smtp, Transaction};
-use super::Strength::{Generic, Known, Sure};
+use super::Strength::{Generic, Known, Part, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
     AccountDisabled, ContentRejected, MailboxFull, MessageTooLarge, RateLimited, RecipientRejected,
@@ -45,7 +45,8 @@ pub(super) const ROWS: &[Words] = &[
         "recipients per", "too many invalid recipients", "messages from * temporarily deferred", "deferred due to",
     ]),
     words(SenderRejected, Transaction, Sure, "Postfix src/smtpd/smtpd_check.c; Exim sender verification; Sendmail; Exchange SendAsDenied", &[
-        "sender address rejected", "sender verify failed", "sender rejected", "sender denied",
+        "sender verify failed", "sender rejected", "sender denied",
+        "sender address rejected: undeliverable address", "sender address rejected: unverified address",
         "sender address is not", "sendasdenied", "not owned by user", "not logged in", "sender domain",
         "sender not allowed", "sender is not allowed", "sender address does not", "invalid sender",
         "sender verification", "could not verify sender", "bad sender", "sender unknown", "unknown sender",
@@ -55,6 +56,12 @@ pub(super) const ROWS: &[Words] = &[
         "not allowed to use this sender", "sender must", "from address", "return address", "mailfrom",
         "spoofed sender", "sender blocked", "blocked sender", "sender is blocked", "sender address blocked",
         "you are not allowed to send", "must match the authenticated", "does not match authenticated",
+    ]),
+    words(SenderRejected, Transaction, Part, "Postfix src/smtpd/smtpd_check.c (what a policy server says follows, SMTPD_POLICY_README)", &[
+        "sender address rejected",
+    ]),
+    words(RecipientRejected, Transaction, Sure, "Postfix src/smtpd/smtpd_check.c (reject_unverified_recipient: another server's words follow)", &[
+        "recipient address rejected: undeliverable address", "recipient address rejected: unverified address",
     ]),
     words(AccountDisabled, Transaction, Known, "Gmail 5.2.1; Yahoo", &[
         "email account that you tried to reach is disabled", "account that you tried to reach is inactive",
