@@ -66,6 +66,11 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
         self.young.insert(key, value);
     }
 
+    /// Everything that is remembered, in no order; nothing is afterwards.
+    pub fn drain(&mut self) -> impl Iterator<Item = (K, V)> + '_ {
+        self.young.drain().chain(self.old.drain())
+    }
+
     /// Forgets a key.
     pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) {
         self.young.remove(key);

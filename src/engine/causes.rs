@@ -145,6 +145,33 @@ impl Causes {
         });
     }
 
+    /// The silence that a client met at a port of a server has a cause of its own: it takes the place of the symptom.
+    pub fn explain_silence(&mut self, client: IpAddr, server: SocketAddr, cause: &VerdictInfo) {
+        let silence = Some((client, server.port()));
+        let server = server.to_string();
+        let symptom = self
+            .map
+            .iter()
+            .find(|(key, _)| key.silence == silence && key.place.ends_with(&format!(" {server}")));
+        let Some(key) = symptom.map(|(key, _)| key.clone()) else {
+            self.add_finding(cause);
+            return;
+        };
+        if let Some(mut folded) = self.map.remove(&key) {
+            folded.cause.code = cause.code;
+            folded.cause.class = cause.class;
+            folded.cause.at = cause.at.clone();
+            folded.cause.text.clone_from(&cause.summary);
+            folded.cause.advice.clone_from(&cause.advice);
+            let key = Key {
+                code: cause.code,
+                silence: None,
+                ..key
+            };
+            self.map.insert(key, folded);
+        }
+    }
+
     /// The list, most harmful first.
     pub fn list(&self) -> Vec<RootCause> {
         let mut list = self.folded();

@@ -7,22 +7,26 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::Config;
+use super::answers::Answers;
 use super::attempts::{Attempts, Member, Wanted, wrong_setting};
 use super::causes::Blame;
 use super::closing::Source;
 use super::connections::{Judged, judge, record};
 use super::experiments::Experiments;
+use super::forks::Forks;
 use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
 use super::provisional::Shown;
-use super::record::{ConnectionRecord, LookupRecord, Moment, Record, VerdictInfo, millis};
+use super::record::{
+    ConnectionRecord, FindingRecord, LookupRecord, Moment, Record, VerdictInfo, millis,
+};
 use super::searches::{Fate, Searches, Waiting};
 use super::sighting::{Carried, Sighting};
 use crate::base::{Foreign, Mark, SECOND, Side, SourceId, Timestamp, ip_text};
-use crate::diagnosis::{Code, Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
+use crate::diagnosis::{Class, Code, Judgement, Lookup, Outcome, Verdict, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Lookups, Transport as Carrier};
-use crate::flow::{Dialogue, MailFlow, Neighbors, Ripe};
+use crate::flow::{Dialogue, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, RecordType};
 use crate::proto::session::SessionFacts;
@@ -39,6 +43,8 @@ pub struct Judging {
     pub(super) searches: Searches,
     pub(super) attempts: Attempts,
     pub(super) experiments: Experiments,
+    answers: Answers,
+    forks: Forks,
     pub(super) horizon: Timestamp,
     pub(super) next_connection: u64,
     pub(super) next_lookup: u64,
@@ -63,6 +69,8 @@ impl Judging {
             searches: Searches::default(),
             attempts: Attempts::default(),
             experiments: Experiments::default(),
+            answers: Answers::default(),
+            forks: Forks::default(),
             horizon: Timestamp(i64::MIN),
             next_connection: 0,
             next_lookup: 0,
@@ -208,7 +216,23 @@ impl Judging {
         self.neighbors = Neighbors::default();
         self.experiments.clear();
         self.attempts.finish(out);
+        self.compare(out);
         self.horizon = Timestamp(i64::MIN);
+    }
+
+    /// What connections and look-ups say beside each other when all of them are judged.
+    fn compare(&mut self, out: &mut dyn FnMut(Record)) {
+        for claim in self.answers.disagreements() {
+            tell(Verdict::from(claim), out);
+        }
+        for (client, server, claim) in self.forks.splits() {
+            let verdict = Verdict::from(claim);
+            let server = SocketAddr::new(server.ip, server.port);
+            self.attempts
+                .causes
+                .explain_silence(client, server, &VerdictInfo::from(&verdict));
+            tell(verdict, out);
+        }
     }
 
     /// The latest time that a world showed after its frame `last`, as far as its clock can be trusted.
@@ -293,6 +317,9 @@ impl Judging {
             check: judged.judgement.is_check,
             setting: wrong_setting(&made.findings),
         };
+        if judged_as_mail {
+            self.compared(&key, tcp, &judged.judgement, name.as_ref());
+        }
         let address = Foreign::from(made.server.ip.as_str());
         let twin = tcp
             .syns
@@ -332,6 +359,26 @@ impl Judging {
             made.attempt = Some(attempt);
         }
         out(Record::Connection(Box::new(made)));
+    }
+
+    /// Keeps of a connection what says something only beside others.
+    fn compared(
+        &mut self,
+        key: &FlowKey,
+        tcp: &TcpFacts,
+        judgement: &Judgement,
+        name: Option<&Foreign>,
+    ) {
+        let code = judgement.verdict.code;
+        self.forks.judged(key, tcp, code);
+        let worked = match judgement.outcome {
+            Outcome::Healthy | Outcome::Degraded => true,
+            Outcome::Failed if matches!(code.class(), Class::Network | Class::Service) => false,
+            Outcome::Failed | Outcome::Incomplete => return,
+        };
+        if let Some(name) = name {
+            self.answers.reached(name, key.server.ip, tcp.first, worked);
+        }
     }
 
     /// Judges a connection with what is known by now; number and attempt of the record are the caller's.
@@ -389,6 +436,15 @@ impl Judging {
         self.undeclared.extend(&judgement.undeclared);
         let id = self.lookup_number(facts.first.frame);
         let answer = facts.answer();
+        if let Some(reply) = answer.filter(|_| judgement.outcome != Outcome::Failed) {
+            let answers = reply.message.answers.iter();
+            let addresses = answers.filter_map(|record| match record.answer {
+                Answer::Address(address) => Some(address),
+                _ => None,
+            });
+            self.answers
+                .answered(&facts.name, facts.kind, facts.resolver, reply.at, addresses);
+        }
         let verdict = VerdictInfo::from(&judgement.verdict);
         let findings: Vec<VerdictInfo> = judgement.findings.iter().map(VerdictInfo::from).collect();
         let member = Member {
@@ -451,6 +507,15 @@ impl Judging {
         );
         judgement
     }
+}
+
+/// What belongs to no connection and no look-up.
+fn tell(verdict: Verdict, out: &mut dyn FnMut(Record)) {
+    let source = verdict.frame.map(|frame| frame.source.0);
+    out(Record::Finding(FindingRecord {
+        source,
+        verdict: VerdictInfo::from(&verdict),
+    }));
 }
 
 /// The record of a judged look-up.

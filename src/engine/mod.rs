@@ -3,6 +3,7 @@
 //! It opens nothing, waits for nothing and reads no clock: a file, an interface, the lab and a probe are
 //! all callers of the same engine, so what is learned live and from a capture cannot differ.
 
+mod answers;
 mod attempts;
 mod causes;
 mod clock;
@@ -11,6 +12,7 @@ mod config;
 mod connections;
 mod door;
 mod experiments;
+mod forks;
 mod inside;
 mod intake;
 mod judging;

@@ -26,6 +26,8 @@ const FAILED: usize = 4_096;
 const PER_CLIENT: usize = 64;
 /// Clients, pairs of client and resolver, and names that are remembered at the least.
 const CLIENTS: usize = 14_336;
+/// Answers in fragments remembered of each client and resolver.
+const FRAGMENTS: usize = 4;
 /// Mail exchangers remembered of each client.
 const EXCHANGERS: usize = 256;
 /// Servers with TLSA records remembered of each client.
@@ -60,7 +62,8 @@ pub struct Searches {
     mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
     sizes: Remembered<(IpAddr, IpAddr), (u32, Mark)>,
     small: Remembered<(IpAddr, IpAddr), Mark>,
-    fragments: Remembered<(IpAddr, IpAddr), Mark>,
+    /// First fragments of answers that did not become whole.
+    fragments: Remembered<(IpAddr, IpAddr), Few<Mark, FRAGMENTS>>,
     tlsa: Remembered<IpAddr, Few<(Foreign, Tlsa), TLSA_NAMES>>,
 }
 
@@ -121,12 +124,18 @@ impl Searches {
 
     /// The first fragment of a resolver's answer to that client.
     pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
-        self.fragments.insert((client, resolver), mark);
+        let open = self.fragments.entry((client, resolver), Few::new);
+        if open.is_full() {
+            open.remove(0);
+        }
+        open.push(mark);
     }
 
-    /// A fragmented answer became whole.
+    /// A fragmented answer became whole: mostly the one that began last.
     pub fn whole(&mut self, client: IpAddr, resolver: IpAddr) {
-        self.fragments.remove(&(client, resolver));
+        if let Some(open) = self.fragments.get_mut(&(client, resolver)) {
+            open.remove(open.len().saturating_sub(1));
+        }
     }
 
     /// Takes a closed look-up; teaches the names what addresses it gave.
@@ -326,8 +335,8 @@ impl Searches {
             stray_fragment: self
                 .fragments
                 .get(&pair)
-                .copied()
-                .filter(|mark| mark.time >= facts.first.time),
+                .and_then(|open| open.iter().find(|mark| mark.time >= facts.first.time))
+                .copied(),
             ..LookupContext::default()
         }
     }

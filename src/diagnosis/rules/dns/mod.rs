@@ -5,6 +5,7 @@
 mod bad_response;
 mod filtered;
 mod forged;
+mod inconsistent;
 mod large_dropped;
 mod mail_exchangers;
 mod negative;
@@ -18,6 +19,7 @@ mod timeout;
 mod truncated_no_tcp;
 mod type_dropped;
 
+pub use inconsistent::{Told, weigh as judge_answers};
 pub use rejected::refusal;
 
 use crate::diagnosis::Claim;

@@ -3,6 +3,9 @@
 mod loss;
 mod mtu_blackhole;
 mod slow;
+mod split;
+
+pub use split::{Dead, Living, weigh as judge_split};
 
 use super::Rule;
 
