@@ -103,6 +103,8 @@ pub struct TcpFacts {
     pub cut_frames: u32,
     /// Frames out of time order.
     pub disorder: u32,
+    /// Segments that stand in the capture behind what acknowledges them.
+    pub behind: u32,
     /// SACK edges outside what was sent, all by the same distance (a device rewrites sequence numbers but not SACK): frame and distance.
     pub sack_offset: Option<(Mark, i64)>,
     /// A new SYN with another ISN on the same five-tuple followed within 3 s of a reset: it is counted here, not a new connection.
@@ -428,6 +430,7 @@ impl TcpFacts {
             capture_gaps: PerSide::default(),
             cut_frames: 0,
             disorder: 0,
+            behind: 0,
             sack_offset: None,
             reopened: 0,
         }

@@ -8,180 +8,26 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+mod facts;
+
+pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
+
 use super::facts::Endpoint;
 use super::queues::{Queue, Queues};
 use super::resets::HopCount;
 use super::worlds::Worlds;
-use crate::base::limits::{EVENTS, LOOKUPS};
-use crate::base::{Few, Foreign, Mark, Nanos, SECOND, SourceId, Timestamp};
+use crate::base::limits::LOOKUPS;
+use crate::base::{Few, Foreign, MILLISECOND, Mark, Nanos, SECOND, SourceId, Timestamp};
 use crate::proto::dns::{Message, RecordType};
 use crate::wire::{Icmp, Ip, Quote};
 
 /// After an answer: time for a second one. Without: the silence that ends a look-up.
 const WAITS: [(Queue, Nanos); 2] = [(Queue::Closing, 2 * SECOND), (Queue::Open, 30 * SECOND)];
 
-/// How a message travelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-}
-
-/// One try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Query {
-    /// Where.
-    pub at: Mark,
-    /// Transaction id.
-    pub id: u16,
-    /// Client's port.
-    pub port: u16,
-    /// How it travelled.
-    pub transport: Transport,
-    /// UDP payload size offered by EDNS, when there is EDNS.
-    pub edns_size: Option<u16>,
-    /// DO bit.
-    pub dnssec_ok: bool,
-    /// CD bit.
-    pub checking_disabled: bool,
-    /// TTL as captured.
-    pub ttl: u8,
-}
-
-/// A message that answers, or claims to.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Where.
-    pub at: Mark,
-    /// How it travelled.
-    pub transport: Transport,
-    /// Time since the latest try with the same id and port; `None` if there was none.
-    pub delay: Option<Nanos>,
-    /// Distance of its sender.
-    pub hops: HopCount,
-    /// IPv4 identification.
-    pub ip_id: Option<u16>,
-    /// What it says.
-    pub message: Box<Message>,
-}
-
-/// An ICMP error that quotes a try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LookupIcmp {
-    /// Where.
-    pub at: Mark,
-    /// Who sent it.
-    pub sender: IpAddr,
-    /// ICMPv6.
-    pub v6: bool,
-    /// Type.
-    pub kind: u8,
-    /// Code.
-    pub code: u8,
-    /// Distance of the sender.
-    pub hops: HopCount,
-    /// TTL inside the quote.
-    pub quoted_ttl: u8,
-    /// The quoted packet is a TCP segment.
-    pub tcp: bool,
-}
-
-/// How the client's connections to TCP/53 of the resolver fared during the look-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpTry {
-    /// SYNs and the first of them.
-    pub syns: u32,
-    /// The first SYN.
-    pub first_syn: Option<Mark>,
-    /// The latest SYN.
-    pub last_syn: Option<Mark>,
-    /// The SYN-ACK.
-    pub syn_ack: Option<Mark>,
-    /// A reset that carries the resolver's address, and the distance of its sender.
-    pub reset: Option<(Mark, HopCount)>,
-}
-
-/// What happened on TCP/53.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TcpEvent {
-    /// The client's SYN.
-    Syn,
-    /// The resolver's SYN-ACK.
-    SynAck,
-    /// A reset with the resolver's address.
-    Reset,
-}
-
-/// Everything known of one look-up.
-#[derive(Clone, Debug)]
-pub struct LookupFacts {
-    /// The input.
-    pub source: SourceId,
-    /// Who asked.
-    pub client: IpAddr,
-    /// Who was asked.
-    pub resolver: IpAddr,
-    /// Name in lower case without the final dot.
-    pub name: Foreign,
-    /// Type.
-    pub kind: RecordType,
-    /// First frame.
-    pub first: Mark,
-    /// Latest frame (ICMP included).
-    pub last: Mark,
-    /// Tries, in order.
-    pub queries: Few<Query, EVENTS>,
-    /// How many tries there were in all.
-    pub tries: u32,
-    /// The latest try.
-    pub last_query: Option<Mark>,
-    /// Answers with the id and question of a try, in order; more than tries, or different ones, hint at a forger.
-    pub replies: Vec<Reply>,
-    /// How many such answers there were in all (`replies` keeps the first ones).
-    pub reply_count: u32,
-    /// Answers to a try's id and port with another question, or to its question with an id that was never used.
-    pub mismatched: Vec<Reply>,
-    /// How many of those in all.
-    pub mismatched_count: u32,
-    /// ICMP errors that quote a try.
-    pub icmp: Few<LookupIcmp, EVENTS>,
-    /// How many in all.
-    pub icmp_count: u32,
-    /// TCP/53 meanwhile.
-    pub tcp: TcpTry,
-}
-
 /// Answers kept per look-up.
 const REPLIES: usize = 4;
-
-impl LookupFacts {
-    /// The answer that settles it: the first that is not truncated, else the first.
-    pub fn answer(&self) -> Option<&Reply> {
-        self.replies
-            .iter()
-            .find(|reply| !reply.message.truncated)
-            .or(self.replies.first())
-    }
-
-    /// The answer over UDP that said "truncated".
-    pub fn truncated(&self) -> Option<&Reply> {
-        self.replies
-            .iter()
-            .find(|reply| reply.message.truncated && reply.transport == Transport::Udp)
-    }
-
-    /// From the first try to the settling answer.
-    pub fn duration(&self) -> Option<Nanos> {
-        self.answer()
-            .map(|reply| reply.at.time.since(self.first.time))
-    }
-
-    fn settled(&self) -> bool {
-        self.replies.iter().any(|reply| !reply.message.truncated)
-    }
-}
+/// A query is on both sides of a mirror within this time; no resolver asks again so soon (RFC 1035 4.2.1: 2 to 5 s).
+const SEEN_TWICE: Nanos = 3 * MILLISECOND;
 
 type Key = (SourceId, IpAddr, IpAddr, Foreign, RecordType);
 type Fast = foldhash::fast::RandomState;
@@ -364,6 +210,13 @@ impl Lookups {
         let Some(facts) = self.get_mut(at) else {
             return;
         };
+        let duplicate = |query: &Query| {
+            (query.id, query.port, query.transport) == (message.id, from.port, transport)
+                && (0..=SEEN_TWICE).contains(&mark.time.since(query.at.time))
+        };
+        if facts.queries.iter().any(duplicate) {
+            return;
+        }
         facts.tries = facts.tries.saturating_add(1);
         facts.last = mark;
         facts.last_query = Some(mark);

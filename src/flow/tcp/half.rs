@@ -9,6 +9,7 @@ use crate::base::{Few, Mark, Timestamp};
 use crate::wire::{Ip, Tcp};
 
 use super::super::resets::HopCount;
+use super::early::{Early, Unseen};
 use super::reassembly::Reassembly;
 use super::recent::Recent;
 use super::scoreboard::Scoreboard;
@@ -27,6 +28,10 @@ pub(super) struct Half {
     pub(super) board: Scoreboard,
     /// Its bytes in order.
     pub(super) stream: Reassembly,
+    /// Its segments that were captured before what they acknowledge.
+    pub(super) early: Early,
+    /// What of its stream was acknowledged before the capture showed it, at last.
+    pub(super) unseen: Option<Unseen>,
     /// Its latest segments, to find duplicates.
     pub(super) recent: Recent,
     /// Running number of its latest segment, and of its latest with ACK (RST not counted).

@@ -66,6 +66,11 @@ impl Reassembly {
         self.next.is_some_and(|next| next > 0) || !self.waiting.is_empty()
     }
 
+    /// How far the stream was handed on; `None` before its first byte.
+    pub(super) fn handed_on(&self) -> Option<i64> {
+        self.next
+    }
+
     /// Whether the bound on waiting bytes or segments was ever hit.
     pub(super) fn overflowed(&self) -> bool {
         self.overflowed
@@ -119,6 +124,13 @@ impl Reassembly {
             self.acked = Some((offset, mark));
         } else if let Some((known, _)) = &mut self.acked {
             *known = offset.max(*known);
+        }
+    }
+
+    /// The stream's last byte is before `offset`: what acknowledges more acknowledges the FIN.
+    pub(super) fn ends(&mut self, offset: i64) {
+        if let Some((acked, _)) = &mut self.acked {
+            *acked = offset.min(*acked);
         }
     }
 

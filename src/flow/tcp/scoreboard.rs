@@ -27,6 +27,16 @@ pub(super) struct Novelty {
     pub(super) again: bool,
 }
 
+impl Novelty {
+    /// Nothing of it was seen before.
+    pub(super) fn fresh(offsets: i64) -> Novelty {
+        Novelty {
+            fresh: offsets,
+            again: false,
+        }
+    }
+}
+
 /// A loss that was told and may turn out to be none (D-SACK).
 #[derive(Clone, Copy, Debug)]
 struct Told {

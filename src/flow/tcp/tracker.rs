@@ -9,11 +9,12 @@ use crate::wire::{Ip, Link, Tcp, TcpFlags};
 
 use super::super::facts::{FlowKey, Opening, TcpFacts};
 use super::super::resets::{HopCount, ResetTrigger};
+use super::early::Unseen;
 use super::half::Half;
 use super::labels::{Labeller, Labels};
 use super::range::Segment;
 use super::reassembly::StreamSink;
-use super::scoreboard::equivalents;
+use super::scoreboard::{Novelty, equivalents};
 
 /// A SYN with another ISN so soon after a reset belongs to the same connection.
 pub(super) const REOPEN: Nanos = 3 * SECOND;
@@ -174,6 +175,7 @@ impl Tracker {
             self.window(side, mark, tcp);
         }
         self.after_segment(side, mark, ip, tcp);
+        self.release(Some(mark.time), out);
         for side in [Side::Client, Side::Server] {
             self.halves[side].stream.advance(side, mark.time, out);
         }
@@ -182,6 +184,7 @@ impl Tracker {
 
     /// Settles what depends on the end and hands on what still waited. Nothing may follow but [`Tracker::facts`].
     pub fn finish(&mut self, now: Timestamp, out: &mut impl StreamSink) {
+        self.release(None, out);
         for side in [Side::Client, Side::Server] {
             self.halves[side].stream.flush(side, out);
         }
@@ -298,6 +301,10 @@ impl Tracker {
         }
         let echo = tcp.options.timestamps.map(|(_, echo)| echo);
         let unseen_before = self.facts.capture_gaps[peer];
+        let high = self.halves[peer].board.high();
+        if self.halves[peer].board.started() && ack > high {
+            self.halves[peer].unseen = Some(Unseen::new(high, ack, mark));
+        }
         let rtt = self.halves[peer]
             .board
             .ack(peer, ack, mark, echo, &mut self.facts);
@@ -352,8 +359,10 @@ impl Tracker {
             self.halves[side].board.high(),
             self.halves[side].board.started(),
         );
-        let keep_alive = self.is_keep_alive(side, start, tcp);
-        if keep_alive {
+        let data_end = start.saturating_add(i64::from(tcp.payload_len));
+        let end = data_end.saturating_add(i64::from(tcp.flags.fin()));
+        let late = self.is_late(side, start, end, mark.time);
+        if !late && self.is_keep_alive(side, start, tcp) {
             self.keep_alive(side, mark);
             return;
         }
@@ -370,10 +379,9 @@ impl Tracker {
             }
             return;
         }
-        let data_end = start.saturating_add(i64::from(tcp.payload_len));
-        let end = data_end.saturating_add(i64::from(tcp.flags.fin()));
         if tcp.flags.fin() {
             self.halves[side].fin.get_or_insert(data_end);
+            self.halves[side].stream.ends(data_end);
             self.facts.sides[side].fin.get_or_insert(mark);
         }
         let direction = &mut self.facts.sides[side];
@@ -406,7 +414,12 @@ impl Tracker {
             asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
             probe,
         };
-        let novelty = self.halves[side].board.sent(&segment);
+        let novelty = if late {
+            self.shown_late(side, end);
+            Novelty::fresh(end.saturating_sub(start))
+        } else {
+            self.halves[side].board.sent(&segment)
+        };
         let alone = u64::from(tcp.payload_len == 0);
         self.facts.mss_equivalents = self
             .facts
@@ -426,15 +439,24 @@ impl Tracker {
         }
         if tcp.payload_len > 0 {
             let visible = self.facts.sides[peer].segments > 0;
-            self.halves[side].stream.segment(
-                side,
-                mark,
-                start,
-                tcp.payload_len,
-                tcp.payload,
-                visible,
-                out,
-            );
+            let acknowledges = self.unseen(peer, tcp).filter(|_| visible);
+            if acknowledges.is_some() || !self.halves[side].early.is_empty() {
+                let (len, bytes) = (tcp.payload_len, tcp.payload);
+                let acknowledges = acknowledges.unwrap_or(0);
+                self.halves[side]
+                    .early
+                    .push(mark, start, len, bytes, acknowledges);
+            } else {
+                self.halves[side].stream.segment(
+                    side,
+                    mark,
+                    start,
+                    tcp.payload_len,
+                    tcp.payload,
+                    visible,
+                    out,
+                );
+            }
         }
         if novelty.fresh > 0 {
             self.contradict_resets(
@@ -445,6 +467,18 @@ impl Tracker {
                     .wrapping_add(u32::from(tcp.flags.fin())),
             );
         }
+    }
+
+    /// What this segment acknowledges of the other side's stream beyond all that was captured of it.
+    fn unseen(&self, peer: Side, tcp: &Tcp<'_>) -> Option<i64> {
+        if !tcp.flags.ack() {
+            return None;
+        }
+        let half = &self.halves[peer];
+        let ack = half.offset(tcp.ack)?;
+        let ack = half.fin.map_or(ack, |fin| ack.min(fin));
+        let seen = half.stream.handed_on()?;
+        (ack > seen && ack.saturating_sub(seen) <= STRAY).then_some(ack)
     }
 
     /// Header statistics of a flow that is nobody's business: highest offset only.

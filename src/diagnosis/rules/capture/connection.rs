@@ -83,15 +83,20 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             "Capture on one interface or one mirror direction; editcap -d removes copies",
         );
     }
-    if tcp.disorder > 0 {
+    if tcp.disorder > 0 || tcp.behind > 0 {
+        let words = match (tcp.disorder, tcp.behind) {
+            (0, behind) => {
+                format!("{behind} frames of this connection stand behind what answers them.")
+            }
+            (disorder, _) => {
+                format!("Times of {disorder} frames of this connection run backwards.")
+            }
+        };
         find(
             Code::CaptureDisorder,
             tcp.first,
             0.9,
-            format!(
-                "Times of {} frames of this connection run backwards.",
-                tcp.disorder
-            ),
+            words,
             "Sort with reordercap; merge files with mergecap, not cat",
         );
     }

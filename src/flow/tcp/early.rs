@@ -1,0 +1,123 @@
+//! Segments that were captured before what they answer.
+//!
+//! A mirror port and a card with several queues hand over the two directions in an order of their own: the reply stands some
+//! frames before its command, and a decoder would take it for an answer to something else. The acknowledgement number tells
+//! (RFC 9293 3.4): who acknowledges a byte has seen it. Such a segment waits until the byte is there; bounded in
+//! time and number, since the byte may be lost for good.
+
+use std::collections::VecDeque;
+
+use super::reassembly::StreamSink;
+use super::tracker::Tracker;
+use crate::base::{MILLISECOND, Mark, Nanos, Side, Timestamp};
+
+/// Directions are interleaved no worse than this, as far as captures show it.
+const GRACE: Nanos = 3 * MILLISECOND;
+/// Segments that wait at the most; with one more the first goes on.
+const WAITING: usize = 8;
+
+#[derive(Debug)]
+struct Segment {
+    mark: Mark,
+    start: i64,
+    len: u32,
+    bytes: Vec<u8>,
+    /// What it acknowledges of the other side's stream.
+    acknowledges: i64,
+}
+
+/// Those of one side, in the order of capture.
+#[derive(Debug, Default)]
+pub(super) struct Early(VecDeque<Segment>);
+
+impl Early {
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes a segment; everything of this side behind it has to wait as well.
+    pub(super) fn push(
+        &mut self,
+        mark: Mark,
+        start: i64,
+        len: u32,
+        bytes: &[u8],
+        acknowledges: i64,
+    ) {
+        self.0.push_back(Segment {
+            mark,
+            start,
+            len,
+            bytes: bytes.to_vec(),
+            acknowledges,
+        });
+    }
+
+    /// The next one that need not wait any more: the other side's stream was handed on up to `seen`, or it waited long
+    /// enough at `now` (`None`: nothing more will come).
+    fn due(&mut self, seen: i64, now: Option<Timestamp>) -> Option<Segment> {
+        let front = self.0.front()?;
+        let patient = now.is_some_and(|now| now.since(front.mark.time) < GRACE);
+        let ready = front.acknowledges <= seen || !patient || self.0.len() > WAITING;
+        if ready { self.0.pop_front() } else { None }
+    }
+}
+
+/// A stretch of a stream that was acknowledged before it was captured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unseen {
+    from: i64,
+    to: i64,
+    at: Mark,
+}
+
+impl Unseen {
+    /// `[from, to)`, acknowledged at that frame.
+    pub(super) fn new(from: i64, to: i64, at: Mark) -> Unseen {
+        Unseen { from, to, at }
+    }
+}
+
+impl Tracker {
+    /// Whether a segment shows what was acknowledged just now and not captured yet.
+    pub(super) fn is_late(&self, side: Side, start: i64, end: i64, now: Timestamp) -> bool {
+        self.halves[side].unseen.is_some_and(|unseen| {
+            let soon = now.since(unseen.at.time) < GRACE;
+            start == unseen.from && end > start && end <= unseen.to && soon
+        })
+    }
+
+    /// Takes a late segment: the capture lost nothing after all.
+    pub(super) fn shown_late(&mut self, side: Side, end: i64) {
+        let Some(unseen) = self.halves[side].unseen else {
+            return;
+        };
+        let shown = u32::try_from(end.saturating_sub(unseen.from)).unwrap_or(0);
+        let facts = &mut self.facts;
+        facts.behind = facts.behind.saturating_add(1);
+        facts.capture_gaps[side] = facts.capture_gaps[side].saturating_sub(shown);
+        self.halves[side].unseen = if end == unseen.to {
+            facts.acked_unseen = facts.acked_unseen.saturating_sub(1);
+            None
+        } else {
+            Some(Unseen::new(end, unseen.to, unseen.at))
+        };
+    }
+
+    /// Hands on what need not wait any more.
+    pub(super) fn release(&mut self, now: Option<Timestamp>, out: &mut impl StreamSink) {
+        // Of two rounds the second one takes what the first one's bytes were waited for by.
+        for side in [Side::Client, Side::Server, Side::Client] {
+            let visible = self.facts.sides[side.other()].segments > 0;
+            while let Some(seen) = self.halves[side.other()].stream.handed_on()
+                && let Some(one) = self.halves[side].early.due(seen, now)
+            {
+                let (mark, bytes) = (one.mark, &one.bytes);
+                self.halves[side]
+                    .stream
+                    .segment(side, mark, one.start, one.len, bytes, visible, out);
+            }
+        }
+    }
+}
