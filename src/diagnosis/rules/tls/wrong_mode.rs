@@ -4,6 +4,7 @@
 
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::flow::Opening;
 use crate::proto::Service;
 use crate::proto::tls::TlsFacts;
 
@@ -12,6 +13,10 @@ use super::on_clear_port;
 /// Hears a client that began with TLS.
 pub fn tls_on_clear_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     if !on_clear_port(c, tls) || c.service == Service::Other || c.one_sided() {
+        return;
+    }
+    // STARTTLS, and all that led to it, may lie before a capture that begins in the middle.
+    if c.tcp.opening == Opening::Midstream {
         return;
     }
     let Some(hello) = tls

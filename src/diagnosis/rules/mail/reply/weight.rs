@@ -1,0 +1,178 @@
+//! How much a refusal weighs: whether it ended the work, only cost something, or is a consequence of an earlier one.
+//!
+//! It knows steps and what was granted before and after; the words of a reply are not looked at.
+
+use super::{Judged, says_goodbye};
+use crate::base::SECOND;
+use crate::diagnosis::rules::mail::progress::{Progress, Step, is_mailbox, refuses, step};
+use crate::diagnosis::{Connection, Weight};
+use crate::proto::mail::{Exchange, Family, Language, Status, Verb};
+
+/// A server that says goodbye after this silence without a reason meant the silence.
+const QUIET: i64 = 60 * SECOND;
+
+/// Probes and strays matter only when they were the whole of the client's work, or the server named a cause of its own.
+pub(super) fn probe(
+    c: &Connection<'_>,
+    progress: &Progress,
+    judged: &Judged<'_>,
+    further: bool,
+) -> Option<Weight> {
+    // What was not captured may have been the work.
+    let worked = worked_before(c, progress, judged.index) || c.partly_unseen();
+    let verb = judged.exchange.command.as_ref().map(|command| command.verb);
+    let cause = judged.reply.status == Status::Bye
+        || judged.answer.by_text
+            && matches!(
+                judged.answer.family,
+                Family::Blocklisted
+                    | Family::RdnsRequired
+                    | Family::TooManyConnections
+                    | Family::RateLimited
+                    | Family::ServiceUnavailable
+                    | Family::StarttlsRequired
+                    | Family::ClientCertificateRequired
+                    | Family::AuthRequired
+            );
+    match (judged.step, verb) {
+        (_, Some(Verb::Masked)) => None, // banner-masked says it
+        _ if further => None,
+        _ if cause => Some(if worked {
+            Weight::Finding
+        } else {
+            Weight::Fatal
+        }),
+        (Step::Stray, _) if !worked => Some(Weight::Fatal),
+        _ => None,
+    }
+}
+
+/// Words that nothing asked for: a goodbye before, in, or after the work.
+pub(super) fn unasked(
+    c: &Connection<'_>,
+    progress: &Progress,
+    judged: &mut Judged<'_>,
+    further: bool,
+) -> Option<Weight> {
+    let ends = says_goodbye(c, judged.reply);
+    if !ends && (further || c.dialogue.quit.is_some()) {
+        return None;
+    }
+    // Said after QUIT or LOGOUT it is a farewell.
+    if c.dialogue
+        .quit
+        .is_some_and(|quit| quit.time <= judged.reply.at.time)
+    {
+        return None;
+    }
+    let spoken_before = c
+        .dialogue
+        .exchanges
+        .get(..judged.index)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .find_map(|exchange| {
+            let reply = exchange.reply.as_ref().map(|reply| reply.done.time);
+            let command = exchange.command.as_ref().map(|command| command.done.time);
+            reply.max(command)
+        });
+    let quiet = spoken_before.is_some_and(|time| judged.reply.at.time.since(time) >= QUIET);
+    if !judged.answer.by_text && quiet && judged.answer.family == Family::ServiceUnavailable {
+        judged.answer.family = Family::IdleTimeout;
+    }
+    let worked = worked_before(c, progress, judged.index);
+    if c.work_open() {
+        return Some(Weight::Fatal);
+    }
+    if judged.answer.family == Family::IdleTimeout {
+        return Some(Weight::Finding);
+    }
+    if worked {
+        if !judged.answer.by_text {
+            judged.answer.family = Family::IdleTimeout;
+        }
+        return Some(Weight::Finding);
+    }
+    Some(Weight::Fatal)
+}
+
+/// Something that the client came for was granted before.
+fn worked_before(c: &Connection<'_>, progress: &Progress, index: usize) -> bool {
+    progress.before(index, Step::Message)
+        || progress.before(index, Step::Work)
+        || is_mailbox(c.dialogue) && progress.before(index, Step::Login)
+}
+
+/// A refused mailbox command ends the work only when nothing worked before and after, or for a cause of its own.
+pub(super) fn work(
+    c: &Connection<'_>,
+    progress: &Progress,
+    index: usize,
+    family: Family,
+    further: bool,
+) -> Option<Weight> {
+    let cause = !matches!(
+        family,
+        Family::Rejected | Family::ProtocolError | Family::Temporary
+    );
+    // What was not captured may have been work that was granted.
+    let worked = progress.before(index, Step::Work) || c.partly_unseen();
+    match (further, cause, worked) {
+        (true, true, _) => Some(Weight::Finding),
+        (true, false, _) => None,
+        (false, true, _) | (false, false, false) => Some(Weight::Fatal),
+        (false, false, true) => Some(Weight::Finding),
+    }
+}
+
+/// DATA or BDAT refused because every recipient was: a consequence.
+pub(super) fn consequence(c: &Connection<'_>, index: usize) -> bool {
+    let earlier = c.dialogue.exchanges.get(..index).unwrap_or_default();
+    let mut refused = false;
+    for exchange in earlier.iter().rev() {
+        match step(c.dialogue, exchange) {
+            Step::Recipient | Step::Sender => {
+                let Some(reply) = &exchange.reply else {
+                    return false;
+                };
+                if step(c.dialogue, exchange) == Step::Recipient && !refuses(reply) {
+                    return false;
+                }
+                refused |= refuses(reply);
+                if step(c.dialogue, exchange) == Step::Sender {
+                    return refused;
+                }
+            }
+            Step::Hello | Step::Greeting => return refused,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// LMTP answers once per recipient (RFC 2033 4.2): another recipient of the same message got it.
+pub(super) fn granted_to_another(c: &Connection<'_>, index: usize, exchange: &Exchange) -> bool {
+    let Some(command) = &exchange.command else {
+        return false;
+    };
+    if c.dialogue.language != Some(Language::Lmtp) {
+        return false;
+    }
+    let start = index.saturating_sub(64);
+    c.dialogue
+        .exchanges
+        .iter()
+        .skip(start)
+        .take(128)
+        .any(|other| {
+            other
+                .command
+                .as_ref()
+                .is_some_and(|c| c.at == command.at && c.verb == command.verb)
+                && other
+                    .reply
+                    .as_ref()
+                    .is_some_and(|reply| reply.status == Status::Positive)
+        })
+}

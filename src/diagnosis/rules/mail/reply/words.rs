@@ -1,0 +1,240 @@
+//! What is said of a refusal: the sentence, the evidence, what to do, and what else it may be.
+//!
+//! The weight is decided elsewhere; here nothing is judged any more.
+
+use super::Judged;
+use crate::diagnosis::rules::mail::progress::{Step, cut, is_mailbox, starttls_offered, step};
+use crate::diagnosis::rules::mail::refusals::refusal;
+use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::Opening;
+use crate::proto::mail::{Family, Reply};
+
+/// Characters of a summary, about.
+const SUMMARY: usize = 108;
+
+pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
+    let family = judged.answer.family;
+    let row = refusal(family);
+    let words = quoted(judged.reply);
+    let (code, says) = if judged.not_offered {
+        (
+            Code::MailStarttlsMissing,
+            "The server does not offer STARTTLS; the client asked for it all the same",
+        )
+    } else {
+        (row.code, says(c, judged, row.says))
+    };
+    let place = match family {
+        // A limit of the whole server, or of this client alone?
+        Family::TooManyConnections if !names_client(judged.reply) => Where::Server,
+        // Answers that RFC 5321 does not allow, to commands that it does.
+        _ if judged.not_offered => Where::Server,
+        _ => row.place,
+    };
+    let at = match place {
+        Where::Client => At::address(place, c.client().ip),
+        Where::Server => At::address(place, c.server().ip),
+        _ => At::of(place),
+    };
+    let mut confidence = match (judged.answer.by_text, family) {
+        (true, _) => 0.95,
+        (false, Family::Rejected | Family::Temporary | Family::GreetingRejected) => 0.88,
+        (false, Family::NeedsTls | Family::MechanismUnsupported) => 0.85,
+        (false, _) => 0.9,
+    };
+    if judged.not_offered && starttls_offered(c.dialogue).is_none() {
+        confidence = 0.8;
+    }
+    // What was not captured may have been the next, better try.
+    if c.dialogue.gaps > 0 || c.partly_unseen() {
+        confidence = f32::min(confidence, 0.75);
+    }
+    let room = SUMMARY.saturating_sub(says.chars().count()).max(24);
+    let mut claim = Claim::new(
+        code,
+        at,
+        judged.reply.at,
+        confidence,
+        format!("{says}: {}", cut(&words, room)),
+    )
+    .weighing(judged.weight)
+    .shown_by(evidence(judged, &words));
+    if let Some(command) = &judged.exchange.command {
+        claim = claim.because(command.at, cut(command.text.as_str(), 80));
+    }
+    if let Some(error) = &judged.reply.sasl_error {
+        claim = claim.because(
+            judged.reply.at,
+            format!("decoded: {}", cut(error.as_str(), 160)),
+        );
+    }
+    if judged.weight == Weight::Fatal {
+        claim = claim.provisional_if(!c.ended() && c.dialogue.quit.is_none());
+    }
+    advise(c, judged, claim, row.advice)
+}
+
+/// The sentence, made more exact where the dialogue allows.
+fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'static str {
+    let all_refused = judged.step == Step::Recipient
+        && judged.weight == Weight::Fatal
+        && c.dialogue
+            .exchanges
+            .iter()
+            .filter(|exchange| step(c.dialogue, exchange) == Step::Recipient)
+            .count()
+            > 1;
+    match judged.answer.family {
+        Family::RecipientRejected if all_refused => "The server refused every recipient",
+        Family::RecipientRejected if judged.weight == Weight::Finding => {
+            "The server refused one of the recipients"
+        }
+        Family::CredentialsRejected if judged.weight == Weight::Finding => {
+            "A login was rejected before another one worked"
+        }
+        _ => usual,
+    }
+}
+
+fn advise(
+    c: &Connection<'_>,
+    judged: &Judged<'_>,
+    mut claim: Claim,
+    advice: &'static [&'static str],
+) -> Claim {
+    let dialogue = c.dialogue;
+    let tried = dialogue
+        .exchanges
+        .iter()
+        .any(|exchange| step(dialogue, exchange) == Step::Login);
+    let untried = !tried && !dialogue.mechanisms.is_empty();
+    let family = judged.answer.family;
+    if judged.not_offered {
+        claim = claim.advise("Server's operator: certificate and switch (Postfix smtpd_tls_security_level = may, Exim tls_advertise_hosts = *, Dovecot ssl = yes)")
+            .advise("Client: implicit TLS (465, 993, 995)")
+            .or(Code::MailStarttlsStripped, 0.08, "a capture at the server, or another path: whether its list has STARTTLS there");
+        return claim;
+    }
+    match family {
+        Family::RelayDenied | Family::AuthRequired if untried => {
+            claim = claim.advise("AUTH was offered and not tried: set the client up to log in");
+        }
+        Family::AuthRequired
+            if c.tls.is_none()
+                && dialogue.mechanisms.is_empty()
+                && starttls_offered(dialogue) == Some(true) =>
+        {
+            claim = claim.advise(
+                "Client: start TLS first (STARTTLS is offered); logins are offered inside it",
+            );
+        }
+        _ => {}
+    }
+    for text in advice {
+        claim = claim.advise(*text);
+    }
+    match family {
+        Family::RelayDenied | Family::SenderRejected if untried && judged.weight == Weight::Fatal => claim.or(
+            Code::AuthRequired,
+            0.05,
+            "the same mail after a login",
+        ),
+        Family::CredentialsRejected if is_gmail(c) => claim.or(
+            Code::AuthAppPasswordRequired,
+            0.1,
+            "whether the account uses two-step verification: then only an app password or OAuth works",
+        ),
+        Family::CredentialsRejected if !judged.answer.by_text && is_microsoft(c) => claim.or(
+            Code::AuthOauthRequired,
+            0.2,
+            "the account's sign-in log: whether basic authentication is switched off",
+        ),
+        // RFC 9051 6.2.3: LOGINDISABLED would explain it, and the list was not (wholly) seen.
+        Family::CredentialsRejected
+            if c.tls.is_none()
+                && is_mailbox(dialogue)
+                && (c.partly_unseen() || c.tcp.opening == Opening::Midstream) =>
+        {
+            claim.or(
+                Code::AuthNeedsTls,
+                0.2,
+                "the server's list of capabilities: LOGINDISABLED",
+            )
+        }
+        Family::IdleTimeout if dialogue.in_data.is_some() => claim.or(
+            Code::TcpStalled,
+            0.2,
+            "a capture at the server: whether the rest of the message arrives there",
+        ),
+        Family::MechanismUnsupported if c.tls.is_none() && !judged.answer.by_text => claim.or(
+            Code::AuthNeedsTls,
+            0.1,
+            "the list that the server shows inside TLS",
+        ),
+        _ => claim,
+    }
+}
+
+fn evidence(judged: &Judged<'_>, words: &str) -> String {
+    match &judged.exchange.command {
+        Some(command) => format!(
+            "reply to {}: {}",
+            cut(command.text.as_str(), 60),
+            cut(words, 200)
+        ),
+        None => format!("the server says: {}", cut(words, 200)),
+    }
+}
+
+/// The reply in one line, codes first.
+fn quoted(reply: &Reply) -> String {
+    let line = reply.line.as_str().trim_end();
+    if reply.lines <= 1 {
+        return line.to_owned();
+    }
+    match (reply.code, reply.enhanced) {
+        (Some(code), Some(e)) => {
+            let (class, subject, detail) = (e.class, e.subject, e.detail);
+            format!("{code} {class}.{subject}.{detail} {}", reply.text)
+        }
+        (Some(code), None) => format!("{code} {}", reply.text),
+        _ => line.to_owned(),
+    }
+}
+
+/// The limit is one of this client, user or address.
+fn names_client(reply: &Reply) -> bool {
+    let text = reply.text.as_str().to_ascii_lowercase();
+    let limit = reply
+        .response_code
+        .as_ref()
+        .is_some_and(|code| code.as_str() == "LIMIT");
+    limit
+        || [
+            "from",
+            "your",
+            "user",
+            "per ip",
+            "this ip",
+            "simultaneous",
+            "client",
+            "account",
+        ]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+fn software_is(c: &Connection<'_>, name: &str) -> bool {
+    c.dialogue
+        .software
+        .as_ref()
+        .is_some_and(|software| software.as_str().eq_ignore_ascii_case(name))
+}
+
+fn is_gmail(c: &Connection<'_>) -> bool {
+    software_is(c, "Gmail")
+}
+
+fn is_microsoft(c: &Connection<'_>) -> bool {
+    software_is(c, "Exchange") || software_is(c, "Exchange Online")
+}
