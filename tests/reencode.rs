@@ -1,6 +1,10 @@
-//! The same packets in other clothes get the same verdicts: another file format, VLAN tags around them,
-//! other addresses and ports, another year.
+//! The same packets in other clothes get the same verdicts: another file format, other link types, tags, labels and tunnels
+//! around them, fragments, super-segments, mirror ports, other addresses and ports, another year.
 
+#[path = "reencode/clothes.rs"]
+mod clothes;
+#[path = "reencode/cuts.rs"]
+mod cuts;
 mod support;
 
 use std::fs;
@@ -23,7 +27,12 @@ fn verdicts(records: &[Record]) -> Vec<String> {
     for record in records {
         match record {
             Record::Connection(one) => {
-                let findings: Vec<&str> = one.findings.iter().map(|finding| finding.code).collect();
+                let findings: Vec<&str> = one
+                    .findings
+                    .iter()
+                    .map(|finding| finding.code)
+                    .filter(|code| *code != "capture.duplicates")
+                    .collect();
                 found.push(format!(
                     "connection {} {} {} {} stage {} at {} frame {:?} findings {findings:?}",
                     one.id,
@@ -43,8 +52,9 @@ fn verdicts(records: &[Record]) -> Vec<String> {
                 "attempt {} {} {}",
                 one.id, one.outcome, one.verdict.code
             )),
-            // Damage belongs to the file, and a copy of its frames has none.
-            Record::Finding(one) if one.verdict.code == "capture.damaged" => {}
+            // Damage belongs to the file, and a copy of its frames has none; that frames stand twice is said of those that do.
+            Record::Finding(one)
+                if matches!(one.verdict.code, "capture.damaged" | "capture.duplicates") => {}
             Record::Finding(one) => found.push(format!(
                 "finding {} {:?}",
                 one.verdict.code, one.verdict.frame
@@ -63,6 +73,15 @@ fn verdicts(records: &[Record]) -> Vec<String> {
 
 /// Runs a change over every recording, and says where a verdict changed.
 fn holds(what: &str, change: impl Fn(&str, &Captured) -> Option<Vec<Record>> + Sync) {
+    holds_as(what, verdicts, change);
+}
+
+/// The same, with what is compared.
+fn holds_as(
+    what: &str,
+    verdicts: impl Fn(&[Record]) -> Vec<String> + Sync,
+    change: impl Fn(&str, &Captured) -> Option<Vec<Record>> + Sync,
+) {
     let entries: Vec<(String, PathBuf)> = recordings().into_iter().collect();
     assert!(!entries.is_empty(), "no recordings");
     let found = in_parallel(&entries, |(name, path)| {
@@ -372,4 +391,158 @@ fn the_mapping_maps() {
     assert_ne!(before.0, after.0);
     assert_ne!(before.1, after.1);
     assert_ne!(before.2, after.2);
+}
+
+/// What only the addresses of Ethernet show: whether the asker of ARP or NDP would have been heard an answer to.
+const NEEDS_ETHERNET: &str = "route.neighbor-unresolved/";
+
+/// Codes alone: frames that change places change their numbers.
+fn codes(records: &[Record]) -> Vec<String> {
+    let mut found: Vec<String> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Connection(one) => Some(format!(
+                "connection {}:{} {}",
+                one.client.port, one.server.port, one.verdict.code
+            )),
+            Record::Lookup(one) => Some(format!("{} {} {}", one.name, one.kind, one.verdict.code)),
+            _ => None,
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Frames changed one by one; a recording with one that has no place there is not tried.
+fn each(what: &str, change: impl Fn(&Kept) -> Option<Kept> + Sync) {
+    holds(what, |name, captured| {
+        if name.starts_with(NEEDS_ETHERNET) {
+            return None;
+        }
+        let frames = captured
+            .frames
+            .iter()
+            .map(&change)
+            .collect::<Option<Vec<Kept>>>();
+        let frames = ethernet(captured).then_some(frames).flatten()?;
+        Some(judge(&frames, &captured.end))
+    });
+}
+
+/// ARP belongs to a link; without it the rest says the same, but for what ARP alone shows.
+fn each_packet(what: &str, change: impl Fn(&Kept) -> Option<Kept> + Sync) {
+    holds(what, |name, captured| {
+        if name.starts_with("route.") || !ethernet(captured) {
+            return None;
+        }
+        let frames: Vec<Kept> = captured.frames.iter().filter_map(&change).collect();
+        Some(judge(&frames, &captured.end))
+    });
+}
+
+#[test]
+fn other_link_types_change_nothing() {
+    each("Linux cooked capture", clothes::cooked);
+    each("Linux cooked capture v2", clothes::cooked2);
+    each("802.11", clothes::wireless);
+    for (what, link_type) in [("RAW", 101), ("NULL", 0), ("LOOP", 108), ("PPP", 9)] {
+        each_packet(what, |frame| clothes::bare(frame, link_type));
+    }
+}
+
+#[test]
+fn labels_and_sessions_change_nothing() {
+    each_packet("Two MPLS labels", clothes::labelled);
+    each_packet("PPPoE", clothes::pppoe);
+}
+
+#[test]
+fn tunnels_change_nothing() {
+    for tunnel in [
+        clothes::Tunnel::GreBridge,
+        clothes::Tunnel::Erspan2,
+        clothes::Tunnel::Erspan3,
+        clothes::Tunnel::Vxlan,
+        clothes::Tunnel::Geneve,
+    ] {
+        each(&format!("{tunnel:?}"), |frame| {
+            clothes::tunnelled(frame, tunnel)
+        });
+    }
+    for tunnel in [clothes::Tunnel::Gre, clothes::Tunnel::Ip] {
+        each_packet(&format!("{tunnel:?}"), |frame| {
+            clothes::tunnelled(frame, tunnel)
+        });
+    }
+}
+
+#[test]
+fn fragments_change_nothing() {
+    for (what, backwards) in [
+        ("Fragments", false),
+        ("Fragments, the last one first", true),
+    ] {
+        holds(what, |_, captured| {
+            let frames: Vec<Kept> = captured
+                .frames
+                .iter()
+                .flat_map(|frame| cuts::fragments(frame, backwards))
+                .collect();
+            ethernet(captured).then(|| judge(&frames, &captured.end))
+        });
+    }
+}
+
+#[test]
+fn super_segments_change_nothing() {
+    let joined = std::sync::atomic::AtomicUsize::new(0);
+    // Of two segments that are one now the number of the first is left.
+    let numberless = |records: &[Record]| -> Vec<String> {
+        verdicts(records)
+            .iter()
+            .map(|line| {
+                let (before, after) = line.split_once(" frame ").unwrap_or((line, ""));
+                let after = after
+                    .split_once(" findings ")
+                    .map_or("", |(_, after)| after);
+                format!("{before} {after}")
+            })
+            .collect()
+    };
+    holds_as("Segments made one", numberless, |name, captured| {
+        // Of copies only some would be made one.
+        if !ethernet(captured) || name.contains("mirror") {
+            return None;
+        }
+        let frames = cuts::coalesced(&captured.frames);
+        joined.fetch_add(
+            captured.frames.len() - frames.len(),
+            std::sync::atomic::Ordering::Relaxed,
+        );
+        Some(judge(&frames, &captured.end))
+    });
+    let joined = joined.into_inner();
+    assert!(joined > 100, "only {joined} segments were made one");
+}
+
+#[test]
+fn a_mirror_of_both_sides_changes_nothing() {
+    holds("A mirror port", |name, captured| {
+        // Put into the order of time, these have nothing wrong any more.
+        if name.starts_with("capture.disorder/") {
+            return None;
+        }
+        let mut frames: Vec<Kept> = captured.frames.iter().flat_map(cuts::mirrored).collect();
+        frames.sort_by_key(|frame| frame.time);
+        ethernet(captured).then(|| judge(&frames, &captured.end))
+    });
+}
+
+#[test]
+fn directions_interleaved_badly_change_nothing() {
+    holds_as("Pairs swapped", codes, |name, captured| {
+        // What a reset answered, and which of two answers came first, is read from the order.
+        let frames = cuts::swapped(&captured.frames, name);
+        ethernet(captured).then(|| judge(&frames, &captured.end))
+    });
 }
