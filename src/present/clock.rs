@@ -56,6 +56,18 @@ impl Clock {
         }
     }
 
+    /// The time of the day, with the day where `now` is another: `14:03:12`, `2026-11-23 14:03`.
+    pub fn since(&self, time: Timestamp, now: Timestamp) -> String {
+        let relative = matches!((&self.zone, self.origin), (Zone::Relative, Some(_)));
+        match relative || self.day(time) == self.day(now) {
+            true => self.time_of_day(time),
+            false => match &self.zone {
+                Zone::Local(zone) => formatted(time, zone, "%Y-%m-%d %H:%M"),
+                _ => formatted(time, &TimeZone::UTC, "%Y-%m-%d %H:%M"),
+            },
+        }
+    }
+
     /// The day, in the zone of this clock: `2026-11-23`.
     pub fn day(&self, time: Timestamp) -> String {
         match &self.zone {
@@ -96,8 +108,10 @@ pub fn duration(nanos: Nanos) -> String {
         format!("{:.2} s", nanos as f64 / second as f64)
     } else if seconds < 3600 {
         format!("{} min {} s", seconds / 60, seconds % 60)
-    } else {
+    } else if seconds < 2 * 86_400 {
         format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)
+    } else {
+        format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600)
     };
     format!("{sign}{text}")
 }

@@ -33,6 +33,13 @@ pub enum Event {
         /// Frames.
         count: u64,
     },
+    /// A probe of a server is over.
+    Probed {
+        /// The server's address, as records write it.
+        server: String,
+        /// What it found, in one sentence.
+        found: String,
+    },
     /// Something that the user must know: an interface went down, the clock jumped.
     Notice {
         /// When.

@@ -388,7 +388,7 @@ impl Plain {
                     cause.code,
                     cause.target,
                     counted(cause.attempts.max(1), "attempt", "attempts"),
-                    clock.time_of_day(cause.since),
+                    clock.since(cause.since, self.model.now),
                     cause.text,
                     cause.advice.first().map_or("", String::as_str),
                 )

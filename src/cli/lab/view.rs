@@ -82,16 +82,22 @@ fn show(
         .flatten()
         .flat_map(|probed| paths(&probed.report));
     let walked = walked.map(|path| Event::Record(Record::Path(path)));
-    let found = probes
-        .iter()
-        .flatten()
-        .filter_map(|probed| found(&probed.report));
-    let found = found.map(|text| Event::Notice {
-        time: recording
-            .frames
-            .last()
-            .map_or(Timestamp(0), |frame| frame.time),
-        text,
+    let time = recording
+        .frames
+        .last()
+        .map_or(Timestamp(0), |frame| frame.time);
+    let found = probes.iter().flatten().flat_map(|probed| {
+        let found = found(&probed.report);
+        let target = paths(&probed.report)
+            .into_iter()
+            .next()
+            .map(|path| path.target);
+        let kept = target
+            .zip(found.clone())
+            .map(|(server, found)| Event::Probed { server, found });
+        let text = found.map(|found| format!("a probe finds {found}"));
+        let told = text.map(|text| Event::Notice { time, text });
+        kept.into_iter().chain(told)
     });
     let end = [Event::Stats(stats), Event::End];
     for event in told.chain(walked).chain(found).chain(end) {
@@ -111,10 +117,6 @@ fn paths(report: &Value) -> Vec<PathRecord> {
 /// What a probe from the client's place found, in one sentence.
 fn found(report: &Value) -> Option<String> {
     let cause = report["summary"]["root_causes"].as_array()?.first()?;
-    let text = format!(
-        "a probe finds {}: {}",
-        cause["code"].as_str()?,
-        cause["text"].as_str()?
-    );
+    let text = format!("{}: {}", cause["code"].as_str()?, cause["text"].as_str()?);
     Some(Foreign::from(text.as_str()).to_string())
 }

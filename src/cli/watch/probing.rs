@@ -163,7 +163,11 @@ impl Probing {
                     self.end(now);
                     let why = String::from_utf8_lossy(&message);
                     return Some(match why.is_empty() {
-                        true => self.found(&place, view),
+                        true => {
+                            let found = self.found(&place, view);
+                            view.probed(target.ip, found.clone());
+                            format!("probe of {place}: {found}")
+                        }
                         false => format!("{place} could not be probed: {}", Foreign::from(&*why)),
                     });
                 }
@@ -211,7 +215,7 @@ impl Probing {
             &mut |record| found.push(record),
         );
         if let Err(why) = judged {
-            return format!("{place} was probed, and its packets cannot be read: {why}");
+            return format!("its packets cannot be read: {why}");
         }
         let mut causes = Vec::new();
         for record in found {
@@ -228,10 +232,10 @@ impl Probing {
             view.record(&Record::Path(path));
         }
         match causes.first() {
-            None => format!("probe of {place}: nothing is wrong from here"),
+            None => "nothing is wrong from here".to_owned(),
             Some(cause) => {
                 let at = present::place(&cause.at).map_or_else(String::new, |at| format!(" {at}"));
-                format!("probe of {place}: {}{at}: {}", cause.code, cause.text)
+                format!("{}{at}: {}", cause.code, cause.text)
             }
         }
     }

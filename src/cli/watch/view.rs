@@ -4,9 +4,10 @@
 //! what can be said again is left out when there is no room.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::mpsc::Receiver;
 
-use crate::base::{Foreign, SourceId, Timestamp};
+use crate::base::{Foreign, SourceId, Timestamp, ip_text};
 use crate::capture::Frame;
 use crate::engine::record::Record;
 use crate::tui::{Control, Event, Frames, ProbeTarget, Sender, Stats};
@@ -86,6 +87,14 @@ impl View {
                 _ => {}
             }
         }
+    }
+
+    /// A probe of a server is over, and what it found.
+    pub fn probed(&mut self, server: IpAddr, found: String) {
+        self.send(Event::Probed {
+            server: ip_text(server),
+            found,
+        });
     }
 
     /// A record, the last of its number or not.

@@ -101,7 +101,7 @@ fn state(model: &Model, theme: Theme) -> (String, ratatui::style::Style) {
         return (said.join(" · "), theme.code());
     }
     if let Some(worst) = model.causes.list().first() {
-        let since = model.look.clock.time_of_day(worst.since);
+        let since = model.look.clock.since(worst.since, model.now);
         let count = crate::present::counted(worst.attempts.max(1), "attempt", "attempts");
         let place = place(&worst.at).map_or_else(String::new, |place| format!(" {place}"));
         return (

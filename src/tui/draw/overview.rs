@@ -168,7 +168,7 @@ fn draw_causes(
         };
         let right = vec![Span::raw(format!(
             " since {}, {}{quiet} ",
-            clock.time_of_day(cause.since),
+            clock.since(cause.since, model.now),
             present::counted(cause.attempts.max(1), "attempt", "attempts"),
         ))];
         buffer.set_line(area.x, y, &both(left, right, columns), area.width);
@@ -224,7 +224,7 @@ fn draw_bars(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let last = match model.history.scale() {
         Some((start, _)) => format!(
             "{} … {}",
-            model.look.clock.time_of_day(start),
+            model.look.clock.since(start, model.now),
             model.look.clock.time_of_day(model.now)
         ),
         None => String::new(),

@@ -122,6 +122,9 @@ fn of_row(model: &Model, row: &Row, theme: Theme, columns: usize) -> Vec<Line<'s
         let known = known.join(" · ");
         lines.extend(labelled("where", &known, columns, theme, theme.strong()));
     }
+    if let Some(found) = model.probed.get(row.server_ip()) {
+        lines.extend(labelled("probed", found, columns, theme, theme.strong()));
+    }
     for (at, advice) in verdict.advice.iter().take(2).enumerate() {
         let name = if at == 0 { "do" } else { "" };
         lines.extend(labelled(name, advice, columns, theme, Style::new()));

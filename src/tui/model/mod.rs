@@ -206,6 +206,8 @@ pub struct Model {
     pub findings: Vec<FindingRecord>,
     /// Paths that a probe walked.
     pub paths: Vec<PathRecord>,
+    /// What a probe found, by server.
+    pub probed: BTreeMap<String, String>,
     /// Inputs that ended.
     pub sources: Vec<SourceRecord>,
     /// Names of inputs by number.
@@ -272,6 +274,7 @@ impl Model {
             servers: BTreeMap::new(),
             findings: Vec::new(),
             paths: Vec::new(),
+            probed: BTreeMap::new(),
             sources: Vec::new(),
             source_names: BTreeMap::new(),
             dropped: BTreeMap::new(),

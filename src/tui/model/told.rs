@@ -40,6 +40,11 @@ impl Model {
                     self.dropped.insert(id, count);
                 }
             }
+            Event::Probed { server, found } => {
+                if self.probed.len() < SERVERS || self.probed.contains_key(&server) {
+                    self.probed.insert(server, found);
+                }
+            }
             Event::Notice { time, text } => {
                 if self.notices.len() >= NOTICES {
                     self.notices.pop_front();
@@ -117,6 +122,7 @@ impl Model {
         self.servers.clear();
         self.findings.clear();
         self.paths.clear();
+        self.probed.clear();
         self.sources.clear();
         self.dropped.clear();
         self.summary = None;

@@ -23,6 +23,10 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Ve
         ));
         lines.push(Line::default());
     }
+    if let Some(found) = model.probed.get(row.server_ip()) {
+        lines.extend(labelled("probed", found, columns, theme, theme.strong()));
+        lines.push(Line::default());
+    }
     lines.extend(walked(model, detail, theme, columns));
     if let Some(more) = unkept(detail, theme, columns) {
         lines.extend(more);
