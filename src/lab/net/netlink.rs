@@ -61,7 +61,7 @@ impl Netlink {
     }
 
     /// Opens one that hears of every IPv6 route that is made in the namespace from now on; it waits for news no longer than
-    /// [`SETTLED`].
+    /// the kernel may take to make an address its own.
     pub fn listening() -> Result<Netlink, LabError> {
         let listening = Netlink::open()?;
         let fd = listening.fd.as_raw_fd();
