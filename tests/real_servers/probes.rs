@@ -1,6 +1,7 @@
 //! `mxray probe` against real servers: what works must be `ok`, and the main faults get their codes, over IPv4 and IPv6.
 
 use std::any::Any;
+use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
@@ -115,6 +116,18 @@ pub const PROBES: &[Probe] = &[
         "tcp.prohibited",
     ),
     probe(
+        "probe_of_a_wrong_password",
+        ALL,
+        "--auth-unverified --user user@example.net --password-env PROBE_PASSWORD imaps://192.0.2.10",
+        "auth.credentials-rejected",
+    ),
+    probe(
+        "probe_of_a_wrong_password_at_submissions",
+        ALL,
+        "--auth-unverified --user user@example.net --password-env PROBE_PASSWORD submissions://[2001:db8:5::10]",
+        "auth.credentials-rejected",
+    ),
+    probe(
         "probe_of_a_closed_port",
         ALL,
         "smtp://192.0.2.10:2525",
@@ -131,6 +144,25 @@ pub const PROBES: &[Probe] = &[
     ),
 ];
 
+/// A password that is right nowhere, and whose bytes stand nowhere by chance.
+const PASSWORD: &str = "no-such-password-0f3a";
+
+/// Whether it stands there, as it is or as SASL writes it (PLAIN, LOGIN).
+fn leaks(bytes: &[u8]) -> bool {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let needles = [
+        PASSWORD.to_owned(),
+        encode(PASSWORD),
+        encode(&format!("\0user@example.net\0{PASSWORD}")),
+    ];
+    needles.iter().any(|needle| {
+        bytes
+            .windows(needle.len())
+            .any(|part| part == needle.as_bytes())
+    })
+}
+
 struct Ends<'a> {
     probe: &'a Probe,
     folder: Folder,
@@ -143,14 +175,29 @@ impl Actors for Ends<'_> {
     }
 
     fn act(&self, _: &Scenario) -> Result<Vec<Vec<String>>, LabError> {
+        let kept = self.folder.path().join("kept.pcapng");
         let done = Command::new(env!("CARGO_BIN_EXE_mxray"))
             .args(["probe", "--format", "json", "--roots"])
             .arg(self.folder.path().join("roots.pem"))
+            .arg("-w")
+            .arg(&kept)
             .args(self.probe.arguments.split_whitespace())
             .env("HOME", self.folder.path())
+            .env("PROBE_PASSWORD", PASSWORD)
             .stdin(Stdio::null())
             .output()
             .map_err(|error| LabError::Actor(format!("mxray probe: {error}")))?;
+        let packets = fs::read(&kept)
+            .map_err(|error| LabError::Actor(format!("its packets were not kept: {error}")))?;
+        for (what, bytes) in [
+            ("report", &done.stdout),
+            ("messages", &done.stderr),
+            ("packets", &packets),
+        ] {
+            if leaks(bytes) {
+                return Err(LabError::Actor(format!("the password is in its {what}")));
+            }
+        }
         if let Ok(mut report) = self.report.lock() {
             *report = serde_json::from_slice(&done.stdout).ok();
         }
