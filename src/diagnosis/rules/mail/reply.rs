@@ -110,7 +110,10 @@ fn judge<'a>(
     }
     let step = match step(c.dialogue, exchange) {
         // A goodbye at the beginning of a capture that begins in the middle is no greeting.
-        Step::Greeting if c.tcp.opening == Opening::Midstream && says_goodbye(c, reply) => {
+        Step::Greeting
+            if c.tcp.opening == Opening::Midstream
+                && (reply.status == Status::Bye || reply.code == Some(421)) =>
+        {
             Step::Unasked
         }
         step => step,
