@@ -109,6 +109,7 @@ impl SourceSummary {
         SourceEnd {
             dropped: self.dropped,
             damage: self.damage.as_ref().map(ToString::to_string),
+            ..SourceEnd::default()
         }
     }
 }

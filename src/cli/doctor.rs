@@ -11,7 +11,7 @@ use super::{exit, output};
 use crate::capture::live::{Live, LiveError, Options};
 use crate::lab;
 use crate::present::wrap;
-use crate::probe::{BLIND, GRANT};
+use crate::probe::{BLIND, GRANT, PING_GRANT, PINGLESS, may_ping};
 
 /// Say what this machine lets mxray do, and how to get the rest
 #[derive(Debug, Args)]
@@ -93,11 +93,18 @@ pub fn run(arguments: &Arguments) -> u8 {
                 false,
                 "probing",
                 &format!(
-                    "mxray probe TARGET works with ordinary sockets: names, ports, ICMP errors with their senders, sessions, \
-                     certificates, logins. Not known without more: {}. `{GRANT}` grants it",
+                    "mxray probe TARGET works with ordinary sockets: names, ports, which hop drops, resets or rejects a SYN (TTL walks \
+                     by IP_RECVERR), sessions, certificates, logins. Not known without more: {}. `{GRANT}` grants it",
                     BLIND.join("; ")
                 ),
             );
+            if !may_ping() {
+                say(
+                    false,
+                    "pings",
+                    &format!("Not known without them: {PINGLESS}. `{PING_GRANT}` grants it"),
+                );
+            }
         }
     }
     // The last thing that is asked: who is not root becomes root of a user namespace by asking.

@@ -269,8 +269,8 @@ impl<'a, E: Ears> Feed<'a, E> {
     fn open_bad(&mut self, error: &OpenError) {
         let id = self.door.open(None, "file", error.input().clone(), None);
         let end = SourceEnd {
-            dropped: 0,
             damage: Some(error.what().to_owned()),
+            ..SourceEnd::default()
         };
         self.door.close(id, end);
     }

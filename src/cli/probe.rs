@@ -276,12 +276,8 @@ pub fn run(arguments: &Arguments) -> u8 {
         eprintln!("mxray: {text}");
     }
     crate::probe::stage::local::said_of_router(&context, &arguments.targets.join(" "));
-    let told = context.cautions();
-    for text in &told {
-        eprintln!("mxray: {text}");
-    }
     let probing = Probing {
-        told,
+        told: context.cautions(),
         arguments,
         targets,
         context,
@@ -449,7 +445,6 @@ impl Probing<'_> {
                 exit::USAGE
             }
         };
-        self.left_unknown();
         match self.context.is_interrupted() {
             true => exit::INTERRUPTED,
             false => code,
@@ -499,7 +494,7 @@ impl Probing<'_> {
             }
         }
         for one in self.context.take().2 {
-            eprintln!("mxray: not known: {} ({})", one.what, one.grant);
+            eprintln!("mxray: {}", one.says());
         }
     }
 }

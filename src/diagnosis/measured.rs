@@ -16,7 +16,7 @@ pub use text::{LONGEST, read_serves, read_until, serves, until};
 
 use super::Code;
 use super::judge::Judgement;
-use super::verdict::{Claim, Outcome, Verdict, Weight};
+use super::verdict::{Alternative, Claim, Outcome, Verdict, Weight};
 use crate::base::Foreign;
 
 /// What a measurement is about.
@@ -48,6 +48,9 @@ pub enum Settles {
     Session,
     /// It is said beside the verdict, whatever that is.
     Finding,
+    /// It could be what looks like something else: a verdict that rests on silence keeps its name and loses its certainty, and
+    /// what was only slow is this.
+    Doubt,
 }
 
 /// A measurement of mxray's own.
@@ -87,6 +90,9 @@ const REFINES: &[(&str, &str)] = &[
     ("path.mtu-blackhole", "tls.no-reply"),
     ("path.mtu-blackhole", "tls.hello-dropped"),
     ("path.mtu-blackhole", "mail.command-timeout"),
+    // Empty segments after the handshake vanish on the way: it is not the server's queue, and not its silence.
+    ("tcp.stalled", "tcp.listen-overflow"),
+    ("tcp.stalled", "mail.no-greeting"),
     ("tls.hello-dropped", "tls.no-reply"),
     ("tls.hello-dropped", "tcp.stalled"),
     // A small hello on a connection of its own vanished as well.
@@ -119,10 +125,44 @@ fn refines(measured: Code, seen: Code) -> bool {
         .any(|(finer, plain)| names(finer, measured) && names(plain, seen))
 }
 
+/// Deaths that are known by a silence, which the loss of packets may be as well.
+const SILENT: [Code; 5] = [
+    Code::MailCommandTimeout,
+    Code::MailNoGreeting,
+    Code::TlsNoReply,
+    Code::TlsHelloDropped,
+    Code::TcpStalled,
+];
+/// What a doubted verdict is sure of at the most, and how likely the other is then.
+const DOUBTED: (f32, f32) = (0.55, 0.4);
+
+/// Something else may have been what the verdict names.
+fn doubt(judgement: &mut Judgement, claim: &Claim) {
+    let verdict = &mut judgement.verdict;
+    let other = |code: Code| Alternative {
+        code,
+        confidence: DOUBTED.1,
+        told_apart_by: format!("the same again when nothing is lost: {}", claim.summary),
+    };
+    if judgement.outcome == Outcome::Failed && SILENT.contains(&verdict.code) {
+        verdict.confidence = verdict.confidence.min(DOUBTED.0);
+        verdict.alternatives.retain(|one| one.code != claim.code);
+        verdict.alternatives.push(other(claim.code));
+        add_evidence(verdict, claim);
+    } else if judgement.outcome == Outcome::Degraded && verdict.code == Code::MailSlowAnswer {
+        replace(verdict, claim);
+        verdict.alternatives.push(other(Code::MailSlowAnswer));
+    }
+}
+
 /// Lets measurements weigh in on a judgement made from packets.
 pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a Measured>) {
     for one in measured {
         let claim = &one.claim;
+        if one.settles == Settles::Doubt {
+            doubt(judgement, claim);
+            continue;
+        }
         let works = matches!(judgement.outcome, Outcome::Healthy | Outcome::Degraded);
         if judgement.verdict.code == claim.code && claim.code != Code::Ok {
             place(&mut judgement.verdict, claim);

@@ -114,6 +114,7 @@ impl Judging {
                 last: counts.last.map(Moment),
                 dropped: end.dropped,
                 damage: end.damage,
+                notes: end.notes,
             }));
         }
         if last {

@@ -21,6 +21,8 @@ pub struct SourceEnd {
     pub dropped: u64,
     /// What could not be read.
     pub damage: Option<String>,
+    /// What the reader has to know of how it came to be: what was not permitted, whose way was measured.
+    pub notes: Vec<String>,
 }
 
 /// What is counted of a source.

@@ -123,3 +123,8 @@ pub fn source_line(source: &SourceRecord, clock: &Clock) -> String {
     }
     text
 }
+
+/// What the reader has to know of how a source was measured, a sentence each.
+pub fn source_notes(source: &SourceRecord) -> impl Iterator<Item = String> {
+    source.notes.iter().map(|note| format!("note: {note}"))
+}

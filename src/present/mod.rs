@@ -18,7 +18,7 @@ mod wireshark;
 mod wrap;
 
 pub use block::{Aside, Block, Exchange, Look, Shown};
-pub use cause::{CauseLines, cause, counts, place, source_line};
+pub use cause::{CauseLines, cause, counts, place, source_line, source_notes};
 pub use clock::{Clock, Zone, duration};
 pub use connection::connection;
 pub use endpoint::endpoint;

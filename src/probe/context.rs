@@ -47,6 +47,13 @@ pub struct Unknowable {
     pub grant: &'static str,
 }
 
+impl Unknowable {
+    /// In words.
+    pub fn says(&self) -> String {
+        format!("not known: {} ({})", self.what, self.grant)
+    }
+}
+
 /// Is told what is being done.
 pub type Progress = Box<dyn Fn(StageName, &str) + Send + Sync>;
 
@@ -503,11 +510,10 @@ impl Context {
         taken.dropped = taken
             .dropped
             .saturating_add(self.0.tap.as_ref().map_or(0, Tap::dropped));
-        (
-            taken,
-            std::mem::take(&mut lock(&self.0.paths)),
-            lock(&self.0.unknowable).clone(),
-        )
+        let unknowable = lock(&self.0.unknowable).clone();
+        taken.notes = self.cautions();
+        taken.notes.extend(unknowable.iter().map(Unknowable::says));
+        (taken, std::mem::take(&mut lock(&self.0.paths)), unknowable)
     }
 
     /// Forgets flows and pacing of a round that is over; the next one begins.

@@ -275,6 +275,16 @@ impl Inside {
             .await
     }
 
+    /// Sends an empty segment one below the window, as a keep-alive (RFC 9293 3.8.4): no byte of the stream.
+    pub async fn touch(&mut self, context: &Context, series: usize, ttl: u8) -> bool {
+        self.collect();
+        let Some(end) = self.flow.unacknowledged else {
+            return false;
+        };
+        self.send(context, series, ttl, (end.wrapping_sub(1), &[]), false)
+            .await
+    }
+
     /// Sends a piece of what the kernel would send next, `at` bytes on.
     pub async fn trigger(
         &mut self,

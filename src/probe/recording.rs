@@ -59,6 +59,8 @@ pub struct Recording {
     /// Frames that the kernel or the bound above lost.
     pub dropped: u64,
     until: Option<Timestamp>,
+    /// What the report's reader has to know of how it was measured.
+    pub notes: Vec<String>,
     /// What is spoken on ports that were named to the probe.
     serves: Vec<(u16, Service)>,
 }
@@ -185,6 +187,7 @@ impl Recording {
         let end = SourceEnd {
             dropped: self.dropped,
             damage: None,
+            notes: self.notes.clone(),
         };
         engine.close_source(source, end, out);
     }

@@ -8,7 +8,7 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::context::Context;
 use super::recording::{Listened, Taken};
@@ -279,29 +279,55 @@ impl Datagrams {
 
 /// Asks the kernel for ICMP errors with their senders (ip(7), ipv6(7)), or no longer: on an open connection each would end it.
 pub fn want_errors(socket: BorrowedFd<'_>, to: IpAddr, wanted: bool) {
+    let options = (libc::IP_RECVERR, libc::IPV6_RECVERR);
+    // A kernel without it tells less; what it tells still counts.
+    let _ = set(&socket, to, options, libc::c_int::from(wanted));
+}
+
+/// Sets an option that IPv4 and IPv6 have each under a number of its own.
+pub fn set(
+    socket: &impl AsFd,
+    to: IpAddr,
+    (v4, v6): (libc::c_int, libc::c_int),
+    value: libc::c_int,
+) -> io::Result<()> {
     let (level, option) = match to {
-        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
-        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        IpAddr::V4(_) => (libc::IPPROTO_IP, v4),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, v6),
     };
-    let on = libc::c_int::from(wanted);
     // SAFETY: the descriptor is borrowed and open, and the kernel reads one int, which lives until the call returns.
-    unsafe {
+    let done = unsafe {
         libc::setsockopt(
-            socket.as_raw_fd(),
+            socket.as_fd().as_raw_fd(),
             level,
             option,
-            (&raw const on).cast(),
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
-        );
+        )
+    };
+    match done {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
 /// An ICMP error of the queue.
-struct Reported {
-    sender: IpAddr,
-    kind: u8,
-    code: u8,
+pub struct Reported {
+    /// Who sent it.
+    pub sender: IpAddr,
+    /// Type.
+    pub kind: u8,
+    /// Code.
+    pub code: u8,
     word: u32,
+}
+
+impl Reported {
+    /// Time exceeded in transit (RFC 792 11/0, RFC 4443 3/0).
+    pub fn is_time_exceeded(&self) -> bool {
+        let kind = if self.sender.is_ipv4() { 11 } else { 3 };
+        (self.kind, self.code) == (kind, 0)
+    }
 }
 
 fn tell_errors(
@@ -345,7 +371,7 @@ pub fn syns_again(socket: BorrowedFd<'_>) -> u8 {
 }
 
 /// The next error of a socket's queue: `None` for one that is no ICMP error.
-fn next_error(socket: BorrowedFd<'_>) -> io::Result<Option<Reported>> {
+pub fn next_error(socket: BorrowedFd<'_>) -> io::Result<Option<Reported>> {
     let mut data = [0u8; 64];
     let mut control = [MaybeUninit::<u64>::uninit(); 64];
     let mut piece = libc::iovec {

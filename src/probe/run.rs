@@ -14,6 +14,7 @@ use super::control::Role;
 use super::dns::{self, Destination, OwnNames};
 use super::history::Standing;
 use super::options::StageName;
+use super::plain::may_ping;
 use super::policy::Policies;
 use super::session::by_path::{Shown, interceptions};
 use super::session::{Ask, Binding, SessionEnd, SessionOutcome, Until, ask_for, hold, session};
@@ -48,11 +49,16 @@ impl Known {
 
 /// What ordinary sockets cannot tell.
 pub const BLIND: [&str; 4] = [
-    "after which hop packets vanish, and which hop rejects them: no TTL is seen and no packet is crafted",
-    "whether a reset comes from the server or from a device before it",
-    "how much is lost on the way, and whether silence could be loss",
-    "whether large packets pass",
+    "where within an open connection something dies, and what sizes pass there: no packet is crafted",
+    "whether a firewall at the server's own distance answers in its name: TTL, DSCP and options of answers are not seen",
+    "how much is lost on the way, hop by hop",
+    "whether other source ports fare alike, on one fixed path each",
 ];
+/// What ping sockets would tell.
+pub const PINGLESS: &str =
+    "whether the host answers pings, as a control, and whether large packets pass";
+/// What grants that.
+pub const PING_GRANT: &str = "sudo sysctl -w net.ipv4.ping_group_range='0 2147483647'";
 /// What grants it.
 pub const GRANT: &str = "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)";
 
@@ -67,6 +73,9 @@ pub async fn run(context: &Context, targets: &[Target]) -> Vec<Known> {
     if !context.captures() {
         for what in BLIND {
             context.unknowable(what, GRANT);
+        }
+        if !may_ping() {
+            context.unknowable(PINGLESS, PING_GRANT);
         }
     }
     let mut running = JoinSet::new();

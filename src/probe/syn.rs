@@ -101,13 +101,15 @@ pub fn send(context: &Context, flow: &Reserved, syn: Syn, number: u16) -> io::Re
     };
     let packet = craft::tcp(header, &segment, &[])
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+    // Before it leaves: on loopback the answer is there when the call returns.
+    let at = context.now();
     raw.send(&packet, flow.remote.ip())?;
     Ok(Left {
         ttl: syn.ttl,
         id,
         window,
         clock,
-        at: context.now(),
+        at,
         answered: false,
     })
 }

@@ -1,7 +1,8 @@
 //! Probes with chosen TTLs towards one port, or echo requests: one way to a host, walked.
 //!
 //! A way that never answers keeps one flow and one ISN, as a firewall expects of a SYN sent again. Where a RST is the
-//! answer, nothing in it says which probe it is for, so each probe has a flow of its own.
+//! answer, nothing in it says which probe it is for, so each probe has a flow of its own. Without privilege ordinary sockets
+//! send them ([`super::plain`]).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::context::{Context, Reserved};
 use super::control::Role;
+use super::plain::Plain;
 use super::plan::walk::{Heard, Walk};
 use super::seen::{Direction, Seen, What, distance};
 use super::syn::{self, Left, Syn};
@@ -70,6 +72,8 @@ pub struct Way {
     why: &'static str,
     flows: Vec<Flow>,
     echoes: Vec<Echo>,
+    /// Without privilege: probes that were not answered yet.
+    plain: Vec<Plain>,
     fastest: Option<Nanos>,
     slowest: Nanos,
     /// The latest answer that was no time-exceeded.
@@ -96,6 +100,7 @@ impl Way {
             why,
             flows: Vec::new(),
             echoes: Vec::new(),
+            plain: Vec::new(),
             fastest: None,
             slowest: 0,
             last_end: None,
@@ -146,6 +151,7 @@ impl Way {
     pub async fn send_marked(&mut self, context: &Context, ttl: u8, tos: u8) -> bool {
         context.spend(self.kind.host(), 1).await;
         let sent = match self.kind {
+            _ if context.raw().is_none() => self.plainly(context, ttl, tos),
             Kind::Echo(host) => self.echo(context, host, ttl, tos),
             Kind::OneFlow(to) => self.syn(context, to, ttl, tos, self.flows.is_empty()),
             Kind::Flows(to) => self.syn(context, to, ttl, tos, true),
@@ -154,6 +160,23 @@ impl Way {
             self.walk.sent(ttl);
         }
         sent
+    }
+
+    /// By an ordinary socket: always a flow of its own.
+    fn plainly(&mut self, context: &Context, ttl: u8, tos: u8) -> bool {
+        let probe = match self.kind {
+            Kind::Echo(host) => Plain::echo(context, host, ttl, tos, self.size),
+            Kind::OneFlow(to) | Kind::Flows(to) => Plain::syn(context, to, ttl, tos),
+        };
+        let Ok(probe) = probe else {
+            return false;
+        };
+        if self.plain.len() >= FLOWS {
+            self.collect();
+            self.plain.truncate(FLOWS - 1);
+        }
+        self.plain.push(probe);
+        true
     }
 
     fn syn(&mut self, context: &Context, to: SocketAddr, ttl: u8, tos: u8, fresh: bool) -> bool {
@@ -219,6 +242,7 @@ impl Way {
         let Ok(packet) = craft::icmp(header, kind, 0, word, &payload) else {
             return false;
         };
+        let at = context.now();
         if raw.send(&packet, host).is_err() {
             return false;
         }
@@ -227,7 +251,7 @@ impl Way {
         }
         self.echoes.push(Echo {
             ttl,
-            at: context.now(),
+            at,
             packets,
             answered: false,
         });
@@ -287,6 +311,15 @@ impl Way {
                 heard.push((echo.ttl, answer, seen.time.since(echo.at).max(0)));
             }
         }
+        let patience = i64::try_from(self.patience().as_nanos()).unwrap_or(i64::MAX);
+        self.plain.retain(|probe| match probe.hear() {
+            Some(answer) => {
+                heard.push((probe.ttl, answer, probe.age()));
+                false
+            }
+            // Before the kernel sends it again.
+            None => probe.age() < patience,
+        });
         let count = heard.len();
         for (ttl, answer, took) in heard {
             self.fastest = Some(self.fastest.map_or(took, |known| known.min(took)));
@@ -326,7 +359,9 @@ pub async fn round(context: &Context, ways: &mut [&mut Way], ttls: &[u8]) {
 
 /// Waits for answers as long as the slowest of the ways may need.
 pub async fn settle(ways: &mut [&mut Way]) {
-    let step = Duration::from_millis(20);
+    // What no tap stamped is as old as the look at it.
+    let is_plain = ways.iter().any(|way| !way.plain.is_empty());
+    let step = Duration::from_millis(if is_plain { 2 } else { 20 });
     let mut waited = Duration::ZERO;
     loop {
         for way in ways.iter_mut() {
@@ -353,5 +388,6 @@ impl Way {
             .iter()
             .all(|flow| flow.left.iter().all(|left| left.answered))
             && self.echoes.iter().all(|echo| echo.answered)
+            && self.plain.is_empty()
     }
 }

@@ -78,6 +78,9 @@ impl<'a> HtmlFace<'a> {
         for source in &self.digest.sources {
             let line = present::source_line(source, &self.style.clock);
             page.push_str(&format!("<li>{}</li>\n", safe(&line)));
+            for note in present::source_notes(source) {
+                page.push_str(&format!("<li>{}</li>\n", safe(&note)));
+            }
         }
         page.push_str(&format!(
             "</ul>\n<p class=\"faint\">mxray {}</p>\n</body>\n</html>\n",

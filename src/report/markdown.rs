@@ -107,6 +107,9 @@ impl<'a> MarkdownFace<'a> {
                 "- {}\n",
                 plain(&present::source_line(source, &self.style.clock))
             ));
+            for note in present::source_notes(source) {
+                text.push_str(&format!("- {}\n", plain(&note)));
+            }
         }
         text.push_str(&format!("\nmxray {}\n", env!("CARGO_PKG_VERSION")));
         text

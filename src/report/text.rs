@@ -450,8 +450,12 @@ impl<'a> TextFace<'a> {
     fn sources(&mut self) -> io::Result<()> {
         let few = self.digest.sources.len() <= 3 || self.style.verbosity >= 1;
         for source in &self.digest.sources {
+            let mut lines = Vec::new();
             if few || source.damage.is_some() || source.dropped > 0 {
-                let line = present::source_line(source, &self.style.clock);
+                lines.push(present::source_line(source, &self.style.clock));
+            }
+            lines.extend(present::source_notes(source));
+            for line in lines {
                 for (at, line) in wrap(&line, self.style.width.saturating_sub(2))
                     .iter()
                     .enumerate()

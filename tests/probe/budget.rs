@@ -159,12 +159,13 @@ pub fn healthy(recording: &Recording) -> Result<(), String> {
 }
 
 /// A port that is dropped on a path without loss, from what the probe itself wrote down and when.
-pub fn dropped(recording: &Recording, kept: &[u8], port: u16) -> Result<(), String> {
+pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), String> {
     let all = seen(recording);
+    // The judged connection's SYN is the first of all.
     let first = all
         .iter()
-        .find(|one| one.syn && !one.ack && one.ports.is_some_and(|(_, to)| to == port))
-        .ok_or("no SYN to the port")?
+        .find(|one| one.syn && !one.ack)
+        .ok_or("no SYN")?
         .at;
     let after = |name: &str| -> Result<i64, String> {
         let time = written(kept, name).ok_or_else(|| format!("nothing says {name}"))?;

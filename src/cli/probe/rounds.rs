@@ -42,10 +42,13 @@ impl Probing<'_> {
         let mut servers: Vec<Known> = Vec::new();
         let mut sessions: HashMap<String, Instant> = HashMap::new();
         let mut round = 0u32;
+        for text in &self.told {
+            eprintln!("mxray: {text}");
+        }
         if self.context.raw().is_none() {
             self.context.unknowable(
                 "what happens between sessions, which are five minutes apart: a SYN alone needs crafted packets",
-                "sudo setcap cap_net_raw,cap_net_admin=ep mxray",
+                crate::probe::GRANT,
             );
         }
         loop {

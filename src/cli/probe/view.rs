@@ -275,7 +275,7 @@ fn finish(
         until,
     );
     for one in unknowable {
-        let text = format!("not known: {} ({})", one.what, one.grant);
+        let text = one.says();
         onlooker.send(Event::Notice { time: until, text });
     }
     written.map(|()| (verdicts.code(), afterword))

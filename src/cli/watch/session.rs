@@ -283,7 +283,7 @@ impl<'a> Session<'a> {
         for (source, counts) in sources.iter().zip(counts) {
             let end = SourceEnd {
                 dropped: counts.dropped,
-                damage: None,
+                ..SourceEnd::default()
             };
             engine.close_source(*source, end, &mut |record| listeners.record(&record, now));
         }

@@ -24,6 +24,7 @@ impl Settles {
             Settles::Finding => 0,
             Settles::Verdict => 1,
             Settles::Session => 2,
+            Settles::Doubt => 3,
         }
     }
 
@@ -32,6 +33,7 @@ impl Settles {
         match number {
             1 => Settles::Verdict,
             2 => Settles::Session,
+            3 => Settles::Doubt,
             _ => Settles::Finding,
         }
     }

@@ -51,6 +51,9 @@ pub struct SourceRecord {
     pub dropped: u64,
     /// What is wrong with the input; null when nothing is.
     pub damage: Option<String>,
+    /// What the reader has to know of how it was measured; left out when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A look-up.

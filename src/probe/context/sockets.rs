@@ -208,13 +208,7 @@ impl Context {
             Some(port) => socket.bind(&SockAddr::from(SocketAddr::new(source, port)))?,
             None => self.bind_somewhere(socket, source)?,
         }
-        let tos = u32::from(self.0.options.dscp) << 2;
-        if tos != 0 {
-            match to {
-                IpAddr::V4(_) => socket.set_tos_v4(tos)?,
-                IpAddr::V6(_) => socket.set_tclass_v6(tos)?,
-            }
-        }
+        set_tos(socket, to, self.0.options.dscp << 2)?;
         socket
             .local_addr()?
             .as_socket()
@@ -252,6 +246,22 @@ impl Context {
         }
     }
 
+    /// A socket that waits for nothing, with a TTL, bound as the run's options want it: for probes without privilege.
+    pub fn plain(
+        &self,
+        to: IpAddr,
+        (kind, protocol): (Type, Protocol),
+        ttl: u8,
+        tos: u8,
+    ) -> io::Result<Socket> {
+        let socket = Socket::new(family(to), kind, Some(protocol))?;
+        socket.set_nonblocking(true)?;
+        set_ttl(&socket, to, ttl)?;
+        self.prepare(&socket, to, None)?;
+        set_tos(&socket, to, tos)?;
+        Ok(socket)
+    }
+
     /// Opens a TCP connection with the kernel's own means.
     pub async fn connect(
         &self,
@@ -284,10 +294,7 @@ impl Context {
         let socket = Socket::new(family(to.ip()), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         if let Some(ttl) = how.ttl {
-            match to.ip() {
-                IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
-                IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
-            }
+            set_ttl(&socket, to.ip(), ttl)?;
         }
         if let Some(mss) = how.mss {
             socket.set_tcp_mss(u32::from(mss))?;
@@ -360,10 +367,7 @@ impl Context {
         let socket = Socket::new(family(to.ip()), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         if let Some(ttl) = ttl {
-            match to.ip() {
-                IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl))?,
-                IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl))?,
-            }
+            set_ttl(&socket, to.ip(), ttl)?;
         }
         let port = self.prepare(&socket, to.ip(), None)?;
         let key = FlowKey {
@@ -447,6 +451,21 @@ impl Context {
     /// A neighbour that packets go by: its ARP and NDP belong to the evidence.
     pub fn neighbor(&self, neighbor: IpAddr) {
         lock(&self.0.registry).enter_neighbor(neighbor);
+    }
+}
+
+fn set_ttl(socket: &Socket, to: IpAddr, ttl: u8) -> io::Result<()> {
+    match to {
+        IpAddr::V4(_) => socket.set_ttl_v4(u32::from(ttl)),
+        IpAddr::V6(_) => socket.set_unicast_hops_v6(u32::from(ttl)),
+    }
+}
+
+fn set_tos(socket: &Socket, to: IpAddr, tos: u8) -> io::Result<()> {
+    match (to, u32::from(tos)) {
+        (_, 0) => Ok(()),
+        (IpAddr::V4(_), tos) => socket.set_tos_v4(tos),
+        (IpAddr::V6(_), tos) => socket.set_tclass_v6(tos),
     }
 }
 

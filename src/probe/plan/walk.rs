@@ -13,6 +13,8 @@ use crate::probe::stats::CERTAIN;
 
 /// Distances that are walked at the most.
 pub const FARTHEST: u8 = 30;
+/// The distance of an answer whose TTL nobody saw: ordinary sockets do not tell it.
+pub const UNSEEN: u8 = u8::MAX;
 
 /// What came back for a probe with a certain TTL.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,6 +127,20 @@ impl Walk {
             .iter()
             .enumerate()
             .find_map(|(ttl, rung)| Some((ttl as u8, rung.end?)))
+    }
+
+    /// Whether answers surely begin at that TTL: one less draws a router's complaint, or nothing so often that at the rate at
+    /// which this TTL is answered it is no loss.
+    pub fn begins_at(&self, ttl: u8) -> bool {
+        let Some(before) = ttl.checked_sub(1).and_then(|before| self.at(before)) else {
+            return true;
+        };
+        let (answered, sent) = self
+            .at(ttl)
+            .map_or((0, 0), |rung| (answers(rung), rung.sent));
+        let (low, _) = crate::probe::stats::wilson(answered, sent);
+        let silent = i32::try_from(before.sent).unwrap_or(i32::MAX);
+        before.exceeded > 0 || (1.0 - low).powi(silent) < CERTAIN
     }
 
     /// The distance at which a router has that address.
@@ -290,6 +306,35 @@ mod tests {
     fn without_a_reference_beyond_nothing_is_sure() {
         let found = boundary(&walk(5, Some(2), &[], 6), &walk(5, Some(2), &[], 6));
         assert_eq!((found.beyond, found.sure), (None, false));
+    }
+
+    #[test]
+    fn answers_begin_where_one_hop_less_is_not_lost() {
+        let mut walk = Walk::default();
+        let reset = Heard::Reset {
+            distance: 4,
+            tos: 0,
+            label: None,
+        };
+        let rounds = |walk: &mut Walk, count: u32, answered: u32| {
+            for at in 0..count {
+                walk.sent(3);
+                walk.sent(4);
+                if at < answered {
+                    walk.heard(4, reset, 1);
+                }
+            }
+        };
+        // A third of the packets lost each way: eleven unanswered ones may all be lost.
+        rounds(&mut walk, 11, 5);
+        assert!(!walk.begins_at(4));
+        rounds(&mut walk, 30, 14);
+        assert!(walk.begins_at(4));
+        let mut heard = Walk::default();
+        rounds(&mut heard, 2, 2);
+        assert!(!heard.begins_at(4));
+        heard.heard(3, Heard::Exceeded(router(3)), 1);
+        assert!(heard.begins_at(4));
     }
 
     #[test]

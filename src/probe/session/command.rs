@@ -1,9 +1,8 @@
-//! Where a command in clear dies, after which the session was silent or reset: the same command, walked inside a connection of
-//! its own.
+//! Where a command dies, after which the session was silent or reset: the same command, walked inside a connection of its own.
 //!
-//! Up to that command the second session is the first; then what would be written leaves with a growing TTL that never reaches
-//! the server. A place counts because the first session died of the same command without any of this. Commands within TLS
-//! cannot be said by anybody but the session itself, and are left alone.
+//! Up to that command the second session is the first; then what would be written, within TLS the very record, leaves with a
+//! growing TTL that never reaches the server. A place counts because the first session died of the same command without any of this.
+//! A login is never said again.
 
 use std::time::Duration;
 
@@ -23,9 +22,12 @@ const ANSWER: Duration = Duration::from_secs(6);
 
 /// Places the death of a session that ended after `stage`.
 pub async fn place(context: &Context, ask: &Ask, outcome: &SessionOutcome, stage: Stage) {
-    let in_clear = matches!(stage, Stage::Capabilities | Stage::Starttls)
-        || stage == Stage::Transaction && outcome.tls.is_none();
-    if !in_clear || context.raw().is_none() {
+    let walked = matches!(
+        stage,
+        Stage::Capabilities | Stage::Starttls | Stage::CapabilitiesInside | Stage::Transaction
+    );
+    // What only who is logged in may say cannot be reached again.
+    if !walked || outcome.login.is_some() || context.raw().is_none() {
         return;
     }
     tokio::time::sleep(APART).await;
@@ -56,9 +58,15 @@ pub async fn place(context: &Context, ask: &Ask, outcome: &SessionOutcome, stage
     if !died || placed.last {
         return;
     }
-    let command = String::from_utf8_lossy(&handed.next);
-    let verb = command.split_whitespace().next().unwrap_or_default();
-    let verb = crate::base::Foreign::bounded(verb.as_bytes(), 16);
+    let verb = match outcome.tls.is_some() {
+        true => format!("a record within TLS ({})", stage.name())
+            .as_str()
+            .into(),
+        false => {
+            let verb = handed.next.split(u8::is_ascii_whitespace).next();
+            crate::base::Foreign::bounded(verb.unwrap_or_default(), 16)
+        }
+    };
     let proof = Proof::Measured("TTL walk inside a connection", context.now());
     let claim = match placed.by_reset {
         true => Claim::new(

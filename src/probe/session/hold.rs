@@ -41,7 +41,6 @@ pub async fn hold(
         judged: None,
         logged_in: false,
         handover: None,
-        said: Vec::new(),
     };
     holder.run().await;
     let Holder {
@@ -117,14 +116,14 @@ fn never_opened(
     }
 }
 
-/// Where a session of our own is left, and its connection handed over in clear.
+/// Where a session of our own is left, and its connection handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handover {
     /// Before the ClientHello.
     Handshake,
     /// Before the first command, or the ClientHello of a port that begins with TLS.
     Begin,
-    /// Before the command of that stage.
+    /// Before the command of that stage, also within TLS.
     Before(Stage),
 }
 
@@ -134,7 +133,7 @@ pub struct Handed {
     pub stream: TcpStream,
     /// What both sides' packets say of it.
     pub inside: Inside,
-    /// What the session would have written next; empty before a ClientHello.
+    /// What the session would have written next, as it would have left; empty before a ClientHello.
     pub next: Vec<u8>,
 }
 
@@ -155,11 +154,10 @@ pub async fn up_to(
         ask,
         to,
         role,
-        wire: Wire::new(opened.stream),
+        wire: Wire::new(opened.stream).keeping(),
         judged: None,
         logged_in: false,
         handover: Some(handover),
-        said: Vec::new(),
     };
     holder.run().await;
     let next = match holder.driver.then() {
@@ -173,10 +171,10 @@ pub async fn up_to(
             return None;
         }
     };
-    let inside = Inside::new(opened.local, to, packets, std::mem::take(&mut holder.said));
+    let (stream, next, said) = holder.wire.handed(&next).ok()?;
     Some(Handed {
-        stream: holder.wire.into_stream(),
-        inside,
+        stream,
+        inside: Inside::new(opened.local, to, packets, said),
         next,
     })
 }
@@ -200,8 +198,6 @@ struct Holder<'a> {
     judged: Option<Judged>,
     logged_in: bool,
     handover: Option<Handover>,
-    /// What was written on a connection that is to be handed over: duplicates of it are sent as they were.
-    said: Vec<u8>,
 }
 
 impl Holder<'_> {
@@ -210,10 +206,10 @@ impl Holder<'_> {
         let stage = self.driver.stage();
         match self.handover {
             None => false,
+            Some(Handover::Before(wanted)) => stage == wanted,
             Some(_) if self.wire.tls().is_some() => false,
             Some(Handover::Handshake) => stage == Stage::Tls,
             Some(Handover::Begin) => true,
-            Some(Handover::Before(wanted)) => stage == wanted,
         }
     }
 
@@ -231,9 +227,6 @@ impl Holder<'_> {
                     if let Some(from) = secret {
                         self.logged_in = true;
                         self.context.conceal(&bytes, from);
-                    }
-                    if self.handover.is_some() {
-                        self.said.extend_from_slice(&bytes);
                     }
                     self.context.spend(self.to.ip(), 1).await;
                     let failed = self.wire.write(&bytes).await;

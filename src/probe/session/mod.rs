@@ -11,6 +11,7 @@ mod command;
 pub mod driver;
 mod elsewhere;
 mod experiments;
+mod handshake;
 mod hold;
 mod ladder;
 mod login_claims;
@@ -93,6 +94,7 @@ pub async fn session(
             outcome = hold(context, ask, to, Role::Target, how) => outcome,
             // The server waits for a hello: no greeting will come, and nobody needs a minute to know.
             () = experiments::beside_silence(context, ask, to) => hold::left_waiting(context, to),
+            () = handshake::beside_silence(context, ask, to) => hold::left_waiting(context, to),
         }
     };
     let (outcome, binding) = tokio::join!(speaking, bound);

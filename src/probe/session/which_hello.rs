@@ -15,8 +15,11 @@ use crate::probe::options::StageName;
 use crate::probe::stage::{size, trigger};
 use crate::probe::tls::hello::{Highest, Shape};
 use crate::probe::tls::ladder::LARGE;
+use crate::probe::way::{Kind, Way, settle};
 use crate::probe::{Connect, Context, Role};
 
+/// SYNs that say whether anything gets lost.
+const ASKED: u32 = 16;
 /// What the measurements here are called.
 const LADDER: &str = "ClientHello ladder";
 
@@ -124,10 +127,13 @@ pub(super) async fn which_hello(context: &Context, ask: &Ask, outcome: &SessionO
             return;
         }
     }
-    match first.answer {
+    let told = match first.answer {
         Answer::Hello(_) | Answer::Alert(_) => tried.size(&small, first).await,
-        Answer::Strange => {}
+        Answer::Strange => false,
         Answer::Ended | Answer::Silent { .. } => tried.name(first).await,
+    };
+    if !told && code == Code::TlsHelloDropped {
+        tried.untold();
     }
 }
 
@@ -207,8 +213,35 @@ impl Tried<'_> {
         true
     }
 
-    /// A small one passes: is it the size, or what makes it large?
-    async fn size(&self, small: &Shape, first: Control) {
+    /// Nothing tells a filter from a narrow link: what the packets say stands with less certainty.
+    fn untold(&self) {
+        let summary = "Whether large packets pass was not measured.".to_owned();
+        let proof = Proof::Measured(LADDER, self.context.now());
+        let at = At::of(Where::Network);
+        let claim = Claim::new(Code::PathMtuBlackhole, at, proof, 0.4, summary)
+            .shown_by("the experiments that tell a filter from a narrow link came to no end");
+        self.context
+            .measured(about(self.outcome, claim, Settles::Doubt));
+    }
+
+    /// Whether what died dies again. Where nothing gets lost, once is enough.
+    async fn again(&self) -> bool {
+        let to = self.outcome.to;
+        if !loses(self.context, to).await {
+            return true;
+        }
+        let same = Shape {
+            post_quantum: true,
+            ..Shape::small(Highest::Tls13, self.ask.sni.as_deref())
+        };
+        let why = "the first ClientHello again, because packets get lost here";
+        let also = Also::default();
+        let second = control(self.context, self.ask, to, &same, why, also).await;
+        !second.answer.passes() && second.answer != Answer::Strange
+    }
+
+    /// A small one passes: is it the size, or what makes it large? True when it was told.
+    async fn size(&self, small: &Shape, first: Control) -> bool {
         let padded = Shape {
             padded_to: Some(LARGE),
             ..small.clone()
@@ -217,11 +250,11 @@ impl Tried<'_> {
         let also = Also::default();
         let control = control(self.context, self.ask, self.outcome.to, &padded, why, also).await;
         let second = control.answer;
-        if second == Answer::Strange {
-            return;
+        if second == Answer::Strange || !self.again().await {
+            return false;
         }
         // Where the path's sizes were measured, large packets as such do pass.
-        let sized = first.sizes.is_some();
+        let sized = first.sizes.as_ref().is_some_and(size::Sized::is_whole);
         let first = first.answer;
         let (summary, settles) = match second.passes() {
             true => (
@@ -264,10 +297,11 @@ impl Tried<'_> {
             claim = claim.weighing(crate::diagnosis::Weight::Finding);
         }
         self.context.measured(about(self.outcome, claim, settles));
+        settles == Settles::Verdict
     }
 
-    /// A small one does not pass either, so it is not the size: is it the name in it?
-    async fn name(&self, first: Control) {
+    /// A small one does not pass either, so it is not the size: is it the name in it? True when it was told.
+    async fn name(&self, first: Control) -> bool {
         let place = first.placed;
         let first = first.answer;
         let vanished = matches!(
@@ -281,7 +315,7 @@ impl Tried<'_> {
             if vanished {
                 self.whatever(small, None, place.as_ref());
             }
-            return;
+            return vanished;
         };
         // As large as the one that died, so that only the name differs.
         let nameless = Shape {
@@ -301,6 +335,9 @@ impl Tried<'_> {
         .await;
         let second = second.answer;
         if second.passes() {
+            if !self.again().await {
+                return false;
+            }
             let mut claim = self.claim(
                 0.93,
                 format!("A ClientHello that names {name} is not let through; one without a name is: something filters by the name."),
@@ -328,7 +365,10 @@ impl Tried<'_> {
             claim = claim.advise("Whoever runs the device there: allow TLS on this port (application filter, TLS inspection)");
             self.context
                 .measured(about(self.outcome, claim, Settles::Verdict));
+        } else {
+            return false;
         }
+        true
     }
 
     /// Every hello vanishes, also those that fit into any packet, while the dialogue before it passed.
@@ -349,4 +389,16 @@ impl Tried<'_> {
         self.context
             .measured(about(self.outcome, claim, Settles::Verdict));
     }
+}
+
+/// Whether packets get lost on this way: SYNs of a port that opens.
+async fn loses(context: &Context, to: SocketAddr) -> bool {
+    let mut way = Way::new(Kind::Flows(to), "does anything get lost here?");
+    for _ in 0..ASKED / 4 {
+        for _ in 0..4 {
+            way.send(context, 64).await;
+        }
+        settle(&mut [&mut way]).await;
+    }
+    way.walk.at(64).is_some_and(|rung| rung.ends < rung.sent)
 }

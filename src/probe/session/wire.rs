@@ -55,6 +55,8 @@ pub struct Wire {
     first: Vec<u8>,
     /// Where nothing is captured.
     teller: Option<Teller>,
+    /// What was written, as it left, where the connection is to be handed over.
+    said: Option<Vec<u8>>,
 }
 
 fn until(context: &Context, end: Timestamp) -> Duration {
@@ -71,7 +73,34 @@ impl Wire {
             tls: None,
             first: Vec::new(),
             teller: None,
+            said: None,
         }
+    }
+
+    /// Keeps what is written, as it leaves: duplicates of it are sent.
+    pub fn keeping(self) -> Wire {
+        Wire {
+            said: Some(Vec::new()),
+            ..self
+        }
+    }
+
+    /// The bytes with which these words would leave, and what was written before; nothing of it is sent. The connection is
+    /// bare from now on: whoever takes it writes those bytes or none.
+    pub fn handed(mut self, words: &[u8]) -> io::Result<(TcpStream, Vec<u8>, Vec<u8>)> {
+        let mut next = Vec::new();
+        match &mut self.tls {
+            Some(tls) => {
+                tls.connection.writer().write_all(words)?;
+                while tls.connection.wants_write() {
+                    if tls.connection.write_tls(&mut next)? == 0 {
+                        break;
+                    }
+                }
+            }
+            None => next.extend_from_slice(words),
+        }
+        Ok((self.stream, next, self.said.unwrap_or_default()))
     }
 
     /// Over a connection whose bytes are retold, where nothing is captured.
@@ -165,6 +194,9 @@ impl Wire {
         let sent = tokio::time::timeout(WRITE, self.stream.write_all(bytes)).await;
         if let (Ok(Ok(())), Some(teller)) = (&sent, &mut self.teller) {
             teller.sent(bytes);
+        }
+        if let Some(said) = &mut self.said {
+            said.extend_from_slice(bytes);
         }
         sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }

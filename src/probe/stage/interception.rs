@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::walk::Heard;
+use crate::probe::plan::walk::{Heard, UNSEEN};
 use crate::probe::way::{Kind, Way, settle};
 
 /// SYNs for each address.
@@ -40,7 +40,14 @@ fn neighbours(one: IpAddr, other: IpAddr) -> bool {
 
 /// Asks them on the target's port.
 pub async fn look(context: &Context, to: SocketAddr) {
-    if context.raw().is_none() || context.is_cancelled() {
+    if context.is_cancelled() {
+        return;
+    }
+    // What answers for nobody answers for the target as well only where both leave by the same next hop.
+    let Ok(way) = context.way_out(to.ip()) else {
+        return;
+    };
+    if way.is_here || way.next_hop == to.ip() {
         return;
     }
     let ours = context.source_for(to.ip()).ok();
@@ -52,7 +59,7 @@ pub async fn look(context: &Context, to: SocketAddr) {
         .filter(|address| {
             context
                 .way_out(*address)
-                .is_ok_and(|way| !way.is_here && way.next_hop != *address)
+                .is_ok_and(|other| !other.is_here && other.next_hop == way.next_hop)
         })
         .map(|address| {
             let there = SocketAddr::new(address, to.port());
@@ -93,10 +100,15 @@ pub async fn look(context: &Context, to: SocketAddr) {
         .iter()
         .map(|(address, _)| address.to_string())
         .collect();
+    let hop = (*distance != UNSEEN).then(|| distance.saturating_add(1));
+    let who = hop.map_or_else(
+        || "Something on the way".to_owned(),
+        |hop| format!("Something about {hop} hops away"),
+    );
     let at = At {
         place: Where::Network,
         address: None,
-        hop: Some(distance.saturating_add(1)),
+        hop,
         after_hop: None,
     };
     let claim = Claim::new(
@@ -105,8 +117,7 @@ pub async fn look(context: &Context, to: SocketAddr) {
         Proof::Measured("SYNs to addresses without a host", context.now()),
         0.97,
         format!(
-            "Something about {} hops away answers on port {} for every address: a transparent proxy or a SYN proxy. What was measured may be it, and not {}.",
-            distance.saturating_add(1),
+            "{who} answers on port {} for every address: a transparent proxy or a SYN proxy. What was measured may be it, and not {}.",
             to.port(),
             to.ip()
         ),

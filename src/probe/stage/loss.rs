@@ -28,6 +28,8 @@ const LASTS: u32 = 10;
 const PER_HOP: u32 = 30;
 const FOCUS: u32 = 90;
 const PACKETS: u32 = 600;
+/// The share of lost packets from which a silence of seconds may be loss: four transmissions in a row once in a thousand times.
+const HEAVY: f64 = 0.08;
 /// Pings that hold against it.
 const CONTROL: u32 = 40;
 /// Packets that leave before the next look.
@@ -243,11 +245,18 @@ fn judge(
         }
         None => "Look at the counters of the links on the way, this host's own first".to_owned(),
     });
-    context.measured(Measured {
-        about: About::Server(to),
-        claim,
-        settles: Settles::Session,
-    });
+    let say = |claim, settles| {
+        context.measured(Measured {
+            about: About::Server(to),
+            claim,
+            settles,
+        });
+    };
+    // So much that an answer, sent again and again, may come late or never.
+    if rate.low >= HEAVY {
+        say(claim.clone(), Settles::Doubt);
+    }
+    say(claim, Settles::Session);
 }
 
 fn record(context: &Context, to: SocketAddr, rate: &Rate, hops: Vec<HopInfo>) {

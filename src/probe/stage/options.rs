@@ -92,6 +92,9 @@ pub async fn compare(context: &Context, to: SocketAddr, answers: &[TcpOptions]) 
 
 /// A silent port: does it answer a SYN without options? True when it was said.
 pub async fn borne(context: &Context, to: SocketAddr) -> bool {
+    if context.raw().is_none() {
+        return false;
+    }
     context.progress(StageName::Tcp, &format!("{to}: SYNs without options"));
     let mut bare = Way::new(Kind::Flows(to), "SYNs without options").bare();
     let mut full = Way::new(Kind::Flows(to), "control of SYNs without options");

@@ -33,13 +33,6 @@ const SOON: Duration = Duration::from_millis(200);
 /// A port answers nothing for a while: finds out whether it is dropped, and where. `begun`: when the kernel's connection
 /// was begun.
 pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
-    if context.raw().is_none() {
-        context.unknowable(
-            "whether silence is loss or a filter, and after which hop",
-            "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
-        );
-        return;
-    }
     if stuck(context, to).await {
         return;
     }
@@ -89,7 +82,9 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
 /// the path.
 async fn stuck(context: &Context, to: SocketAddr) -> bool {
     let end = Instant::now() + NEIGHBOR;
-    while !context.has_left(to) && !context.is_open(to) && !context.is_cancelled() {
+    // Without a capture nobody sees what leaves: only the next hop's silence is known.
+    let seen = |context: &Context| context.captures() && context.has_left(to);
+    while !seen(context) && !context.is_open(to) && !context.is_cancelled() {
         let Ok(way) = context.way_out(to.ip()) else {
             return false;
         };
@@ -102,6 +97,7 @@ async fn stuck(context: &Context, to: SocketAddr) -> bool {
                 local::no_neighbor(context, to, &way);
                 return true;
             }
+            _ if !context.captures() => return false,
             _ => {
                 // The tap may be late; a filter is not.
                 tokio::time::sleep(SOON).await;
@@ -281,7 +277,8 @@ fn dropped(
                 beyond.reference.0,
                 beyond.reference.1
             ));
-            confidence = 0.99;
+            // Ordinary sockets make each probe a flow of its own, which a balanced path may send elsewhere.
+            confidence = if context.raw().is_some() { 0.99 } else { 0.93 };
             if let Some(router) = found.router {
                 advice = format!(
                     "Ask whoever runs the device after {router} (hop {}) to allow TCP port {} to {}",

@@ -9,11 +9,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::probe::context::Context;
-use crate::probe::plan::walk::Heard;
-use crate::probe::way::{Kind, Way};
+use crate::probe::plan::walk::{FARTHEST, Heard, UNSEEN};
+use crate::probe::way::{Kind, Way, round};
 
 /// Ports that are tried, besides the target's own.
 const CANDIDATES: [u16; 7] = [443, 80, 25, 587, 993, 465, 143];
+/// Those of them on which mail is spoken.
+const MAIL: [u16; 5] = [25, 587, 993, 465, 143];
+/// TTLs that are walked up at once.
+const STRIDE: u8 = 5;
 /// An open port is waited for so long after something else has answered.
 const GRACE: Duration = Duration::from_millis(60);
 /// Nothing has answered for so long: nothing will.
@@ -43,12 +47,35 @@ impl Reference {
     }
 }
 
-fn rank(heard: Heard) -> u8 {
-    match heard {
-        Heard::Open { .. } => 3,
-        Heard::Reset { .. } => 2,
-        Heard::Refused { .. } | Heard::Exceeded(_) => 0,
+/// The rank of a port that opens.
+const BEST: u8 = 5;
+
+/// How good a control is that answers so; 0 is none. A connection that ordinary sockets open is one that a mail server sees.
+fn rank(kind: Kind, heard: Heard, crafted: bool) -> u8 {
+    match (kind, heard) {
+        (Kind::Echo(_), Heard::Open { .. }) => 1,
+        (Kind::OneFlow(to) | Kind::Flows(to), Heard::Open { .. }) => {
+            match crafted || !MAIL.contains(&to.port()) {
+                true => BEST,
+                false => 1,
+            }
+        }
+        (_, Heard::Reset { .. }) => 3,
+        (_, Heard::Refused { .. } | Heard::Exceeded(_)) => 0,
     }
+}
+
+/// The smallest TTL that the host answers, walked up: where no TTL of an answer is seen.
+async fn reaches(context: &Context, kind: Kind) -> Option<u8> {
+    let mut way = Way::new(kind, "how far the control is");
+    for first in (1..=FARTHEST).step_by(usize::from(STRIDE)) {
+        let ttls: Vec<u8> = (first..first.saturating_add(STRIDE)).collect();
+        round(context, &mut [&mut way], &ttls).await;
+        if let Some((ttl, _)) = way.walk.first_end() {
+            return Some(ttl);
+        }
+    }
+    None
 }
 
 /// Looks for one. `not`: the target's port.
@@ -69,6 +96,7 @@ pub async fn find(context: &Context, host: IpAddr, not: u16) -> Option<Reference
     }
     echo.send(context, 64).await;
     ways.push(echo);
+    let crafted = context.raw().is_some();
     let begun = Instant::now();
     let mut first: Option<Instant> = None;
     let mut again = false;
@@ -79,15 +107,14 @@ pub async fn find(context: &Context, host: IpAddr, not: u16) -> Option<Reference
         let best = ways
             .iter()
             .filter_map(|way| Some((way, way.last_end?)))
-            .filter(|(_, heard)| rank(*heard) > 0)
-            .max_by_key(|(way, heard)| {
-                let ping = matches!(way.kind, Kind::Echo(_));
-                (if ping { 1 } else { rank(*heard) }, u8::from(!ping))
-            });
-        if let Some((way, heard)) = best {
+            .map(|(way, heard)| (way, heard, rank(way.kind, heard, crafted)))
+            .filter(|(.., rank)| *rank > 0)
+            // The first of equals: 443 before the others.
+            .rev()
+            .max_by_key(|(way, _, rank)| (*rank, u8::from(!matches!(way.kind, Kind::Echo(_)))));
+        if let Some((way, heard, rank)) = best {
             let known = *first.get_or_insert_with(Instant::now);
-            let open = rank(heard) == 3 && !matches!(way.kind, Kind::Echo(_));
-            if open || known.elapsed() >= GRACE {
+            if rank == BEST || known.elapsed() >= GRACE {
                 let distance = match heard {
                     Heard::Open { distance } | Heard::Reset { distance, .. } => distance,
                     _ => 0,
@@ -96,11 +123,11 @@ pub async fn find(context: &Context, host: IpAddr, not: u16) -> Option<Reference
                     (Kind::Flows(to), Heard::Open { .. }) => Kind::OneFlow(to),
                     (kind, _) => kind,
                 };
-                return Some(Reference {
-                    kind,
-                    heard,
-                    hops: distance.saturating_add(1),
-                });
+                let hops = match distance {
+                    UNSEEN => reaches(context, kind).await.unwrap_or(FARTHEST / 2),
+                    distance => distance.saturating_add(1),
+                };
+                return Some(Reference { kind, heard, hops });
             }
         }
         if begun.elapsed() >= AGAIN && !again && best.is_none() {

@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::engine::record::{MtuInfo, PathRecord};
+use crate::probe::GRANT;
 use crate::probe::context::{Connect, Context};
 use crate::probe::control::Role;
 use crate::probe::inside::Inside;
@@ -44,9 +45,16 @@ pub struct Sized {
     pub told_at: Option<u8>,
     /// The least that a link carries.
     least: u16,
+    /// The most that was asked for.
+    most: u16,
 }
 
 impl Sized {
+    /// Whether segments of every size that TCP would send were seen to pass.
+    pub fn is_whole(&self) -> bool {
+        self.found.fails.is_none() && self.found.passes >= self.most
+    }
+
     /// Whether segments that TCP would send vanish, and nothing makes it send smaller ones.
     pub fn is_hole(&self) -> bool {
         self.found.sure
@@ -60,7 +68,7 @@ impl Sized {
 /// After a session with a server that opens: is its size a question, and what is the answer?
 pub async fn look(context: &Context, ask: &Ask, outcome: &SessionOutcome, echo: Pings) {
     let to = outcome.to;
-    if context.raw().is_none() || context.is_cancelled() {
+    if context.is_cancelled() {
         return;
     }
     // A ClientHello that died was looked into where it died.
@@ -85,6 +93,15 @@ pub async fn look(context: &Context, ask: &Ask, outcome: &SessionOutcome, echo: 
         Pings::Unknown if silent || context.options().intensive => {}
         Pings::Unknown => return,
     }
+    if context.raw().is_none() {
+        if echo == Pings::Small {
+            context.unknowable(
+                "whether large segments pass: large pings are not answered, small ones are",
+                GRANT,
+            );
+        }
+        return;
+    }
     let Some(sized) = alone(context, ask, to).await else {
         return;
     };
@@ -108,9 +125,6 @@ pub enum Pings {
 
 /// A large ping; where it is not answered, again, with small ones beside it.
 pub async fn pings(context: &Context, to: SocketAddr) -> Pings {
-    if context.raw().is_none() {
-        return Pings::Unknown;
-    }
     context.progress(StageName::Mtu, &format!("a large ping to {}", to.ip()));
     let large = ORDINARY.min(context.mtu_towards(to.ip()));
     let mut big = Way::new(Kind::Echo(to.ip()), "does a large packet pass?").sized(large);
@@ -233,6 +247,7 @@ pub async fn inside(context: &Context, inside: &mut Inside) -> Option<Sized> {
         boundary: None,
         told_at: None,
         least: if to.is_ipv4() { 552 } else { 1_280 },
+        most,
     };
     let hole = sized.is_hole() && found.told.is_none();
     if (hole || told_by.is_some_and(|told| told.bogus()))

@@ -14,6 +14,17 @@ use crate::probe::way::{Kind, Way, round, settle};
 
 /// Rounds around a boundary at the most: on a lossy path it takes many.
 const FOCUS: u32 = 24;
+/// The same by ordinary sockets: a control that opens is a connection each time.
+const PLAIN: u32 = 10;
+/// Hops to a host of which nothing is known.
+const UNKNOWN: u8 = 16;
+
+fn focus(context: &Context) -> u32 {
+    match context.raw() {
+        Some(_) => FOCUS,
+        None => PLAIN,
+    }
+}
 
 /// TTLs from the farthest down.
 fn down(from: u8) -> Vec<u8> {
@@ -37,7 +48,8 @@ pub async fn silent(context: &Context, to: SocketAddr, reference: Option<Referen
     context.progress(StageName::Trace, &format!("where SYNs to {to} vanish"));
     let mut target = Way::new(Kind::OneFlow(to), "TTL walk of the target port");
     let mut control = reference.map(|one| Way::new(one.kind, "TTL walk of a control"));
-    let far = reference.map_or(16, |one| one.hops.saturating_add(1));
+    let far = reference.map_or(UNKNOWN, |one| one.hops.saturating_add(1));
+    let focus = focus(context);
     let ttls = down(far);
     let mut rounds = 0;
     let mut found;
@@ -62,7 +74,7 @@ pub async fn silent(context: &Context, to: SocketAddr, reference: Option<Referen
         found = boundary(&target.walk, &Way::walk_of(control.as_ref()));
         let enough = found.sure && rounds >= 4;
         let hopeless = control.is_none() && rounds >= 4;
-        if enough || hopeless || rounds >= FOCUS || context.is_cancelled() {
+        if enough || hopeless || rounds >= focus || context.is_cancelled() {
             break;
         }
     }
@@ -110,10 +122,15 @@ pub async fn answering(
         };
         Way::new(kind, "TTL walk of a control")
     });
-    let far = reference
-        .map_or(hops, |one| one.hops.max(hops))
-        .saturating_add(1);
+    // An answer whose TTL was not seen tells no distance.
+    let hops = Some(hops).filter(|hops| *hops <= FARTHEST).unwrap_or(0);
+    let far = match reference.map_or(hops, |one| one.hops.max(hops)) {
+        0 => UNKNOWN,
+        hops => hops,
+    }
+    .saturating_add(1);
     let ttls = down(far);
+    let focus = focus(context);
     let mut rounds = 0;
     loop {
         let around: Vec<u8> = match target.walk.first_end().filter(|_| rounds >= 2) {
@@ -148,8 +165,18 @@ pub async fn answering(
                 .and_then(|(ttl, _)| way.walk.at(ttl))
                 .is_some_and(|rung| rung.ends >= 3)
         };
-        let enough = rounds >= 3 && twice(&target) && control.as_ref().is_none_or(twice);
-        if enough || rounds >= FOCUS / 2 || context.is_cancelled() {
+        let mut enough = rounds >= 3 && twice(&target) && control.as_ref().is_none_or(twice);
+        if let Some((first, _)) = target.walk.first_end() {
+            let own = control.as_ref().and_then(|one| one.walk.first_end());
+            let heard = target.walk.begins_at(first);
+            // What answers too early counts only where the control is seen to go on.
+            let beyond = own.is_none_or(|(reaches, _)| reaches <= first)
+                || Way::walk_of(control.as_ref())
+                    .last_router()
+                    .is_some_and(|(ttl, _)| ttl >= first);
+            enough &= heard && beyond;
+        }
+        if enough || rounds >= focus || context.is_cancelled() {
             break;
         }
     }

@@ -19,13 +19,6 @@ const MARK: u8 = 0x28;
 
 /// A port answers a SYN with something that is no SYN-ACK: who is it?
 pub async fn refused(context: &Context, to: SocketAddr) {
-    if context.raw().is_none() {
-        context.unknowable(
-            "who sent the reset, and from which hop",
-            "sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)",
-        );
-        return;
-    }
     // A rule of this host's own refuses before anything leaves.
     if stuck(context, to).await {
         return;
@@ -35,11 +28,16 @@ pub async fn refused(context: &Context, to: SocketAddr) {
     for _ in 0..10 {
         way.send(context, 64).await;
         crate::probe::way::settle(&mut [&mut way]).await;
-        if way.last_end.is_some() {
+        if way.last_end.is_some() || way.walk.last_router().is_some() {
             break;
         }
     }
-    let Some(heard) = way.last_end else {
+    // A full TTL that runs out goes round; where no packet is captured, the kernel gives up at once.
+    let circles = way.walk.last_router();
+    let Some(heard) = way
+        .last_end
+        .or(circles.map(|(_, router)| Heard::Exceeded(router)))
+    else {
         return;
     };
     let reference = reference::find(context, to.ip(), to.port()).await;
@@ -69,9 +67,9 @@ pub(super) async fn answered(
 
 /// A RST: by whom? Where that cannot be told, so it is said.
 async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Reference>) {
-    if who_reset(context, to, hops, reference).await {
+    let Err(seen) = who_reset(context, to, hops, reference).await else {
         return;
-    }
+    };
     let claim = Claim::new(
         Code::TcpRefused,
         At::address(Where::Server, to.ip()),
@@ -82,32 +80,36 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
             to.port()
         ),
     )
-    .shown_by("no control reaches farther than what resets, and none as far, often enough to tell")
+    .shown_by(seen)
     .or(
         Code::TcpResetByPath,
         0.35,
         "another port of the same host that opens, or a capture at the server",
     );
     say(context, to, claim);
+    // What may be barred is no wrong port.
+    context.bars(to);
 }
 
-/// Whether it was found out.
+/// Finds it out; else what was seen, which is too little.
 async fn who_reset(
     context: &Context,
     to: SocketAddr,
     hops: u8,
     reference: Option<Reference>,
-) -> bool {
+) -> Result<(), String> {
     let (target, control) = trace::answering(context, to, hops, reference).await;
     let Some((first, Heard::Reset { distance, .. })) = target.walk.first_end() else {
-        return false;
+        return Err("SYNs with TTLs from 1 up drew no RST again".to_owned());
     };
     let own = control
         .as_ref()
         .and_then(|control| control.walk.first_end())
         .filter(|(_, heard)| matches!(heard, Heard::Open { .. } | Heard::Reset { .. }));
     let Some((reaches, _)) = own else {
-        return false;
+        return Err(format!(
+            "a SYN with TTL {first} draws a RST; nothing else of the host answers, against which that could be held"
+        ));
     };
     let rung = |way: &Way, ttl: u8| {
         way.walk
@@ -128,7 +130,9 @@ async fn who_reset(
             .is_some_and(|(ttl, _)| ttl >= first);
         let (early, _) = control.as_ref().map_or((0, 0), |one| rung(one, first));
         if early > 0 || !beyond {
-            return false;
+            return Err(format!(
+                "a SYN with TTL {first} draws a RST ({drew}/{of}), {name} is answered from TTL {reaches} on; no router behind is heard of"
+            ));
         }
         let before = first.saturating_sub(1);
         let at = device(
@@ -160,8 +164,8 @@ async fn who_reset(
         ));
         say(context, to, claim);
         context.bars(to);
-        true
-    } else if first == reaches && drew >= 2 {
+        Ok(())
+    } else if first == reaches && drew >= 2 && target.walk.begins_at(first) {
         let stack = own_stack(context, to).await;
         let mut claim = Claim::new(
             Code::TcpRefused,
@@ -204,9 +208,11 @@ async fn who_reset(
             Stack::Unknown => {}
         }
         say(context, to, claim);
-        true
+        Ok(())
     } else {
-        false
+        Err(format!(
+            "a SYN with TTL {first} draws a RST ({drew}/{of}), {name} is answered from TTL {reaches} on: too little to tell"
+        ))
     }
 }
 
@@ -243,6 +249,9 @@ enum Stack {
 /// A Linux host copies the DSCP of what it refuses; a REJECT rule writes 0. A ping that comes back marked is the control
 /// that the path keeps the mark both ways.
 async fn own_stack(context: &Context, to: SocketAddr) -> Stack {
+    if context.raw().is_none() {
+        return Stack::Unknown;
+    }
     let mut refused = Way::new(Kind::Flows(to), "does the RST copy the DSCP?");
     for _ in 0..2 {
         refused.send_marked(context, 64, MARK).await;
