@@ -118,7 +118,6 @@ impl SourceSummary {
 #[derive(Default)]
 pub struct KeyLog {
     text: Vec<u8>,
-    cut: bool,
 }
 
 impl KeyLog {
@@ -127,14 +126,8 @@ impl KeyLog {
         &self.text
     }
 
-    /// Whether there was more than [`KEY_LOG`] bytes.
-    pub fn is_cut(&self) -> bool {
-        self.cut
-    }
-
     pub(super) fn add(&mut self, text: &[u8]) {
         let room = KEY_LOG.saturating_sub(self.text.len());
-        self.cut |= text.len() > room;
         self.text
             .extend_from_slice(text.get(..room).unwrap_or(text));
         if self.text.last().is_some_and(|byte| *byte != b'\n') {

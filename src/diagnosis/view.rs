@@ -5,7 +5,7 @@
 
 use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
 use crate::flow::{Endpoint, FlowKey, HopCount, TcpFacts};
-use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Phase, Reply, Status, Verb};
+use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
 
@@ -130,14 +130,6 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Whether that side gave up (FIN or RST, first) after waiting at least that long since `time`.
-    pub fn gave_up_after(&self, side: Side, time: Timestamp, least: Nanos) -> Option<Mark> {
-        match self.ending {
-            Ending::Closed { by, at, .. } if by == side && at.time.since(time) >= least => Some(at),
-            _ => None,
-        }
-    }
-
     /// Whether silence since `time` counts: a side gave up after ≥ 5 s, or the capture ran on for `clock` seconds.
     pub fn silence_counts(&self, time: Timestamp, clock_seconds: i64) -> bool {
         let ended_after = match self.ending {
@@ -192,15 +184,6 @@ impl<'a> Connection<'a> {
                     .is_none_or(|goodbye| command.at.time <= goodbye.time)
             })
             .find(|command| !matches!(command.verb, Verb::Quit | Verb::Idle))
-    }
-
-    /// The latest reply.
-    pub fn last_reply(&self) -> Option<(&'a Exchange, &'a Reply)> {
-        self.dialogue
-            .exchanges
-            .iter()
-            .rev()
-            .find_map(|exchange| exchange.reply.as_ref().map(|reply| (exchange, reply)))
     }
 
     /// The server ended the session with words: 221, 421, BYE, final -ERR.
@@ -293,17 +276,5 @@ impl<'a> Connection<'a> {
             }
         }
         transaction
-    }
-
-    /// A positive reply in a later phase than that one, after that time: the client got further.
-    pub fn got_further(&self, phase: Phase, after: Timestamp) -> bool {
-        self.dialogue.exchanges.iter().any(|exchange| {
-            exchange.phase > phase
-                && exchange.phase != Phase::Quit
-                && exchange.reply.as_ref().is_some_and(|reply| {
-                    reply.at.time >= after
-                        && matches!(reply.status, Status::Positive | Status::Intermediate)
-                })
-        })
     }
 }

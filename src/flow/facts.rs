@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 
 use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
-use crate::base::{Few, Mark, Nanos, PerSide, Side, SourceId, Timestamp};
+use crate::base::{Few, Mark, Nanos, PerSide, Side, SourceId};
 use crate::wire::TcpFlags;
 
 /// One end of a connection.
@@ -434,10 +434,5 @@ impl TcpFacts {
             sack_offset: None,
             reopened: 0,
         }
-    }
-
-    /// The latest time at which that side sent anything.
-    pub fn last_of(&self, side: Side) -> Option<Timestamp> {
-        self.sides[side].last.map(|mark| mark.time)
     }
 }

@@ -30,4 +30,4 @@ pub use ports::Ports;
 pub use resets::{HopCount, Reset, ResetTrigger};
 pub use ripe::Ripe;
 pub use table::{Dialogue, Ended, Ending, MailFlow, Table};
-pub use witness::{SynOutcome, SynRecord, Witness};
+pub use witness::Witness;

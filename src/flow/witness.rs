@@ -1,11 +1,10 @@
 //! Witnesses: what else came back, so that the absence of an answer means something.
 //!
 //! That a SYN was never answered proves nothing if the capture shows no answers at all. This keeps, per client,
-//! when anything came back to it, and per server and port whether SYNs were answered. Bounded; it judges nothing.
+//! when anything came back to it. Bounded; it judges nothing.
 
 use std::net::IpAddr;
 
-use super::facts::Endpoint;
 use crate::base::{Few, Nanos, Remembered, SECOND, Timestamp};
 
 /// Clients and servers that are remembered at the least: the latest ones. What fills a hash table of 65,536 places.
@@ -23,46 +22,16 @@ struct Client {
     two_way: u32,
 }
 
-/// How SYNs to one place fared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SynRecord {
-    /// Connections that were asked for.
-    pub asked: u32,
-    /// Answered by SYN-ACK.
-    pub answered: u32,
-    /// Answered by RST.
-    pub refused: u32,
-    /// The latest SYN-ACK.
-    pub last_answer: Option<Timestamp>,
-    /// The latest RST.
-    pub last_refusal: Option<Timestamp>,
-}
-
-/// The outcome of one connection's opening.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SynOutcome {
-    /// SYN-ACK.
-    Answered,
-    /// RST.
-    Refused,
-    /// Nothing.
-    Silent,
-}
-
 /// What came back to whom.
 #[derive(Debug)]
 pub struct Witness {
     clients: Remembered<IpAddr, Client>,
-    ports: Remembered<Endpoint, SynRecord>,
-    servers: Remembered<IpAddr, SynRecord>,
 }
 
 impl Default for Witness {
     fn default() -> Witness {
         Witness {
             clients: Remembered::new(ADDRESSES),
-            ports: Remembered::new(ADDRESSES),
-            servers: Remembered::new(ADDRESSES),
         }
     }
 }
@@ -98,27 +67,6 @@ impl Witness {
         *count = count.saturating_add(1);
     }
 
-    /// How the opening of one connection to `server` went.
-    pub fn opening(&mut self, server: Endpoint, time: Timestamp, outcome: SynOutcome) {
-        for record in [
-            self.ports.entry(server, SynRecord::default),
-            self.servers.entry(server.ip, SynRecord::default),
-        ] {
-            record.asked = record.asked.saturating_add(1);
-            match outcome {
-                SynOutcome::Answered => {
-                    record.answered = record.answered.saturating_add(1);
-                    record.last_answer = record.last_answer.max(Some(time));
-                }
-                SynOutcome::Refused => {
-                    record.refused = record.refused.saturating_add(1);
-                    record.last_refusal = record.last_refusal.max(Some(time));
-                }
-                SynOutcome::Silent => {}
-            }
-        }
-    }
-
     /// Whether anything came back to `client` at most `within` before or after `time`.
     pub fn answered_near(&self, client: IpAddr, time: Timestamp, within: Nanos) -> bool {
         self.clients.get(&client).is_some_and(|client| {
@@ -139,23 +87,12 @@ impl Witness {
     pub fn one_way(&self, client: IpAddr) -> bool {
         matches!(self.directions(client), (1.., 0))
     }
-
-    /// Openings to one port of a server.
-    pub fn port(&self, server: Endpoint) -> SynRecord {
-        self.ports.get(&server).copied().unwrap_or_default()
-    }
-
-    /// Openings to any port of a server.
-    pub fn server(&self, server: IpAddr) -> SynRecord {
-        self.servers.get(&server).copied().unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SynOutcome, Witness};
+    use super::Witness;
     use crate::base::{SECOND, Timestamp};
-    use crate::flow::Endpoint;
 
     #[test]
     fn an_answer_a_minute_away_is_a_witness_and_one_further_is_not() {
@@ -168,20 +105,5 @@ mod tests {
         assert!(witness.answered_near(client, at(180), 60 * SECOND));
         assert!(!witness.answered_near(client, at(181), 60 * SECOND));
         assert!(!witness.answered_near(client, at(39), 60 * SECOND));
-    }
-
-    #[test]
-    fn other_ports_of_a_server_are_told_apart() {
-        let mut witness = Witness::default();
-        let ip = "192.0.2.1".parse().unwrap();
-        witness.opening(Endpoint { ip, port: 25 }, Timestamp(1), SynOutcome::Silent);
-        witness.opening(
-            Endpoint { ip, port: 443 },
-            Timestamp(2),
-            SynOutcome::Answered,
-        );
-        assert_eq!(witness.port(Endpoint { ip, port: 25 }).answered, 0);
-        assert_eq!(witness.server(ip).answered, 1);
-        assert_eq!(witness.server(ip).asked, 2);
     }
 }

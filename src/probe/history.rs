@@ -257,11 +257,6 @@ impl History {
         self.last
     }
 
-    /// Whether anything ever failed.
-    pub fn has_failed(&self) -> bool {
-        self.services.values().any(|service| service.failures > 0)
-    }
-
     /// The summary: what broke, how often, for how long, with which pattern.
     pub fn summary(&self) -> String {
         let whole = self.first.map_or(0, |first| self.last.since(first));

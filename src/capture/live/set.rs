@@ -136,11 +136,6 @@ impl Live {
             .collect()
     }
 
-    /// Whether nothing at all can come at the moment: no interface is up.
-    pub fn is_dark(&self) -> bool {
-        self.handles.iter().all(|handle| handle.state != State::Up)
-    }
-
     /// The time now, as frames carry it.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -49,8 +49,6 @@ pub(super) struct Reassembly {
     waiting_bytes: usize,
     /// The receiver acknowledged up to here, seen first at that time.
     acked: Option<(i64, Mark)>,
-    /// The byte or segment bound was hit.
-    overflowed: bool,
 }
 
 impl Reassembly {
@@ -69,11 +67,6 @@ impl Reassembly {
     /// How far the stream was handed on; `None` before its first byte.
     pub(super) fn handed_on(&self) -> Option<i64> {
         self.next
-    }
-
-    /// Whether the bound on waiting bytes or segments was ever hit.
-    pub(super) fn overflowed(&self) -> bool {
-        self.overflowed
     }
 
     /// A segment with `len` bytes on the wire at `start`, of which `bytes` were captured.
@@ -109,7 +102,6 @@ impl Reassembly {
             bytes,
         );
         while self.waiting.len() > REASSEMBLY_SEGMENTS || self.waiting_bytes > REASSEMBLY {
-            self.overflowed = true;
             self.give_up_hole(side, out);
         }
         if !peer_visible && self.waiting.len() >= ONE_WAY_SEGMENTS {

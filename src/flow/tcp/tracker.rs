@@ -100,11 +100,6 @@ impl Tracker {
         self.halves.client.stream.started() || self.halves.server.stream.started()
     }
 
-    /// Whether a bound of reassembly was hit on that side.
-    pub fn reassembly_overflowed(&self, side: Side) -> bool {
-        self.halves[side].stream.overflowed()
-    }
-
     /// Whether a segment continues this connection or opens the next on its five-tuple. To be asked before
     /// [`Tracker::segment`].
     pub fn belongs(&self, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Verdict {

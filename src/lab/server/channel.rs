@@ -352,11 +352,6 @@ impl Channel {
         Ok(std::mem::take(&mut self.input))
     }
 
-    /// Whether bytes of the peer wait to be looked at.
-    pub fn has_input(&self) -> bool {
-        !self.input.is_empty()
-    }
-
     /// Reads and forgets until the peer ends the connection or the time is over.
     pub fn discard(&mut self, time: Duration) -> End {
         let deadline = Instant::now() + time;

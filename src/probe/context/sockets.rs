@@ -402,21 +402,8 @@ impl Context {
 
     /// A TCP port of ours for crafted segments to one address.
     pub fn reserve(&self, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
-        self.reserve_kind(Type::STREAM, remote, role)
-    }
-
-    /// A UDP port of ours for crafted datagrams to one address.
-    pub fn reserve_udp(&self, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
-        self.reserve_kind(Type::DGRAM, remote, role)
-    }
-
-    fn reserve_kind(&self, kind: Type, remote: SocketAddr, role: Role) -> io::Result<Reserved> {
-        let (number, protocol) = match kind {
-            Type::STREAM => (TCP, Protocol::TCP),
-            _ => (UDP, Protocol::UDP),
-        };
         let source = self.source_for(remote.ip())?;
-        let socket = Socket::new(family(remote.ip()), kind, Some(protocol))?;
+        let socket = Socket::new(family(remote.ip()), Type::STREAM, Some(Protocol::TCP))?;
         self.bind_device(&socket)?;
         self.bind_somewhere(&socket, source)?;
         let local = socket
@@ -425,7 +412,7 @@ impl Context {
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
         let (sender, packets) = mpsc::unbounded_channel();
         let key = FlowKey {
-            protocol: number,
+            protocol: TCP,
             local_port: local.port(),
             remote,
         };
