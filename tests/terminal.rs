@@ -236,6 +236,46 @@ fn the_lab_shows(scenario: &str, said: &[&str]) {
 }
 
 #[test]
+fn lines_lead_through_every_view() {
+    let Some(screen) = Screen::open("plain") else {
+        return;
+    };
+    screen.line(&command(
+        &[
+            "tls.cert-expired/submission.pcapng",
+            "tcp.dropped/smtp-v4.pcapng",
+        ],
+        "--plain",
+    ));
+    screen.until("the end", |text| text.lines().any(|line| line == "end"));
+    // What was told last is what the next words are about.
+    for (typed, heard) in [
+        ("next", "tls.cert-expired"),
+        ("packets", "client: SYN"),
+        ("tcp", "handshake round trip"),
+        ("tls", "issued by"),
+        ("dialogue", "client: EHLO"),
+        ("dns", "No look-up belongs"),
+        ("path", "no probe walked this path"),
+        ("explain", "What to do:"),
+        ("next", "died at tcp"),
+        ("dns", "answer NOERROR"),
+        ("servers", "1 failed, 0 degraded"),
+        ("causes", "1 attempt since"),
+        ("list code:tcp.dropped", "1 row"),
+        ("probe", "probing is off"),
+        ("save", "nothing may be written"),
+        ("nonsense", "not understood"),
+    ] {
+        screen.line("help");
+        screen.line(typed);
+        screen.shows(heard);
+    }
+    screen.line("quit");
+    screen.is_given_back();
+}
+
+#[test]
 fn the_lab_shows_packets_that_are_dropped() {
     the_lab_shows(
         "tcp.dropped",
