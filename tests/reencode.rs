@@ -514,6 +514,11 @@ fn super_segments_change_nothing() {
         if !ethernet(captured) || name.contains("mirror") {
             return None;
         }
+        // A hello of two segments whose tail alone arrived: made one, nothing shows the size any more, and
+        // `path.mtu-blackhole` becomes what it is then (verdicts.md: "else `tls.hello-dropped`").
+        if name == "tls.hello-dropped/large-one" {
+            return None;
+        }
         let frames = cuts::coalesced(&captured.frames);
         joined.fetch_add(
             captured.frames.len() - frames.len(),
