@@ -169,8 +169,8 @@ impl Intake {
         let mut others = 0;
         while let Some(ended) = self.table.due(self.horizon) {
             match ended {
-                Ended::Mail(flow, _) => seen(Sighting::Ended(flow)),
-                Ended::Other(..) => others += 1,
+                Ended::Mail(flow) => seen(Sighting::Ended(flow)),
+                Ended::Other(_) => others += 1,
             }
         }
         if others > 0 {

@@ -26,7 +26,7 @@ use super::sighting::{Carried, Sighting};
 use crate::base::{Foreign, Mark, SECOND, Side, SourceId, Timestamp, ip_text};
 use crate::diagnosis::{Class, Code, Judgement, Lookup, Outcome, Verdict, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Lookups, Transport as Carrier};
-use crate::flow::{Dialogue, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
+use crate::flow::{Dialogue, Ending, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
 use crate::proto::Service;
 use crate::proto::dns::{self, Answer, RecordType};
 use crate::proto::session::SessionFacts;
@@ -102,9 +102,10 @@ impl Judging {
                 }
             }
             Sighting::Ended(ripe) => {
+                let ending = ripe.ending();
                 let flow = ripe.into_flow(|service| Inside::open(&self.silent, service));
                 self.settle(&flow);
-                self.judge_flow(flow, out);
+                self.judge_flow(flow, ending, out);
             }
             Sighting::Other(count) => self.attempts.summary.other += count,
             Sighting::Ripened => {
@@ -204,7 +205,8 @@ impl Judging {
             self.fate(fate, out);
         }
         for ripe in flows {
-            self.judge_flow(ripe.into_flow(open), out);
+            let ending = ripe.ending();
+            self.judge_flow(ripe.into_flow(open), ending, out);
         }
     }
 
@@ -278,7 +280,12 @@ impl Judging {
         }
     }
 
-    fn judge_flow(&mut self, mut flow: Box<MailFlow<Inside>>, out: &mut dyn FnMut(Record)) {
+    fn judge_flow(
+        &mut self,
+        mut flow: Box<MailFlow<Inside>>,
+        ending: Ending,
+        out: &mut dyn FnMut(Record),
+    ) {
         flow.dialogue.session();
         let flow = &*flow;
         let key = *flow.tracker.key();
@@ -298,7 +305,13 @@ impl Judging {
         if let Some(source) = self.sources.get_mut(key.source.0 as usize) {
             source.mail_connections += u64::from(judged_as_mail);
         }
-        let horizon = self.horizon_of(key.source, tcp.last);
+        // Of one that had to make room nobody knows how it went on, so its silence counts for nothing; but SYNs that nothing
+        // answered have said what they can say.
+        let answered = tcp.sides[Side::Server].segments > 0 || tcp.established.is_some();
+        let horizon = match ending {
+            Ending::Evicted if answered => tcp.last.time,
+            _ => self.horizon_of(key.source, tcp.last),
+        };
         let (judged, mut made, name) = self.assess(flow, &session, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);

@@ -259,8 +259,8 @@ impl Intake {
         let (mut flows, mut others) = (Vec::new(), 0);
         while let Some(ended) = self.table.drain() {
             match ended {
-                Ended::Mail(flow, _) => flows.push(flow),
-                Ended::Other(..) => others += 1,
+                Ended::Mail(flow) => flows.push(flow),
+                Ended::Other(_) => others += 1,
             }
         }
         seen(Sighting::Other(others));

@@ -4,14 +4,17 @@
 //! once for a million connections, a million trackers would be made before the first is judged. It judges nothing.
 
 use super::opening::Opening;
-use super::table::MailFlow;
+use super::table::{Ending, MailFlow};
 use super::tcp::StreamSink;
 use crate::base::Mark;
 use crate::proto::Service;
 
 /// A mail connection that is over.
 #[derive(Debug)]
-pub struct Ripe<S>(Kept<S>);
+pub struct Ripe<S> {
+    kept: Kept<S>,
+    ending: Ending,
+}
 
 #[derive(Debug)]
 enum Kept<S> {
@@ -20,17 +23,28 @@ enum Kept<S> {
 }
 
 impl<S: StreamSink> Ripe<S> {
-    pub(super) fn tracked(flow: Box<MailFlow<S>>) -> Ripe<S> {
-        Ripe(Kept::Tracked(flow))
+    pub(super) fn tracked(flow: Box<MailFlow<S>>, ending: Ending) -> Ripe<S> {
+        Ripe {
+            kept: Kept::Tracked(flow),
+            ending,
+        }
     }
 
-    pub(super) fn opening(opening: Box<Opening>) -> Ripe<S> {
-        Ripe(Kept::Opening(opening))
+    pub(super) fn opening(opening: Box<Opening>, ending: Ending) -> Ripe<S> {
+        Ripe {
+            kept: Kept::Opening(opening),
+            ending,
+        }
+    }
+
+    /// Why it was handed out.
+    pub fn ending(&self) -> Ending {
+        self.ending
     }
 
     /// Its first segment.
     pub fn first(&self) -> Mark {
-        match &self.0 {
+        match &self.kept {
             Kept::Tracked(flow) => flow.tracker.facts().first,
             Kept::Opening(opening) => opening.first(),
         }
@@ -43,7 +57,7 @@ impl<S: StreamSink> Ripe<S> {
         dialogue: impl FnOnce(Option<Service>) -> S,
         look: impl FnOnce(&MailFlow<S>) -> R,
     ) -> R {
-        match &self.0 {
+        match &self.kept {
             Kept::Tracked(flow) => look(flow),
             Kept::Opening(opening) => look(&opening.ended(dialogue)),
         }
@@ -51,7 +65,7 @@ impl<S: StreamSink> Ripe<S> {
 
     /// The connection with its tracker; `dialogue` as for [`Ripe::look`].
     pub fn into_flow(self, dialogue: impl FnOnce(Option<Service>) -> S) -> Box<MailFlow<S>> {
-        match self.0 {
+        match self.kept {
             Kept::Tracked(flow) => flow,
             Kept::Opening(opening) => opening.ended(dialogue),
         }

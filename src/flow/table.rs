@@ -71,9 +71,9 @@ pub enum Ending {
 #[derive(Debug)]
 pub enum Ended<S> {
     /// Mail.
-    Mail(Ripe<S>, Ending),
+    Mail(Ripe<S>),
     /// Anything else, from its headers.
-    Other(Box<Foreigner>, Ending),
+    Other(Box<Foreigner>),
 }
 
 enum Flow<S> {
@@ -620,17 +620,17 @@ impl<S: Dialogue> Table<S> {
         let last = match std::mem::replace(&mut slot.flow, Flow::Gone) {
             Flow::Mail(mut mail) => {
                 let last = mail.end();
-                self.ready.push(Ended::Mail(Ripe::tracked(mail), ending));
+                self.ready.push(Ended::Mail(Ripe::tracked(mail, ending)));
                 last
             }
             Flow::Opening(opening) => {
                 let last = opening.last();
-                self.ready.push(Ended::Mail(Ripe::opening(opening), ending));
+                self.ready.push(Ended::Mail(Ripe::opening(opening, ending)));
                 last
             }
             Flow::Other(foreign) => {
                 let last = foreign.last().time;
-                self.ready.push(Ended::Other(foreign, ending));
+                self.ready.push(Ended::Other(foreign));
                 last
             }
             Flow::Gone => return self.forget_replaced(at, ending),

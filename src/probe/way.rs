@@ -2,7 +2,7 @@
 //!
 //! A way that never answers keeps one flow and one ISN, as a firewall expects of a SYN sent again. Where a RST is the
 //! answer, nothing in it says which probe it is for, so each probe has a flow of its own. Without privilege ordinary sockets
-//! send them ([`super::plain`]).
+//! send them (`plain`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -20,8 +20,14 @@ struct Live {
 
 impl Live {
     fn new() -> Live {
+        Live::with_room(None)
+    }
+
+    /// With room for so many connections.
+    fn with_room(flows: Option<usize>) -> Live {
         let mut engine = Engine::new(Config {
             live: true,
+            flows,
             ..Config::default()
         });
         let source = engine.open_source("interface", Foreign::from("test0"), None);
@@ -213,6 +219,35 @@ fn a_missing_greeting_is_noticed_without_a_packet() {
     let shown = live.connections();
     assert_eq!(shown[0].verdict.code, "mail.no-greeting");
     assert!(!shown[0].verdict.is_final);
+}
+
+#[test]
+fn a_connection_that_makes_room_is_not_blamed_for_what_it_would_have_said_later() {
+    for (room, code) in [(None, "mail.command-timeout"), (Some(1), "unknown")] {
+        let mut live = Live::with_room(room);
+        live.handshake(0, 50_000, 25);
+        let push = TcpFlags::ACK | TcpFlags::PSH;
+        live.segment(20, (25, 50_000), 501, 101, push, "220 mx ESMTP\r\n");
+        live.segment(30, (50_000, 25), 101, 515, push, "EHLO me.example\r\n");
+        live.segment(31, (25, 50_000), 515, 118, TcpFlags::ACK, "");
+        live.segment(400_000, (50_001, 587), 100, 0, TcpFlags::SYN, "");
+        live.tick(8_400_000);
+        let ended = live.connections();
+        let first = ended.iter().find(|one| one.server.port == 25);
+        assert_eq!(first.expect("it ended").verdict.code, code, "{room:?}");
+    }
+}
+
+#[test]
+fn unanswered_syns_that_make_room_have_said_what_they_can() {
+    let mut live = Live::with_room(Some(1));
+    live.handshake(-100, 40_000, 587);
+    live.unanswered(0, 25);
+    live.handshake(60_000, 50_001, 465);
+    live.tick(61_000);
+    let ended = live.connections();
+    let first = ended.iter().find(|one| one.server.port == 25);
+    assert_eq!(first.expect("it ended").verdict.code, "tcp.dropped");
 }
 
 #[test]
