@@ -104,11 +104,13 @@ pub fn mannered(recording: &Recording) -> Result<(), String> {
 /// Never more than eight, and each ended by us.
 fn half_open(all: &[Seen], server: IpAddr) -> Result<(), String> {
     let mut open: BTreeMap<(u16, u16), Timestamp> = BTreeMap::new();
+    // Where a device swallows what ends them, the server says its SYN-ACKs again: no new connection.
+    let mut ended: BTreeSet<(u16, u16)> = BTreeSet::new();
     for one in all {
         let Some((from, to)) = one.ports else {
             continue;
         };
-        if one.from == server && one.syn && one.ack {
+        if one.from == server && one.syn && one.ack && !ended.contains(&(to, from)) {
             open.insert((to, from), one.at);
             if open.len() > HALF_OPEN {
                 return Err(format!(
@@ -116,8 +118,11 @@ fn half_open(all: &[Seen], server: IpAddr) -> Result<(), String> {
                     open.len()
                 ));
             }
+        } else if one.to == server && one.syn && !one.ack {
+            ended.remove(&(from, to));
         } else if one.to == server && (one.rst || one.ack) {
             open.remove(&(from, to));
+            ended.insert((from, to));
         }
     }
     match open.into_iter().next() {
