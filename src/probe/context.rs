@@ -69,6 +69,8 @@ struct Inner {
     random: Mutex<Pcg32>,
     next_id: AtomicU16,
     last_frame: AtomicU64,
+    /// Packets that the kernel had no room for, as of the last recording.
+    lost: AtomicU64,
     started: Instant,
     /// When this round began: the deadline is a round's.
     round: Mutex<Instant>,
@@ -158,6 +160,7 @@ impl Context {
             random: Mutex::new(Pcg32::new(seed, u64::from(std::process::id()))),
             next_id: AtomicU16::new((seed >> 7) as u16),
             last_frame: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             started: Instant::now(),
             round: Mutex::new(Instant::now()),
             logins_over: AtomicBool::new(false),
@@ -507,9 +510,10 @@ impl Context {
         let mut empty = Recording::on(recording.interfaces.clone());
         empty.keep_concealing(&recording);
         let mut taken = std::mem::replace(&mut *recording, empty);
-        taken.dropped = taken
-            .dropped
-            .saturating_add(self.0.tap.as_ref().map_or(0, Tap::dropped));
+        // The kernel counts from the beginning; a recording tells its own.
+        let lost = self.0.tap.as_ref().map_or(0, Tap::dropped);
+        let known = self.0.lost.swap(lost, Ordering::Relaxed);
+        taken.dropped = taken.dropped.saturating_add(lost.saturating_sub(known));
         let unknowable = lock(&self.0.unknowable).clone();
         taken.notes = self.cautions();
         taken.notes.extend(unknowable.iter().map(Unknowable::says));

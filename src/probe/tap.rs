@@ -20,10 +20,11 @@ use crate::wire::dissect;
 const INTERFACES: usize = 64;
 /// Hosts that the kernel filter names; with more all IP passes and is sorted out here.
 const HOSTS: usize = 100;
-/// Bytes of a frame that are kept: super-segments of offloading as well.
-const SNAPLEN: i32 = 262_144;
-/// Kernel buffer per interface in bytes.
-const BUFFER: i32 = 4 << 20;
+/// Bytes of a frame that are kept: what offloading makes of a server's flight as well.
+const SNAPLEN: i32 = 32_768;
+/// Kernel buffer per interface in bytes. At once means a slot of SNAPLEN for each packet (packet(7), TPACKET_V2): room for 512
+/// that come between two looks, as many targets side by side need.
+const BUFFER: i32 = 16 << 20;
 
 /// Why nothing can be captured.
 #[derive(Clone, Debug)]
