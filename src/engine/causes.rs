@@ -77,6 +77,8 @@ pub struct Causes {
     map: BTreeMap<Key, Folded>,
     /// Clients and the ports on which a server served them.
     worked: BTreeSet<(IpAddr, u16)>,
+    /// Servers of which a measurement says where a split path to them is dead.
+    splits: Vec<(SocketAddr, AtInfo)>,
 }
 
 impl Causes {
@@ -145,6 +147,25 @@ impl Causes {
         });
     }
 
+    /// A measurement says that one of several paths to that server is dead: the silence of a connection that met it is its symptom,
+    /// and no cause of its own.
+    pub fn split(&mut self, server: SocketAddr, cause: &VerdictInfo) {
+        self.add_finding(cause);
+        if self.splits.len() < CAUSES {
+            self.splits.push((server, cause.at.clone()));
+        }
+    }
+
+    /// Where the split path is that explains a silence.
+    fn split_behind(&self, silence: &Key) -> Option<&AtInfo> {
+        silence.silence?;
+        let met = |server: &SocketAddr| silence.place.ends_with(&format!(" {server}"));
+        self.splits
+            .iter()
+            .find(|(server, _)| met(server))
+            .map(|(_, at)| at)
+    }
+
     /// The silence that a client met at a port of a server has a cause of its own: it takes the place of the symptom.
     pub fn explain_silence(&mut self, client: IpAddr, server: SocketAddr, cause: &VerdictInfo) {
         let silence = Some((client, server.port()));
@@ -196,12 +217,24 @@ impl Causes {
         let mut silent: BTreeMap<(IpAddr, u16), Vec<&Folded>> = BTreeMap::new();
         let mut list = Vec::with_capacity(self.map.len());
         let full = self.worked.len() >= WORKED;
+        let mut symptoms = Vec::new();
         for (key, folded) in &self.map {
+            if let Some(at) = self.split_behind(key) {
+                symptoms.push((at, folded));
+                continue;
+            }
             match key.silence {
                 Some(silence) if !full && !self.worked.contains(&silence) => {
                     silent.entry(silence).or_default().push(folded);
                 }
                 _ => list.push(folded.clone()),
+            }
+        }
+        for (at, symptom) in symptoms {
+            let split = |one: &&mut Folded| one.cause.code == "path.split" && one.cause.at == *at;
+            if let Some(whole) = list.iter_mut().find(split) {
+                whole.failed += symptom.failed;
+                extend(&mut whole.cause.connections, &symptom.cause.connections);
             }
         }
         for ((client, port), group) in silent {
@@ -308,6 +341,24 @@ mod tests {
         let list = causes.list();
         assert_eq!(list.len(), 1);
         assert_eq!(list[0].connections, (0..40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_split_path_explains_the_silence_of_its_server_alone() {
+        let drops = verdict("tcp.dropped", None);
+        let mut causes = Causes::default();
+        let server = SocketAddr::from(([192, 0, 2, 1], 25));
+        causes.split(server, &verdict("path.split", Some("203.0.113.3")));
+        lose(&mut causes, &drops, "192.0.2.1:25", true, 4);
+        lose(&mut causes, &drops, "192.0.2.11:25", true, 5);
+        let list = causes.list();
+        let told: Vec<_> = list
+            .iter()
+            .map(|cause| (cause.code, &*cause.connections))
+            .collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.contains(&("path.split", &[4])), "{told:?}");
+        assert!(told.contains(&("tcp.dropped", &[5])), "{told:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::judging::Judging;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
 use crate::diagnosis::measured::weigh;
-use crate::diagnosis::{About, Judgement, Measured, Verdict};
+use crate::diagnosis::{About, Code, Judgement, Measured, Verdict};
 use crate::flow::Endpoint;
 
 /// Measurements kept at once; a run makes a few for each fault.
@@ -73,11 +73,17 @@ impl Judging {
         measured: Measured,
         out: &mut dyn FnMut(Record),
     ) {
-        if measured.about == About::Run {
+        let split = match measured.about {
+            About::Server(server) if measured.claim.code == Code::PathSplit => Some(server),
+            _ => None,
+        };
+        if measured.about == About::Run || split.is_some() {
             let verdict = VerdictInfo::from(&Verdict::from(measured.claim));
             // What never left this host belongs to no connection that anybody saw, and is the fault all the same.
             let kept_here = verdict.code == "tcp.dropped" && verdict.at.place == "client";
-            if stands_alone(verdict.code) || kept_here {
+            if let Some(server) = split {
+                self.attempts.causes.split(server, &verdict);
+            } else if stands_alone(verdict.code) || kept_here {
                 self.attempts.causes.add_finding(&verdict);
             }
             out(Record::Finding(FindingRecord {

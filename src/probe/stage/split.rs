@@ -207,7 +207,11 @@ async fn split(
     if let Some(walked) = walked {
         claim = claim.because(Proof::Measured("TTL walk", context.now()), walked);
     }
-    context.finding(claim);
+    context.measured(Measured {
+        about: About::Server(to),
+        claim,
+        settles: Settles::Finding,
+    });
 }
 
 /// A light walk for the report, beside pings: what answers a SYN with fewer hops than the host has is not the host.
