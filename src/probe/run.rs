@@ -95,6 +95,12 @@ async fn finish(context: &Context, mut running: JoinSet<()>) {
     tokio::select! {
         () = async { while running.join_next().await.is_some() {} } => {}
         () = ended(context) => {
+            if !context.is_interrupted() {
+                context.caution(format!(
+                    "the deadline of {} s ended the measuring before all was measured: what is not said was not looked for to the end; --deadline gives more time",
+                    context.options().deadline.as_secs_f64()
+                ));
+            }
             // Sessions see the end themselves and leave politely.
             let rest = async { while running.join_next().await.is_some() {} };
             if tokio::time::timeout(LAST, rest).await.is_err() {

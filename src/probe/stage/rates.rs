@@ -19,13 +19,16 @@ use crate::probe::way::{Kind, Way, settle};
 const BURST: usize = 8;
 /// SYNs after a pause.
 const GROUP: usize = 8;
-/// Pauses, in seconds: the longer ones only where the shorter do not let anything through again.
-const PAUSES: [u64; 5] = [4, 11, 11, 11, 11];
+/// The pause before a group, in seconds; the long one where the short one does not suffice each time.
+const SHORT: u64 = 4;
+const LONG: u64 = 11;
+/// Pauses at the most.
+const GROUPS: usize = 6;
 /// Groups whose first SYN was answered.
 const FIRSTS: u32 = 3;
 
 /// Packets that it sends to one server at the most, for the announcement.
-pub const COST: u32 = (2 * (BURST + PAUSES.len() * GROUP)) as u32;
+pub const COST: u32 = (2 * (BURST + GROUPS * GROUP)) as u32;
 
 /// What a group of SYNs after a pause came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,21 +91,23 @@ pub async fn climb(context: &Context, to: SocketAddr) -> bool {
         return false;
     }
     let mut counts = Counts::default();
-    let mut waits = PAUSES.into_iter();
-    let mut enough = 0;
-    while !counts.is_limit() && !context.is_cancelled() {
-        let Some(pause) = waits.next() else { break };
-        // What once sufficed need not be lengthened.
-        let pause = if enough > 0 { enough } else { pause };
+    let mut pause = SHORT;
+    for _ in 0..GROUPS {
         context.progress(
             StageName::Tcp,
             &format!("SYNs to {to} after a pause of {pause} s"),
         );
         tokio::time::sleep(Duration::from_secs(pause)).await;
         let answers = group(context, to, &mut control).await;
-        if answers.first() == Some(&true) {
-            enough = pause;
-        } else if enough == 0 {
+        let is_answered = answers.first() == Some(&true);
+        if !is_answered && pause == SHORT {
+            // Too short, and if it sufficed before that was luck (the limit's clock runs on its own): what was
+            // counted at this pause says nothing.
+            pause = LONG;
+            counts = Counts::default();
+            continue;
+        }
+        if !is_answered && counts.first.0 == 0 {
             // Nothing came back yet: such a pause is no pause, and proves nothing.
             continue;
         }
@@ -111,9 +116,12 @@ pub async fn climb(context: &Context, to: SocketAddr) -> bool {
             .walk
             .at(64)
             .map_or((0, 0), |rung| (rung.ends.min(rung.sent), rung.sent));
+        if counts.is_limit() || context.is_cancelled() {
+            break;
+        }
     }
     if counts.is_limit() {
-        said(context, to, &counts, enough, &reference.name());
+        said(context, to, &counts, pause, &reference.name());
     }
     counts.is_limit()
 }

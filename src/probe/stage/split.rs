@@ -94,10 +94,23 @@ async fn ask_again(context: &Context, flows: &mut [Way]) {
             way.send(context, 64).await;
         }
         settle_all(flows).await;
-        if flows.iter().all(|way| way.last_end.is_some()) || context.is_cancelled() {
+        let all_answered = flows.iter().all(|way| way.last_end.is_some());
+        if all_answered || turn >= 3 && !can_be_told(flows) || context.is_cancelled() {
             return;
         }
     }
+}
+
+/// Whether the flows that answered once answer well enough for the silence of one to be told from loss, had it been asked
+/// each time. Where they have fallen silent too (a rate limit), no further SYN can tell.
+fn can_be_told(flows: &[Way]) -> bool {
+    let (hits, of) = (flows.iter().map(counted))
+        .filter(|(answered, _)| *answered > 0)
+        .fold((0, 0), |(hits, of), (answered, asked)| {
+            (hits + answered, of + asked)
+        });
+    let (rate, _) = wilson(hits, of);
+    (1.0 - rate).powi(ASKED as i32) < CERTAIN
 }
 
 /// (answered, asked) of a flow.
