@@ -5,6 +5,7 @@
 //! 1, ICMP errors matched to the flow that they quote, look-ups, neighbours and witnesses. It collects
 //! facts; it judges nothing.
 
+mod connection;
 mod facts;
 mod foreign;
 pub mod lookup;
@@ -14,11 +15,13 @@ mod ports;
 mod queues;
 mod resets;
 mod ripe;
+mod slots;
 mod table;
 pub mod tcp;
 mod witness;
 mod worlds;
 
+pub use connection::{Dialogue, Ended, Ending, MailFlow};
 pub use facts::{
     ByteRange, Direction, Endpoint, FlowKey, IcmpError, IdleGap, LabelCounts, LossEvent, LossPlace,
     MtuEvidence, Opening, Outstanding, Stall, SynOptions, TcpFacts, Transmission, Transmissions,
@@ -29,5 +32,5 @@ pub use neighbor::{NeighborFacts, Neighbors};
 pub use ports::Ports;
 pub use resets::{HopCount, Reset, ResetTrigger};
 pub use ripe::Ripe;
-pub use table::{Dialogue, Ended, Ending, MailFlow, Table};
+pub use table::Table;
 pub use witness::Witness;

@@ -4,9 +4,9 @@
 //! with all it can know is twenty times as large as what there is to know of them. The segments are held back as they were; a
 //! tracker gets them, in order, as soon as anything else happens, so nothing is lost or different. It judges nothing.
 
+use super::connection::MailFlow;
 use super::facts::FlowKey;
 use super::foreign::Held;
-use super::table::MailFlow;
 use super::tcp::{StreamSink, Tracker, Verdict};
 use crate::base::{Few, Mark, Side, Timestamp};
 use crate::proto::Service;

@@ -1,10 +1,12 @@
 //! Which TCP port is which mail service, as configured by `--ports` and `--as`.
 //!
-//! Ports are a first guess only: what is spoken decides afterwards.
+//! Ports are a first guess only: what is spoken decides afterwards. Who is the client is guessed by them where no SYN says it.
 
 use hashbrown::HashMap;
 
+use super::facts::Endpoint;
 use crate::proto::Service;
+use crate::wire::Tcp;
 
 /// Which TCP ports are mail, and of which service.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,33 @@ impl Ports {
             && asks
             && !self.assigned.contains_key(&port)
             && self.service(peer).is_none()
+    }
+
+    /// Who opened it: the sender of the SYN; the receiver of the SYN-ACK; else the side without the mail port; else
+    /// the higher port.
+    pub(super) fn roles(
+        &self,
+        from: Endpoint,
+        to: Endpoint,
+        tcp: &Tcp<'_>,
+    ) -> (Endpoint, Endpoint) {
+        let sender_is_server = if tcp.flags.syn() {
+            tcp.flags.ack()
+        } else {
+            match (
+                self.service(from.port).is_some(),
+                self.service(to.port).is_some(),
+            ) {
+                (true, false) => !self.is_reserved_source(from.port, to.port),
+                (false, true) => self.is_reserved_source(to.port, from.port),
+                _ => (from.port, from.ip) < (to.port, to.ip),
+            }
+        };
+        if sender_is_server {
+            (to, from)
+        } else {
+            (from, to)
+        }
     }
 
     /// All ports that are mail, ascending: what a live capture has to let through.

@@ -3,7 +3,7 @@
 //! Within one list every member waits equally long, so that the front is always the next that is ripe: insertion,
 //! refresh, removal and question are all O(1). It knows slot numbers only.
 
-use crate::base::{Nanos, Timestamp};
+use crate::base::{Nanos, SECOND, Timestamp};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
@@ -23,6 +23,15 @@ pub(super) enum Queue {
     /// Handed out.
     Gone,
 }
+
+/// How long after the last activity each queue is ripe.
+pub(super) const RIPE: [(Queue, Nanos); QUEUES] = [
+    (Queue::Closing, 2 * SECOND),
+    (Queue::Reset, 3 * SECOND),
+    (Queue::HalfOpen, 180 * SECOND),
+    (Queue::Open, 7_800 * SECOND),
+    (Queue::Gone, 60 * SECOND),
+];
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -140,9 +149,8 @@ impl Queues {
 
 #[cfg(test)]
 mod tests {
-    use super::{Queue, Queues};
+    use super::{Queue, Queues, RIPE};
     use crate::base::{SECOND, Timestamp};
-    use crate::flow::table::RIPE;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp(seconds * SECOND)

@@ -3,8 +3,8 @@
 //! One that never got further than its SYNs stays as small as it was in the table: when a flood, or a firewall's silence, ends at
 //! once for a million connections, a million trackers would be made before the first is judged. It judges nothing.
 
+use super::connection::{Ending, MailFlow};
 use super::opening::Opening;
-use super::table::{Ending, MailFlow};
 use super::tcp::StreamSink;
 use crate::base::Mark;
 use crate::proto::Service;

@@ -6,75 +6,20 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashMap;
-
+use super::connection::{Dialogue, Ended, Ending, MailFlow};
 use super::facts::{Endpoint, FlowKey};
 use super::foreign::{Foreigner, Guess};
 use super::opening::Opening;
 use super::ports::Ports;
-use super::queues::{NONE, Queue, Queues};
+use super::queues::{Queue, Queues, RIPE};
 use super::ripe::Ripe;
-use super::tcp::{Labels, StreamSink, Tracker, Verdict};
+use super::slots::{Slots, Tuple};
+use super::tcp::{Labels, Tracker, Verdict};
 use super::worlds::Worlds;
 use crate::base::limits::FLOWS;
-use crate::base::{Mark, SECOND, Side, SourceId, Timestamp};
+use crate::base::{Mark, Side, SourceId, Timestamp};
 use crate::proto::Service;
 use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
-
-/// What decodes the bytes of a mail connection.
-pub trait Dialogue: StreamSink {
-    /// What every decoder of a table is given (keys, settings).
-    type Seed: Default;
-
-    /// A decoder for a connection that is meant for `service`, if that is known.
-    fn open(seed: &Self::Seed, service: Option<Service>) -> Self;
-}
-
-/// A connection of mail.
-#[derive(Debug)]
-pub struct MailFlow<S> {
-    /// What its segments showed.
-    pub tracker: Tracker,
-    /// What its bytes showed.
-    pub dialogue: S,
-    /// The service by port, by `--as` or by what was spoken.
-    pub service: Option<Service>,
-}
-
-impl<S: StreamSink> MailFlow<S> {
-    /// Nothing more comes: what waits in reassembly is handed on. Returns when the last segment came.
-    pub(super) fn end(&mut self) -> Timestamp {
-        let last = self.tracker.last_activity();
-        self.tracker.finish(last, &mut self.dialogue);
-        last
-    }
-}
-
-/// Why a connection is handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It ended, and nothing more came for a while.
-    Closed,
-    /// It never opened, and the last SYN is long ago.
-    Unanswered,
-    /// It was silent for longer than any mail timeout.
-    Silent,
-    /// Another connection took its five-tuple.
-    Replaced,
-    /// The table was full and it was the one silent for longest.
-    Evicted,
-    /// The capture ended.
-    CaptureEnd,
-}
-
-/// A connection that is ripe for judging.
-#[derive(Debug)]
-pub enum Ended<S> {
-    /// Mail.
-    Mail(Ripe<S>),
-    /// Anything else, from its headers.
-    Other(Box<Foreigner>),
-}
 
 enum Flow<S> {
     Mail(Box<MailFlow<S>>),
@@ -85,44 +30,6 @@ enum Flow<S> {
     Gone,
 }
 
-/// Both directions of a connection have the same of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Tuple {
-    low: Endpoint,
-    high: Endpoint,
-    source: SourceId,
-}
-
-impl Tuple {
-    fn new(source: SourceId, a: Endpoint, b: Endpoint) -> Tuple {
-        if a <= b {
-            Tuple {
-                low: a,
-                high: b,
-                source,
-            }
-        } else {
-            Tuple {
-                low: b,
-                high: a,
-                source,
-            }
-        }
-    }
-}
-
-/// A SYN that waits for its answer: client, server's port, and the acknowledgement that would fit.
-type Pending = (SourceId, Endpoint, u16, u32);
-
-struct Slot<S> {
-    tuple: Tuple,
-    client: Endpoint,
-    flow: Flow<S>,
-    pending: Option<Pending>,
-    /// It stands in the list of what changed.
-    noted: bool,
-}
-
 /// Changes that wait to be asked for; beyond it a connection is noted with its next segment.
 const NOTED: usize = 65_536;
 
@@ -131,10 +38,7 @@ pub struct Table<S: Dialogue> {
     ports: Ports,
     worlds: Worlds,
     seed: S::Seed,
-    index: HashMap<Tuple, u32, foldhash::fast::RandomState>,
-    pending: HashMap<Pending, u32, foldhash::fast::RandomState>,
-    slots: Vec<Option<Slot<S>>>,
-    free: Vec<u32>,
+    slots: Slots<Flow<S>>,
     queues: Queues,
     ready: Vec<Ended<S>>,
     /// Slots of mail connections that changed, for who looks at open ones; `None` when nobody does.
@@ -164,10 +68,7 @@ impl<S: Dialogue> Table<S> {
             ports,
             worlds: Worlds::default(),
             seed: S::Seed::default(),
-            index: HashMap::default(),
-            pending: HashMap::default(),
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slots::default(),
             queues: Queues::default(),
             ready: Vec::new(),
             noted: None,
@@ -200,12 +101,12 @@ impl<S: Dialogue> Table<S> {
 
     /// Connections in the table, those handed out lately included.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.slots.len()
     }
 
     /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.slots.len() == 0
     }
 
     /// From now on a SYN without an answer costs little. Connections that are still opening are no [`Table::mail`] yet, and no
@@ -216,7 +117,7 @@ impl<S: Dialogue> Table<S> {
 
     /// The connection of a slot, with a tracker even if it is opening yet.
     fn tracked(&mut self, at: u32) -> Option<&mut MailFlow<S>> {
-        let flow = &mut self.slots.get_mut(at as usize)?.as_mut()?.flow;
+        let flow = &mut self.slots.get_mut(at)?.flow;
         if let Flow::Opening(opening) = flow {
             let seed = &self.seed;
             let mail = opening.open(|service| S::open(seed, service));
@@ -237,7 +138,7 @@ impl<S: Dialogue> Table<S> {
     pub fn changed(&mut self) -> Option<u32> {
         let noted = self.noted.as_mut()?;
         while let Some(at) = noted.pop_front() {
-            if let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut) {
+            if let Some(slot) = self.slots.get_mut(at) {
                 slot.noted = false;
                 return Some(at);
             }
@@ -252,7 +153,7 @@ impl<S: Dialogue> Table<S> {
 
     /// The mail connection of a slot that is not handed out yet. Slots are used again: the caller compares what it finds.
     pub fn mail(&self, at: u32) -> Option<&MailFlow<S>> {
-        match &self.slot(at)?.flow {
+        match &self.slots.get(at)?.flow {
             Flow::Mail(mail) => Some(mail),
             _ => None,
         }
@@ -260,7 +161,7 @@ impl<S: Dialogue> Table<S> {
 
     /// The same, to be changed.
     pub fn mail_mut(&mut self, at: u32) -> Option<&mut MailFlow<S>> {
-        match &mut self.slots.get_mut(at as usize)?.as_mut()?.flow {
+        match &mut self.slots.get_mut(at)?.flow {
             Flow::Mail(mail) => Some(mail),
             _ => None,
         }
@@ -269,7 +170,7 @@ impl<S: Dialogue> Table<S> {
     fn note(&mut self, at: u32) {
         if let Some(noted) = &mut self.noted
             && noted.len() < NOTED
-            && let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut)
+            && let Some(slot) = self.slots.get_mut(at)
             && !slot.noted
         {
             slot.noted = true;
@@ -290,7 +191,7 @@ impl<S: Dialogue> Table<S> {
         };
         let tuple = Tuple::new(source, from, to);
         let mut reused = false;
-        let mut at = self.index.get(&tuple).copied();
+        let mut at = self.slots.find(&tuple);
         if let Some(known) = at {
             let side = self.side(known, from);
             match self.verdict(known, side, mark, tcp) {
@@ -333,12 +234,12 @@ impl<S: Dialogue> Table<S> {
             port: destination,
         };
         let tuple = Tuple::new(self.worlds.of(mark.frame.source), from, to);
-        let Some(at) = self.index.get(&tuple).copied() else {
+        let Some(at) = self.slots.find(&tuple) else {
             return false;
         };
         let known = match self.tracked(at) {
             Some(mail) => mail.tracker.icmp(mark, ip, icmp, quote),
-            None => self.slot(at).is_some(),
+            None => self.slots.get(at).is_some(),
         };
         self.note(at);
         known
@@ -368,18 +269,14 @@ impl<S: Dialogue> Table<S> {
             }
             let at = self.queues.oldest()?;
             self.hand_out(at, Ending::CaptureEnd);
-            if self.slots.get(at as usize).is_some_and(Option::is_some) {
+            if self.slots.get(at).is_some() {
                 self.remove(at);
             }
         }
     }
 
-    fn slot(&self, at: u32) -> Option<&Slot<S>> {
-        self.slots.get(at as usize).and_then(Option::as_ref)
-    }
-
     fn side(&self, at: u32, from: Endpoint) -> Side {
-        match self.slot(at) {
+        match self.slots.get(at) {
             Some(slot) if slot.client == from => Side::Client,
             _ => Side::Server,
         }
@@ -387,7 +284,7 @@ impl<S: Dialogue> Table<S> {
 
     /// Whether the segment continues what is in the slot; `None`: it is a late one of a connection that is gone.
     fn verdict(&self, at: u32, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Option<Verdict> {
-        match &self.slot(at)?.flow {
+        match &self.slots.get(at)?.flow {
             Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
             Flow::Opening(opening) => Some(opening.belongs(side, tcp)),
             Flow::Other(foreign) => Some(foreign.belongs(side, tcp)),
@@ -398,34 +295,12 @@ impl<S: Dialogue> Table<S> {
 
     /// Remembers a five-tuple as none of a connection, for a while.
     fn bury(&mut self, tuple: Tuple, client: Endpoint, time: Timestamp) {
-        if self.index.len() >= self.limit || self.index.contains_key(&tuple) {
+        if self.slots.len() >= self.limit || self.slots.find(&tuple).is_some() {
             return;
         }
-        let slot = Slot {
-            tuple,
-            client,
-            flow: Flow::Gone,
-            pending: None,
-            noted: false,
-        };
-        let at = match self.free.pop() {
-            Some(at) => at,
-            None => {
-                let Some(at) = u32::try_from(self.slots.len())
-                    .ok()
-                    .filter(|at| *at != NONE)
-                else {
-                    return;
-                };
-                self.slots.push(None);
-                at
-            }
-        };
-        if let Some(place) = self.slots.get_mut(at as usize) {
-            *place = Some(slot);
+        if let Some(at) = self.slots.put(tuple, client, Flow::Gone, None) {
+            self.queues.touch(at, Queue::Gone, time);
         }
-        self.index.insert(tuple, at);
-        self.queues.touch(at, Queue::Gone, time);
     }
 
     /// A SYN-ACK that fits a waiting SYN in all but the address.
@@ -438,7 +313,7 @@ impl<S: Dialogue> Table<S> {
         tcp: &Tcp<'_>,
     ) -> bool {
         let pending = (source, to, from.port, tcp.ack);
-        let Some(at) = self.pending.get(&pending).copied() else {
+        let Some(at) = self.slots.waiting(&pending) else {
             return false;
         };
         let Some(mail) = self.tracked(at) else {
@@ -462,15 +337,18 @@ impl<S: Dialogue> Table<S> {
         tcp: &Tcp<'_>,
         reused: bool,
     ) -> Option<u32> {
-        if self.index.len() >= self.limit {
+        if self.slots.len() >= self.limit {
             let oldest = self.queues.oldest()?;
-            if !matches!(self.slot(oldest).map(|slot| &slot.flow), Some(Flow::Gone)) {
+            if !matches!(
+                self.slots.get(oldest).map(|slot| &slot.flow),
+                Some(Flow::Gone)
+            ) {
                 self.evicted = self.evicted.saturating_add(1);
                 self.hand_out(oldest, Ending::Evicted);
             }
             self.remove(oldest);
         }
-        let (client, server) = self.roles(from, to, tcp);
+        let (client, server) = self.ports.roles(from, to, tcp);
         let key = FlowKey {
             client,
             server,
@@ -494,53 +372,7 @@ impl<S: Dialogue> Table<S> {
         };
         let pending = (tcp.flags.opens() && service.is_some())
             .then(|| (tuple.source, client, server.port, tcp.seq.wrapping_add(1)));
-        let slot = Slot {
-            tuple,
-            client,
-            flow,
-            pending,
-            noted: false,
-        };
-        let at = match self.free.pop() {
-            Some(at) => at,
-            None => {
-                let at = u32::try_from(self.slots.len())
-                    .ok()
-                    .filter(|at| *at != NONE)?;
-                self.slots.push(None);
-                at
-            }
-        };
-        if let Some(place) = self.slots.get_mut(at as usize) {
-            *place = Some(slot);
-        }
-        self.index.insert(tuple, at);
-        if let Some(pending) = pending {
-            self.pending.insert(pending, at);
-        }
-        Some(at)
-    }
-
-    /// Who opened it: the sender of the SYN; the receiver of the SYN-ACK; else the side without the mail port; else
-    /// the higher port.
-    fn roles(&self, from: Endpoint, to: Endpoint, tcp: &Tcp<'_>) -> (Endpoint, Endpoint) {
-        let sender_is_server = if tcp.flags.syn() {
-            tcp.flags.ack()
-        } else {
-            match (
-                self.ports.service(from.port).is_some(),
-                self.ports.service(to.port).is_some(),
-            ) {
-                (true, false) => !self.ports.is_reserved_source(from.port, to.port),
-                (false, true) => self.ports.is_reserved_source(to.port, from.port),
-                _ => (from.port, from.ip) < (to.port, to.ip),
-            }
-        };
-        if sender_is_server {
-            (to, from)
-        } else {
-            (from, to)
-        }
+        self.slots.put(tuple, client, flow, pending)
     }
 
     fn feed(
@@ -552,7 +384,7 @@ impl<S: Dialogue> Table<S> {
         ip: &Ip,
         tcp: &Tcp<'_>,
     ) -> Option<Labels> {
-        let slot = self.slots.get_mut(at as usize)?.as_mut()?;
+        let slot = self.slots.get_mut(at)?;
         if let Flow::Opening(opening) = &mut slot.flow {
             if opening.hold(side, mark, link, ip, tcp) {
                 self.queues.touch(at, Queue::HalfOpen, mark.time);
@@ -560,7 +392,7 @@ impl<S: Dialogue> Table<S> {
             }
             self.tracked(at);
         }
-        let slot = self.slots.get_mut(at as usize)?.as_mut()?;
+        let slot = self.slots.get_mut(at)?;
         let mut labels = None;
         if let Flow::Other(foreign) = &mut slot.flow {
             match foreign.segment(side, mark, link, ip, tcp) {
@@ -599,11 +431,9 @@ impl<S: Dialogue> Table<S> {
             Flow::Other(foreign) => foreign.queue(),
             Flow::Gone => Queue::Gone,
         };
-        let answered = queue != Queue::HalfOpen;
-        let pending = if answered { slot.pending.take() } else { None };
         self.queues.touch(at, queue, mark.time);
-        if let Some(pending) = pending {
-            self.pending.remove(&pending);
+        if queue != Queue::HalfOpen {
+            self.slots.answered(at);
         }
         if self.noted.is_some() && labels.is_some() {
             self.note(at);
@@ -613,10 +443,9 @@ impl<S: Dialogue> Table<S> {
 
     /// Moves a connection out for judging and leaves a tombstone.
     fn hand_out(&mut self, at: u32, ending: Ending) {
-        let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::as_mut) else {
+        let Some(slot) = self.slots.get_mut(at) else {
             return;
         };
-        let pending = slot.pending.take();
         let last = match std::mem::replace(&mut slot.flow, Flow::Gone) {
             Flow::Mail(mut mail) => {
                 let last = mail.end();
@@ -635,9 +464,7 @@ impl<S: Dialogue> Table<S> {
             }
             Flow::Gone => return self.forget_replaced(at, ending),
         };
-        if let Some(pending) = pending {
-            self.pending.remove(&pending);
-        }
+        self.slots.answered(at);
         match ending {
             Ending::Replaced => self.remove(at),
             _ => self.queues.touch(at, Queue::Gone, last),
@@ -652,14 +479,7 @@ impl<S: Dialogue> Table<S> {
 
     fn remove(&mut self, at: u32) {
         self.queues.remove(at);
-        let Some(slot) = self.slots.get_mut(at as usize).and_then(Option::take) else {
-            return;
-        };
-        self.index.remove(&slot.tuple);
-        if let Some(pending) = slot.pending {
-            self.pending.remove(&pending);
-        }
-        self.free.push(at);
+        self.slots.remove(at);
     }
 }
 
@@ -677,12 +497,3 @@ fn mail_queue(tracker: &Tracker) -> Queue {
         Queue::Open
     }
 }
-
-/// How long after the last activity each queue is ripe.
-pub(super) const RIPE: [(Queue, i64); 5] = [
-    (Queue::Closing, 2 * SECOND),
-    (Queue::Reset, 3 * SECOND),
-    (Queue::HalfOpen, 180 * SECOND),
-    (Queue::Open, 7_800 * SECOND),
-    (Queue::Gone, 60 * SECOND),
-];

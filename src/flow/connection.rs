@@ -1,0 +1,64 @@
+//! A mail connection as the table keeps it and hands it out: its segments' tracker, what decodes its bytes, why it left.
+//!
+//! It exists so that who judges a connection needs no table. It decides nothing.
+
+use super::foreign::Foreigner;
+use super::ripe::Ripe;
+use super::tcp::{StreamSink, Tracker};
+use crate::base::Timestamp;
+use crate::proto::Service;
+
+/// What decodes the bytes of a mail connection.
+pub trait Dialogue: StreamSink {
+    /// What every decoder of a table is given (keys, settings).
+    type Seed: Default;
+
+    /// A decoder for a connection that is meant for `service`, if that is known.
+    fn open(seed: &Self::Seed, service: Option<Service>) -> Self;
+}
+
+/// A connection of mail.
+#[derive(Debug)]
+pub struct MailFlow<S> {
+    /// What its segments showed.
+    pub tracker: Tracker,
+    /// What its bytes showed.
+    pub dialogue: S,
+    /// The service by port, by `--as` or by what was spoken.
+    pub service: Option<Service>,
+}
+
+impl<S: StreamSink> MailFlow<S> {
+    /// Nothing more comes: what waits in reassembly is handed on. Returns when the last segment came.
+    pub(super) fn end(&mut self) -> Timestamp {
+        let last = self.tracker.last_activity();
+        self.tracker.finish(last, &mut self.dialogue);
+        last
+    }
+}
+
+/// Why a connection is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It ended, and nothing more came for a while.
+    Closed,
+    /// It never opened, and the last SYN is long ago.
+    Unanswered,
+    /// It was silent for longer than any mail timeout.
+    Silent,
+    /// Another connection took its five-tuple.
+    Replaced,
+    /// The table was full and it was the one silent for longest.
+    Evicted,
+    /// The capture ended.
+    CaptureEnd,
+}
+
+/// A connection that is ripe for judging.
+#[derive(Debug)]
+pub enum Ended<S> {
+    /// Mail.
+    Mail(Ripe<S>),
+    /// Anything else, from its headers.
+    Other(Box<Foreigner>),
+}
