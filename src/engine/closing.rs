@@ -93,7 +93,7 @@ impl Judging {
         // Neighbours are known by source: those of the others stay.
         verdicts.extend(neighbors);
         for verdict in verdicts {
-            let verdict = VerdictInfo::from(&verdict);
+            let verdict = VerdictInfo::from(verdict);
             if verdict.code.starts_with("route.") {
                 self.attempts.causes.add_finding(&verdict);
             }

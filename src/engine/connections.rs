@@ -154,16 +154,16 @@ fn read_answers(session: &SessionFacts<'_>, replies: &ReplyTable) -> Vec<Option<
     answers
 }
 
-/// The record of a judged connection; `id` and `attempt` are the caller's.
+/// The record of a judged connection; `id` and `attempt` are the caller's. Takes the words out of the judgement.
 pub fn record(
     key: &FlowKey,
     tcp: &TcpFacts,
     session: &SessionFacts<'_>,
-    judged: &Judged,
+    judged: &mut Judged,
     server_name: Option<Foreign>,
     show_secrets: bool,
 ) -> ConnectionRecord {
-    let judgement = &judged.judgement;
+    let judgement = &mut judged.judgement;
     let name = server_name.or_else(|| {
         session
             .tls
@@ -193,8 +193,11 @@ pub fn record(
         stage: judgement.ladder.stage().name(),
         reached: judgement.ladder.reached().map(Stage::name).collect(),
         outcome: judgement.outcome.name(),
-        verdict: VerdictInfo::from(&judgement.verdict),
-        findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
+        verdict: VerdictInfo::taking(&mut judgement.verdict),
+        findings: std::mem::take(&mut judgement.findings)
+            .into_iter()
+            .map(VerdictInfo::from)
+            .collect(),
         tcp: tcp_info(tcp),
         tls: session
             .tls

@@ -78,7 +78,7 @@ impl Judging {
             _ => None,
         };
         if measured.about == About::Run || split.is_some() {
-            let verdict = VerdictInfo::from(&Verdict::from(measured.claim));
+            let verdict = VerdictInfo::from(Verdict::from(measured.claim));
             // What never left this host belongs to no connection that anybody saw, and is the fault all the same.
             let kept_here = verdict.code == "tcp.dropped" && verdict.at.place == "client";
             if let Some(server) = split {

@@ -18,17 +18,14 @@ use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
 use super::provisional::Shown;
-use super::record::{
-    ConnectionRecord, FindingRecord, LookupRecord, Moment, Record, VerdictInfo, millis,
-};
-use super::searches::{Fate, Searches, Waiting};
+use super::record::{ConnectionRecord, FindingRecord, Record, VerdictInfo};
+use super::searches::Searches;
 use super::sighting::{Carried, Sighting};
-use crate::base::{Foreign, Mark, SECOND, Side, SourceId, Timestamp, ip_text};
-use crate::diagnosis::{Class, Code, Judgement, Lookup, Outcome, Verdict, WENT_ON, judge_lookup};
-use crate::flow::lookup::{LookupFacts, Lookups, Transport as Carrier};
+use crate::base::{Foreign, Mark, Side, SourceId, Timestamp};
+use crate::diagnosis::{Claim, Class, Code, Judgement, Outcome, Verdict};
+use crate::flow::lookup::{LookupFacts, Lookups};
 use crate::flow::{Dialogue, Ending, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
 use crate::proto::Service;
-use crate::proto::dns::{self, Answer, RecordType};
 use crate::proto::session::SessionFacts;
 use crate::proto::tls::Shared;
 
@@ -43,7 +40,7 @@ pub struct Judging {
     pub(super) searches: Searches,
     pub(super) attempts: Attempts,
     pub(super) experiments: Experiments,
-    answers: Answers,
+    pub(super) answers: Answers,
     forks: Forks,
     pub(super) horizon: Timestamp,
     pub(super) next_connection: u64,
@@ -53,7 +50,7 @@ pub struct Judging {
     /// What connections that ended without a byte are opened with: they need no keys.
     silent: Shared,
     /// Pairs of fatal claims that met without a line in the claim order. Bounded by the catalogue.
-    undeclared: BTreeSet<(Code, Code)>,
+    pub(super) undeclared: BTreeSet<(Code, Code)>,
 }
 
 impl Judging {
@@ -225,20 +222,20 @@ impl Judging {
     /// What connections and look-ups say beside each other when all of them are judged.
     fn compare(&mut self, out: &mut dyn FnMut(Record)) {
         for claim in self.answers.disagreements() {
-            tell(Verdict::from(claim), out);
+            out(Record::Finding(finding(claim)));
         }
         for (client, server, claim) in self.forks.splits() {
-            let verdict = Verdict::from(claim);
+            let finding = finding(claim);
             let server = SocketAddr::new(server.ip, server.port);
             self.attempts
                 .causes
-                .explain_silence(client, server, &VerdictInfo::from(&verdict));
-            tell(verdict, out);
+                .explain_silence(client, server, &finding.verdict);
+            out(Record::Finding(finding));
         }
     }
 
     /// The latest time that a world showed after its frame `last`, as far as its clock can be trusted.
-    fn horizon_of(&self, world: SourceId, last: Mark) -> Timestamp {
+    pub(super) fn horizon_of(&self, world: SourceId, last: Mark) -> Timestamp {
         self.sources
             .get(world.0 as usize)
             .and_then(|source| source.clock.after(last))
@@ -423,200 +420,24 @@ impl Judging {
             &key,
             tcp,
             session,
-            &judged,
+            &mut judged,
             name.clone(),
             self.config.show_secrets,
         );
         (judged, made, name)
     }
-
-    fn fate(&mut self, fate: Fate, out: &mut dyn FnMut(Record)) {
-        match fate {
-            Fate::Judge(waiting) => self.judge_search(&waiting, out),
-            Fate::Other(waiting) => {
-                self.attempts.summary.other += 1;
-                if self.config.all {
-                    self.judge_search(&waiting, out);
-                }
-            }
-        }
-    }
-
-    fn judge_search(&mut self, waiting: &Waiting, out: &mut dyn FnMut(Record)) {
-        let facts = &waiting.facts;
-        let horizon = self.horizon_of(facts.source, facts.last);
-        let judgement = self.assess_lookup(facts, horizon);
-        self.undeclared.extend(&judgement.undeclared);
-        let id = self.lookup_number(facts.first.frame);
-        let answer = facts.answer();
-        if let Some(reply) = answer.filter(|_| judgement.outcome != Outcome::Failed) {
-            let answers = reply.message.answers.iter();
-            let addresses = answers.filter_map(|record| match record.answer {
-                Answer::Address(address) => Some(address),
-                _ => None,
-            });
-            self.answers
-                .answered(&facts.name, facts.kind, facts.resolver, reply.at, addresses);
-        }
-        let verdict = VerdictInfo::from(&judgement.verdict);
-        let findings: Vec<VerdictInfo> = judgement.findings.iter().map(VerdictInfo::from).collect();
-        let member = Member {
-            id,
-            started: facts.first.time,
-            opened: facts.first.time,
-            ended: answer.map_or(facts.last.time, |reply| reply.at.time),
-            outcome: judgement.outcome,
-            // The names of exchangers alone reach nobody.
-            useful: facts.kind != RecordType::MX
-                && answer.is_some_and(|reply| {
-                    let mut answers = reply.message.answers.iter();
-                    answers.any(|record| record.kind == facts.kind)
-                }),
-            silent: answer.is_none() && facts.icmp.is_empty(),
-            code: verdict.code,
-            confidence: verdict.confidence,
-            blame: blame(judgement.outcome, &verdict),
-            server: Wanted::Resolver(facts.resolver),
-            check: false,
-            setting: wrong_setting(&findings),
-        };
-        // The addresses of an exchanger are looked up for the domain's sake.
-        let purpose = self
-            .searches
-            .domain_of(facts.client, &facts.name)
-            .filter(|_| matches!(facts.kind, RecordType::A | RecordType::AAAA))
-            .unwrap_or(&facts.name);
-        let attempt = self.attempts.lookup(facts.client, purpose, member, out);
-        let attempt = Some(attempt);
-        out(Record::Lookup(lookup_record(
-            id, attempt, facts, &judgement,
-        )));
-    }
-
-    /// Judges a look-up with what is known by now.
-    pub(super) fn assess_lookup(&self, facts: &LookupFacts, horizon: Timestamp) -> Judgement {
-        let mut context = self.searches.context(facts, &self.names);
-        context.answered_near =
-            self.knowledge
-                .witness
-                .answered_near(facts.client, facts.last.time, 60 * SECOND);
-        context.one_way = self.knowledge.witness.one_way(facts.client);
-        context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
-        context.capture_drops = self
-            .knowledge
-            .drops
-            .during(facts.first.time, facts.last.time);
-        let mut judgement = judge_lookup(&Lookup {
-            facts,
-            horizon,
-            context: &context,
-        });
-        self.experiments.weigh_lookup(
-            facts.source,
-            facts.resolver,
-            &facts.name,
-            facts.kind.0,
-            &mut judgement,
-        );
-        judgement
-    }
 }
 
 /// What belongs to no connection and no look-up.
-fn tell(verdict: Verdict, out: &mut dyn FnMut(Record)) {
-    let source = verdict.frame.map(|frame| frame.source.0);
-    out(Record::Finding(FindingRecord {
-        source,
-        verdict: VerdictInfo::from(&verdict),
-    }));
-}
-
-/// The record of a judged look-up.
-pub(super) fn lookup_record(
-    id: u64,
-    attempt: Option<u64>,
-    facts: &LookupFacts,
-    judgement: &Judgement,
-) -> LookupRecord {
-    let answer = facts.answer();
-    LookupRecord {
-        id,
-        attempt,
-        client: ip_text(facts.client),
-        resolver: ip_text(facts.resolver),
-        transport: match answer
-            .map(|reply| reply.transport)
-            .or(facts.queries.last().map(|query| query.transport))
-        {
-            Some(Carrier::Tcp) => "tcp",
-            _ => "udp",
-        },
-        name: facts.name.clone(),
-        kind: dns::type_name(facts.kind).to_string(),
-        rcode: answer.map(|reply| dns::rcode_name(reply.message.rcode).to_string()),
-        answers: answer.map_or_else(Vec::new, |reply| {
-            reply
-                .message
-                .answers
-                .iter()
-                .map(|r| text_of(&r.answer))
-                .collect()
-        }),
-        tries: facts.tries,
-        rtt_ms: facts.duration().map(millis),
-        started: Moment(facts.first.time),
-        outcome: judgement.outcome.name(),
-        verdict: VerdictInfo::from(&judgement.verdict),
-        findings: judgement.findings.iter().map(VerdictInfo::from).collect(),
-        source: facts.first.frame.source.0,
-        frames: frames_of(facts),
+fn finding(claim: Claim) -> FindingRecord {
+    let verdict = Verdict::from(claim);
+    FindingRecord {
+        source: verdict.frame.map(|frame| frame.source.0),
+        verdict: VerdictInfo::from(verdict),
     }
 }
 
 /// What an attempt keeps of a verdict in case it is what the attempt died of.
-fn blame(outcome: Outcome, verdict: &VerdictInfo) -> Option<Box<Blame>> {
+pub(super) fn blame(outcome: Outcome, verdict: &VerdictInfo) -> Option<Box<Blame>> {
     matches!(outcome, Outcome::Failed | Outcome::Degraded).then(|| Box::new(Blame::from(verdict)))
-}
-
-fn text_of(answer: &Answer) -> Foreign {
-    match answer {
-        Answer::Address(address) => Foreign::from(ip_text(*address).as_str()),
-        Answer::Name(name) => name.clone(),
-        Answer::Mx(preference, target) if target.is_empty() => {
-            Foreign::from(format!("{preference} .").as_str())
-        }
-        Answer::Mx(preference, target) => Foreign::from(format!("{preference} {target}").as_str()),
-        Answer::Srv(priority, weight, port, target) => {
-            Foreign::from(format!("{priority} {weight} {port} {target}").as_str())
-        }
-        Answer::Tlsa(data) => {
-            // As zone files write it (RFC 6698 2.2).
-            let mut text = String::new();
-            for (index, byte) in data.iter().enumerate() {
-                match index {
-                    0..=2 => text.push_str(&format!("{byte} ")),
-                    _ => text.push_str(&format!("{byte:02x}")),
-                }
-            }
-            Foreign::from(text.as_str())
-        }
-        Answer::Other(text) => text.clone(),
-    }
-}
-
-/// Frames of the tries and answers, in order, each once. Numbers mean nothing without their source: only those of the first
-/// try's.
-fn frames_of(facts: &LookupFacts) -> Vec<u64> {
-    let mut frames: Vec<u64> = facts
-        .queries
-        .iter()
-        .map(|query| query.at.frame)
-        .chain(facts.replies.iter().map(|reply| reply.at.frame))
-        .chain(facts.icmp.iter().map(|error| error.at.frame))
-        .filter(|frame| frame.source == facts.first.frame.source)
-        .map(|frame| frame.number)
-        .collect();
-    frames.sort_unstable();
-    frames.dedup();
-    frames
 }

@@ -17,6 +17,7 @@ mod inside;
 mod intake;
 mod judging;
 mod knowledge;
+mod lookups;
 mod names;
 mod provisional;
 pub mod record;

@@ -12,7 +12,8 @@ use hashbrown::HashMap;
 
 use super::connections::Judged;
 use super::door::Engine;
-use super::judging::{Judging, lookup_record};
+use super::judging::Judging;
+use super::lookups::lookup_record;
 use super::record::{ConnectionRecord, Record, VerdictInfo};
 use crate::base::limits::{FLOWS, LOOKUPS};
 use crate::base::{FrameRef, MILLISECOND, Mark, Nanos, SECOND, Timestamp};
@@ -194,7 +195,7 @@ impl Engine {
             if matches!(judgement.verdict.code, Code::Unknown | Code::Ok) {
                 continue;
             }
-            let mut record = lookup_record(0, None, facts, &judgement);
+            let mut record = lookup_record(0, facts, judgement);
             record.verdict.is_final = false;
             made.push((facts.first.frame, facts.last.time, record));
         }
@@ -248,8 +249,8 @@ fn next(counter: &mut u64) -> u64 {
 
 /// Words for what is open: it is healthy when nobody waits for anything (verdicts.md, `healthy`).
 fn soften(judged: &Judged, last: Mark, record: &mut ConnectionRecord) {
-    let verdict = &judged.judgement.verdict;
-    if judged.open && verdict.code == Code::Unknown && verdict.alternatives.is_empty() {
+    let unknown = judged.judgement.verdict.code == Code::Unknown;
+    if judged.open && unknown && record.verdict.alternatives.is_empty() {
         let (code, text) = if judged.at_rest {
             record.outcome = Outcome::Healthy.name();
             (Code::Ok, "Open, and nobody waits for anything.")
@@ -257,7 +258,7 @@ fn soften(judged: &Judged, last: Mark, record: &mut ConnectionRecord) {
             (Code::Unknown, "Open; no fault so far.")
         };
         record.verdict =
-            VerdictInfo::from(&Verdict::without_fault(code, text.to_owned(), Some(last)));
+            VerdictInfo::from(Verdict::without_fault(code, text.to_owned(), Some(last)));
     }
     record.verdict.is_final = false;
 }

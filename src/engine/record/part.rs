@@ -2,8 +2,25 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::base::{Nanos, Timestamp, ip_text};
+use crate::base::{Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{At, Evidence, Verdict};
+
+const DAY: Nanos = 86_400 * SECOND;
+
+/// Year, month and day of a number of days after 1970-01-01, in the proleptic Gregorian calendar: years that begin in March
+/// have their leap day last (H. Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
+fn date(days: i64) -> (i64, i64, i64) {
+    const ERA: i64 = 146_097;
+    let from_march = days + 719_468;
+    let (era, day) = (from_march.div_euclid(ERA), from_march.rem_euclid(ERA));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let january = month >= 10;
+    let month = if january { month - 9 } else { month + 3 };
+    (year + era * 400 + i64::from(january), month, day)
+}
 
 /// A point in time, RFC 3339 in UTC with nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,10 +28,28 @@ pub struct Moment(pub Timestamp);
 
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match jiff::Timestamp::from_nanosecond(i128::from(self.0.0)) {
-            Ok(time) => write!(f, "{time:.9}"),
-            Err(_) => f.write_str("9999-12-31T23:59:59.999999999Z"),
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let nanos = self.0.0;
+        let (days, within) = (nanos.div_euclid(DAY), nanos.rem_euclid(DAY));
+        let (year, month, day) = date(days);
+        let seconds = within / SECOND;
+        let fields = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, seconds / 3_600),
+            (14..16, seconds / 60 % 60),
+            (17..19, seconds % 60),
+            (20..29, within % SECOND),
+        ];
+        for (place, value) in fields {
+            let mut left = value;
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' + (left % 10) as u8;
+                left /= 10;
+            }
         }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -75,13 +110,13 @@ pub struct EvidenceInfo {
     pub time: Timestamp,
 }
 
-impl From<&Evidence> for EvidenceInfo {
-    fn from(evidence: &Evidence) -> EvidenceInfo {
+impl From<Evidence> for EvidenceInfo {
+    fn from(evidence: Evidence) -> EvidenceInfo {
         let frame = evidence.proof.frame();
         EvidenceInfo {
             source: frame.map(|frame| frame.source.0),
             frame: frame.map(|frame| frame.number),
-            text: evidence.text.clone(),
+            text: evidence.text,
             time: evidence.proof.time(),
         }
     }
@@ -130,8 +165,11 @@ fn rounded(confidence: f32) -> f64 {
     (f64::from(confidence) * 100.0).round() / 100.0
 }
 
-impl From<&Verdict> for VerdictInfo {
-    fn from(verdict: &Verdict) -> VerdictInfo {
+impl VerdictInfo {
+    /// What is printed of a verdict. Takes its words and evidence with it; the code and all numbers stay.
+    pub fn taking(verdict: &mut Verdict) -> VerdictInfo {
+        let evidence = std::mem::take(&mut verdict.evidence);
+        let alternatives = std::mem::take(&mut verdict.alternatives);
         VerdictInfo {
             code: verdict.code.name(),
             class: verdict.class.name(),
@@ -140,18 +178,40 @@ impl From<&Verdict> for VerdictInfo {
             at: AtInfo::from(&verdict.at),
             frame: verdict.frame.map(|frame| frame.number),
             time: verdict.time.map(Moment),
-            summary: verdict.summary.clone(),
-            evidence: verdict.evidence.iter().map(EvidenceInfo::from).collect(),
-            advice: verdict.advice.clone(),
-            alternatives: verdict
-                .alternatives
-                .iter()
+            summary: std::mem::take(&mut verdict.summary),
+            evidence: evidence.into_iter().map(EvidenceInfo::from).collect(),
+            advice: std::mem::take(&mut verdict.advice),
+            alternatives: alternatives
+                .into_iter()
                 .map(|alternative| AlternativeInfo {
                     code: alternative.code.name(),
                     confidence: rounded(alternative.confidence),
-                    told_apart_by: alternative.told_apart_by.clone(),
+                    told_apart_by: alternative.told_apart_by,
                 })
                 .collect(),
+        }
+    }
+}
+
+impl From<Verdict> for VerdictInfo {
+    fn from(mut verdict: Verdict) -> VerdictInfo {
+        VerdictInfo::taking(&mut verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY, Moment};
+    use crate::base::Timestamp;
+
+    #[test]
+    fn moments_are_as_the_calendar_has_them() {
+        let step = DAY / 3 * 2 + 7_654_321_987;
+        let ends = [i64::MIN, i64::MAX, 0, -1, 1_764_115_199_999_999_999];
+        let all = (0..).map_while(|n: i64| i64::MIN.checked_add(n.checked_mul(step)?));
+        for nanos in all.chain(ends) {
+            let known = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
+            assert_eq!(Moment(Timestamp(nanos)).to_string(), format!("{known:.9}"));
         }
     }
 }
