@@ -4,7 +4,8 @@
 //! came before a success makes it degraded by the loser's code, or healthy with a finding when it cost less
 //! than a second. Open attempts are bounded; the oldest is closed first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
@@ -111,8 +112,10 @@ struct Attempt {
     lookups: Few<Member, LISTED>,
     last: Timestamp,
     transient: bool,
-    /// When it is over, as [`Attempts::expiry`] has it.
+    /// When it is over.
     over: Timestamp,
+    /// When it is looked at, as [`Attempts::expiry`] has it: no later than it is over.
+    looked_at: Option<Timestamp>,
 }
 
 impl Attempt {
@@ -151,9 +154,11 @@ pub type Twin = (u32, u32);
 /// All attempts that may still grow, and the counts of those that are over.
 #[derive(Default)]
 pub struct Attempts {
-    open: BTreeMap<u64, Attempt>,
-    /// When each of them is over.
-    expiry: BTreeSet<(Timestamp, u64)>,
+    open: HashMap<u64, Box<Attempt>, foldhash::fast::RandomState>,
+    /// Their numbers in order, and those of some that are over.
+    order: VecDeque<u64>,
+    /// When each of them is looked at. One that has grown is looked at too early, which costs less than to move it each time.
+    expiry: BinaryHeap<Reverse<(Timestamp, u64)>>,
     by_purpose: HashMap<Key, u64, foldhash::fast::RandomState>,
     /// Connections that a NAT may show again under other addresses: counted once.
     twins: HashMap<Twin, u64, foldhash::fast::RandomState>,
@@ -213,12 +218,14 @@ impl Attempts {
         id
     }
 
-    /// An attempt has grown: it is over later.
+    /// An attempt has grown: it is over later, or, when what it waited for came, earlier.
     fn postpone(&mut self, id: u64) {
         if let Some(attempt) = self.open.get_mut(&id) {
-            self.expiry.remove(&(attempt.over, id));
             attempt.over = attempt.expires();
-            self.expiry.insert((attempt.over, id));
+            if attempt.looked_at.is_none_or(|at| attempt.over < at) {
+                attempt.looked_at = Some(attempt.over);
+                self.expiry.push(Reverse((attempt.over, id)));
+            }
         }
     }
 
@@ -269,7 +276,7 @@ impl Attempts {
             .by_purpose
             .get(&key)
             .copied()
-            .filter(|id| self.open.get(id).is_some_and(joins));
+            .filter(|id| self.open.get(id).is_some_and(|attempt| joins(attempt)));
         if known.is_none()
             && let Some(name) = name
             && let Some(id) = self.by_purpose.remove(&(client, "dns", name.clone()))
@@ -335,35 +342,54 @@ impl Attempts {
             last: at,
             transient: false,
             over: at,
+            looked_at: None,
         };
         self.by_purpose.insert(key, id);
-        self.open.insert(id, attempt);
+        self.open.insert(id, Box::new(attempt));
+        self.order.push_back(id);
+        if self.order.len() > 2 * self.open.len() + OPEN {
+            self.order.retain(|id| self.open.contains_key(id));
+        }
         id
     }
 
     fn close_first(&mut self, out: &mut dyn FnMut(Record)) {
-        if let Some(id) = self.open.first_key_value().map(|(id, _)| *id) {
-            self.close_one(id, out);
+        while let Some(id) = self.order.pop_front() {
+            if self.open.contains_key(&id) {
+                return self.close_one(id, out);
+            }
         }
     }
 
     fn close_one(&mut self, id: u64, out: &mut dyn FnMut(Record)) {
         if let Some(attempt) = self.open.remove(&id) {
-            self.expiry.remove(&(attempt.over, id));
             let key = (attempt.client, attempt.family, attempt.target.clone());
             if self.by_purpose.get(&key) == Some(&attempt.id) {
                 self.by_purpose.remove(&key);
             }
-            self.close(attempt, out);
+            self.close(*attempt, out);
         }
     }
 
     /// Closes what cannot grow any more at `now`.
     pub fn expire(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
-        while let Some((over, id)) = self.expiry.first().copied()
-            && over < now
+        while let Some(Reverse((at, id))) = self.expiry.peek().copied()
+            && at < now
         {
-            self.close_one(id, out);
+            self.expiry.pop();
+            let Some(attempt) = self.open.get_mut(&id) else {
+                continue;
+            };
+            // Looked at earlier than this entry says.
+            if attempt.looked_at != Some(at) {
+                continue;
+            }
+            if attempt.over > at {
+                attempt.looked_at = Some(attempt.over);
+                self.expiry.push(Reverse((attempt.over, id)));
+            } else {
+                self.close_one(id, out);
+            }
         }
     }
 
@@ -372,6 +398,7 @@ impl Attempts {
         while !self.open.is_empty() {
             self.close_first(out);
         }
+        self.expiry.clear();
     }
 
     fn close(&mut self, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
