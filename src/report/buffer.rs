@@ -15,6 +15,18 @@ impl Buffer {
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
+
+    /// Appends one byte.
+    #[inline]
+    pub(super) fn push(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
 }
 
 impl Deref for Buffer {

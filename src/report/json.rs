@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::buffer::Buffer;
+use super::pieces;
 use super::spool::Spool;
 use super::{Face, SCHEMA, Style};
 use crate::base::{Foreign, Timestamp};
@@ -80,7 +81,7 @@ impl Face for JsonFace<'_> {
                     self.text.write_all(b",\n")?;
                 }
                 self.written = self.written.saturating_add(1);
-                serde_json::to_writer(&mut self.text, connection)?;
+                pieces::write(&mut self.text, connection)?;
                 self.out.write_all(&self.text)?;
             }
             Record::Attempt(attempt) => self.attempts.add(attempt)?,
@@ -165,7 +166,7 @@ impl Face for NdjsonFace<'_> {
             return Ok(());
         }
         self.line.clear();
-        serde_json::to_writer(&mut self.line, record)?;
+        pieces::write(&mut self.line, record)?;
         self.line.write_all(b"\n")?;
         self.out.write_all(&self.line)?;
         match self.live {

@@ -10,6 +10,7 @@ mod json;
 mod lines;
 mod markdown;
 mod paint;
+mod pieces;
 mod select;
 mod spool;
 mod text;

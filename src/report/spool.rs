@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use serde::Serialize;
 
 use super::buffer::Buffer;
+use super::pieces;
 
 /// Text that is kept in memory.
 const IN_MEMORY: usize = 1 << 20;
@@ -32,7 +33,7 @@ impl Spool {
             self.recent.write_all(b",")?;
         }
         self.recent.write_all(b"\n")?;
-        serde_json::to_writer(&mut self.recent, element)?;
+        pieces::write(&mut self.recent, element)?;
         if self.recent.len() < IN_MEMORY || self.refused {
             return Ok(());
         }
