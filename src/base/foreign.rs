@@ -6,10 +6,11 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Foreign text, already harmless to a terminal.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Foreign(Box<str>);
+pub struct Foreign(Arc<str>);
 
 impl Foreign {
     /// How many bytes of input are kept at the most; the rest becomes `…`.
@@ -45,7 +46,7 @@ impl Foreign {
         if kept.len() < bytes.len() {
             text.push('…');
         }
-        Foreign(text.into_boxed_str())
+        Foreign(text.into())
     }
 
     /// The harmless text.

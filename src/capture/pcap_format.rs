@@ -101,6 +101,10 @@ impl PcapFormat {
         if self.stopped {
             return None;
         }
+        if let Some(record) = self.ordinary(window.bytes()) {
+            self.number = record.number;
+            return Some(record);
+        }
         self.pass_joint(window);
         let number = self.number.saturating_add(1);
         let here = window.fill(self.record_header);
@@ -151,9 +155,44 @@ impl PcapFormat {
             return None;
         }
         self.number = number;
-        let time = i64::from(seconds).saturating_mul(1_000_000_000);
+        Some(self.record((seconds, fraction), (captured, original), len, advance))
+    }
+
+    /// The next record, when all of it is here and nothing of it is out of the ordinary: nearly every one.
+    #[inline]
+    fn ordinary(&self, bytes: &[u8]) -> Option<Record> {
+        let header = bytes.first_chunk::<16>()?;
+        if self.lengths != Lengths::CapturedFirst
+            || self.record_header != header.len()
+            || header.first_chunk::<8>() == self.header.first_chunk::<8>()
+        {
+            return None;
+        }
+        let word = |at| self.order.u32(header, at);
+        let (captured, original) = (word(8)?, word(12)?);
+        let len = usize::try_from(captured).ok()?;
+        let advance = header.len().saturating_add(len);
+        if len > MAX_FRAME || bytes.len() < advance {
+            return None;
+        }
+        let number = self.number.saturating_add(1);
         Some(Record {
             number,
+            ..self.record((word(0)?, word(4)?), (captured, original), len, advance)
+        })
+    }
+
+    /// The record of this number.
+    fn record(
+        &self,
+        (seconds, fraction): (u32, u32),
+        (captured, original): (u32, u32),
+        len: usize,
+        advance: usize,
+    ) -> Record {
+        let time = i64::from(seconds).saturating_mul(1_000_000_000);
+        Record {
+            number: self.number,
             interface: 0,
             link_type: self.link_type,
             time: Timestamp(time.saturating_add(i64::from(fraction).saturating_mul(self.unit))),
@@ -162,7 +201,7 @@ impl PcapFormat {
             original_len: original.max(captured),
             control: false,
             advance,
-        })
+        }
     }
 
     /// Passes over a second file header of the same kind: files were put one after the other (`zcat a b`).

@@ -272,12 +272,16 @@ impl CaptureReader {
 
     /// The frame that [`CaptureReader::next_frame`] will give next.
     pub fn peek(&mut self) -> Option<Frame<'_>> {
-        let record = match self.pending {
-            Some(record) => record,
-            None => self.parse()?,
-        };
-        self.pending = Some(record);
-        self.frame(record)
+        self.look_ahead();
+        self.frame(self.pending?)
+    }
+
+    /// Whether there is a next frame; what stands before it in the input is known then.
+    pub fn look_ahead(&mut self) -> bool {
+        if self.pending.is_none() {
+            self.pending = self.parse();
+        }
+        self.pending.is_some()
     }
 
     /// Whether this capture, of which nothing was read yet, goes on where another ended: see [`super::abut`].

@@ -140,7 +140,7 @@ impl<'a, E: Ears> Feed<'a, E> {
             self.watch(&reader);
             let (mut secrets, mut measured) = (0, 0);
             // A look ahead, so that secrets which stand before a frame are known when it comes.
-            while reader.peek().is_some() {
+            while reader.look_ahead() {
                 secrets = self.secrets(&reader, secrets);
                 measured = self.measured(id, &reader, measured);
                 let Some(frame) = reader.next_frame() else {
@@ -315,7 +315,7 @@ pub fn feed_whole(
     let mut feed = Feed::new(&mut door, &interrupt, false);
     let id = feed.open(&reader, None);
     let (mut secrets, mut measured) = (0, 0);
-    while reader.peek().is_some() {
+    while reader.look_ahead() {
         secrets = feed.secrets(&reader, secrets);
         measured = feed.measured(id, &reader, measured);
         let Some(frame) = reader.next_frame() else {

@@ -505,6 +505,10 @@ impl Scoreboard {
             back.size = back.size.max(range.size);
             return;
         }
+        if self.ranges.capacity() == 0 {
+            // Most connections have one at a time.
+            self.ranges.reserve_exact(1);
+        }
         self.ranges.push_back(range);
     }
 

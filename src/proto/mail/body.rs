@@ -4,6 +4,8 @@
 //! It exists so that a message of any size costs one pass over its bytes and no memory. It refuses to
 //! look into a message.
 
+use memchr::memchr;
+
 /// How the bytes of a side are to be read at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
@@ -61,7 +63,7 @@ impl Dots {
             match self.place {
                 Place::Middle => {
                     // The only loop over message bytes: straight to the end of the line.
-                    let Some(end) = rest.iter().position(|b| *b == b'\n') else {
+                    let Some(end) = memchr(b'\n', rest) else {
                         if rest.last() == Some(&b'\r') {
                             self.place = Place::MiddleCr;
                         }

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use arrayvec::ArrayVec;
+
 use super::body::Body;
 use super::dialogue::{Command, Dialogue, Exchange, Oddity, Phase, Reply, Status, Verb};
 use super::lines::{Line, is_pause};
@@ -18,6 +20,8 @@ const PENDING: usize = 256;
 const DROPPED: usize = 32;
 /// Capabilities kept.
 const CAPABILITIES: usize = 64;
+/// Bytes kept of one.
+const CAPABILITY: usize = 256;
 /// Oddities kept.
 const ODDITIES: usize = 32;
 /// Bytes kept of a reply's words.
@@ -286,7 +290,13 @@ impl Core {
             self.odd(Oddity::MaskedKeyword, at);
         }
         if self.dialogue.capabilities.len() < CAPABILITIES {
-            let text = Foreign::bounded(&line.to_ascii_uppercase(), 256);
+            // One byte more than is kept, so that a cut shows.
+            let upper: ArrayVec<u8, { CAPABILITY + 1 }> = line
+                .iter()
+                .take(CAPABILITY + 1)
+                .map(u8::to_ascii_uppercase)
+                .collect();
+            let text = Foreign::bounded(&upper, CAPABILITY);
             if !self.dialogue.capabilities.contains(&text) {
                 self.dialogue.capabilities.push(text);
             }

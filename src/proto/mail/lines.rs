@@ -5,6 +5,8 @@
 //! CR alone end a line. It keeps at most [`limits::LINE`] bytes of a line and refuses to guess what a
 //! line after a gap is: it only says that one came before it.
 
+use memchr::memchr2;
+
 use crate::base::{MILLISECOND, Mark, limits};
 
 /// A silence within a line or between the lines of a reply that counts as pacing.
@@ -90,7 +92,7 @@ impl LineBuffer {
             self.line.pauses = self.line.pauses.saturating_add(1);
         }
         self.last = Some(mark);
-        let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r'));
+        let end = memchr2(b'\n', b'\r', bytes);
         let content = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(bytes);
         let room = limits::LINE.saturating_sub(self.line.bytes.len());
         let kept = content.get(..room).unwrap_or(content);
