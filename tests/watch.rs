@@ -16,6 +16,8 @@ mod filter;
 mod flood;
 #[path = "watch/ground.rs"]
 mod ground;
+#[path = "watch/hours.rs"]
+mod hours;
 #[path = "watch/keeping.rs"]
 mod keeping;
 #[path = "watch/load.rs"]
@@ -77,6 +79,7 @@ const TRIALS: &[Trial] = &[
         load::keys,
     ),
     ("hours_of_load_in_constant_memory", 120, load::memory),
+    ("eight_hours_in_one_run_within_the_bound", 120, hours::eight),
 ];
 
 fn main() -> ExitCode {

@@ -104,7 +104,7 @@ pub(super) fn headline(verdict: &VerdictInfo) -> String {
 pub(super) fn sureness(verdict: &VerdictInfo) -> String {
     let mut text = format!("{:.2}", verdict.confidence);
     if !verdict.is_final {
-        text.push_str("   provisional: it had not ended, a late answer would change it");
+        text.push_str("   its end was not seen: a late answer would change it");
     }
     text
 }

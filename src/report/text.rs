@@ -450,6 +450,11 @@ impl<'a> TextFace<'a> {
     fn sources(&mut self) -> io::Result<()> {
         let few = self.digest.sources.len() <= 3 || self.style.verbosity >= 1;
         for source in &self.digest.sources {
+            // What was seen on all interfaces stands with each of them.
+            let empty = source.packets == 0 && source.dropped == 0;
+            if source.kind == "interface" && source.name.as_str() == "any" && empty {
+                continue;
+            }
             let mut lines = Vec::new();
             if few || source.damage.is_some() || source.dropped > 0 {
                 lines.push(present::source_line(source, &self.style.clock));

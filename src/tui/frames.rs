@@ -77,6 +77,8 @@ struct Store {
     first: u64,
     flows: HashMap<Flow, VecDeque<u64>, foldhash::fast::RandomState>,
     generation: u64,
+    /// Inputs whose frames are counted together with those of another.
+    together: HashMap<SourceId, SourceId, foldhash::fast::RandomState>,
 }
 
 struct Kept {
@@ -149,7 +151,14 @@ impl Frames {
             first: 0,
             flows: HashMap::default(),
             generation: 0,
+            together: HashMap::default(),
         })))
+    }
+
+    /// Frames of `source` are counted together with those of `first` and belong to the same connections: interfaces of one
+    /// live capture. To be said before its first frame.
+    pub fn together(&self, source: SourceId, first: SourceId) {
+        self.store().together.insert(source, first);
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
@@ -198,6 +207,7 @@ impl Frames {
             ),
             None => Bytes::Here(frame.data.into()),
         };
+        let source = store.counted_as(source);
         store.put(Kept {
             source,
             number: frame.number,
@@ -252,7 +262,7 @@ impl Frames {
             })
             .collect();
         // The same ports in another world are another connection; a further part of the same recording is not.
-        let own = SourceId(record.source);
+        let own = store.counted_as(SourceId(record.source));
         let whole = found
             .iter()
             .any(|kept| kept.source == own && kept.time == to);
@@ -276,9 +286,9 @@ impl Frames {
     /// The frames of a look-up.
     pub fn of_lookup(&self, record: &LookupRecord) -> KeptFrames {
         let store = self.store();
-        let wanted = |kept: &&Kept| {
-            kept.source.0 == record.source && record.frames.binary_search(&kept.number).is_ok()
-        };
+        let own = store.counted_as(SourceId(record.source));
+        let wanted =
+            |kept: &&Kept| kept.source == own && record.frames.binary_search(&kept.number).is_ok();
         let frames: Vec<KeptFrame> = store
             .kept
             .iter()
@@ -307,6 +317,11 @@ impl Kept {
 }
 
 impl Store {
+    /// The input that frames of `source` are kept under.
+    fn counted_as(&self, source: SourceId) -> SourceId {
+        self.together.get(&source).copied().unwrap_or(source)
+    }
+
     fn wants(&self, flow: &Flow) -> bool {
         let ports = [flow.low.1, flow.high.1];
         if ports.contains(&53) {

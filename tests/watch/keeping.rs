@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mxray::base::{SECOND, Timestamp};
 use mxray::capture::{CaptureReader, Input};
 use mxray::wire::{self, Net, Transport};
 
@@ -66,19 +67,24 @@ pub fn ring() -> Result<(), String> {
 pub fn rotation() -> Result<(), String> {
     let ground = Ground::lay()?;
     ground.listen(SERVER, 25, ground::smtp)?;
+    rotated(&["--rotate-size", "2k"])?;
+    let began = rotated(&["--rotate-time", "1s"])?;
+    match began.windows(2).all(|two| two[1].since(two[0]) >= SECOND) {
+        true => Ok(()),
+        false => Err(format!("parts began at {began:?}")),
+    }
+}
+
+/// Records until there are three parts, and compares their replay with what was said live. When each part began.
+fn rotated(how: &[&str]) -> Result<Vec<Timestamp>, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     // Root becomes nobody and goes on making files.
     let made = folder.path().join("run");
     let arguments = [
-        "-i",
-        "c0",
-        "-w",
-        "run/run.pcapng",
-        "--rotate-size",
-        "2k",
-        "--format",
-        "ndjson",
-    ];
+        &["-i", "c0", "-w", "run/run.pcapng", "--format", "ndjson"],
+        how,
+    ]
+    .concat();
     fs::create_dir(&made).map_err(|error| error.to_string())?;
     let mut everybody = fs::metadata(&made)
         .map_err(|error| error.to_string())?
@@ -108,10 +114,18 @@ pub fn rotation() -> Result<(), String> {
         ));
     }
     let sources = records(&again.output, "source")?;
-    match sources.iter().all(|source| source["damage"].is_null()) {
-        true => Ok(()),
-        false => Err(format!("{sources:?}")),
+    if sources.iter().any(|source| !source["damage"].is_null()) {
+        return Err(format!("{sources:?}"));
     }
+    parts
+        .into_iter()
+        .map(|path| {
+            let mut reader =
+                CaptureReader::open(&Input::Path(path)).map_err(|error| error.to_string())?;
+            let first = reader.next_frame().ok_or("a part without a frame")?;
+            Ok(first.time)
+        })
+        .collect()
 }
 
 pub fn vanishing() -> Result<(), String> {
@@ -164,25 +178,52 @@ pub fn any() -> Result<(), String> {
         if !codes.contains(&(25, "ok")) || !codes.contains(&(143, "tcp.refused")) {
             return Err(format!("{interfaces}: {codes:?}; {:?}", ended.errors));
         }
-        // Each interface is a source under its own name, and connections say on which they were seen.
+        // Each interface is a source under its own name, also behind `any`, and connections say on which they were seen.
         let sources = records(&ended.output, "source")?;
         let names: Vec<&str> = sources
             .iter()
             .filter_map(|one| one["name"].as_str())
             .collect();
-        if names.join(",") != interfaces || sources.iter().any(|one| one["packets"] == 0) {
+        let (named, counted) = match interfaces {
+            "any" => (&["any", "c0", "lo"][..], 1..),
+            _ => (&["c0", "lo"][..], 0..),
+        };
+        let silent = |place: usize| sources[place]["packets"] == 0;
+        if names != named || counted.take(2).any(silent) {
             return Err(format!("{interfaces}: {sources:?}"));
         }
         let seen = records(&ended.output, "connection")?;
         let on = |port: u64| seen.iter().find(|one| one["server"]["port"] == port);
         let places = [25, 143].map(|port| on(port).and_then(|one| one["source"].as_u64()));
-        let expected = if names.len() == 2 { [0, 1] } else { [0, 0] };
-        if places != expected.map(Some) {
+        let place = |name: &str| names.iter().position(|one| *one == name);
+        let expected = ["c0", "lo"].map(|name| place(name).map(|place| place as u64));
+        if places != expected {
             return Err(format!("{interfaces}: seen on {places:?}"));
         }
         let path = folder.path().join("run.pcapng");
-        if verdicts(&replay(&[&path])?.output)? != live {
+        let again = replay(&[&path])?;
+        if verdicts(&again.output)? != live {
             return Err(format!("{interfaces}: the recording says something else"));
+        }
+        // The frames that are named as evidence are those of the file, whichever interface they came by.
+        let proof = |output: &str| -> Result<Vec<String>, String> {
+            let mut proof: Vec<String> = records(output, "connection")?
+                .iter()
+                .filter(|one| one["verdict"]["final"] == true)
+                .map(|one| {
+                    let pieces = one["verdict"]["evidence"].as_array().into_iter().flatten();
+                    let frames: Vec<String> = pieces.map(|one| one["frame"].to_string()).collect();
+                    format!("{} {}", one["client"]["port"], frames.join(" "))
+                })
+                .collect();
+            proof.sort();
+            Ok(proof)
+        };
+        let (told, written) = (proof(&ended.output)?, proof(&again.output)?);
+        if told != written {
+            return Err(format!(
+                "{interfaces}: frames {told:?}, in the file {written:?}"
+            ));
         }
         let mut reader =
             CaptureReader::open(&Input::Path(path)).map_err(|error| error.to_string())?;

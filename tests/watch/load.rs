@@ -16,17 +16,18 @@ use super::program::{SOON, records, replay, start};
 use super::running::{Followed, Running};
 use super::terminal::{Screen, tmux};
 
-/// Bytes of memory that a process holds.
-fn resident(id: u32) -> Result<u64, String> {
+/// Bytes of memory of a process, by the name that proc(5) has for them.
+pub fn status(id: u32, name: &str) -> Result<u64, String> {
     let text = fs::read_to_string(format!("/proc/{id}/status")).map_err(|e| e.to_string())?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
-        .and_then(|number| number.trim().parse::<u64>().ok())
-        .map(|kilobytes| kilobytes << 10)
-        .ok_or_else(|| "no VmRSS".to_owned())
+    let said = |line: &str| {
+        let number = line.strip_prefix(name)?.strip_prefix(':')?;
+        number.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    let kilobytes = text.lines().find_map(said);
+    Ok(kilobytes.ok_or_else(|| format!("no {name}"))? << 10)
 }
 
-/// Eight hours of ten connections a second, as fast as they are taken: 288,000 connections from as many addresses
+/// As many connections as eight hours of ten a second have, as fast as they are taken: 288,000 from as many addresses
 /// (`MXRAY_CONNECTIONS` says how many others), how much memory they took, and that the kernel dropped none. The
 /// bound is that of the options (256 MiB of connections, 64 MiB of ring and as much of the kernel's) and of what is remembered
 /// of addresses and attempts.
@@ -84,7 +85,7 @@ pub fn memory() -> Result<(), String> {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        most = most.max(resident(id)?);
+        most = most.max(status(id, "VmRSS")?);
         if part == parts / 2 {
             half = most;
         }
@@ -154,7 +155,7 @@ impl Finals {
 }
 
 /// Whether a line of a report is the last word about a connection.
-fn is_final(line: &str) -> bool {
+pub fn is_final(line: &str) -> bool {
     line.starts_with("{\"record\":\"connection\"") && line.contains("\"final\":true")
 }
 

@@ -12,7 +12,7 @@ use crate::base::{Nanos, SECOND, Timestamp};
 /// The pseudo interface of all interfaces.
 const ANY: &str = "any";
 /// LINKTYPE_LINUX_SLL2, with the interface's number in every frame.
-const SLL2: i32 = 276;
+const SLL2: u16 = 276;
 /// DLT_RAW, bare IP; in files LINKTYPE_RAW is 101.
 const DLT_RAW: i32 = 12;
 const LINKTYPE_RAW: u16 = 101;
@@ -33,8 +33,6 @@ pub(super) struct Handle {
     pub name: String,
     pub link_type: u16,
     pub state: State,
-    /// Frames of it that were handed on.
-    pub number: u64,
     /// Number and hardware type; `None` for all interfaces at once.
     bound: Option<(u32, Option<u16>)>,
     promiscuous: bool,
@@ -107,7 +105,7 @@ impl Handle {
         })?;
         if name == ANY {
             // Where libpcap is too old for it, it stays the first version of cooked frames.
-            let _ = capture.set_datalink(Linktype(SLL2));
+            let _ = capture.set_datalink(Linktype(SLL2.into()));
         }
         options
             .filter
@@ -128,13 +126,17 @@ impl Handle {
             name: name.to_owned(),
             link_type,
             state: if up { State::Up } else { State::Down },
-            number: 0,
             bound,
             promiscuous,
             counts: Counts::default(),
             raw: (0, 0),
             nanos,
         })
+    }
+
+    /// Whether its frames say themselves on which interface they were seen.
+    pub(super) fn is_any(&self) -> bool {
+        self.link_type == SLL2
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

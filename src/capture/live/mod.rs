@@ -5,16 +5,19 @@
 //! was deleted and made again. It refuses to judge a packet, to print, and to change an interface beyond promiscuous
 //! mode; it sends nothing.
 
+mod any;
 mod clock;
 mod error;
 mod filter;
 mod handle;
 mod rebind;
+mod rehearsal;
 mod ring;
 mod set;
 
 pub use clock::LiveClock;
 pub use error::LiveError;
 pub use filter::{FilterPlan, TUNNEL_PORTS};
+pub use rehearsal::Rehearsal;
 pub use ring::{Ring, concerns};
-pub use set::{Counts, Event, Live, Options};
+pub use set::{Counts, Event, Live, Options, Taker};

@@ -3,7 +3,7 @@
 //! Opening a packet socket needs a privilege that is given up by then. Binding an open one to another interface needs none
 //! (packet(7): only `socket` is checked), and its ring and filter stay. libpcap has no call for it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -16,6 +16,19 @@ pub(super) fn index(name: &str) -> Option<u32> {
     // SAFETY: the name is NUL-terminated and outlives the call.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     (index != 0).then_some(index)
+}
+
+/// The name of an interface, while there is one of that number.
+pub(super) fn name(index: u32) -> Option<String> {
+    let mut name = [0; libc::IFNAMSIZ];
+    // SAFETY: the buffer has the room that the call asks for, and it ends the name with NUL.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    if found.is_null() {
+        return None;
+    }
+    // SAFETY: the call above filled in a NUL-terminated name.
+    let name = unsafe { CStr::from_ptr(name.as_ptr()) };
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// The hardware type (`ARPHRD_`) of an interface: what its frames begin with.

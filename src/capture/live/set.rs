@@ -1,12 +1,15 @@
 //! All interfaces of a live run, as one stream of frames in the order of time.
 //!
 //! Frames of one interface are handed on from the kernel's ring without a copy. Those of several wait a moment in memory,
-//! because each interface hands over what it has at a time of its own. Each counts its frames by itself, from 1.
+//! because each interface hands over what it has at a time of its own. They are counted over all interfaces, from 1, as
+//! Wireshark counts those of the file that is written of them. What `any` hands over is told apart by the interface that
+//! its frames name.
 
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::any::AnyInterfaces;
 use super::clock::LiveClock;
 use super::error::LiveError;
 use super::filter::FilterPlan;
@@ -63,6 +66,9 @@ pub struct Counts {
     pub dropped: u64,
 }
 
+/// Who takes frames: each comes with all interfaces that are known by then, its own at [`Frame::interface`].
+pub type Taker<'a> = dyn FnMut(&Frame<'_>, &[Interface]) + 'a;
+
 /// Something that happened to the capture itself. Interfaces are numbered as [`Live::interfaces`] lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -91,6 +97,9 @@ struct Held {
 /// A live capture.
 pub struct Live {
     handles: Vec<Handle>,
+    /// Of the handles, in their order, and then those that `any` showed so far.
+    interfaces: Vec<Interface>,
+    any: AnyInterfaces,
     clock: LiveClock,
     /// Frames handed on, of all interfaces.
     number: u64,
@@ -99,7 +108,6 @@ pub struct Live {
     checked: Timestamp,
     /// Of each interface, as they were known last.
     dropped: Vec<u64>,
-    snaplen: i32,
     latest: Timestamp,
 }
 
@@ -111,29 +119,31 @@ impl Live {
             handles.push(Handle::open(name, options)?);
         }
         let clock = LiveClock::start();
+        let interfaces = handles
+            .iter()
+            .map(|handle| Interface {
+                name: handle.name.as_str().into(),
+                link_type: handle.link_type,
+                snaplen: u32::try_from(options.snaplen).unwrap_or(0),
+            })
+            .collect();
         Ok(Live {
             handles,
+            interfaces,
+            any: AnyInterfaces::default(),
             clock,
             number: 0,
             held: Vec::new(),
             held_bytes: 0,
             checked: clock.now(),
             dropped: vec![0; options.interfaces.len()],
-            snaplen: options.snaplen,
             latest: Timestamp(i64::MIN),
         })
     }
 
-    /// The interfaces, in the order of their numbers.
-    pub fn interfaces(&self) -> Vec<Interface> {
-        self.handles
-            .iter()
-            .map(|handle| Interface {
-                name: handle.name.as_str().into(),
-                link_type: handle.link_type,
-                snaplen: u32::try_from(self.snaplen).unwrap_or(0),
-            })
-            .collect()
+    /// The interfaces, in the order of their numbers: those that were opened, and behind them what `any` showed so far.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
     }
 
     /// The time now, as frames carry it.
@@ -141,7 +151,7 @@ impl Live {
         self.clock.now()
     }
 
-    /// What the kernel counted, by interface.
+    /// What the kernel counted, by interface that was opened.
     pub fn counts(&mut self) -> Vec<Counts> {
         self.handles.iter_mut().map(Handle::count).collect()
     }
@@ -151,7 +161,7 @@ impl Live {
     pub fn read(
         &mut self,
         patience: Duration,
-        frames: &mut dyn FnMut(&Frame<'_>),
+        frames: &mut Taker<'_>,
         events: &mut Vec<Event>,
     ) -> usize {
         self.wait(patience);
@@ -174,7 +184,7 @@ impl Live {
     }
 
     /// At the end: what the kernel and the waiting room still hold.
-    pub fn drain(&mut self, frames: &mut dyn FnMut(&Frame<'_>), events: &mut Vec<Event>) {
+    pub fn drain(&mut self, frames: &mut Taker<'_>, events: &mut Vec<Event>) {
         // The kernel hands over what came until now a little later, and there may be much of it; the wire does not stop.
         let stopped = self.clock.now();
         loop {
@@ -215,11 +225,12 @@ impl Live {
     }
 
     /// One interface: from the ring to the caller. True when something is wrong with it.
-    fn pass_through(&mut self, frames: &mut dyn FnMut(&Frame<'_>)) -> bool {
+    fn pass_through(&mut self, frames: &mut Taker<'_>) -> bool {
         let Some(handle) = self.handles.first_mut() else {
             return false;
         };
         let link_type = handle.link_type;
+        let is_any = handle.is_any();
         let mut now = self.clock.now();
         for turn in 0..TURN {
             if turn % 64 == 63 {
@@ -236,16 +247,21 @@ impl Live {
             self.number = self.number.saturating_add(1);
             let time = self.clock.place(raw.stamp, now);
             self.latest = self.latest.max(time);
-            frames(&Frame {
+            let interface = match is_any {
+                true => self.any.place(0, raw.data, &mut self.interfaces),
+                false => 0,
+            };
+            let frame = Frame {
                 number: self.number,
-                interface: 0,
+                interface,
                 link_type,
                 time,
                 data: raw.data,
                 original_len: raw.original_len,
                 control: false,
                 position: 0,
-            });
+            };
+            frames(&frame, &self.interfaces);
         }
         false
     }
@@ -256,6 +272,8 @@ impl Live {
         let mut order = self.number.saturating_add(self.held.len() as u64);
         for (place, handle) in self.handles.iter_mut().enumerate() {
             let link_type = handle.link_type;
+            let is_any = handle.is_any();
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
             for _ in 0..TURN {
                 if self.held_bytes >= HELD {
                     break;
@@ -271,10 +289,14 @@ impl Live {
                 self.held_bytes = self.held_bytes.saturating_add(raw.data.len());
                 let time = self.clock.place(raw.stamp, self.clock.now());
                 self.latest = self.latest.max(time);
+                let interface = match is_any {
+                    true => self.any.place(place, raw.data, &mut self.interfaces),
+                    false => place,
+                };
                 self.held.push(Held {
                     time,
                     order,
-                    interface: u32::try_from(place).unwrap_or(u32::MAX),
+                    interface,
                     link_type,
                     original_len: raw.original_len,
                     data: raw.data.into(),
@@ -286,7 +308,7 @@ impl Live {
     }
 
     /// Hands on what waits and is not later than `until`; everything when there is too much.
-    fn hand_on(&mut self, until: Timestamp, frames: &mut dyn FnMut(&Frame<'_>)) {
+    fn hand_on(&mut self, until: Timestamp, frames: &mut Taker<'_>) {
         self.held
             .sort_unstable_by_key(|held| (held.time, held.order));
         let ripe = match self.held_bytes >= HELD {
@@ -296,15 +318,8 @@ impl Live {
         for held in self.held.drain(..ripe) {
             self.held_bytes = self.held_bytes.saturating_sub(held.data.len());
             self.number = self.number.saturating_add(1);
-            let number = usize::try_from(held.interface)
-                .ok()
-                .and_then(|place| self.handles.get_mut(place))
-                .map_or(self.number, |handle| {
-                    handle.number = handle.number.saturating_add(1);
-                    handle.number
-                });
-            frames(&Frame {
-                number,
+            let frame = Frame {
+                number: self.number,
                 interface: held.interface,
                 link_type: held.link_type,
                 time: held.time,
@@ -312,7 +327,8 @@ impl Live {
                 original_len: held.original_len,
                 control: false,
                 position: 0,
-            });
+            };
+            frames(&frame, &self.interfaces);
         }
     }
 

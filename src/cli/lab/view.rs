@@ -35,6 +35,8 @@ pub(super) fn run(named: &Named, screen: &Screen) -> Result<(String, u8), LabErr
     let (events, received) = tui::events(screen::EVENTS);
     let shown = scenario.clone();
     let running = thread::spawn(move || -> Result<_, LabError> {
+        let doing = "the scenario runs in a network of its own, and a probe measures it";
+        let _ = events.send(Event::Doing(doing.to_owned()));
         let (run, probes) = enact(&shown)?;
         let records = show(&run.recording, &probes, &frames, &events)?;
         Ok((run, probes, records))

@@ -9,25 +9,26 @@ mod recording;
 mod rescue;
 mod session;
 mod view;
+mod wire;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
-use pcap::Device;
 
 use self::probing::Probing;
 use self::recording::{Recording, Rotation};
 use self::rescue::Rescue;
 use self::session::{Output, Session};
 use self::view::View;
+use self::wire::Opened;
 use super::amount::{Size, Span};
 use super::bpf::Filter;
 use super::exit;
 use super::interrupt::Interrupt;
 use super::options::Reporting;
 use super::screen::{self, Screen};
-use crate::capture::live::{FilterPlan, Live, LiveError, Options};
+use crate::capture::live::FilterPlan;
 use crate::engine::{Config, Engine};
 use crate::privilege::{Folder, Kept, Successor, give_up};
 use crate::tui::{self, Kind};
@@ -41,6 +42,10 @@ pub struct Arguments {
     /// Capture this interface (may be repeated); any: all of them [default: the only one that is up, else any]
     #[arg(short, long, value_name = "IFACE", value_delimiter = ',')]
     interface: Vec<String>,
+    /// Take the packets of this capture instead of an interface's, as fast as they are read (-: standard input), and go by
+    /// their time: what a watch would have told, saved and stopped at
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["interface", "buffer", "no_promiscuous", "allow_probe"])]
+    rehearse: Option<PathBuf>,
     /// Keep the packets in a pcapng file while they are analysed
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -145,14 +150,10 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
         Some(text) => FilterPlan::Own(text.clone()),
         None => FilterPlan::Mail(config.ports.mail()),
     };
-    let options = Options {
-        interfaces: interfaces(&arguments.interface),
-        filter: plan.clone(),
-        buffer: i32::try_from(arguments.buffer.0).unwrap_or(i32::MAX),
-        promiscuous: !arguments.no_promiscuous,
-        ..Options::default()
+    let opened = match &arguments.rehearse {
+        Some(path) => Opened::file(path)?,
+        None => Opened::interfaces(arguments, &plan)?,
     };
-    let live = Live::open(&options).map_err(|error| (refused(&error), error.to_string()))?;
     let successor = Successor::of_this_process();
     let rotation = Rotation {
         size: arguments.rotate_size.map(|size| size.0),
@@ -192,7 +193,7 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
     };
     let mut screening = None;
     let output = if wants_screen(arguments) {
-        let (setup, view) = view(arguments, &live, &config, successor).map_err(usage)?;
+        let (setup, view) = view(arguments, &opened, &config, successor).map_err(usage)?;
         screening = Some(setup);
         Output::View(Box::new(view))
     } else {
@@ -203,12 +204,13 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
     let kept = give_up(successor).map_err(|error| (exit::NOT_PERMITTED, error.to_string()))?;
     let announcement = match reporting.quiet {
         true => Vec::new(),
-        false => announcement(&live, &plan, kept, probing.as_ref()),
+        false => announcement(&opened, &plan, kept, probing.as_ref()),
     };
+    let wire = opened.wire()?;
     let session = Session::new(
         arguments,
         Engine::new(config),
-        live,
+        wire,
         announcement,
         output,
         filter,
@@ -222,7 +224,7 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
 /// The view, and the session's end of it. Its folder is opened while that is allowed.
 fn view(
     arguments: &Arguments,
-    live: &Live,
+    opened: &Opened,
     config: &Config,
     successor: Option<Successor>,
 ) -> Result<(Screening, View), String> {
@@ -230,7 +232,7 @@ fn view(
     let frames = screen::frames(&config.ports, config.all);
     let clock = reporting.style("watch", false).clock;
     let look = screen::look(reporting.color, arguments.screen.ascii, clock);
-    let title = format!("watch {}", names(live));
+    let title = format!("watch {}", opened.names());
     let (mut setup, controls) = screen::setup(title, Kind::Live, look, frames.clone());
     setup.report = Some(screen::reports(reporting, "watch"));
     setup.probe = arguments.allow_probe.then(|| probing::SAYS.to_owned());
@@ -242,62 +244,14 @@ fn view(
     Ok(((setup, received), View::new(events, frames, controls)))
 }
 
-fn names(live: &Live) -> String {
-    let names: Vec<String> = live
-        .interfaces()
-        .iter()
-        .map(|one| one.name.to_string())
-        .collect();
-    names.join(", ")
-}
-
-fn refused(error: &LiveError) -> u8 {
-    match error.is_permission() {
-        true => exit::NOT_PERMITTED,
-        false => exit::USAGE,
-    }
-}
-
-/// The ones named, each once; else the only one that is up and not the loopback, else all at once.
-fn interfaces(named: &[String]) -> Vec<String> {
-    let mut chosen: Vec<String> = Vec::new();
-    for name in named {
-        if !chosen.contains(name) {
-            chosen.push(name.clone());
-        }
-    }
-    if !chosen.is_empty() {
-        return chosen;
-    }
-    let mut up = Device::list()
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|device| {
-            let flags = &device.flags;
-            flags.is_up()
-                && flags.is_running()
-                && !flags.is_loopback()
-                && !device.addresses.is_empty()
-                && device.name != "any"
-        });
-    match (up.next(), up.next()) {
-        (Some(only), None) => vec![only.name],
-        _ => vec!["any".to_owned()],
-    }
-}
-
 /// What is captured, what is not, and as whom.
 fn announcement(
-    live: &Live,
+    opened: &Opened,
     plan: &FilterPlan,
     kept: Kept,
     probing: Option<&Probing>,
 ) -> Vec<String> {
-    let mut lines = vec![format!(
-        "capturing {} – Ctrl-C ends it and prints the report",
-        names(live)
-    )];
-    lines.extend(plan.leaves_out());
+    let mut lines = opened.announced(plan);
     lines.extend(probing.map(|probing| {
         format!(
             "process {} keeps the privileges that a probe needs, and can do nothing else",

@@ -203,10 +203,8 @@ impl Probing {
         );
         self.count = self.count.saturating_add(1);
         let shift = Shift(self.count);
-        view.source(
-            shift.source(),
-            Foreign::from(format!("probe of {place}").as_str()),
-        );
+        let name = Foreign::from(format!("probe of {place}").as_str());
+        view.source(shift.source(), name, shift.source());
         let mut found = Vec::new();
         let judged = judge(
             &self.config,

@@ -43,11 +43,7 @@ impl Part {
     pub fn begin(file: File, interfaces: &[Interface]) -> io::Result<Part> {
         let mut writer = PcapngWriter::new(BufWriter::with_capacity(1 << 20, file))?;
         for interface in interfaces {
-            writer.interface(
-                interface.name.as_str(),
-                interface.link_type,
-                interface.snaplen,
-            )?;
+            declare(&mut writer, interface)?;
         }
         Ok(Part {
             writer,
@@ -56,6 +52,12 @@ impl Part {
             first: None,
             lost: vec![0; interfaces.len()],
         })
+    }
+
+    /// One more interface, behind those that are known.
+    pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
+        self.lost.push(0);
+        declare(&mut self.writer, interface)
     }
 
     /// Writes a frame.
@@ -119,6 +121,12 @@ impl Part {
     }
 }
 
+fn declare(writer: &mut PcapngWriter<BufWriter<File>>, interface: &Interface) -> io::Result<()> {
+    let name = interface.name.as_str();
+    writer.interface(name, interface.link_type, interface.snaplen)?;
+    Ok(())
+}
+
 /// The recording of a run.
 pub struct Recording {
     path: PathBuf,
@@ -165,6 +173,15 @@ impl Recording {
             parts: 0,
             before: Vec::new(),
         })
+    }
+
+    /// One more interface, behind those that are known.
+    pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
+        self.interfaces.push(interface.clone());
+        match &mut self.part {
+            Some(part) => part.interface(interface),
+            None => Ok(()),
+        }
     }
 
     /// Begins to write.

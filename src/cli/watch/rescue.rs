@@ -67,6 +67,15 @@ impl Rescue {
         self.interfaces = interfaces.to_vec();
     }
 
+    /// One more interface, behind those that are known.
+    pub fn interface(&mut self, interface: &Interface) {
+        self.interfaces.push(interface.clone());
+        for save in self.saves.values_mut() {
+            // A file that cannot be written any more says so with its next frame.
+            let _ = save.part.interface(interface);
+        }
+    }
+
     /// Takes a frame. Returns sentences for the user.
     pub fn frame(&mut self, frame: &Frame<'_>) -> Option<String> {
         self.ring.push(frame);

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::probing::Probing;
 use super::recording::Recording;
 use super::rescue::Rescue;
 use super::view::View;
+use super::wire::Wire;
 use super::{Arguments, incidents};
-use crate::base::{Foreign, MILLISECOND, Nanos, SECOND, SourceId, Timestamp};
-use crate::capture::Frame;
-use crate::capture::live::{Counts, Event, Live};
+use crate::base::{MILLISECOND, Nanos, SECOND, SourceId, Timestamp};
+use crate::capture::live::{Counts, Event};
+use crate::capture::{Frame, Interface};
 use crate::cli::afterword::Afterword;
 use crate::cli::bpf::Filter;
 use crate::cli::exit::{self, Verdicts};
@@ -69,6 +70,8 @@ enum Told<'a> {
 
 /// What looks at the packets and records of a run.
 struct Listeners<'a> {
+    /// What the sources are, for reports.
+    kind: &'static str,
     /// The interfaces, in the order of their numbers: each a source with frames and drops of its own, all of one world.
     sources: Vec<SourceId>,
     told: Told<'a>,
@@ -105,7 +108,7 @@ pub struct Ended {
 /// A live run.
 pub struct Session<'a> {
     arguments: &'a Arguments,
-    live: Live,
+    wire: Wire,
     engine: Engine,
     listeners: Listeners<'a>,
 }
@@ -114,8 +117,8 @@ impl<'a> Session<'a> {
     #[allow(clippy::too_many_arguments)] // all that was opened
     pub fn new(
         arguments: &'a Arguments,
-        mut engine: Engine,
-        live: Live,
+        engine: Engine,
+        wire: Wire,
         announcement: Vec<String>,
         output: Output,
         filter: Option<Filter>,
@@ -124,42 +127,21 @@ impl<'a> Session<'a> {
         probing: Option<Probing>,
     ) -> Session<'a> {
         let reporting = &arguments.reporting;
-        let mut sources: Vec<SourceId> = Vec::new();
-        let mut names = Vec::new();
-        for interface in live.interfaces() {
-            let name = Foreign::from(interface.name.as_str());
-            names.push(name.clone());
-            sources.push(match sources.first() {
-                None => engine.open_source("interface", name, None),
-                Some(world) => engine.open_part(*world, "interface", name, None),
-            });
-        }
         let style = Style {
             live: true,
             ..reporting.style("watch", false)
         };
         let follows = matches!(style.format, Format::Text | Format::Ndjson);
         let told = match output {
-            Output::Report(out) => {
-                let mut face = report::face(style, out);
-                for (source, name) in sources.iter().zip(&names) {
-                    face.source(source.0, name);
-                }
-                Told::Face(face)
-            }
-            Output::View(mut view) => {
-                for (source, name) in sources.iter().zip(names) {
-                    view.source(*source, name);
-                }
-                Told::View(view)
-            }
+            Output::Report(out) => Told::Face(report::face(style, out)),
+            Output::View(view) => Told::View(view),
         };
         Session {
             arguments,
-            live,
             engine,
             listeners: Listeners {
-                sources,
+                kind: wire.kind(),
+                sources: Vec::new(),
                 told,
                 follows,
                 broken: None,
@@ -177,30 +159,36 @@ impl<'a> Session<'a> {
                 unheard: Vec::new(),
                 afterword: Afterword::default(),
             },
+            wire,
         }
     }
 
     /// Captures until it is enough.
     pub fn run(mut self, interrupt: &Interrupt) -> Ended {
+        let nanos = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
         let deadline = self
             .arguments
             .duration
-            .and_then(|span| Instant::now().checked_add(span.0));
-        let interfaces = self.live.interfaces();
-        self.listeners.begin(&interfaces);
+            .map(|span| self.wire.now().plus(nanos(span.0)));
+        self.listeners
+            .begin(&mut self.engine, self.wire.interfaces());
         self.say();
         let mut events = Vec::new();
         let mut looked = Timestamp(i64::MIN);
         let mut flushed = Timestamp(i64::MIN);
         loop {
             let patience = deadline.map_or(PATIENCE, |end| {
-                end.saturating_duration_since(Instant::now()).min(PATIENCE)
+                let left = end.since(self.wire.now()).max(0).unsigned_abs();
+                Duration::from_nanos(left).min(PATIENCE)
             });
             let (engine, listeners) = (&mut self.engine, &mut self.listeners);
-            let mut take = |frame: &Frame<'_>| listeners.frame(engine, frame);
-            let read = self.live.read(patience, &mut take, &mut events);
+            let mut take = |frame: &Frame<'_>, known: &[Interface]| {
+                listeners.meet(engine, known);
+                listeners.frame(engine, frame);
+            };
+            let read = self.wire.read(patience, &mut take, &mut events);
             self.heed(&mut events);
-            let now = self.live.now();
+            let now = self.wire.now();
             let settled = now.plus(-LATE);
             let (engine, listeners) = (&mut self.engine, &mut self.listeners);
             if read < BEHIND {
@@ -224,17 +212,20 @@ impl<'a> Session<'a> {
                 self.count();
             }
             self.say();
-            let over = deadline.is_some_and(|end| Instant::now() >= end);
+            let over = self.wire.is_over() || deadline.is_some_and(|end| self.wire.now() >= end);
             if over || interrupt.pressed() || self.listeners.enough() {
                 break;
             }
         }
         let (engine, listeners) = (&mut self.engine, &mut self.listeners);
-        let mut take = |frame: &Frame<'_>| listeners.frame(engine, frame);
-        self.live.drain(&mut take, &mut events);
+        let mut take = |frame: &Frame<'_>, known: &[Interface]| {
+            listeners.meet(engine, known);
+            listeners.frame(engine, frame);
+        };
+        self.wire.drain(&mut take, &mut events);
         self.heed(&mut events);
-        let counts = self.live.counts();
-        let now = self.live.now();
+        let counts = self.wire.counts();
+        let now = self.wire.now();
         self.judge(now, &counts);
         let code = self.listeners.end(now, &counts);
         self.say();
@@ -257,7 +248,6 @@ impl<'a> Session<'a> {
         if events.is_empty() {
             return;
         }
-        let interfaces = self.live.interfaces();
         for event in events.drain(..) {
             if let Event::Lost(place, count, from, to) = event {
                 if let Some(source) = self.listeners.sources.get(place) {
@@ -269,7 +259,7 @@ impl<'a> Session<'a> {
             }
             self.listeners
                 .said
-                .extend(incidents::sentence(&event, &interfaces));
+                .extend(incidents::sentence(&event, self.wire.interfaces()));
         }
     }
 
@@ -280,9 +270,9 @@ impl<'a> Session<'a> {
         for source in &sources {
             engine.watched(*source, now);
         }
-        for (source, counts) in sources.iter().zip(counts) {
+        for (place, source) in sources.iter().enumerate() {
             let end = SourceEnd {
-                dropped: counts.dropped,
+                dropped: counts.get(place).map_or(0, |counts| counts.dropped),
                 ..SourceEnd::default()
             };
             engine.close_source(*source, end, &mut |record| listeners.record(&record, now));
@@ -297,7 +287,7 @@ impl<'a> Session<'a> {
             .as_ref()
             .is_some_and(|one| one.is_full(now))
         {
-            let counts = self.live.counts();
+            let counts = self.wire.counts();
             if let Some(recording) = &mut self.listeners.recording
                 && let Err(error) = recording.rotate(now, &counts)
             {
@@ -311,7 +301,7 @@ impl<'a> Session<'a> {
     /// The counters, for who looks on.
     fn count(&mut self) {
         if let Told::View(view) = &mut self.listeners.told {
-            let counts = self.live.counts();
+            let counts = self.wire.counts();
             for (source, counts) in self.listeners.sources.iter().zip(&counts) {
                 view.dropped(*source, counts.dropped);
             }
@@ -320,7 +310,7 @@ impl<'a> Session<'a> {
     }
 
     fn say(&mut self) {
-        let now = self.live.now();
+        let now = self.wire.now();
         for sentence in self.listeners.said.drain(..) {
             match &mut self.listeners.told {
                 Told::Face(_) => eprintln!("mxray: {sentence}"),
@@ -334,7 +324,39 @@ impl<'a> Session<'a> {
 }
 
 impl Listeners<'_> {
-    fn begin(&mut self, interfaces: &[crate::capture::Interface]) {
+    /// Interfaces that were not known before are further sources of the same world.
+    fn meet(&mut self, engine: &mut Engine, interfaces: &[Interface]) {
+        for interface in interfaces.iter().skip(self.sources.len()) {
+            self.open(engine, interface);
+            if let Some(recording) = &mut self.recording
+                && let Err(error) = recording.interface(interface)
+            {
+                self.stop_recording(&error);
+            }
+            if let Some(rescue) = &mut self.rescue {
+                rescue.interface(interface);
+            }
+        }
+    }
+
+    fn open(&mut self, engine: &mut Engine, interface: &Interface) {
+        let name = interface.name.clone();
+        let source = match self.sources.first() {
+            None => engine.open_source(self.kind, name.clone(), None),
+            Some(world) => engine.open_part(*world, self.kind, name.clone(), None),
+        };
+        let first = self.sources.first().copied().unwrap_or(source);
+        self.sources.push(source);
+        match &mut self.told {
+            Told::Face(face) => face.source(source.0, &name),
+            Told::View(view) => view.source(source, name, first),
+        }
+    }
+
+    fn begin(&mut self, engine: &mut Engine, interfaces: &[Interface]) {
+        for interface in interfaces {
+            self.open(engine, interface);
+        }
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.begin(interfaces)
         {
@@ -364,10 +386,8 @@ impl Listeners<'_> {
                 face.begin(frame.time);
             }
         }
-        let control = self
-            .probing
-            .as_mut()
-            .is_some_and(|probing| probing.is_own(frame));
+        let ours = |probing: &mut Probing| probing.is_own(frame);
+        let control = frame.control || self.probing.as_mut().is_some_and(ours);
         let frame = &Frame { control, ..*frame };
         let place = usize::try_from(frame.interface).unwrap_or(usize::MAX);
         let Some(source) = self.sources.get(place).copied() else {

@@ -45,8 +45,11 @@ impl View {
         self.left |= self.events.send(event).is_err();
     }
 
-    /// A source of the run.
-    pub fn source(&mut self, id: SourceId, name: Foreign) {
+    /// A source of the run; one whose frames are counted together with those of `first`, if it is another.
+    pub fn source(&mut self, id: SourceId, name: Foreign, first: SourceId) {
+        if id != first {
+            self.frames.together(id, first);
+        }
         self.send(Event::Source { id: id.0, name });
     }
 

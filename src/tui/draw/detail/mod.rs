@@ -14,7 +14,7 @@ use ratatui::text::{Line, Span};
 
 use super::preview::{block, headline, ladder};
 use super::{Theme, put};
-use crate::tui::model::{Detail, Model, Subject, Tab};
+use crate::tui::model::{Detail, Kind, Model, Row, Subject, Tab};
 
 /// Lines above the tab's own.
 const HEAD: u16 = 4;
@@ -84,8 +84,22 @@ fn verdict(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Vec<
             vec![Span::styled(format!(" {when} "), theme.faint())],
             columns,
         ),
-        super::both(third, Vec::new(), columns),
+        super::both(third, origin(model, row, theme), columns),
     ]
+}
+
+/// Of several interfaces, the one that a row was first seen on.
+fn origin(model: &Model, row: &Row, theme: Theme) -> Vec<Span<'static>> {
+    let source = match &row.subject {
+        Subject::Connection(record) => record.source,
+        Subject::Lookup(record) => record.source,
+    };
+    match model.source_names.get(&source) {
+        Some(name) if model.kind == Kind::Live && model.source_names.len() > 1 => {
+            vec![Span::styled(format!(" from {name} "), theme.faint())]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn label(place: usize, tab: Tab) -> String {

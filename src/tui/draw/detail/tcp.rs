@@ -41,6 +41,12 @@ pub fn lines(detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>
             tcp.mss.server,
         ),
     ] {
+        // The report counts data that was sent again; SYNs that were are on the wire as well.
+        let repeats = detail
+            .steps
+            .iter()
+            .filter(|step| step.again && step.sender == Sender::End(side));
+        let again = again.max(repeats.count() as u64);
         let again_style = if again > 0 {
             theme.outcome("degraded")
         } else {
