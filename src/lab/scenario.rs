@@ -126,6 +126,9 @@ pub struct ProbeSpec {
     /// Codes that must stand somewhere: as a verdict or finding of a target, a look-up or the report.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// Words that have to stand in a note of the report (`sources[].notes`).
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Codes that must stand nowhere.
     #[serde(default)]
     pub never: Vec<String>,

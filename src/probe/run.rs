@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::context::{Connect, ConnectError, Context};
 use super::control::Role;
+use super::dns::blocklist::Whose;
 use super::dns::{self, Destination, OwnNames};
 use super::history::Standing;
 use super::options::StageName;
@@ -308,13 +309,13 @@ fn ways(context: &Context, destinations: &[Destination]) -> HashSet<IpAddr> {
 async fn listed(context: &Context, found: &dns::Found) {
     let zones = &context.options().blocklists;
     let servers = found.destinations.iter().flat_map(|one| &one.addresses);
-    let mut addresses: Vec<(IpAddr, &'static str)> = Vec::new();
+    let mut addresses: Vec<(IpAddr, Whose)> = Vec::new();
     for server in servers.take(if zones.is_empty() { 0 } else { 32 }) {
         let ours = context.source_for(*server).ok();
         let both = ours
-            .map(|ours| (ours, "Our own address"))
+            .map(|ours| (ours, Whose::Ours))
             .into_iter()
-            .chain([(*server, "The server's address")]);
+            .chain([(*server, Whose::Servers)]);
         addresses.extend(both);
     }
     addresses.sort();

@@ -90,6 +90,15 @@ pub fn verify_probe(scenario: &Scenario, spec: &ProbeSpec, report: &Value) -> Ve
             ));
         }
     }
+    let notes: Vec<&str> = entries(&report["sources"])
+        .flat_map(|source| entries(&source["notes"]))
+        .filter_map(Value::as_str)
+        .collect();
+    for wanted in &spec.notes {
+        if !notes.iter().any(|note| note.contains(wanted)) {
+            say(format!("no note says {wanted:?}; there are {notes:?}"));
+        }
+    }
     found
 }
 

@@ -1,7 +1,8 @@
 //! Blocklists (RFC 5782): is an address listed, and why. Asked only when the user names a zone.
 //!
 //! A listed address has an A record in 127.0.0.0/8 under the zone, and mostly a TXT that says why. 127.255.255.0/24 is no listing but the operator's word that he does not
-//! answer this resolver (public resolver, over quota), and anything outside 127/8 is a hijacked or dead zone (RFC 5782 2.1, 2.3). Unless the zone's own test entry works, its silence about an address says nothing.
+//! answer this resolver (public resolver, over quota), and anything outside 127/8 is a hijacked or dead zone (RFC 5782 2.1, 2.3). Unless the zone's own test entry works, its
+//! silence about an address says nothing; and a zone that lists 127.0.0.1 lists everybody (a dead zone with a wildcard), so its word says nothing (RFC 5782 5).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -83,15 +84,49 @@ pub fn read(answer: &Answered) -> Listing {
     }
 }
 
-/// Asks zones about addresses, ours and the servers'; every listing becomes a finding. Private addresses are never listed and not asked for.
-pub async fn ask(context: &Context, zones: &[String], addresses: &[(IpAddr, &'static str)]) {
+/// Whose address it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// That from which we send.
+    Ours,
+    /// That of a server.
+    Servers,
+}
+
+impl Whose {
+    const fn says(self) -> &'static str {
+        match self {
+            Whose::Ours => "Our own address",
+            Whose::Servers => "The server's address",
+        }
+    }
+
+    const fn place(self) -> Where {
+        match self {
+            Whose::Ours => Where::Client,
+            Whose::Servers => Where::Server,
+        }
+    }
+}
+
+/// Asks zones about addresses, ours and the servers'; every listing becomes a finding. Private addresses are never listed and not asked for,
+/// which is said of our own.
+pub async fn ask(context: &Context, zones: &[String], addresses: &[(IpAddr, Whose)]) {
+    for (address, _) in addresses
+        .iter()
+        .filter(|(address, whose)| *whose == Whose::Ours && !is_public(*address))
+    {
+        context.caution(format!(
+            "our own address {address} is private: the world sees that of a NAT, about which no blocklist was asked"
+        ));
+    }
     let lookups = Lookups::new(context, resolvers(context));
     let mut running = JoinSet::new();
     for zone in zones {
         let Ok(zone) = Host::parse(zone) else {
             continue;
         };
-        let addresses: Vec<(IpAddr, &'static str)> = addresses
+        let addresses: Vec<(IpAddr, Whose)> = addresses
             .iter()
             .copied()
             .filter(|(address, _)| is_public(*address))
@@ -105,13 +140,21 @@ async fn zone_says(
     context: Context,
     lookups: Arc<Lookups>,
     zone: Host,
-    addresses: Vec<(IpAddr, &'static str)>,
+    addresses: Vec<(IpAddr, Whose)>,
 ) {
     context.progress(StageName::Dns, &format!("blocklist {zone}"));
-    // 127.0.0.2 is listed in every zone that works (RFC 5782 5).
+    // 127.0.0.2 is listed in every zone that works, 127.0.0.1 in none (RFC 5782 5).
     let test = listing(&lookups, IpAddr::from([127, 0, 0, 2]), &zone).await;
     let unusable = match test {
-        Some(Listing::Listed { .. }) => None,
+        Some(Listing::Listed { .. }) => {
+            match listing(&lookups, IpAddr::from([127, 0, 0, 1]), &zone).await {
+                Some(Listing::Listed { .. }) => Some(
+                    "it lists 127.0.0.1, which no zone that works does: it lists everybody"
+                        .to_owned(),
+                ),
+                _ => None,
+            }
+        }
         Some(Listing::Unusable(why)) => Some(why),
         Some(Listing::NotListed) => Some("its test entry 127.0.0.2 is missing".to_owned()),
         None => Some("it does not answer".to_owned()),
@@ -120,7 +163,7 @@ async fn zone_says(
         let text = format!("The blocklist {zone} cannot be asked: {why}.");
         context.finding(claim(
             &context,
-            Code::Unknown,
+            (Code::Unknown, Where::Unknown),
             0.0,
             text,
             "the zone's test entry",
@@ -132,12 +175,20 @@ async fn zone_says(
             let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
             let reason = why.map_or(String::new(), |why| format!(": \"{why}\""));
             let text = format!(
-                "{whose} {address} is listed by {zone} ({}){reason}.",
+                "{} {address} is listed by {zone} ({}){reason}.",
+                whose.says(),
                 codes.join(", ")
             );
-            let claim = claim(&context, Code::MailBlocklisted, 0.95, text, "the blocklist").advise(
-                format!("Read {zone}'s page on {address}, end the cause, then ask for removal"),
-            );
+            let claim = claim(
+                &context,
+                (Code::MailBlocklisted, whose.place()),
+                0.95,
+                text,
+                "the blocklist",
+            )
+            .advise(format!(
+                "Read {zone}'s page on {address}, end the cause, then ask for removal"
+            ));
             context.finding(claim);
         }
     }
@@ -145,13 +196,13 @@ async fn zone_says(
 
 fn claim(
     context: &Context,
-    code: Code,
+    (code, place): (Code, Where),
     confidence: f32,
     text: String,
     name: &'static str,
 ) -> Claim {
     let proof = Proof::Measured(name, context.now());
-    Claim::new(code, At::of(Where::Client), proof, confidence, text).weighing(Weight::Finding)
+    Claim::new(code, At::of(place), proof, confidence, text).weighing(Weight::Finding)
 }
 
 async fn listing(lookups: &Lookups, address: IpAddr, zone: &Host) -> Option<Listing> {
