@@ -83,10 +83,7 @@ fn segment(line: &str) -> Option<(Mark, Ip, Tcp<'static>, Labels)> {
         }
     };
     let mark = Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number: fields[0].parse().ok()?,
-        },
+        frame: FrameRef::new(SourceId(0), fields[0].parse().ok()?),
         time: Timestamp(nanoseconds(fields[1])?),
     };
     let ip = Ip {
@@ -194,7 +191,7 @@ fn labels_are_those_of_tshark() {
                 different.push(format!(
                     "{} #{}: {:?}, tshark {:?}",
                     file.display(),
-                    mark.frame.number,
+                    mark.frame.number(),
                     names(labels),
                     names(expected)
                 ));

@@ -241,7 +241,7 @@ impl<'a> Connection<'a> {
                 .goodbye
                 .is_none_or(|goodbye| last.time <= goodbye.time)
             && said.is_none_or(|command| {
-                (last.time, last.frame.number) > (command.done.time, command.done.frame.number)
+                (last.time, last.frame.number()) > (command.done.time, command.done.frame.number())
             })
     }
 

@@ -33,6 +33,13 @@ pub struct Blame {
     code: &'static str,
     class: Option<&'static str>,
     at: AtInfo,
+    /// `None`: the cause has its words already.
+    words: Option<Box<Words>>,
+}
+
+/// What a root cause says.
+#[derive(Clone, Debug)]
+struct Words {
     summary: Box<str>,
     advice: Box<[String]>,
 }
@@ -43,9 +50,17 @@ impl From<&VerdictInfo> for Blame {
             code: verdict.code,
             class: verdict.class,
             at: verdict.at.clone(),
-            summary: verdict.summary.as_str().into(),
-            advice: verdict.advice.clone().into(),
+            words: Some(Box::new(Words {
+                summary: verdict.summary.as_str().into(),
+                advice: verdict.advice.clone().into(),
+            })),
         }
+    }
+}
+
+impl Blame {
+    fn summary(&self) -> &str {
+        self.words.as_ref().map_or("", |words| &words.summary)
     }
 }
 
@@ -89,18 +104,38 @@ impl Causes {
         }
     }
 
-    /// Adds an attempt.
-    pub fn add(&mut self, loss: &Loss<'_>) {
-        let verdict = loss.verdict;
-        let culprit = verdict.at.address.as_deref().unwrap_or(loss.server);
+    /// What an attempt of `client` at `server` keeps of a verdict. The words only of what is no cause yet: a cause keeps the first
+    /// ones and does not go before the attempts of its world are over.
+    pub fn blame(&self, verdict: &VerdictInfo, client: IpAddr, server: &str) -> Blame {
+        let wordless = Blame {
+            code: verdict.code,
+            class: verdict.class,
+            at: verdict.at.clone(),
+            words: None,
+        };
+        // A wrong setting is known by its words; whose silence it is may be an attempt's of another client, behind a NAT.
+        if is_setting(verdict.code)
+            || is_silence(verdict.code, &verdict.at)
+            || !self
+                .map
+                .contains_key(&self.key(&wordless, Some(client), server))
+        {
+            return Blame::from(verdict);
+        }
+        wordless
+    }
+
+    /// What a loss is folded into.
+    fn key(&self, verdict: &Blame, client: Option<IpAddr>, server: &str) -> Key {
+        let culprit = verdict.at.address.as_deref().unwrap_or(server);
         // A device that has an address is the same for every server behind it.
         let known_device = verdict.at.place == "network" && verdict.at.address.is_some();
-        let wanted = match (known_device, port_of(loss.server)) {
+        let wanted = match (known_device, port_of(server)) {
             (true, Some(port)) => port.to_string(),
-            _ => loss.server.to_owned(),
+            _ => server.to_owned(),
         };
-        let silence = (verdict.code == "tcp.dropped" && verdict.at.address.is_none())
-            .then(|| Some((loss.client?, port_of(loss.server)?)))
+        let silence = is_silence(verdict.code, &verdict.at)
+            .then(|| Some((client?, port_of(server)?)))
             .flatten();
         let mut key = Key {
             code: verdict.code,
@@ -108,13 +143,20 @@ impl Causes {
             silence,
         };
         // A wrong setting is one cause, whatever its symptoms are.
-        if verdict.code.starts_with("settings.") {
-            key.place = verdict.summary.to_string();
+        if is_setting(verdict.code) {
+            key.place = verdict.summary().to_owned();
         }
         if self.map.len() >= CAUSES && !self.map.contains_key(&key) {
             key.place = String::new();
             key.silence = None;
         }
+        key
+    }
+
+    /// Adds an attempt.
+    pub fn add(&mut self, loss: &Loss<'_>) {
+        let verdict = loss.verdict;
+        let key = self.key(verdict, loss.client, loss.server);
         let folded = self.map.entry(key).or_insert_with(|| Folded {
             cause: RootCause {
                 code: verdict.code,
@@ -123,8 +165,11 @@ impl Causes {
                 connections: Vec::new(),
                 lookups: Vec::new(),
                 attempts: 0,
-                text: verdict.summary.to_string(),
-                advice: verdict.advice.to_vec(),
+                text: verdict.summary().to_owned(),
+                advice: verdict
+                    .words
+                    .as_ref()
+                    .map_or_else(Vec::new, |words| words.advice.to_vec()),
             },
             failed: 0,
         });
@@ -273,6 +318,14 @@ impl Causes {
     }
 }
 
+fn is_silence(code: &str, at: &AtInfo) -> bool {
+    code == "tcp.dropped" && at.address.is_none()
+}
+
+fn is_setting(code: &str) -> bool {
+    code.starts_with("settings.")
+}
+
 /// Adds numbers in their order, each once, up to the bound.
 fn extend(list: &mut Vec<u64>, more: &[u64]) {
     for id in more {
@@ -318,6 +371,26 @@ mod tests {
             advice: Vec::new(),
             alternatives: Vec::new(),
         }
+    }
+
+    #[test]
+    fn words_are_kept_until_a_cause_has_them() {
+        let mut causes = Causes::default();
+        let client = IpAddr::from([10, 0, 0, 5]);
+        let worded = |causes: &Causes, verdict: &VerdictInfo, server: &str| {
+            causes.blame(verdict, client, server).words.is_some()
+        };
+        let known = verdict("tcp.refused", Some("192.0.2.1"));
+        assert!(worded(&causes, &known, "198.51.100.1:25"));
+        lose(&mut causes, &known, "198.51.100.1:25", true, 1);
+        assert!(
+            !worded(&causes, &known, "198.51.100.2:25"),
+            "the same device"
+        );
+        assert!(worded(&causes, &known, "198.51.100.2:587"), "another port");
+        let silence = verdict("tcp.dropped", None);
+        lose(&mut causes, &silence, "198.51.100.1:25", true, 2);
+        assert!(worded(&causes, &silence, "198.51.100.1:25"));
     }
 
     fn lose(causes: &mut Causes, verdict: &VerdictInfo, server: &str, failed: bool, id: u64) {

@@ -60,8 +60,8 @@ impl WorldClock {
     /// The latest time that it showed after its frame `last`, as far as it can be trusted.
     pub(super) fn after(&self, last: Mark) -> Option<Timestamp> {
         match self.step {
-            Some(step) if step.frame.source == last.frame.source => {
-                Some(if last.frame.number >= step.frame.number {
+            Some(step) if step.frame.source() == last.frame.source() => {
+                Some(if last.frame.number() >= step.frame.number() {
                     step.after.max(last.time)
                 } else if step.again {
                     last.time

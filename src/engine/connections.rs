@@ -37,7 +37,7 @@ pub fn ending(tcp: &TcpFacts) -> Ending {
     let mut first: Option<(Side, Mark, bool)> = None;
     let mut consider = |side: Side, at: Mark, reset: bool| {
         if first.is_none_or(|(_, earliest, _)| {
-            (at.time, at.frame.number) < (earliest.time, earliest.frame.number)
+            (at.time, at.frame.number()) < (earliest.time, earliest.frame.number())
         }) {
             first = Some((side, at, reset));
         }
@@ -139,7 +139,7 @@ fn read_answers(session: &SessionFacts<'_>, replies: &ReplyTable) -> Vec<Option<
         let asked = exchange.command.as_ref().map(|command| command.at);
         let said = asked.or(exchange.reply.as_ref().map(|reply| reply.at));
         let inside = tls.zip(said).is_some_and(|(finished, said)| {
-            (finished.time, finished.frame.number) <= (said.time, said.frame.number)
+            (finished.time, finished.frame.number()) <= (said.time, said.frame.number())
         });
         let answer =
             exchange
@@ -173,7 +173,7 @@ pub fn record(
     ConnectionRecord {
         id: 0,
         attempt: None,
-        source: tcp.first.frame.source.0,
+        source: tcp.first.frame.source().0,
         role: "target",
         client: EndpointInfo {
             ip: ip_text(key.client.ip),
@@ -278,7 +278,7 @@ fn mail_info(dialogue: &Dialogue, show_secrets: bool) -> Option<MailInfo> {
                 _ => command.text.clone(),
             };
             transcript.push(Line {
-                frame: command.at.frame.number,
+                frame: command.at.frame.number(),
                 from: Side::Client.name(),
                 text,
                 time: command.at.time,
@@ -286,7 +286,7 @@ fn mail_info(dialogue: &Dialogue, show_secrets: bool) -> Option<MailInfo> {
         }
         if let Some(reply) = &exchange.reply {
             transcript.push(Line {
-                frame: reply.at.frame.number,
+                frame: reply.at.frame.number(),
                 from: Side::Server.name(),
                 text: reply.line.clone(),
                 time: reply.at.time,

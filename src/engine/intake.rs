@@ -137,10 +137,7 @@ impl Intake {
         source.counts.see(input.time, input.original_len);
         let world = source.world;
         let mark = Mark {
-            frame: FrameRef {
-                source: input.source,
-                number: input.number,
-            },
+            frame: FrameRef::new(input.source, input.number),
             time: input.time,
         };
         if let Some(root) = self.sources.get_mut(world.0 as usize) {
@@ -312,7 +309,7 @@ impl Intake {
                 ttl: ip.ttl,
             });
         }
-        let key = (self.world(mark.frame.source), client, resolver);
+        let key = (self.world(mark.frame.source()), client, resolver);
         if tcp.flags.syn() || tcp.flags.rst() || tcp.flags.fin() && tcp.payload.is_empty() {
             self.dns_streams.remove(&key);
         }

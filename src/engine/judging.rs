@@ -4,7 +4,7 @@
 //! their world by then.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
 use super::answers::Answers;
@@ -312,6 +312,7 @@ impl Judging {
         let (judged, mut made, name) = self.assess(flow, &session, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);
+        let server = Wanted::Server(SocketAddr::new(key.server.ip, key.server.port));
         let member = Member {
             id: made.id,
             started: tcp.first.time,
@@ -322,8 +323,13 @@ impl Judging {
             silent: false,
             code: made.verdict.code,
             confidence: made.verdict.confidence,
-            blame: blame(judged.judgement.outcome, &made.verdict),
-            server: Wanted::Server(SocketAddr::new(key.server.ip, key.server.port)),
+            blame: self.blame(
+                judged.judgement.outcome,
+                &made.verdict,
+                key.client.ip,
+                server,
+            ),
+            server,
             check: judged.judgement.is_check,
             setting: wrong_setting(&made.findings),
         };
@@ -369,6 +375,20 @@ impl Judging {
             made.attempt = Some(attempt);
         }
         out(Record::Connection(Box::new(made)));
+    }
+
+    /// What an attempt keeps of a member's verdict in case it is what the attempt died of.
+    pub(super) fn blame(
+        &self,
+        outcome: Outcome,
+        verdict: &VerdictInfo,
+        client: IpAddr,
+        wanted: Wanted,
+    ) -> Option<Box<Blame>> {
+        matches!(outcome, Outcome::Failed | Outcome::Degraded).then(|| {
+            let causes = &self.attempts.causes;
+            Box::new(causes.blame(verdict, client, &wanted.to_string()))
+        })
     }
 
     /// Keeps of a connection what says something only beside others.
@@ -432,12 +452,7 @@ impl Judging {
 fn finding(claim: Claim) -> FindingRecord {
     let verdict = Verdict::from(claim);
     FindingRecord {
-        source: verdict.frame.map(|frame| frame.source.0),
+        source: verdict.frame.map(|frame| frame.source().0),
         verdict: VerdictInfo::from(verdict),
     }
-}
-
-/// What an attempt keeps of a verdict in case it is what the attempt died of.
-pub(super) fn blame(outcome: Outcome, verdict: &VerdictInfo) -> Option<Box<Blame>> {
-    matches!(outcome, Outcome::Failed | Outcome::Degraded).then(|| Box::new(Blame::from(verdict)))
 }

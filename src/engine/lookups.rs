@@ -3,7 +3,7 @@
 //! Which look-ups are judged, and when, is decided in `searches`; what they were for, in `attempts`.
 
 use super::attempts::{Member, Wanted, wrong_setting};
-use super::judging::{Judging, blame};
+use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
 use crate::base::{Foreign, SECOND, Timestamp, ip_text};
@@ -41,6 +41,7 @@ impl Judging {
             self.answers
                 .answered(&facts.name, facts.kind, facts.resolver, reply.at, addresses);
         }
+        let server = Wanted::Resolver(facts.resolver);
         let member = Member {
             id: record.id,
             started: facts.first.time,
@@ -56,8 +57,8 @@ impl Judging {
             silent: answer.is_none() && facts.icmp.is_empty(),
             code: record.verdict.code,
             confidence: record.verdict.confidence,
-            blame: blame(outcome, &record.verdict),
-            server: Wanted::Resolver(facts.resolver),
+            blame: self.blame(outcome, &record.verdict, facts.client, server),
+            server,
             check: false,
             setting: wrong_setting(&record.findings),
         };
@@ -137,7 +138,7 @@ pub(super) fn lookup_record(id: u64, facts: &LookupFacts, judgement: Judgement) 
             .into_iter()
             .map(VerdictInfo::from)
             .collect(),
-        source: facts.first.frame.source.0,
+        source: facts.first.frame.source().0,
         frames: frames_of(facts),
     }
 }
@@ -177,8 +178,8 @@ fn frames_of(facts: &LookupFacts) -> Vec<u64> {
         .map(|query| query.at.frame)
         .chain(facts.replies.iter().map(|reply| reply.at.frame))
         .chain(facts.icmp.iter().map(|error| error.at.frame))
-        .filter(|frame| frame.source == facts.first.frame.source)
-        .map(|frame| frame.number)
+        .filter(|frame| frame.source() == facts.first.frame.source())
+        .map(|frame| frame.number())
         .collect();
     frames.sort_unstable();
     frames.dedup();

@@ -266,10 +266,7 @@ mod tests {
             source: SourceId(0),
         };
         let mark = Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number: 1,
-            },
+            frame: FrameRef::new(SourceId(0), 1),
             time: Timestamp(0),
         };
         let mut foreigner = Foreigner::new(key, mark);

@@ -90,7 +90,7 @@ impl Lookups {
         else {
             return false;
         };
-        let source = self.worlds.of(mark.frame.source);
+        let source = self.worlds.of(mark.frame.source());
         let tcp = quote.ip.protocol == 6;
         let at = if tcp {
             self.pairs
@@ -122,7 +122,7 @@ impl Lookups {
     pub fn tcp(&mut self, mark: Mark, client: IpAddr, resolver: IpAddr, event: TcpEvent, ttl: u8) {
         let Some(at) = self
             .pairs
-            .get(&(self.worlds.of(mark.frame.source), client, resolver))
+            .get(&(self.worlds.of(mark.frame.source()), client, resolver))
             .copied()
         else {
             return;
@@ -178,7 +178,7 @@ impl Lookups {
         let Some((name, kind)) = message.question.clone() else {
             return;
         };
-        let source = self.worlds.of(mark.frame.source);
+        let source = self.worlds.of(mark.frame.source());
         let key = (source, from.ip, to.ip, name, kind);
         let mut at = self.keys.get(&key).copied();
         if let Some(known) = at {
@@ -243,7 +243,7 @@ impl Lookups {
         to: Endpoint,
         message: Message,
     ) {
-        let source = self.worlds.of(mark.frame.source);
+        let source = self.worlds.of(mark.frame.source());
         let by_question = message.question.clone().and_then(|(name, kind)| {
             self.keys
                 .get(&(source, to.ip, from.ip, name, kind))

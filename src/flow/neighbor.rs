@@ -143,7 +143,7 @@ impl Neighbors {
     }
 
     fn entry(&mut self, mark: Mark, target: IpAddr) -> Option<&mut NeighborFacts> {
-        let key = (self.worlds.of(mark.frame.source), target);
+        let key = (self.worlds.of(mark.frame.source()), target);
         if self.known.len() >= ADDRESSES && !self.known.contains_key(&key) {
             self.full = true;
             return None;
@@ -183,10 +183,7 @@ mod tests {
 
     fn mark(number: u64) -> Mark {
         Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number,
-            },
+            frame: FrameRef::new(SourceId(0), number),
             time: Timestamp(number as i64),
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! Places are numbers that are used again. It knows nothing of what stands there.
 
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
 use hashbrown::HashMap;
 
 use super::facts::Endpoint;
@@ -11,7 +14,7 @@ use crate::base::SourceId;
 type Fast = foldhash::fast::RandomState;
 
 /// Both directions of a connection have the same of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tuple {
     low: Endpoint,
     high: Endpoint,
@@ -33,6 +36,27 @@ impl Tuple {
                 source,
             }
         }
+    }
+}
+
+impl Hash for Tuple {
+    /// In two or four words instead of the dozen pieces that the parts would come in: it is asked for with every segment.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match (self.low.ip, self.high.ip) {
+            (IpAddr::V4(low), IpAddr::V4(high)) => {
+                state.write_u64(u64::from(low.to_bits()) << 32 | u64::from(high.to_bits()));
+            }
+            (low, high) => {
+                for ip in [low, high] {
+                    state.write_u128(match ip {
+                        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+                        IpAddr::V6(ip) => ip.to_bits(),
+                    });
+                }
+            }
+        }
+        let ports = u64::from(self.low.port) << 16 | u64::from(self.high.port);
+        state.write_u64(u64::from(self.source.0) << 32 | ports);
     }
 }
 

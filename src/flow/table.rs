@@ -180,7 +180,7 @@ impl<S: Dialogue> Table<S> {
 
     /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
     pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
-        let source = self.worlds.of(mark.frame.source);
+        let source = self.worlds.of(mark.frame.source());
         let from = Endpoint {
             ip: ip.source,
             port: tcp.source_port,
@@ -233,7 +233,7 @@ impl<S: Dialogue> Table<S> {
             ip: quote.ip.destination,
             port: destination,
         };
-        let tuple = Tuple::new(self.worlds.of(mark.frame.source), from, to);
+        let tuple = Tuple::new(self.worlds.of(mark.frame.source()), from, to);
         let Some(at) = self.slots.find(&tuple) else {
             return false;
         };

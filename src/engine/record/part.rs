@@ -114,8 +114,8 @@ impl From<Evidence> for EvidenceInfo {
     fn from(evidence: Evidence) -> EvidenceInfo {
         let frame = evidence.proof.frame();
         EvidenceInfo {
-            source: frame.map(|frame| frame.source.0),
-            frame: frame.map(|frame| frame.number),
+            source: frame.map(|frame| frame.source().0),
+            frame: frame.map(|frame| frame.number()),
             text: evidence.text,
             time: evidence.proof.time(),
         }
@@ -176,7 +176,7 @@ impl VerdictInfo {
             confidence: rounded(verdict.confidence),
             is_final: verdict.is_final,
             at: AtInfo::from(&verdict.at),
-            frame: verdict.frame.map(|frame| frame.number),
+            frame: verdict.frame.map(|frame| frame.number()),
             time: verdict.time.map(Moment),
             summary: std::mem::take(&mut verdict.summary),
             evidence: evidence.into_iter().map(EvidenceInfo::from).collect(),

@@ -4,7 +4,7 @@
 //! looping network does not. Where the identification says nothing (0, IPv6) only byte-identical headers
 //! within 3 ms count. Doubtful cases are resends, not duplicates.
 
-use crate::base::{Few, MILLISECOND, Nanos, SECOND, Timestamp};
+use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
 use crate::wire::{Ip, Tcp};
 
 /// Copies without a telling identification arrive within this time.
@@ -15,7 +15,6 @@ const KEPT: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Header {
-    seq: u32,
     ack: u32,
     flags: u8,
     len: u32,
@@ -34,7 +33,9 @@ struct Seen {
 /// The latest segments.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    ring: Few<Seen, KEPT>,
+    ring: Vec<Seen>,
+    /// Their sequence numbers, apart: most of what is asked is settled by these.
+    seqs: [u32; KEPT],
     next: usize,
     /// The sender's identifications were seen to differ.
     varies: bool,
@@ -42,7 +43,6 @@ pub(super) struct Recent {
 
 fn header(tcp: &Tcp<'_>) -> Header {
     Header {
-        seq: tcp.seq,
         ack: tcp.ack,
         flags: tcp.flags.0,
         len: tcp.payload_len,
@@ -61,8 +61,9 @@ impl Recent {
         let header = header(tcp);
         self.ring
             .iter()
-            .filter(|seen| seen.header == header)
-            .any(|seen| {
+            .zip(self.seqs)
+            .filter(|(seen, seq)| *seq == tcp.seq && seen.header == header)
+            .any(|(seen, _)| {
                 let apart = now.since(seen.at).abs();
                 match (seen.id.filter(|id| *id != 0), ip.id.filter(|id| *id != 0)) {
                     // A stack whose identification never changes says nothing with it.
@@ -77,7 +78,8 @@ impl Recent {
 
     /// Whether a segment that began with that sequence number was seen lately.
     pub(super) fn has_seq(&self, seq: u32) -> bool {
-        self.ring.iter().any(|seen| seen.header.seq == seq)
+        let known = self.seqs.iter().take(self.ring.len());
+        known.into_iter().any(|known| *known == seq)
     }
 
     /// Remembers a segment.
@@ -96,7 +98,18 @@ impl Recent {
         };
         match self.ring.get_mut(self.next) {
             Some(oldest) => *oldest = seen,
-            None => drop(self.ring.try_push(seen)),
+            None => {
+                if self.ring.len() == self.ring.capacity() {
+                    // Two are all that a connection has that never opened.
+                    let room = if self.ring.is_empty() { 2 } else { KEPT };
+                    self.ring
+                        .reserve_exact(room.saturating_sub(self.ring.len()));
+                }
+                self.ring.push(seen);
+            }
+        }
+        if let Some(seq) = self.seqs.get_mut(self.next) {
+            *seq = tcp.seq;
         }
         self.next = self.next.wrapping_add(1) % KEPT;
     }

@@ -62,7 +62,7 @@ pub(super) struct Scoreboard {
     /// Something smaller than the oldest missing range arrived after it had been sent.
     smaller_arrived: Option<(i64, Mark)>,
     /// The dead size that finally got through in smaller pieces.
-    recovered: Option<MtuEvidence>,
+    recovered: Option<Box<MtuEvidence>>,
     largest_arrived: u32,
 }
 
@@ -333,7 +333,7 @@ impl Scoreboard {
 
     /// What is known of sizes so far.
     pub(super) fn mtu(&self) -> MtuEvidence {
-        let mut evidence = self.recovered.unwrap_or_default();
+        let mut evidence = self.recovered.as_deref().copied().unwrap_or_default();
         evidence.largest_arrived = self.largest_arrived;
         let dead = self
             .ranges
@@ -383,8 +383,8 @@ impl Scoreboard {
         else {
             return;
         };
-        let later =
-            oldest.ordinal < range.ordinal || oldest.first.frame.number < range.last.frame.number;
+        let later = oldest.ordinal < range.ordinal
+            || oldest.first.frame.number() < range.last.frame.number();
         if later
             && range.size_min < oldest.size
             && self
@@ -410,14 +410,14 @@ impl Scoreboard {
         }
         self.largest_arrived = self.largest_arrived.max(range.size_min);
         if range.size_count >= DEAD && range.size_min < range.size && !range.excused {
-            self.recovered = Some(MtuEvidence {
+            self.recovered = Some(Box::new(MtuEvidence {
                 smallest_dead: Some(range.size),
                 dead: Some(range.size_first),
                 dead_last: Some(range.size_last),
                 dead_transmissions: range.size_count,
                 recovered: Some(mark),
                 ..MtuEvidence::default()
-            });
+            }));
         }
         let bytes = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
         let once = equivalents(bytes, range.mss);

@@ -394,10 +394,7 @@ mod tests {
 
     fn reply(status: Status, text: &str) -> Reply {
         let mark = Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number: 0,
-            },
+            frame: FrameRef::new(SourceId(0), 0),
             time: Timestamp(0),
         };
         Reply {

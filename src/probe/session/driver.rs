@@ -154,10 +154,7 @@ fn language(service: Service) -> Language {
 
 fn mark(time: Timestamp) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number: 0,
-        },
+        frame: FrameRef::new(SourceId(0), 0),
         time,
     }
 }

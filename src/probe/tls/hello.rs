@@ -332,10 +332,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> crate::proto::tls::ClientHello {
         let mark = Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number: 1,
-            },
+            frame: FrameRef::new(SourceId(0), 1),
             time: Timestamp(0),
         };
         let mut decoder = Decoder::new();

@@ -14,10 +14,7 @@ const ANSWER: &[u8] = b"\x12\x34\x81\x80\x00\x01\x00\x02\x00\x00\x00\x01\
 
 fn mark() -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number: 1,
-        },
+        frame: FrameRef::new(SourceId(0), 1),
         time: Timestamp(0),
     }
 }

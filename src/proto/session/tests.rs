@@ -13,10 +13,7 @@ type Script<'a> = &'a [(Side, &'a [u8])];
 
 fn mark(number: u64) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number,
-        },
+        frame: FrameRef::new(SourceId(0), number),
         time: Timestamp(0),
     }
 }
@@ -31,9 +28,9 @@ fn summary(session: &Session) -> String {
         facts.service,
         facts.tls_mode,
         facts.mail,
-        facts.foreign.map(|(what, at)| (what, at.frame.number)),
+        facts.foreign.map(|(what, at)| (what, at.frame.number())),
         facts.tunnel,
-        facts.tls_on_clear_port.map(|at| at.frame.number),
+        facts.tls_on_clear_port.map(|at| at.frame.number()),
         describe(facts.dialogue)
     )
 }
@@ -142,7 +139,7 @@ fn what_was_held_back_is_read() {
     );
     let facts = session.facts();
     assert_eq!(facts.dialogue.exchanges.len(), 3);
-    assert_eq!(facts.dialogue.greeting_started.unwrap().frame.number, 1);
+    assert_eq!(facts.dialogue.greeting_started.unwrap().frame.number(), 1);
     assert!(facts.dialogue.oddities.is_empty());
 }
 
@@ -163,8 +160,8 @@ fn starttls_switches_at_the_byte() {
     let facts = session.facts();
     assert_eq!(facts.tls_mode, TlsMode::Starttls);
     let tls = facts.tls.unwrap();
-    assert_eq!(tls.started.client.unwrap().frame.number, 6);
-    assert_eq!(tls.started.server.unwrap().frame.number, 7);
+    assert_eq!(tls.started.client.unwrap().frame.number(), 6);
+    assert_eq!(tls.started.server.unwrap().frame.number(), 7);
     assert_eq!(facts.dialogue.exchanges.len(), 3);
     assert!(facts.dialogue.oddities.is_empty() && facts.tls_on_clear_port.is_none());
 }
@@ -194,7 +191,7 @@ fn tls_and_clear_text_on_the_wrong_port() {
         &[(C, hello), (S, b"220 mx ESMTP\r\n")],
     );
     let facts = wrong.facts();
-    assert_eq!(facts.tls_on_clear_port.unwrap().frame.number, 1);
+    assert_eq!(facts.tls_on_clear_port.unwrap().frame.number(), 1);
     assert!(facts.dialogue.greeted);
     assert_eq!(facts.tls_mode, TlsMode::Implicit);
     let clear = play(

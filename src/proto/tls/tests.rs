@@ -9,10 +9,7 @@ use crate::base::{FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
 
 fn mark(number: u64) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number,
-        },
+        frame: FrameRef::new(SourceId(0), number),
         time: Timestamp(MILLISECOND.saturating_mul(number as i64)),
     }
 }

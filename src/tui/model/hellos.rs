@@ -44,10 +44,7 @@ pub fn hellos(record: &ConnectionRecord, kept: &KeptFrames) -> Option<Box<TlsFac
             None => continue,
         };
         let mark = Mark {
-            frame: FrameRef {
-                source: SourceId(record.source),
-                number: frame.number,
-            },
+            frame: FrameRef::new(SourceId(record.source), frame.number),
             time: frame.time,
         };
         let ahead = tcp.seq.wrapping_sub(expected);

@@ -83,10 +83,7 @@ mod tests {
 
     fn mark(number: u64) -> Mark {
         Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number,
-            },
+            frame: FrameRef::new(SourceId(0), number),
             time: Timestamp(0),
         }
     }

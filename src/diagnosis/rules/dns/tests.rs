@@ -13,10 +13,7 @@ use crate::proto::dns::{Answer, Message, Record, RecordType};
 /// A frame at that many milliseconds, numbered by them.
 fn mark(ms: i64) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number: ms as u64 + 1,
-        },
+        frame: FrameRef::new(SourceId(0), ms as u64 + 1),
         time: Timestamp(ms * MILLISECOND),
     }
 }

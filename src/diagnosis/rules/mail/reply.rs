@@ -198,7 +198,7 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
     let said_more = || {
         c.tcp.sides[Side::Server]
             .last_data
-            .is_some_and(|last| (last.time, last.frame.number) > (done.time, done.frame.number))
+            .is_some_and(|last| (last.time, last.frame.number()) > (done.time, done.frame.number()))
     };
     judged.index > 0 && c.partly_unseen() && (ends || said_more()) || judged.exchange.unsure
 }

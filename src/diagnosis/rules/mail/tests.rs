@@ -59,7 +59,7 @@ fn all_recipients_refused_fails_at_the_first() {
         .c("DATA")
         .s("554 5.5.1 Error: no valid recipients");
     let judgement = bye(play).fails(Code::MailRecipientRejected);
-    assert_eq!(judgement.verdict.frame.map(|f| f.number), Some(10));
+    assert_eq!(judgement.verdict.frame.map(|f| f.number()), Some(10));
     assert_eq!(judgement.verdict.at.place, Where::Server);
 }
 
@@ -193,7 +193,7 @@ fn silence_instead_of_a_greeting() {
         .pause(6)
         .fin(C)
         .fails(Code::MailNoGreeting);
-    assert_eq!(judgement.verdict.frame.map(|f| f.number), Some(3));
+    assert_eq!(judgement.verdict.frame.map(|f| f.number()), Some(3));
     assert!(judgement.verdict.is_final);
     let open = Play::new(Service::Imap).watched(31).judge();
     assert_eq!(open.verdict.code, Code::MailNoGreeting);
@@ -273,7 +273,7 @@ fn a_command_that_is_never_answered() {
         .pause(8)
         .fin(C)
         .fails(Code::MailCommandTimeout);
-    assert_eq!(judgement.verdict.frame.map(|f| f.number), Some(9));
+    assert_eq!(judgement.verdict.frame.map(|f| f.number()), Some(9));
     mail(ehlo())
         .c("RCPT TO:<b@example.net>")
         .pause(8)

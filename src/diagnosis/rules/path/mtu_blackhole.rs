@@ -33,7 +33,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             // A ClientHello that vanishes is this only when its tail got through.
             let hello = c.tls.and_then(|tls| tls.started[Side::Client]);
             if side == Side::Client
-                && hello.is_some_and(|hello| hello.frame.number >= first.frame.number)
+                && hello.is_some_and(|hello| hello.frame.number() >= first.frame.number())
                 && mtu.smaller_arrived_after.is_none()
             {
                 continue;

@@ -133,10 +133,7 @@ mod tests {
 
     fn mark(second: i64) -> Mark {
         Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number: second.unsigned_abs(),
-            },
+            frame: FrameRef::new(SourceId(0), second.unsigned_abs()),
             time: Timestamp(second * SECOND),
         }
     }

@@ -146,10 +146,7 @@ mod tests {
 
     fn at(ms: i64) -> Mark {
         Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number: ms as u64 + 1,
-            },
+            frame: FrameRef::new(SourceId(0), ms as u64 + 1),
             time: Timestamp(ms * MILLISECOND),
         }
     }

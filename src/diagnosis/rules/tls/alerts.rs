@@ -69,9 +69,9 @@ pub fn unseen_client_certificate(c: &Connection<'_>, tls: &TlsFacts, claims: &mu
     // Whoever closes first: it is the server's record that ended it, not the echo of a close of the client's.
     let ended_by_it = match c.ending {
         Ending::Closed { at, .. } => {
-            (alert.time, alert.frame.number) <= (at.time, at.frame.number)
+            (alert.time, alert.frame.number()) <= (at.time, at.frame.number())
                 && tls.close_notify[Side::Client].is_none_or(|own| {
-                    (alert.time, alert.frame.number) < (own.time, own.frame.number)
+                    (alert.time, alert.frame.number()) < (own.time, own.frame.number())
                 })
         }
         Ending::Open => false,

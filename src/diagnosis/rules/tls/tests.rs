@@ -15,10 +15,7 @@ const DAY: i64 = 86_400;
 /// A frame at that many seconds of day 100.
 fn mark(second: i64) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number: second as u64 + 1,
-        },
+        frame: FrameRef::new(SourceId(0), second as u64 + 1),
         time: Timestamp((100 * DAY + second) * SECOND),
     }
 }

@@ -169,5 +169,5 @@ pub fn gave_up_with_words(c: &Connection<'_>, spoke: Mark, text: &str) -> bool {
 }
 
 fn after(a: Mark, b: Mark) -> bool {
-    (a.time, a.frame.number) > (b.time, b.frame.number)
+    (a.time, a.frame.number()) > (b.time, b.frame.number())
 }

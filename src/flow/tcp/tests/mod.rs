@@ -37,7 +37,7 @@ fn a_mail_dialogue_comes_out_in_order_and_closes() {
     assert_eq!(facts.rtt_client, Some(MILLISECOND));
     assert_eq!(facts.vantage, Vantage::Client);
     assert_eq!(facts.loss_count, 0);
-    assert_eq!(facts.established.map(|mark| mark.frame.number), Some(3));
+    assert_eq!(facts.established.map(|mark| mark.frame.number()), Some(3));
     assert_eq!(facts.sides.client.outstanding, None);
     assert_eq!(facts.sides.server.outstanding, None);
 }

@@ -30,7 +30,7 @@ impl Sink {
 
 impl StreamSink for Sink {
     fn data(&mut self, side: Side, mark: Mark, bytes: &[u8]) {
-        self.frames.push(mark.frame.number);
+        self.frames.push(mark.frame.number());
         self.streams[side].extend_from_slice(bytes);
     }
     fn gap(&mut self, side: Side, _: Mark, len: u64) {
@@ -78,10 +78,7 @@ impl Default for Script {
 }
 
 fn mark(number: u64, milliseconds: i64) -> Mark {
-    let frame = FrameRef {
-        source: SourceId(0),
-        number,
-    };
+    let frame = FrameRef::new(SourceId(0), number);
     Mark {
         frame,
         time: Timestamp(milliseconds * MILLISECOND),

@@ -8,10 +8,7 @@ use crate::proto::mail::dialogue::Language;
 
 fn mark() -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number: 1,
-        },
+        frame: FrameRef::new(SourceId(0), 1),
         time: Timestamp(0),
     }
 }

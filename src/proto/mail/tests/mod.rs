@@ -14,10 +14,7 @@ const S: Side = Side::Server;
 
 fn mark(number: u64) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number,
-        },
+        frame: FrameRef::new(SourceId(0), number),
         time: Timestamp(i64::try_from(number).unwrap() * 10 * MILLISECOND),
     }
 }
@@ -41,15 +38,19 @@ pub(in crate::proto) fn describe(dialogue: &Dialogue) -> String {
             let _ = write!(
                 out,
                 "C[{}-{} {:?} {:?} {secret:?} {}] ",
-                c.at.frame.number, c.done.frame.number, c.verb, c.text, c.bytes
+                c.at.frame.number(),
+                c.done.frame.number(),
+                c.verb,
+                c.text,
+                c.bytes
             );
         }
         if let Some(r) = &exchange.reply {
             let _ = write!(
                 out,
                 "S[{}-{} {:?} {:?} {:?} {:?} {:?} {:?} n{} p{} {:?}]",
-                r.at.frame.number,
-                r.done.frame.number,
+                r.at.frame.number(),
+                r.done.frame.number(),
                 r.status,
                 r.code,
                 r.enhanced,
@@ -63,7 +64,7 @@ pub(in crate::proto) fn describe(dialogue: &Dialogue) -> String {
         }
         out.push('\n');
     }
-    let number = |m: Option<Mark>| m.map(|m| m.frame.number);
+    let number = |m: Option<Mark>| m.map(|m| m.frame.number());
     let _ = write!(
         out,
         "{:?} {:?} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} tls{:?}/{:?} z{:?} auth{:?} m{} q{:?} g{:?} idle{} data{:?} {} gaps{} {:?} apop{}",
@@ -95,7 +96,7 @@ pub(in crate::proto) fn describe(dialogue: &Dialogue) -> String {
         dialogue
             .oddities
             .iter()
-            .map(|(o, m)| (*o, m.frame.number))
+            .map(|(o, m)| (*o, m.frame.number()))
             .collect::<Vec<_>>(),
         dialogue.apop_offered,
     );
@@ -330,7 +331,7 @@ fn clear_text_ends_at_the_exact_byte() {
     assert_eq!(decoder.data(S, mark(5), reply), reply.len() - 2);
     assert_eq!(decoder.data(C, mark(6), b"\x16\x03\x01"), 0);
     assert_eq!(
-        decoder.dialogue().starttls_accepted.unwrap().frame.number,
+        decoder.dialogue().starttls_accepted.unwrap().frame.number(),
         5
     );
     assert!(decoder.dialogue().oddities.is_empty());

@@ -114,7 +114,8 @@ fn offered(facts: &TlsFacts, columns: usize, theme: Theme, lines: &mut Vec<Line<
             true => String::new(),
             false => format!(
                 ", over frames {} to {}",
-                hello.at.frame.number, hello.done.frame.number
+                hello.at.frame.number(),
+                hello.done.frame.number()
             ),
         };
         say(
@@ -157,7 +158,7 @@ fn offered(facts: &TlsFacts, columns: usize, theme: Theme, lines: &mut Vec<Line<
             "retry",
             &format!(
                 "#{}: the server asked for another key share",
-                retry.frame.number
+                retry.frame.number()
             ),
         );
     }

@@ -20,10 +20,7 @@ pub const S: Side = Side::Server;
 /// A frame and its time.
 pub fn mark(number: u64, time: i64) -> Mark {
     Mark {
-        frame: FrameRef {
-            source: SourceId(0),
-            number,
-        },
+        frame: FrameRef::new(SourceId(0), number),
         time: Timestamp(time),
     }
 }
