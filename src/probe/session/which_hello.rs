@@ -107,33 +107,54 @@ pub(super) async fn which_hello(context: &Context, ask: &Ask, outcome: &SessionO
         code,
     };
     let small = Shape::small(Highest::Tls13, ask.sni.as_deref());
-    let to = outcome.to;
+    let mut doubt = Doubt {
+        tried: &tried,
+        told: false,
+    };
+    doubt.told = experiments(&tried, &small).await;
+}
+
+/// One control after the other until it is told.
+async fn experiments(tried: &Tried<'_>, small: &Shape) -> bool {
+    let (context, ask, to) = (tried.context, tried.ask, tried.outcome.to);
     // It arrived: is the server silent, or its answer too large for the way back?
-    if outcome.acknowledged == Some(true)
-        && code == Code::TlsHelloDropped
-        && tried.backward(&small).await
+    if tried.outcome.acknowledged == Some(true)
+        && tried.code == Code::TlsHelloDropped
+        && tried.backward(small).await
     {
-        return;
+        return true;
     }
     let also = Also {
-        sizes: code == Code::TlsHelloDropped,
+        sizes: tried.code == Code::TlsHelloDropped,
         mss: None,
     };
-    let first = control(context, ask, to, &small, "a small ClientHello", also).await;
+    let first = control(context, ask, to, small, "a small ClientHello", also).await;
     if let Some(sizes) = &first.sizes {
         size::report(context, to, sizes);
         // Nothing as large as the hello gets there, whatever it says.
         if sizes.is_hole() {
-            return;
+            return true;
         }
     }
-    let told = match first.answer {
-        Answer::Hello(_) | Answer::Alert(_) => tried.size(&small, first).await,
+    match first.answer {
+        Answer::Hello(_) | Answer::Alert(_) => tried.size(small, first).await,
         Answer::Strange => false,
         Answer::Ended | Answer::Silent { .. } => tried.name(first).await,
-    };
-    if !told && code == Code::TlsHelloDropped {
-        tried.untold();
+    }
+}
+
+/// As long as nothing is told the packets' verdict is in doubt: also where the deadline ends the experiments, which drops them
+/// between two steps.
+struct Doubt<'a> {
+    tried: &'a Tried<'a>,
+    told: bool,
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if !self.told && self.tried.code == Code::TlsHelloDropped {
+            self.tried.untold();
+        }
     }
 }
 
