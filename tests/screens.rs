@@ -1,6 +1,8 @@
 //! The screens of the terminal interface, without a terminal: every view at three sizes, with and without colour; random
 //! keys and sizes; foreign text; bounds; and how long keys wait while thousands of connections arrive.
 
+#[path = "screens/arriving.rs"]
+mod arriving;
 #[path = "support/screening.rs"]
 mod screening;
 mod support;
@@ -11,12 +13,10 @@ use std::path::{Path, PathBuf};
 
 use mxray::base::{Foreign, SECOND, Timestamp};
 use mxray::engine::record::{
-    ConnectionRecord, HopInfo, Line, LossInfo, MailInfo, Moment, MtuInfo, Pair, PathRecord, Record,
+    ConnectionRecord, HopInfo, Line, LossInfo, MailInfo, MtuInfo, Pair, PathRecord, Record,
 };
 use mxray::privilege::Folder;
-use mxray::tui::{
-    Bounds, Death, Event, Headless, Kind, Playback, Setup, Speed, Timeline, controls,
-};
+use mxray::tui::{Death, Event, Headless, Kind, Playback, Setup, Speed, Timeline, controls};
 use ratatui::crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (300, 100)];
@@ -359,125 +359,21 @@ fn foreign_text_moves_hides_and_forges_nothing() {
 }
 
 #[test]
-fn rows_are_bounded_and_what_left_is_said() {
-    let mut bounded = setup(false, false, Kind::Live);
-    bounded.bounds = Bounds {
-        rows: 1_000,
-        bytes: 64 << 20,
-    };
-    let mut screen = Headless::new(bounded, 100, 30);
-    let record = a_connection();
-    for id in 0..5_000 {
-        let mut one = record.clone();
-        one.id = id;
-        one.attempt = Some(id);
-        if id % 2 == 0 {
-            one.outcome = "healthy";
-        }
-        screen.event(Event::Record(Record::Connection(Box::new(one))));
-    }
-    screen.tick(Timestamp(SECOND));
-    let text = screen.text();
-    assert!(text.contains("4,000 older rows left"), "{text}");
-    // What failed outlives what was healthy.
-    assert!(text.contains("tcp.prohibited"), "{text}");
-}
-
-#[test]
-fn the_selection_stays_on_its_row_while_others_arrive() {
-    let mut screen = Headless::new(setup(false, false, Kind::Live), 100, 30);
-    let record = a_connection();
-    let arrive = |screen: &mut Headless, from: u64, to: u64| {
-        for id in from..to {
-            let mut one = record.clone();
-            one.id = id;
-            one.attempt = Some(id);
-            one.client.ip = format!("10.0.{}.{}", id / 250, id % 250);
-            one.started = Moment(record.started.0.plus(id as i64));
-            screen.event(Event::Record(Record::Connection(Box::new(one))));
-        }
-    };
-    arrive(&mut screen, 0, 40);
-    screen.keys("kkk");
-    screen.keys("Y");
-    arrive(&mut screen, 40, 400);
-    screen.keys("Y");
-    assert_eq!(screen.copied[0], screen.copied[1]);
-    assert!(
-        screen.copied[0].contains("10.0.0.36"),
-        "{}",
-        screen.copied[0]
+fn a_packet_that_was_captured_twice_is_drawn_once() {
+    // A bridge, a mirror port, or a router between two of the interfaces that are watched.
+    let mut screen = open(
+        setup(false, false, Kind::Replay),
+        &["ok/duplicated.pcapng"],
+        (120, 100),
     );
-    // By server, others come between; the row is the same.
-    screen.keys("sss");
-    arrive(&mut screen, 400, 500);
-    screen.keys("Y");
-    assert_eq!(screen.copied[0], screen.copied[2]);
-}
-
-#[test]
-fn refusals_of_a_busy_server_are_folded_and_skipped_until_asked_for() {
-    let mut screen = Headless::new(setup(false, false, Kind::Live), 100, 30);
-    let record = a_connection();
-    for id in 0..20 {
-        let mut one = record.clone();
-        one.id = id;
-        one.attempt = Some(id);
-        if id != 7 {
-            one.verdict.code = "mail.blocklisted";
-            one.verdict.class = Some("policy");
-        }
-        screen.event(Event::Record(Record::Connection(Box::new(one))));
-    }
+    screen.keys("/service:smtp<Enter>");
+    screen.keys("<Enter>");
     let text = screen.text();
-    assert!(text.contains("19"), "{text}");
-    assert_eq!(text.matches("mail.blocklisted").count(), 0, "{text}");
-    screen.keys("gn");
-    assert!(screen.text().contains("tcp.prohibited"));
-    screen.keys("/class:policy<Enter>");
+    assert!(text.contains("captured again on the way through"), "{text}");
+    assert!(!text.contains(", again "), "{text}");
+    screen.keys("4");
     let text = screen.text();
-    assert!(text.matches("mail.blocklisted").count() > 10, "{text}");
-}
-
-#[test]
-fn a_final_record_replaces_the_provisional_one() {
-    let mut screen = Headless::new(setup(false, false, Kind::Live), 100, 30);
-    let mut record = a_connection();
-    record.outcome = "incomplete";
-    record.verdict.code = "unknown";
-    record.verdict.is_final = false;
-    screen.event(Event::Record(Record::Connection(Box::new(record))));
-    assert!(screen.text().contains('◐'));
-    screen.event(Event::Record(Record::Connection(Box::new(a_connection()))));
-    let text = screen.text();
-    assert!(
-        text.contains("tcp.prohibited") && text.contains("✗ 1"),
-        "{text}"
-    );
-    assert!(!text.contains('◐'), "{text}");
-}
-
-#[test]
-fn a_frozen_view_stands_still_while_the_capture_goes_on() {
-    let mut screen = Headless::new(setup(false, false, Kind::Live), 100, 30);
-    let record = a_connection();
-    screen.event(Event::Record(Record::Connection(Box::new(record.clone()))));
-    screen.keys(" ");
-    for id in 1..50 {
-        let mut one = record.clone();
-        one.id = id;
-        screen.event(Event::Record(Record::Connection(Box::new(one))));
-    }
-    let rows = |text: &str| text.lines().filter(|line| line.starts_with('✗')).count();
-    let text = screen.text();
-    assert_eq!(rows(&text), 1, "{text}");
-    assert!(text.contains("FROZEN"), "{text}");
-    // A filter looks at what is frozen, not at what came since.
-    screen.keys("/10.<Enter>");
-    assert_eq!(rows(&screen.text()), 1);
-    screen.keys("<Esc>");
-    screen.keys(" ");
-    assert!(rows(&screen.text()) > 10);
+    assert!(text.contains("nothing was sent twice"), "{text}");
 }
 
 #[test]
@@ -514,82 +410,6 @@ fn probing_asks_first_and_says_what_it_sends() {
     assert!(
         matches!(wishes.try_recv(), Ok(mxray::tui::Control::Probe(target)) if target.port == 25)
     );
-}
-
-/// This thread's time on the processor: what else the machine does is not counted.
-fn worked() -> std::time::Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-#[test]
-fn ten_thousand_connections_a_second_leave_keys_answered_within_100_ms() {
-    let record = a_connection();
-    for fold in ["", "ff", "fff", "ss", "/10.0.7<Enter>"] {
-        let mut screen = Headless::new(setup(true, false, Kind::Live), 300, 100);
-        screen.keys(fold);
-        let (mut id, mut slowest) = (0u64, std::time::Duration::ZERO);
-        // Six seconds of it, a picture each 33 ms.
-        for picture in 0..180i64 {
-            let arriving: Vec<ConnectionRecord> = (0..333)
-                .map(|_| {
-                    id += 1;
-                    let mut one = record.clone();
-                    one.id = id;
-                    one.attempt = Some(id);
-                    one.client.ip = format!("10.0.{}.{}", id % 20, id % 250);
-                    one.outcome = if id % 10 == 0 { "failed" } else { "healthy" };
-                    one
-                })
-                .collect();
-            let before = worked();
-            for one in arriving {
-                screen.event(Event::Record(Record::Connection(Box::new(one))));
-            }
-            screen.keys("k");
-            screen.tick(Timestamp(picture * 33_000_000));
-            screen.text();
-            slowest = slowest.max(worked() - before);
-        }
-        assert!(slowest.as_millis() < 100, "{fold:?}: {slowest:?}");
-    }
-}
-
-#[test]
-fn until_a_row_is_chosen_the_latest_death_is_told() {
-    let mut screen = Headless::new(setup(false, false, Kind::Live), 80, 24);
-    let record = a_connection();
-    let tell = |screen: &mut Headless, ids: std::ops::Range<u64>, outcome: &'static str| {
-        for id in ids {
-            let mut one = record.clone();
-            one.id = id;
-            one.attempt = Some(id);
-            one.outcome = outcome;
-            if outcome == "healthy" {
-                one.verdict.code = "ok";
-                one.verdict.class = None;
-            }
-            one.client.ip = format!("10.0.{}.{}", id / 250, id % 250);
-            screen.event(Event::Record(Record::Connection(Box::new(one))));
-        }
-    };
-    tell(&mut screen, 0..3, "healthy");
-    tell(&mut screen, 3..4, "failed");
-    tell(&mut screen, 4..200, "healthy");
-    let text = screen.text();
-    // What is healthy goes by, and what died is told below.
-    assert!(text.contains("10.0.0.199"), "{text}");
-    assert!(
-        text.contains("✗ tcp.prohibited") && text.contains(" do "),
-        "{text}"
-    );
-    screen.keys("<Enter>");
-    assert!(screen.text().contains("10.0.0.3:"));
-    // A row that was chosen stays.
-    screen.keys("<Esc>G");
-    assert!(!screen.text().contains("✗ tcp.prohibited"));
-    screen.event(Event::End);
-    assert!(!screen.text().contains("✗ tcp.prohibited"));
 }
 
 #[test]

@@ -147,7 +147,8 @@ fn readable(arguments: &Arguments) -> Result<Vec<capture::Input>, (String, u8)> 
     let mut permitted = false;
     for input in capture::expand(&arguments.files) {
         let opened = input.and_then(|input| match &input {
-            capture::Input::Path(path) if path.is_file() => {
+            // A pipe is waited for below the view.
+            capture::Input::Path(path) if path.is_file() || !path.exists() => {
                 CaptureReader::open(&input).map(|_| input)
             }
             _ => Ok(input),

@@ -27,7 +27,7 @@ const WAITS: [(Queue, Nanos); 2] = [(Queue::Closing, 2 * SECOND), (Queue::Open, 
 /// Answers kept per look-up.
 const REPLIES: usize = 4;
 /// A query is on both sides of a mirror within this time; no resolver asks again so soon (RFC 1035 4.2.1: 2 to 5 s).
-const SEEN_TWICE: Nanos = 3 * MILLISECOND;
+pub const SEEN_TWICE: Nanos = 3 * MILLISECOND;
 
 type Key = (SourceId, IpAddr, IpAddr, Foreign, RecordType);
 type Fast = foldhash::fast::RandomState;

@@ -11,7 +11,7 @@ use crate::wire::{Ip, Tcp};
 use super::super::resets::HopCount;
 use super::early::{Early, Unseen};
 use super::reassembly::Reassembly;
-use super::recent::Recent;
+use super::recent::RecentSegments;
 use super::scoreboard::Scoreboard;
 
 /// Payload of one packet where no MSS was seen: Ethernet's (1500 − 40).
@@ -33,7 +33,7 @@ pub(super) struct Half {
     /// What of its stream was acknowledged before the capture showed it, at last.
     pub(super) unseen: Option<Unseen>,
     /// Its latest segments, to find duplicates.
-    pub(super) recent: Recent,
+    pub(super) recent: RecentSegments,
     /// Running number of its latest segment, and of its latest with ACK (RST not counted).
     pub(super) ordinal: u64,
     pub(super) ack_ordinal: u64,

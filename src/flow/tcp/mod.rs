@@ -24,4 +24,5 @@ mod window;
 
 pub use labels::Labels;
 pub use reassembly::StreamSink;
+pub use recent::RecentSegments;
 pub use tracker::{Tracker, Verdict};

@@ -32,7 +32,7 @@ struct Seen {
 
 /// The latest segments.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub struct RecentSegments {
     ring: Vec<Seen>,
     /// Their sequence numbers, apart: most of what is asked is settled by these.
     seqs: [u32; KEPT],
@@ -51,9 +51,9 @@ fn header(tcp: &Tcp<'_>) -> Header {
     }
 }
 
-impl Recent {
+impl RecentSegments {
     /// Whether a copy of this segment was just seen.
-    pub(super) fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+    pub fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
         // A kernel answers several late segments with resets that are alike in every bit: no copies of one frame.
         if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {
             return false;
@@ -83,7 +83,7 @@ impl Recent {
     }
 
     /// Remembers a segment.
-    pub(super) fn push(&mut self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) {
+    pub fn push(&mut self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) {
         let previous = self
             .ring
             .get(self.next.wrapping_add(KEPT - 1) % KEPT)

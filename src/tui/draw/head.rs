@@ -50,6 +50,9 @@ fn title(model: &Model, theme: Theme, columns: usize) -> Line<'static> {
             model.look.clock.time_of_day(model.now)
         )));
     }
+    if model.kind == Kind::Live && model.ended {
+        right.push(Span::styled(" capture over ", theme.selected()));
+    }
     if model.kind == Kind::Live && model.stats.dropped > 0 {
         right.push(Span::styled(
             format!(" {} dropped ", thousands(model.stats.dropped)),

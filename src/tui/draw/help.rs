@@ -95,7 +95,7 @@ fn lines(theme: Theme, columns: usize) -> Vec<Line<'static>> {
 }
 
 fn window(area: Rect) -> Rect {
-    let width = area.width.saturating_sub(2).min(78);
+    let width = area.width.min(80);
     let height = area.height.saturating_sub(2);
     Rect::new(
         area.x + area.width.saturating_sub(width) / 2,

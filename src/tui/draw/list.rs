@@ -144,6 +144,8 @@ fn empty(model: &Model, theme: Theme) -> Line<'static> {
         let since = model.opened.map_or(0, |opened| model.wall.since(opened));
         let doing = model.doing.as_deref().unwrap_or("running");
         format!("  {} … {} s", doing, since / crate::base::SECOND)
+    } else if model.kind == Kind::Replay {
+        "  No mail connection has ended yet.".to_owned()
     } else {
         "  No mail connection yet.".to_owned()
     };

@@ -27,6 +27,13 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
         None => vec![rule("", theme, columns)],
     };
     put(&lines, area, buffer);
+    if lines.len() > usize::from(area.height) && area.height > 0 {
+        let said = " … Enter tells the rest ";
+        let wide = super::text::width(said) as u16;
+        let at = area.x + area.width.saturating_sub(wide);
+        let line = Line::styled(said, theme.faint());
+        buffer.set_line(at, area.y + area.height - 1, &line, wide);
+    }
 }
 
 /// A thin line, with words in it on the right.

@@ -132,6 +132,17 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, area: Rect) -> Vec<Li
         lines.extend(died(model, detail, lanes, theme));
     }
     let mut said = format!("one line of a gap is {}", duration(unit));
+    let copies = steps
+        .iter()
+        .fold(0u64, |sum, step| sum + u64::from(step.copies));
+    if copies > 0 {
+        let copied = format!(
+            "{} captured again on the way through: drawn once",
+            present::counted(copies, "packet was", "packets were")
+        );
+        let line = format!("{}{copied}", " ".repeat(MARGIN));
+        lines.push(Line::styled(cut(&line, columns), theme.faint()));
+    }
     if detail.missing {
         said.push_str("; some packets are not kept");
     }

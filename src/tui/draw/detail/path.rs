@@ -68,12 +68,16 @@ pub fn lines(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Ve
             .iter()
             .any(|path| path.target == record.server.ip)
     {
-        let target = crate::present::endpoint(&record.server.ip, record.server.port);
+        let how = match model.allowed.probe {
+            Some(_) => "p".to_owned(),
+            None => {
+                let target = crate::present::endpoint(&record.server.ip, record.server.port);
+                format!("mxray probe {target}")
+            }
+        };
         lines.extend(labelled(
             "measure",
-            &format!(
-                "mxray probe {target} measures hop by hop, this port beside others, loss and MTU"
-            ),
+            &format!("{how} measures hop by hop, this port beside others, loss and MTU"),
             columns,
             theme,
             theme.code(),

@@ -4,13 +4,18 @@
 //! packet of the other end acknowledges it, "unanswered" that none does in these frames. What a mail line says is
 //! taken from the transcript, where secrets are masked; payload is never shown raw.
 
+mod lookup;
+mod words;
+
 use std::net::IpAddr;
 
-use crate::base::{Side, Timestamp};
-use crate::engine::record::{ConnectionRecord, Line, LookupRecord};
-use crate::proto::dns;
-use crate::proto::tls::alert_name;
-use crate::wire::{Icmp, Net, Tcp, Transport, dissect};
+pub use self::lookup::lookup_steps;
+pub use self::words::icmp_words;
+use self::words::words;
+use crate::base::{PerSide, Side, Timestamp};
+use crate::engine::record::{ConnectionRecord, Line};
+use crate::flow::tcp::RecentSegments;
+use crate::wire::{Net, Tcp, Transport, dissect};
 
 /// A frame as it was captured.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +104,8 @@ pub struct Step {
     pub selective: bool,
     /// TTL or hop limit as captured.
     pub ttl: u8,
+    /// Further copies of it that were captured: on its way through this machine, or by a mirror.
+    pub copies: u32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -128,6 +135,7 @@ pub fn connection_steps<'a>(
         return Vec::new();
     };
     let mut ends = [End::default(); 2];
+    let mut recent: PerSide<RecentSegments> = PerSide::default();
     let mut steps: Vec<Step> = Vec::new();
     for frame in frames {
         let packet = dissect(frame.link_type, frame.data, frame.original_len);
@@ -140,6 +148,18 @@ pub fn connection_steps<'a>(
                 } else {
                     Side::Server
                 };
+                let seen = &mut recent[side];
+                if seen.contains(frame.time, ip, tcp) {
+                    let copied = steps
+                        .iter_mut()
+                        .rev()
+                        .find(|step| step.sender == Sender::End(side) && step.kind != Kind::Icmp);
+                    if let Some(step) = copied {
+                        step.copies = step.copies.saturating_add(1);
+                    }
+                    continue;
+                }
+                seen.push(frame.time, ip, tcp);
                 steps.push(segment(&frame, side, ip.ttl, tcp, &mut ends, transcript));
             }
             Transport::Icmp(icmp) => {
@@ -176,6 +196,7 @@ pub fn connection_steps<'a>(
                     window: 0,
                     selective: false,
                     ttl: ip.ttl,
+                    copies: 0,
                 });
             }
             _ => {}
@@ -266,121 +287,8 @@ fn segment(
         window: u32::from(tcp.window) << shift,
         selective: tcp.options.sack_count > 0,
         ttl,
+        copies: 0,
     }
-}
-
-/// What a segment is in words.
-fn words(number: u64, side: Side, tcp: &Tcp<'_>, transcript: &[Line]) -> (Kind, String) {
-    let flags = tcp.flags;
-    if flags.rst() {
-        return (Kind::Reset, "RST".to_owned());
-    }
-    if flags.syn() {
-        let name = if flags.ack() { "SYN-ACK" } else { "SYN" };
-        return (Kind::Handshake, name.to_owned());
-    }
-    let kind = if flags.fin() {
-        Kind::Fin
-    } else if tcp.payload_len > 0 {
-        Kind::Data
-    } else {
-        Kind::Ack
-    };
-    if tcp.payload_len == 0 {
-        let name = if flags.fin() { "FIN" } else { "ACK" };
-        return (kind, name.to_owned());
-    }
-    let said: Vec<&Line> = transcript
-        .iter()
-        .filter(|line| line.frame == number && line.from == side.name())
-        .collect();
-    let mut label = match (said.as_slice(), tls_words(tcp.payload)) {
-        ([], Some(words)) => words,
-        ([], None) => super::counted(u64::from(tcp.payload_len), "byte", "bytes"),
-        ([one], _) => one.text.to_string(),
-        ([first, rest @ ..], _) => format!("{} (+{} lines)", first.text, rest.len()),
-    };
-    if flags.fin() {
-        label.push_str(", FIN");
-    }
-    (kind, label)
-}
-
-/// The TLS records that begin in a segment, when it begins with one (RFC 8446 5.1).
-fn tls_words(payload: &[u8]) -> Option<String> {
-    let mut rest = payload;
-    let mut said: Vec<String> = Vec::new();
-    let mut data = 0u64;
-    while let [content @ 20..=23, 3, 0..=4, high, low, body @ ..] = rest {
-        let len = usize::from(u16::from_be_bytes([*high, *low]));
-        match (content, body) {
-            (20, _) => {}
-            (21, [level @ 1..=2, what, ..]) if len == 2 => {
-                let level = if *level == 2 { "fatal alert" } else { "alert" };
-                said.push(format!("{level} {} ({what})", alert_name(*what)));
-            }
-            (21, _) => said.push("encrypted alert".to_owned()),
-            (22, [kind, ..]) => said.push(handshake(*kind).to_owned()),
-            _ => data = data.saturating_add(len as u64),
-        }
-        rest = body.get(len..).unwrap_or(&[]);
-    }
-    if data > 0 {
-        said.push(format!(
-            "{} encrypted",
-            super::counted(data, "byte", "bytes")
-        ));
-    }
-    said.dedup();
-    if said.is_empty() {
-        return (payload.first() == Some(&20)).then(|| "ChangeCipherSpec".to_owned());
-    }
-    Some(format!("TLS {}", said.join(", ")))
-}
-
-/// Handshake messages in clear (RFC 8446 4, RFC 5246 7.4); anything else is encrypted.
-fn handshake(kind: u8) -> &'static str {
-    match kind {
-        0 => "HelloRequest",
-        1 => "ClientHello",
-        2 => "ServerHello",
-        4 => "NewSessionTicket",
-        11 => "Certificate",
-        12 => "ServerKeyExchange",
-        13 => "CertificateRequest",
-        14 => "ServerHelloDone",
-        15 => "CertificateVerify",
-        16 => "ClientKeyExchange",
-        22 => "CertificateStatus",
-        _ => "encrypted handshake",
-    }
-}
-
-/// An ICMP error in words, with its numbers (RFC 792, RFC 1812 5.2.7.1, RFC 4443).
-pub fn icmp_words(icmp: &Icmp<'_>) -> String {
-    let name = match (icmp.v6, icmp.kind, icmp.code) {
-        (false, 3, 0) => "network unreachable",
-        (false, 3, 1) => "host unreachable",
-        (false, 3, 2) => "protocol unreachable",
-        (false, 3, 3) | (true, 1, 4) => "port unreachable",
-        (false, 3, 4) => "fragmentation needed",
-        (false, 3, 9) => "network administratively prohibited",
-        (false, 3, 10) => "host administratively prohibited",
-        (false, 3, 13) => "communication administratively prohibited",
-        (false, 11, 0) | (true, 3, 0) => "time exceeded",
-        (true, 1, 0) => "no route to destination",
-        (true, 1, 1) => "administratively prohibited",
-        (true, 1, 3) => "address unreachable",
-        (true, 1, 5) => "source address failed policy",
-        (true, 1, 6) => "reject route",
-        (true, 2, _) => "packet too big",
-        (false, 3, _) | (true, 1, _) => "destination unreachable",
-        _ => "error",
-    };
-    let mtu = icmp
-        .mtu
-        .map_or_else(String::new, |mtu| format!(", MTU {mtu}"));
-    format!("ICMP {name} ({}/{}){mtu}", icmp.kind, icmp.code)
 }
 
 /// Says of every packet that asks for an answer whether one came.
@@ -422,96 +330,4 @@ fn end_of(step: &Step) -> u32 {
         _ => 0,
     };
     step.seq.saturating_add(step.len).saturating_add(control)
-}
-
-/// The packets of a look-up over UDP; over TCP it has segments like any connection and none are told.
-pub fn lookup_steps<'a>(
-    record: &LookupRecord,
-    frames: impl IntoIterator<Item = Captured<'a>>,
-) -> Vec<Step> {
-    let client: Option<IpAddr> = record.client.parse().ok();
-    let mut asked: Vec<u16> = Vec::new();
-    let mut steps = Vec::new();
-    for frame in frames {
-        let packet = dissect(frame.link_type, frame.data, frame.original_len);
-        let Net::Ip(ip) = &packet.net else { continue };
-        let side = if Some(ip.source) == client {
-            Side::Client
-        } else {
-            Side::Server
-        };
-        let (sender, kind, label, again) = match &packet.transport {
-            Transport::Udp(udp) => {
-                let Some(message) = dns::decode(udp.payload, udp.payload_len) else {
-                    continue;
-                };
-                let again = !message.response && !asked.is_empty();
-                if !message.response {
-                    asked.push(message.id);
-                }
-                (Sender::End(side), Kind::Dns, dns_words(&message), again)
-            }
-            Transport::Icmp(icmp) => (
-                Sender::Path(ip.source, Side::Client),
-                Kind::Icmp,
-                icmp_words(icmp),
-                false,
-            ),
-            Transport::Tcp(tcp) => {
-                let (kind, label) = words(frame.number, side, tcp, &[]);
-                (Sender::End(side), kind, label, false)
-            }
-            Transport::None | Transport::Fragment(_) => continue,
-        };
-        let asks = sender == Sender::End(Side::Client) && kind == Kind::Dns;
-        steps.push(Step {
-            number: frame.number,
-            time: frame.time,
-            sender,
-            kind,
-            label,
-            again,
-            fate: if asks {
-                Fate::Unanswered
-            } else {
-                Fate::Unasked
-            },
-            seq: 0,
-            len: 0,
-            ack: None,
-            window: 0,
-            selective: false,
-            ttl: ip.ttl,
-        });
-    }
-    let mut answered = Fate::Unanswered;
-    for step in steps.iter_mut().rev() {
-        if step.sender == Sender::End(Side::Server) {
-            answered = Fate::Answered;
-        } else if step.kind == Kind::Icmp {
-            answered = Fate::Stopped;
-        } else if step.fate == Fate::Unanswered {
-            step.fate = answered;
-            if step.again {
-                answered = Fate::SentAgain;
-            }
-        }
-    }
-    steps
-}
-
-fn dns_words(message: &dns::Message) -> String {
-    let question = match &message.question {
-        Some((name, kind)) => format!("{name} {}", dns::type_name(*kind)),
-        None => "no question".to_owned(),
-    };
-    if !message.response {
-        return format!("{question}?");
-    }
-    let cut = if message.truncated { ", truncated" } else { "" };
-    match (message.rcode, message.answers.len()) {
-        (0, 0) => format!("no data{cut}"),
-        (0, count) => format!("{}{cut}", super::counted(count as u64, "record", "records")),
-        (rcode, _) => format!("{}{cut}", dns::rcode_name(rcode)),
-    }
 }
