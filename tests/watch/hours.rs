@@ -22,10 +22,13 @@ const OPENING: usize = 6;
 struct Plan {
     span: Nanos,
     connections: u32,
+    /// MiB for connections.
+    memory: u32,
 }
 
 impl Plan {
-    /// Eight hours of ten connections a second, unless `MXRAY_SECONDS` and `MXRAY_CONNECTIONS` say otherwise.
+    /// Eight hours of ten connections a second with 256 MiB for them, unless `MXRAY_SECONDS`, `MXRAY_CONNECTIONS` and
+    /// `MXRAY_MEMORY` say otherwise.
     fn read() -> Plan {
         let number = |name: &str, usual: u32| {
             let said = std::env::var(name).ok();
@@ -35,6 +38,7 @@ impl Plan {
         Plan {
             span: i64::from(seconds) * SECOND,
             connections: number("MXRAY_CONNECTIONS", 288_000),
+            memory: number("MXRAY_MEMORY", 256),
         }
     }
 
@@ -56,14 +60,14 @@ impl Plan {
 }
 
 pub fn eight() -> Result<(), String> {
-    /// Of the options: connections, and the ring.
-    const GIVEN: u64 = (256 + 64) << 20;
+    /// Of the option.
+    const RING: u64 = 64 << 20;
     /// The program, what is remembered of addresses, and what is being written.
     const BESIDE: u64 = 128 << 20;
     let plan = Plan::read();
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let report = folder.path().join("report.ndjson");
-    let memory = std::env::var("MXRAY_MEMORY").unwrap_or_else(|_| "256M".to_owned());
+    let memory = format!("{}M", plan.memory);
     let mut child = Command::new(crate::mxray())
         .args(["watch", "--rehearse", "-", "-w", "/dev/null"])
         .args(["--ring", "60s", "--ring-memory", "64M"])
@@ -89,7 +93,7 @@ pub fn eight() -> Result<(), String> {
         plan.span / SECOND,
         most >> 20
     );
-    if most > GIVEN + BESIDE {
+    if most > (u64::from(plan.memory) << 20) + RING + BESIDE {
         return Err(format!("{} MiB were held", most >> 20));
     }
     // From 2 h 10 min on as many connections are forgotten as come; the allocator gives back when it likes.

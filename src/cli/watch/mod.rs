@@ -4,6 +4,7 @@
 //! then is the first packet parsed. It sends no packet and looks up no name.
 
 mod incidents;
+mod listeners;
 mod probing;
 mod recording;
 mod rescue;
