@@ -30,6 +30,14 @@ impl<T, const MOST: usize> Few<T, MOST> {
         let _ = self.try_push(item);
     }
 
+    /// Adds an item at the end; of a full list the first one leaves.
+    pub fn push_last(&mut self, item: T) {
+        if self.is_full() {
+            self.remove(0);
+        }
+        self.push(item);
+    }
+
     /// Puts an item before the one at `at` (at the end, when there is none). Of a full list the last one leaves.
     pub fn insert(&mut self, at: usize, item: T) {
         if self.is_full() {

@@ -102,6 +102,28 @@ impl Member {
     }
 }
 
+/// When a client that failed tries the same again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// At once: another address, another way.
+    Soon,
+    /// When it was told to come back (4xx).
+    Later,
+    /// Not at all.
+    Never,
+}
+
+impl Again {
+    /// How long after the last one ended the next try comes at the most.
+    fn patience(self) -> Option<Nanos> {
+        match self {
+            Again::Soon => Some(NEXT_TRY),
+            Again::Later => Some(RETRY),
+            Again::Never => None,
+        }
+    }
+}
+
 struct Attempt {
     id: u64,
     client: IpAddr,
@@ -111,7 +133,7 @@ struct Attempt {
     connections: Few<Member, LISTED>,
     lookups: Few<Member, LISTED>,
     last: Timestamp,
-    transient: bool,
+    again: Again,
     /// When it is over.
     over: Timestamp,
     /// When it is looked at, as [`Attempts::expiry`] has it: no later than it is over.
@@ -121,7 +143,8 @@ struct Attempt {
 impl Attempt {
     /// From when on nothing can join it any more.
     fn expires(&self) -> Timestamp {
-        let patience = if self.transient { RETRY } else { NEXT_TRY };
+        // Another family of the same try may still be judged.
+        let patience = self.again.patience().unwrap_or(NEXT_TRY);
         self.last.plus(patience.saturating_add(JUDGED_LATE))
     }
 
@@ -238,7 +261,7 @@ impl Attempts {
         name: Option<&Foreign>,
         address: &Foreign,
         member: Member,
-        transient: bool,
+        again: Again,
         twin: Option<Twin>,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
@@ -264,11 +287,16 @@ impl Attempts {
                 return false;
             }
             let gap = member.started.since(attempt.last);
-            let patience = if attempt.transient { RETRY } else { NEXT_TRY };
             match attempt.success() {
                 // It worked already: only a loser that began before the winner belongs to it.
                 Some(winner) => !works && member.started <= winner.opened,
-                None => attempt.connections.is_empty() || gap <= patience,
+                None => {
+                    attempt.connections.is_empty()
+                        || attempt
+                            .again
+                            .patience()
+                            .is_some_and(|patience| gap <= patience)
+                }
             }
         };
         // Look-ups of the name that wait for their connection, then earlier tries of the same purpose.
@@ -305,7 +333,7 @@ impl Attempts {
         if let Some(attempt) = self.open.get_mut(&id) {
             attempt.service = attempt.service.or(Some(service));
             attempt.last = attempt.last.max(member.ended);
-            attempt.transient = transient && !works;
+            attempt.again = if works { Again::Soon } else { again };
             let _ = attempt.connections.try_push(member);
         }
         self.postpone(id);
@@ -340,7 +368,7 @@ impl Attempts {
             connections: Few::new(),
             lookups: Few::new(),
             last: at,
-            transient: false,
+            again: Again::Soon,
             over: at,
             looked_at: None,
         };

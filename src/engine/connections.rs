@@ -1,11 +1,14 @@
 //! From an ended connection to its record: the view, the judgement, the numbers.
 
+use super::attempts::Again;
 use super::record::{
     CertificateInfo, ConnectionRecord, EndpointInfo, Line, MailInfo, Moment, Pair, PerSideCount,
     PerSideMss, TcpInfo, TlsInfo, VerdictInfo, millis,
 };
 use crate::base::{Foreign, Mark, Side, Timestamp, ip_text};
-use crate::diagnosis::{Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection};
+use crate::diagnosis::{
+    Code, Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection,
+};
 use crate::flow::{FlowKey, Opening, TcpFacts};
 use crate::proto::mail::replies::ReplyTable;
 use crate::proto::mail::{Answer, Dialogue, Status, Verb};
@@ -24,8 +27,8 @@ pub struct Judged {
     pub service: Service,
     /// Its TLS mode.
     pub mode: TlsMode,
-    /// Work was begun that failed for a while (4xx): a retry belongs to the same attempt.
-    pub transient: bool,
+    /// When a next connection belongs to the same attempt.
+    pub again: Again,
     /// Nobody ended it yet.
     pub open: bool,
     /// It is open, and neither side waits for the other.
@@ -88,19 +91,40 @@ pub fn judge(
         done: None,
     };
     let judgement = judge_connection(&mut connection);
-    let transient = session.dialogue.exchanges.iter().any(|exchange| {
-        exchange
-            .reply
-            .as_ref()
-            .is_some_and(|reply| reply.status == Status::Transient)
-    });
+    let again = again(session.dialogue, judgement.verdict.code);
     Judged {
         open: matches!(connection.ending, Ending::Open),
         at_rest: at_rest(&connection),
         judgement,
         service,
         mode,
-        transient,
+        again,
+    }
+}
+
+/// Whether a client tries again what ended so.
+fn again(dialogue: &Dialogue, code: Code) -> Again {
+    let transient = dialogue.exchanges.iter().any(|exchange| {
+        exchange
+            .reply
+            .as_ref()
+            .is_some_and(|reply| reply.status == Status::Transient)
+    });
+    // A permanent reply to this mail is the last word on it (RFC 5321 4.2.1, 4.5.4.1): what comes next is another mail.
+    let of_this_mail = matches!(
+        code,
+        Code::MailSenderRejected
+            | Code::MailRecipientRejected
+            | Code::MailRelayDenied
+            | Code::MailDomainUnauthenticated
+            | Code::MailMessageTooLarge
+            | Code::MailMailboxFull
+            | Code::MailContentRejected
+    );
+    match (transient, of_this_mail) {
+        (true, _) => Again::Later,
+        (false, true) => Again::Never,
+        (false, false) => Again::Soon,
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
 use super::answers::Answers;
-use super::attempts::{Attempts, Member, Wanted, wrong_setting};
+use super::attempts::{Again, Attempts, Member, Wanted, wrong_setting};
 use super::causes::Blame;
 use super::closing::Source;
 use super::connections::{Judged, judge, record};
@@ -249,6 +249,8 @@ impl Judging {
     /// What an ended connection teaches, before any of its generation is judged.
     fn settle(&mut self, flow: &MailFlow<Inside>) {
         let key = *flow.tracker.key();
+        let first = flow.tracker.facts().first;
+        self.names.began(key.client.ip, key.server.ip, first);
         let session = flow.dialogue.facts();
         let dialogue = session.as_ref().map(|session| session.dialogue);
         let starttls = dialogue
@@ -256,7 +258,7 @@ impl Judging {
                 let mut offered = dialogue.capabilities.iter();
                 offered.any(|capability| matches!(capability.as_str(), "STARTTLS" | "STLS"))
             })
-            .then_some(flow.tracker.facts().first);
+            .then_some(first);
         let bare = session
             .as_ref()
             .and_then(|session| session.tls)
@@ -344,17 +346,18 @@ impl Judging {
             .and_then(|syn| Some((syn.isn, syn.tsval?)));
         if judged_as_mail {
             // All exchangers of a domain serve one purpose (RFC 5321 5.1).
+            let client = self.names.asker(key.client.ip);
             let domain = name
                 .as_ref()
                 .filter(|_| made.service == Service::Smtp.name())
-                .and_then(|name| self.searches.domain_of(key.client.ip, name));
+                .and_then(|name| self.searches.domain_of(client, name));
             let attempt = self.attempts.connection(
-                key.client.ip,
+                client,
                 made.service,
                 domain.or(name.as_ref()),
                 &address,
                 member,
-                judged.transient,
+                judged.again,
                 twin,
                 out,
             );
@@ -368,7 +371,7 @@ impl Judging {
                 None,
                 &address,
                 member,
-                false,
+                Again::Soon,
                 None,
                 out,
             );
@@ -425,11 +428,12 @@ impl Judging {
             .of(key.client.ip, key.server.ip, tcp.first.time)
             .cloned();
         let mut context = self.knowledge.context(&key, tcp, false);
-        context.server_name = found.as_ref().map(|found| found.name.clone());
+        context.server_name = found;
         context.roots = self.config.roots.clone();
+        let asker = self.names.asker(key.client.ip);
         context.tlsa = match &context.server_name {
-            Some(name) => self.searches.tlsa(key.client.ip, name, key.server.port),
-            None => self.searches.any_tlsa(key.client.ip, key.server.port),
+            Some(name) => self.searches.tlsa(asker, name, key.server.port),
+            None => self.searches.any_tlsa(asker, key.server.port),
         }
         .filter(|records| records.at.time <= tcp.first.time);
         let mut judged = judge(key, tcp, session, &self.config.replies, horizon, &context);

@@ -2,34 +2,42 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Foreign, Mark, Nanos, Remembered, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
 
 /// Pairs of client and address, and clients, that are remembered at the least: what fills a hash table of 32,768 places.
 const REMEMBERED: usize = 28_672;
 /// Beginnings remembered of each client.
 const OPENED: usize = 8;
+/// Clients remembered that had been told of one address.
+const ASKERS: usize = 4;
+/// Who races its two families connects at once when the answers are there (RFC 8305 3: 50 ms, 5: 250 ms between tries).
+const RACED: Nanos = 2 * SECOND;
 
-/// A name that a client had looked up for an address.
+/// Names remembered of one client and address.
+const TOLD: usize = 4;
+
+/// A name that a client had looked up for an address, once or several times in a row.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// The name asked for.
-    pub name: Foreign,
-    /// When it was answered.
-    pub answered: Mark,
-    /// How long the answer took.
-    pub took: Nanos,
+struct Found {
+    name: Foreign,
+    /// When it was answered first.
+    answered: Mark,
     /// Where a mail connection used it.
-    pub used: Option<Mark>,
+    used: Option<Mark>,
 }
 
-/// Names by client and address; the latest answer wins.
+/// Names by client and address; the latest answer before a connection wins.
 #[derive(Debug)]
 pub struct Names {
-    found: Remembered<(IpAddr, IpAddr), Found>,
+    found: Remembered<(IpAddr, IpAddr), Few<Found, TOLD>>,
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
     uses: Remembered<(IpAddr, IpAddr), Mark>,
     /// Where each client's latest mail connections began; the oldest goes first.
     opened: Remembered<IpAddr, Few<Mark, OPENED>>,
+    /// By address: who had been told of it, and when; the oldest goes first.
+    askers: Remembered<IpAddr, Few<(IpAddr, Mark), ASKERS>>,
+    /// Addresses of machines that asked for names under their address of the other family.
+    asked_as: Remembered<IpAddr, IpAddr>,
 }
 
 impl Default for Names {
@@ -38,36 +46,31 @@ impl Default for Names {
             found: Remembered::new(REMEMBERED),
             uses: Remembered::new(REMEMBERED),
             opened: Remembered::new(REMEMBERED),
+            askers: Remembered::new(REMEMBERED),
+            asked_as: Remembered::new(REMEMBERED),
         }
     }
 }
 
 impl Names {
     /// An answer gave `address` to `client` for `name`.
-    pub fn answered(
-        &mut self,
-        client: IpAddr,
-        address: IpAddr,
-        name: &Foreign,
-        answered: Mark,
-        took: Nanos,
-    ) {
-        let found = self.found.entry((client, address), || Found {
-            name: name.clone(),
-            answered,
-            took,
-            used: None,
-        });
-        if found.name != *name {
-            found.name = name.clone();
-            found.used = None;
+    pub fn answered(&mut self, client: IpAddr, address: IpAddr, name: &Foreign, answered: Mark) {
+        let used = self.uses.get(&(client, address)).copied();
+        let used = used.filter(|mark| mark.time >= answered.time);
+        let told = self.found.entry((client, address), Few::new);
+        match told.iter_mut().last() {
+            Some(last) if last.name == *name => last.used = last.used.or(used),
+            _ => {
+                told.push_last(Found {
+                    name: name.clone(),
+                    answered,
+                    used,
+                });
+            }
         }
-        found.answered = answered;
-        found.took = took;
-        if found.used.is_none() {
-            let latest = self.uses.get(&(client, address)).copied();
-            found.used = latest.filter(|mark| mark.time >= answered.time);
-        }
+        self.askers
+            .entry(address, Few::new)
+            .push_last((client, answered));
     }
 
     /// Where `client` opened a mail connection within `span` after `time`.
@@ -82,20 +85,134 @@ impl Names {
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
         self.uses.insert((client, address), mark);
-        let opened = self.opened.entry(client, Few::new);
-        if opened.is_full() {
-            opened.remove(0);
-        }
-        let _ = opened.try_push(mark);
-        if let Some(found) = self.found.get_mut(&(client, address)) {
-            found.used.get_or_insert(mark);
+        self.opened.entry(client, Few::new).push_last(mark);
+        self.used_by(client, address, mark);
+    }
+
+    fn used_by(&mut self, asker: IpAddr, address: IpAddr, mark: Mark) {
+        if let Some(told) = self.found.get_mut(&(asker, address))
+            && let Some(last) = told.iter_mut().last()
+        {
+            last.used.get_or_insert(mark);
         }
     }
 
+    /// A connection of `client` to `address` began there: shows whose look-ups led to it when the client, as one with two
+    /// families does, had asked under its other address. Only one asker of the other family, told moments before, is one.
+    pub fn began(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
+        if self.found.get(&(client, address)).is_some() {
+            return;
+        }
+        let Some(askers) = self.askers.get(&address) else {
+            return;
+        };
+        let recent =
+            |(_, told): &&(IpAddr, Mark)| (0..=RACED).contains(&mark.time.since(told.time));
+        let mut recent = askers.iter().filter(recent).map(|(asker, _)| *asker);
+        if let Some(asker) = recent.next()
+            && asker.is_ipv4() != client.is_ipv4()
+            && recent.all(|other| other == asker)
+        {
+            self.asked_as.insert(client, asker);
+            self.used_by(asker, address, mark);
+        }
+    }
+
+    /// The address under which the machine with the address `client` asks for names.
+    pub fn asker(&self, client: IpAddr) -> IpAddr {
+        self.asked_as.get(&client).copied().unwrap_or(client)
+    }
+
     /// What `client` had asked for before it opened a connection to `address` at `time`.
-    pub fn of(&self, client: IpAddr, address: IpAddr, time: Timestamp) -> Option<&Found> {
-        self.found
-            .get(&(client, address))
-            .filter(|found| found.answered.time <= time)
+    pub fn of(&self, client: IpAddr, address: IpAddr, time: Timestamp) -> Option<&Foreign> {
+        let own = self.found.get(&(client, address));
+        let told = own.or_else(|| self.found.get(&(self.asker(client), address)))?;
+        let mut before = told
+            .iter()
+            .rev()
+            .filter(|found| found.answered.time <= time);
+        before.next().map(|found| &found.name)
+    }
+
+    /// Where a mail connection used that `client` had been told `address` for `name`.
+    pub fn used(&self, client: IpAddr, address: IpAddr, name: &Foreign) -> Option<Mark> {
+        let told = self.found.get(&(client, address))?;
+        let mut told = told.iter().rev().filter(|found| found.name == *name);
+        told.next().and_then(|found| found.used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::Names;
+    use crate::base::{Foreign, FrameRef, Mark, SECOND, SourceId, Timestamp};
+
+    fn mark(tenths: i64) -> Mark {
+        Mark {
+            frame: FrameRef {
+                source: SourceId(0),
+                number: tenths.unsigned_abs() + 1,
+            },
+            time: Timestamp(tenths * SECOND / 10),
+        }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn name(text: &str) -> Foreign {
+        Foreign::from(text)
+    }
+
+    #[test]
+    fn the_latest_answer_before_the_connection_names_it() {
+        let mut names = Names::default();
+        let (client, server) = (ip("10.0.0.5"), ip("192.0.2.10"));
+        let asked = |names: &Names, at| {
+            names
+                .of(client, server, mark(at).time)
+                .map(ToString::to_string)
+        };
+        names.answered(client, server, &name("a.example"), mark(10));
+        names.use_address(client, server, mark(11));
+        names.answered(client, server, &name("a.example"), mark(50));
+        names.answered(client, server, &name("b.example"), mark(90));
+        assert_eq!(asked(&names, 9), None);
+        assert_eq!(asked(&names, 11), Some("a.example".to_owned()));
+        assert_eq!(asked(&names, 91), Some("b.example".to_owned()));
+        let used = |text| names.used(client, server, &name(text));
+        assert_eq!(used("a.example"), Some(mark(11)));
+        assert_eq!(used("b.example"), None);
+    }
+
+    #[test]
+    fn a_machine_with_two_families_asks_under_one_of_them() {
+        let (four, six) = (ip("10.0.0.5"), ip("2001:db8:c::5"));
+        let server = ip("2001:db8:5::10");
+        let asker = |others: &[(&str, i64)], client: IpAddr| {
+            let mut names = Names::default();
+            names.answered(four, server, &name("a.example"), mark(10));
+            for (other, at) in others {
+                names.answered(ip(other), server, &name("a.example"), mark(*at));
+            }
+            names.began(client, server, mark(20));
+            (
+                names.asker(client),
+                names.of(client, server, mark(20).time).is_some(),
+            )
+        };
+        assert_eq!(asker(&[], six), (four, true));
+        assert_eq!(asker(&[("10.0.0.5", 15)], six), (four, true));
+        // Nobody knows which of two it was.
+        assert_eq!(asker(&[("10.0.0.6", 15)], six), (six, false));
+        // The other one was told long ago, or after the connection.
+        assert_eq!(asker(&[("10.0.0.6", -10)], six), (four, true));
+        assert_eq!(asker(&[("10.0.0.6", 21)], six), (four, true));
+        // It asked by itself, and somebody else of its own family is somebody else.
+        assert_eq!(asker(&[("2001:db8:c::5", 12)], six), (six, true));
+        assert_eq!(asker(&[], ip("10.0.0.7")), (ip("10.0.0.7"), false));
     }
 }

@@ -125,10 +125,7 @@ impl Searches {
     /// The first fragment of a resolver's answer to that client.
     pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
         let open = self.fragments.entry((client, resolver), Few::new);
-        if open.is_full() {
-            open.remove(0);
-        }
-        open.push(mark);
+        open.push_last(mark);
     }
 
     /// A fragmented answer became whole: mostly the one that began last.
@@ -145,10 +142,9 @@ impl Searches {
         if matches!(facts.kind, RecordType::A | RecordType::AAAA) {
             mail |= self.domain_of(facts.client, &facts.name).is_some();
             if let Some(reply) = facts.answer() {
-                let took = reply.at.time.since(facts.first.time);
                 for record in &reply.message.answers {
                     if let Answer::Address(address) = record.answer {
-                        names.answered(facts.client, address, &facts.name, reply.at, took);
+                        names.answered(facts.client, address, &facts.name, reply.at);
                     }
                 }
             }
@@ -186,10 +182,7 @@ impl Searches {
             match known.iter_mut().find(|(owner, _)| *owner == facts.name) {
                 Some((_, before)) => *before = told,
                 None => {
-                    if known.is_full() {
-                        known.remove(0);
-                    }
-                    let _ = known.try_push((facts.name.clone(), told));
+                    known.push_last((facts.name.clone(), told));
                 }
             }
         }
@@ -202,10 +195,7 @@ impl Searches {
                     match known.iter_mut().find(|(name, _)| name == target) {
                         Some((_, domain)) => *domain = facts.name.clone(),
                         None => {
-                            if known.is_full() {
-                                known.remove(0);
-                            }
-                            let _ = known.try_push((target.clone(), facts.name.clone()));
+                            known.push_last((target.clone(), facts.name.clone()));
                         }
                     }
                 }
@@ -222,10 +212,7 @@ impl Searches {
             }
         }
         let recent = self.recent.entry(facts.client, Few::new);
-        if recent.is_full() {
-            recent.remove(0);
-        }
-        let _ = recent.try_push(Sibling {
+        recent.push_last(Sibling {
             name: facts.name.clone(),
             kind: facts.kind,
             resolver: facts.resolver,
@@ -350,10 +337,7 @@ fn used(facts: &LookupFacts, names: &Names) -> Option<Mark> {
         .answers
         .iter()
         .find_map(|record| match record.answer {
-            Answer::Address(address) => names
-                .of(facts.client, address, Timestamp(i64::MAX))
-                .filter(|found| found.name == facts.name)
-                .and_then(|found| found.used),
+            Answer::Address(address) => names.used(facts.client, address, &facts.name),
             _ => None,
         })
 }

@@ -390,8 +390,12 @@ impl Decoder {
                 self.facts.certificate_seen = Some(done);
                 self.facts.certificates = self.opener.chains().of(false, &body, certificate::chain);
             }
-            (11, Side::Client) if !holed && certificate::is_empty(&body) => {
-                self.facts.empty_client_certificate.get_or_insert(done);
+            (11, Side::Client) if !holed => {
+                let seen = match certificate::is_empty(&body) {
+                    true => &mut self.facts.empty_client_certificate,
+                    false => &mut self.facts.client_certificate,
+                };
+                seen.get_or_insert(done);
             }
             (12, Side::Server) => {
                 let cipher = self.facts.server_hello.as_ref().map(|hello| hello.cipher);

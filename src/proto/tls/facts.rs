@@ -32,6 +32,8 @@ pub struct TlsFacts {
     pub certificate_request: Option<Mark>,
     /// The client answered with an empty certificate list.
     pub empty_client_certificate: Option<Mark>,
+    /// The client answered with a certificate; in TLS 1.3 without keys, messages that can be nothing else stood before its Finished.
+    pub client_certificate: Option<Mark>,
     /// ServerKeyExchange: size of a Diffie-Hellman prime in bits, when it is finite-field DH.
     pub dh_bits: Option<u32>,
     /// ServerHelloDone (TLS ≤ 1.2).

@@ -268,10 +268,12 @@ impl Opener {
                 facts.certificate_seen = Some(sealed.done);
                 facts.certificates = self.chains.of(true, &whole.body, certificate::chain13);
             }
-            (11, Side::Client)
-                if tls13 && first && !whole.holed && certificate::is_empty13(&whole.body) =>
-            {
-                facts.empty_client_certificate.get_or_insert(sealed.done);
+            (11, Side::Client) if tls13 && first && !whole.holed => {
+                let seen = match certificate::is_empty13(&whole.body) {
+                    true => &mut facts.empty_client_certificate,
+                    false => &mut facts.client_certificate,
+                };
+                seen.get_or_insert(sealed.done);
             }
             (13, Side::Server) if tls13 && first => {
                 facts.certificate_request.get_or_insert(sealed.done);

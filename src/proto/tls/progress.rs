@@ -99,6 +99,12 @@ impl Progress {
             if none_shown {
                 facts.empty_client_certificate.get_or_insert(at);
             }
+            // Certificate and CertificateVerify come before Finished, and nothing else does (RFC 8446 4.4).
+            if let Some((_, last)) = self.flight
+                && facts.empty_client_certificate.is_none()
+            {
+                facts.client_certificate.get_or_insert(last);
+            }
             facts.client_finished = Some(at);
             facts.refusal = None;
             self.flight = None;

@@ -3,7 +3,7 @@
 //!
 //! Numbers: IANA TLS Alerts; meaning: RFC 8446 6.2, RFC 5246 7.2.2, RFC 6066 3 (112).
 
-use crate::base::{SECOND, Side};
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::tls::{Alert, ClientHello, Inside, TlsFacts, Version, alert_name};
 
@@ -50,21 +50,61 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     claims.push(claim);
 }
 
-/// Hears a connection with TLS 1.3 of which only sizes are known: the client's certificate message is empty (RFC 8446 4.4.2), and
-/// all that the server says behind the client's Finished is one alert-sized record, then the end. Servers that merely ask
-/// send tickets or a greeting there, or wait.
+/// Hears a connection with TLS 1.3 of which only sizes are known: all that the server says behind the client's Finished is one
+/// alert-sized record, then the end. With an empty certificate of the client (RFC 8446 4.4.2) before it the server wants one;
+/// with another it dislikes that one. Servers that merely ask send tickets or a greeting there, or wait.
 pub fn unseen_client_certificate(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    let Some(alert) = last_word_of_server(c, tls) else {
+        return;
+    };
+    let shown =
+        "an alert-sized record of the server, and nothing else, behind the client's Finished";
+    if let Some(empty) = tls.empty_client_certificate {
+        claims.push(
+            Claim::new(
+                Code::TlsClientCertRequired,
+                At::address(Where::Client, c.client().ip),
+                alert,
+                0.85,
+                "The server asked for a certificate of the client, got none, and left.".to_owned(),
+            )
+            .shown_by(shown)
+            .because(empty, "a record of the client of just the size of an empty Certificate message")
+            .or(
+                Code::TlsAlert,
+                0.12,
+                "the server's log: the alert's number is encrypted in TLS 1.3",
+            )
+            .advise("Give the client its certificate and key, or use a port of the server that does not ask for one"),
+        );
+    } else if let Some(certificate) = tls.client_certificate {
+        claims.push(
+            Claim::new(
+                Code::TlsAlert,
+                At::of(Where::Unknown),
+                alert,
+                0.75,
+                "The client showed its certificate, and the server left right behind it: it seems to refuse it.".to_owned(),
+            )
+            .shown_by(shown)
+            .because(certificate, "the client's certificate, by order and size")
+            .or(
+                Code::TcpClosedMidstream,
+                0.2,
+                "the server's log: the alert's number is encrypted in TLS 1.3",
+            )
+            .advise("Client: use a certificate that the server's authority issued, valid now; the server's log names the reason"),
+        );
+    }
+}
+
+/// The alert-sized record that is all that the server says behind the client's Finished, if the server's end follows it.
+fn last_word_of_server(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
     let encrypted = tls.inside == Inside::Opaque
         && tls
             .version()
             .is_some_and(|version| version >= Version(0x0304));
-    let (Some(empty), Some(finished), Some(alert)) = (
-        tls.empty_client_certificate,
-        tls.client_finished,
-        tls.close_notify[Side::Server],
-    ) else {
-        return;
-    };
+    let (finished, alert) = (tls.client_finished?, tls.close_notify[Side::Server]?);
     let prompt = alert.time.since(finished.time) < 5 * SECOND;
     // Whoever closes first: it is the server's record that ended it, not the echo of a close of the client's.
     let ended_by_it = match c.ending {
@@ -76,31 +116,8 @@ pub fn unseen_client_certificate(c: &Connection<'_>, tls: &TlsFacts, claims: &mu
         }
         Ending::Open => false,
     };
-    if !encrypted
-        || !seen_whole(c, tls)
-        || tls.after_finished[Side::Server] != 1
-        || !prompt
-        || !ended_by_it
-    {
-        return;
-    }
-    claims.push(
-        Claim::new(
-            Code::TlsClientCertRequired,
-            At::address(Where::Client, c.client().ip),
-            alert,
-            0.85,
-            "The server asked for a certificate of the client, got none, and left.".to_owned(),
-        )
-        .shown_by("an alert-sized record of the server, and nothing else, behind the client's Finished")
-        .because(empty, "a record of the client of just the size of an empty Certificate message")
-        .or(
-            Code::TlsAlert,
-            0.12,
-            "the server's log: the alert's number is encrypted in TLS 1.3",
-        )
-        .advise("Give the client its certificate and key, or use a port of the server that does not ask for one"),
-    );
+    let alone = tls.after_finished[Side::Server] == 1;
+    (encrypted && seen_whole(c, tls) && alone && prompt && ended_by_it).then_some(alert)
 }
 
 /// What a ClientHello offers, in short.

@@ -264,6 +264,28 @@ fn a_refusal_that_is_encrypted() {
 }
 
 #[test]
+fn a_certificate_of_the_client_that_the_server_dislikes_unseen() {
+    let mut tls = begun(0x0304, Vec::new());
+    tls.client_finished = Some(mark(3));
+    tls.after_finished[Side::Server] = 1;
+    tls.close_notify[Side::Server] = Some(mark(3));
+    assert_eq!(cause(&tls), None, "no certificate at all");
+    tls.client_certificate = Some(mark(3));
+    assert_eq!(cause(&tls), Some(Code::TlsAlert));
+    // Tickets or a greeting before it: the certificate was taken.
+    tls.after_finished[Side::Server] = 2;
+    assert_eq!(cause(&tls), None);
+    tls.after_finished[Side::Server] = 1;
+    // The server only answers the client's own close.
+    tls.close_notify[Side::Client] = Some(mark(2));
+    assert_eq!(cause(&tls), None);
+    tls.close_notify[Side::Client] = None;
+    tls.client_certificate = None;
+    tls.empty_client_certificate = Some(mark(3));
+    assert_eq!(cause(&tls), Some(Code::TlsClientCertRequired));
+}
+
+#[test]
 fn quit_is_all_that_the_sender_says() {
     let mut tls = begun(0x0304, Vec::new());
     tls.client_finished = Some(mark(3));
