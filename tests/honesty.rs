@@ -1,7 +1,7 @@
 //! The law of honesty: less evidence may make a verdict weaker, never other.
 //!
 //! Every recording is cut after its frames, its frames are cut to 96 bytes, single frames and whole
-//! directions are left out, and what is left is judged again. A cause may become `unknown`, `ok`, or a
+//! directions are left out, frames close together change places, and what is left is judged again. A cause may become `unknown`, `ok`, or a
 //! code that its page names; what was `ok` or `unknown` stays one of these. Flipped bytes never panic.
 
 mod support;
@@ -30,6 +30,10 @@ const FOREIGN_FILES: usize = 1_000;
 const FOREIGN_FRAMES: usize = 3_000;
 /// Bytes that a short snap length leaves of a frame.
 const SNAPLEN: usize = 96;
+/// Versions of one recording with frames moved, how far at the most, and how close together they lie.
+const MOVED: usize = 12;
+const FURTHEST: usize = 3;
+const CLOSE: i64 = 1_000_000;
 /// Flipped versions of one recording.
 const FLIPPED: usize = 30;
 
@@ -204,6 +208,20 @@ const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
         "dns.timeout",
         "what is left out is the only answer; silence has a clock, and 5 s of it count for a query asked once",
     ),
+    (
+        "almost-resp.pcap",
+        "moved",
+        "unknown",
+        "tcp.reset-midstream",
+        "frame 11 is a RST; what it answers is read from the order",
+    ),
+    (
+        "almost-resp.pcap",
+        "moved with their times",
+        "unknown",
+        "tcp.reset-midstream",
+        "frame 11 is a RST; what it answers is read from the order",
+    ),
 ];
 
 /// What was done to a capture.
@@ -214,6 +232,14 @@ enum Loss {
     Short,
     ClientUnheard,
     ServerUnheard,
+    /// Frames change places as capture hardware with several queues makes them; with their times, or each with the time of its place.
+    Moved(Times, usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Times {
+    Kept,
+    OfThePlace,
 }
 
 impl Loss {
@@ -224,6 +250,8 @@ impl Loss {
             Loss::Short => "96 bytes",
             Loss::ClientUnheard => "client unheard",
             Loss::ServerUnheard => "server unheard",
+            Loss::Moved(Times::Kept, _) => "moved with their times",
+            Loss::Moved(Times::OfThePlace, _) => "moved",
         }
     }
 
@@ -233,6 +261,7 @@ impl Loss {
             Loss::Without(at) => {
                 format!("without frame {}", frames.get(at).map_or(0, |f| f.number))
             }
+            Loss::Moved(_, round) => format!("in round {round}"),
             Loss::Short | Loss::ClientUnheard | Loss::ServerUnheard => String::new(),
         }
     }
@@ -359,6 +388,39 @@ fn shortened(frame: &Kept) -> Kept {
     }
 }
 
+/// Frames that lie close together change places, none by more than a few.
+fn moved(frames: &[Kept], times: Times, round: usize) -> Vec<Kept> {
+    let mut chance = Chance::of(&format!("{} {round}", frames.len()));
+    let mut places: Vec<usize> = (0..frames.len()).collect();
+    let mut at = 0;
+    while at + 1 < frames.len() {
+        let with = at + 1 + chance.below(FURTHEST);
+        let near = frames
+            .get(with)
+            .is_some_and(|other| other.time.since(frames[at].time).abs() <= CLOSE);
+        if near && chance.below(2) == 0 {
+            places.swap(at, with);
+            at = with;
+        }
+        at += 1;
+    }
+    let place = |(at, from): (usize, &usize)| {
+        let frame = frames[*from].clone();
+        match times {
+            Times::Kept => frame,
+            Times::OfThePlace => Kept {
+                time: frames[at].time,
+                ..frame
+            },
+        }
+    };
+    let mut changed: Vec<Kept> = places.iter().enumerate().map(place).collect();
+    for (at, frame) in changed.iter_mut().enumerate() {
+        frame.number = frames[at].number;
+    }
+    changed
+}
+
 fn ends(frame: &Kept) -> Option<(IpAddr, IpAddr)> {
     match dissect(frame.link_type, &frame.data, frame.original_len).net {
         Net::Ip(ip) => Some((ip.source, ip.destination)),
@@ -383,6 +445,7 @@ fn after(captured: &Captured, loss: Loss, clients: &BTreeSet<IpAddr>) -> Vec<Rec
             let short: Vec<Kept> = frames.iter().map(shortened).collect();
             judge(&short, end)
         }
+        Loss::Moved(times, round) => judge(&moved(frames, times, round), end),
         Loss::ClientUnheard => judge(
             frames
                 .iter()
@@ -408,6 +471,10 @@ fn examine(name: &str, captured: &Captured, sample: usize, pages: &Pages) -> Vio
     let mut chance = Chance::of(name);
     let count = captured.frames.len();
     let mut losses = vec![Loss::Short, Loss::ClientUnheard, Loss::ServerUnheard];
+    for round in 0..MOVED {
+        losses.push(Loss::Moved(Times::Kept, round));
+        losses.push(Loss::Moved(Times::OfThePlace, round));
+    }
     losses.extend(
         chance
             .some_below(count.saturating_sub(1), sample)

@@ -21,7 +21,7 @@ use crate::report::Paint;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A code, a stage, or an error text
-    #[arg(value_name = "CODE or TEXT")]
+    #[arg(value_name = "CODE or TEXT", allow_hyphen_values = true)]
     what: Vec<String>,
     /// Use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]

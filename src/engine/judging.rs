@@ -271,7 +271,8 @@ impl Judging {
         if bare {
             self.knowledge.bare_handshake(&key);
         }
-        if let Some(gap) = flow.tracker.facts().idle.first()
+        if flow.tracker.facts().clock_jump.is_none()
+            && let Some(gap) = flow.tracker.facts().idle.first()
             && dialogue.is_none_or(|dialogue| dialogue.goodbye.is_none())
             && flow.tracker.facts().last.time.since(gap.to.time) < 30 * crate::base::SECOND
         {

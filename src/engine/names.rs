@@ -59,7 +59,13 @@ impl Names {
         let used = used.filter(|mark| mark.time >= answered.time);
         let told = self.found.entry((client, address), Few::new);
         match told.iter_mut().last() {
-            Some(last) if last.name == *name => last.used = last.used.or(used),
+            // Look-ups close in any order.
+            Some(last) if last.name == *name => {
+                last.used = last.used.or(used);
+                if answered.time < last.answered.time {
+                    last.answered = answered;
+                }
+            }
             _ => {
                 told.push_last(Found {
                     name: name.clone(),
@@ -151,10 +157,7 @@ mod tests {
 
     fn mark(tenths: i64) -> Mark {
         Mark {
-            frame: FrameRef {
-                source: SourceId(0),
-                number: tenths.unsigned_abs() + 1,
-            },
+            frame: FrameRef::new(SourceId(0), tenths.unsigned_abs() + 1),
             time: Timestamp(tenths * SECOND / 10),
         }
     }

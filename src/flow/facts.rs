@@ -103,6 +103,8 @@ pub struct TcpFacts {
     pub cut_frames: u32,
     /// Frames out of time order.
     pub disorder: u32,
+    /// A silence in the capture over which the clocks of both ends stood still (RFC 7323): the capture's clock jumped.
+    pub clock_jump: Option<IdleGap>,
     /// Segments that stand in the capture behind what acknowledges them.
     pub behind: u32,
     /// SACK edges outside what was sent, all by the same distance (a device rewrites sequence numbers but not SACK): frame and distance.
@@ -430,6 +432,7 @@ impl TcpFacts {
             capture_gaps: PerSide::default(),
             cut_frames: 0,
             disorder: 0,
+            clock_jump: None,
             behind: 0,
             sack_offset: None,
             reopened: 0,

@@ -29,8 +29,23 @@ const REPLIES: usize = 4;
 /// A query is on both sides of a mirror within this time; no resolver asks again so soon (RFC 1035 4.2.1: 2 to 5 s).
 pub const SEEN_TWICE: Nanos = 3 * MILLISECOND;
 
+/// Answers that wait for their query at the most.
+const EARLY: usize = 16;
+
 type Key = (SourceId, IpAddr, IpAddr, Foreign, RecordType);
 type Fast = foldhash::fast::RandomState;
+
+/// An answer as it was captured.
+#[derive(Debug)]
+struct Heard {
+    at: Mark,
+    transport: Transport,
+    hops: HopCount,
+    ip_id: Option<u16>,
+    client: Endpoint,
+    resolver: IpAddr,
+    message: Box<Message>,
+}
 
 /// All look-ups that are not over.
 #[derive(Debug, Default)]
@@ -46,6 +61,8 @@ pub struct Lookups {
     pairs: HashMap<(SourceId, IpAddr, IpAddr), u32, Fast>,
     queues: Queues,
     ready: Vec<LookupFacts>,
+    /// Answers that stand in the capture before what they answer, oldest first.
+    early: Few<Heard, EARLY>,
     evicted: u64,
 }
 
@@ -75,11 +92,66 @@ impl Lookups {
         to: Endpoint,
         message: Message,
     ) {
+        self.give_up_early(mark.time);
         if message.response {
-            self.reply(mark, transport, ip, from, to, message);
+            let heard = Heard {
+                at: mark,
+                transport,
+                hops: HopCount::of(ip.ttl),
+                ip_id: ip.id,
+                client: to,
+                resolver: from.ip,
+                message: Box::new(message),
+            };
+            if self.was_asked(&heard) {
+                self.reply(heard);
+            } else {
+                self.early.push_last(heard);
+            }
         } else if message.opcode == 0 {
             self.query(mark, transport, ip, from, to, &message);
+            let answers = |heard: &Heard| {
+                (heard.client, heard.resolver, heard.message.id) == (from, to.ip, message.id)
+            };
+            while let Some(at) = self.early.iter().position(answers)
+                && let Some(heard) = self.early.remove(at)
+            {
+                self.reply(heard);
+            }
         }
+    }
+
+    /// Answers whose query did not come after all are what they seemed to be.
+    fn give_up_early(&mut self, now: Timestamp) {
+        while let Some(first) = self.early.first()
+            && now.since(first.at.time).abs() > SEEN_TWICE
+            && let Some(heard) = self.early.remove(0)
+        {
+            self.reply(heard);
+        }
+    }
+
+    /// Whether a try was captured before that it may answer.
+    fn was_asked(&self, heard: &Heard) -> bool {
+        let (by_question, by_port) = self.of(heard);
+        [by_question, by_port].into_iter().flatten().any(|at| {
+            self.get(at).is_some_and(|facts| {
+                let mut queries = facts.queries.iter();
+                queries.any(|query| (query.id, query.port) == (heard.message.id, heard.client.port))
+            })
+        })
+    }
+
+    /// The open look-ups that an answer may belong to: by its question, and by the client's port.
+    fn of(&self, heard: &Heard) -> (Option<u32>, Option<u32>) {
+        let source = self.worlds.of(heard.at.frame.source());
+        let (client, resolver) = (heard.client.ip, heard.resolver);
+        let by_question = heard.message.question.clone().and_then(|(name, kind)| {
+            let key = (source, client, resolver, name, kind);
+            self.keys.get(&key).copied()
+        });
+        let port = (source, client, resolver, heard.client.port);
+        (by_question, self.ports.get(&port).copied())
     }
 
     /// Takes an ICMP error. False when it quotes no query of an open look-up.
@@ -150,6 +222,7 @@ impl Lookups {
 
     /// The next look-up that is over at `now`; to be asked until there is none.
     pub fn due(&mut self, now: Timestamp) -> Option<LookupFacts> {
+        self.give_up_early(now);
         if let Some(facts) = self.ready.pop() {
             return Some(facts);
         }
@@ -159,6 +232,9 @@ impl Lookups {
 
     /// At the end of the capture: the next look-up, whatever its state.
     pub fn drain(&mut self) -> Option<LookupFacts> {
+        while let Some(heard) = self.early.remove(0) {
+            self.reply(heard);
+        }
         if let Some(facts) = self.ready.pop() {
             return Some(facts);
         }
@@ -234,22 +310,14 @@ impl Lookups {
         self.queues.touch(at, queue, mark.time);
     }
 
-    fn reply(
-        &mut self,
-        mark: Mark,
-        transport: Transport,
-        ip: &Ip,
-        from: Endpoint,
-        to: Endpoint,
-        message: Message,
-    ) {
-        let source = self.worlds.of(mark.frame.source());
-        let by_question = message.question.clone().and_then(|(name, kind)| {
-            self.keys
-                .get(&(source, to.ip, from.ip, name, kind))
-                .copied()
-        });
-        let by_port = self.ports.get(&(source, to.ip, from.ip, to.port)).copied();
+    fn reply(&mut self, heard: Heard) {
+        let (by_question, by_port) = self.of(&heard);
+        let Heard {
+            at: mark,
+            client,
+            message,
+            ..
+        } = heard;
         let Some(at) = by_question.or(by_port) else {
             return;
         };
@@ -260,17 +328,17 @@ impl Lookups {
             .queries
             .iter()
             .rev()
-            .find(|query| query.id == message.id && query.port == to.port);
+            .find(|query| query.id == message.id && query.port == client.port);
         // FORMERR and the like may come without a question.
         let same_question =
             by_question.is_some() || (message.question.is_none() && asked.is_some());
         let reply = Reply {
             at: mark,
-            transport,
-            delay: asked.map(|query| mark.time.since(query.at.time)),
-            hops: HopCount::of(ip.ttl),
-            ip_id: ip.id,
-            message: Box::new(message),
+            transport: heard.transport,
+            delay: asked.map(|query| mark.time.since(query.at.time).max(0)),
+            hops: heard.hops,
+            ip_id: heard.ip_id,
+            message,
         };
         // More tries than are kept: the id cannot be checked any more.
         let unchecked = facts.tries as usize > facts.queries.len();

@@ -22,16 +22,28 @@ struct Client {
     two_way: u32,
 }
 
+impl Client {
+    /// Whether anything came back to it at any time.
+    fn heard(&self) -> bool {
+        !self.answered.is_empty()
+    }
+}
+
 /// What came back to whom.
 #[derive(Debug)]
 pub struct Witness {
     clients: Remembered<IpAddr, Client>,
+    /// Flows of all clients that were seen in one direction only, and whether any was seen in both.
+    one_way: bool,
+    two_way: bool,
 }
 
 impl Default for Witness {
     fn default() -> Witness {
         Witness {
             clients: Remembered::new(ADDRESSES),
+            one_way: false,
+            two_way: false,
         }
     }
 }
@@ -58,6 +70,8 @@ impl Witness {
 
     /// A flow of `client` was seen to its end: both directions of it, or one.
     pub fn flow(&mut self, client: IpAddr, both_directions: bool) {
+        self.one_way |= !both_directions;
+        self.two_way |= both_directions;
         let client = self.clients.entry(client, Client::default);
         let count = if both_directions {
             &mut client.two_way
@@ -83,9 +97,16 @@ impl Witness {
             .map_or((0, 0), |client| (client.one_way, client.two_way))
     }
 
-    /// Whether flows of `client` were seen and every one in one direction only.
+    /// Whether flows of `client` were seen and every one in one direction only; or no flow of it, and all of others so.
     pub fn one_way(&self, client: IpAddr) -> bool {
-        matches!(self.directions(client), (1.., 0))
+        match self.directions(client) {
+            (0, 0) => {
+                self.one_way
+                    && !self.two_way
+                    && !self.clients.get(&client).is_some_and(Client::heard)
+            }
+            directions => matches!(directions, (1.., 0)),
+        }
     }
 }
 

@@ -4,12 +4,14 @@
 //! when a connection was over.
 
 mod check;
+mod clock;
 mod done;
 mod farewell;
 mod reset_origin;
 mod witness;
 
 pub use check::{Check, check};
+pub use clock::measures_time;
 pub use done::done;
 pub use farewell::{Farewell, farewell, has_size_of_quit};
 pub use reset_origin::{Origin, reset_origin, with_words};

@@ -181,8 +181,16 @@ fn stands(text: &str, at: usize, part: &str) -> bool {
     if part.starts_with(digit) && number_before || part.ends_with(digit) && number_after {
         return false;
     }
+    let letter = |c: char| c.is_ascii_alphabetic();
+    let short = part.len() <= SHORT && part.chars().all(letter);
+    if short && (before.ends_with(letter) || after.starts_with(letter)) {
+        return false;
+    }
     !part.bytes().all(|byte| byte.is_ascii_digit()) || is_code(before, after)
 }
+
+/// So short a pattern has to be a word by itself.
+const SHORT: usize = 3;
 
 /// Words that stand before a code.
 const BEFORE_A_CODE: [&str; 21] = [
@@ -423,6 +431,19 @@ mod tests {
                 "auth.mechanism-unsupported",
             ),
             ("connect: Host is down", "route.neighbor-unresolved"),
+            ("0x80040610", "mail.content-rejected"),
+            ("smtp: EOF", "tcp.closed-midstream"),
+            ("write:errno=104", "tls.reset-on-hello"),
+            ("SMTP Error: data not accepted.", "mail.content-rejected"),
+            (
+                "javax.net.ssl.SSLException: Unrecognized SSL message, plaintext connection?",
+                "tls.on-plaintext-port",
+            ),
+            (
+                "CFNetwork SSLHandshake failed (-9806)",
+                "tls.reset-on-hello",
+            ),
+            ("timeout after CONNECT from unknown", "mail.idle-timeout"),
         ] {
             assert_eq!(first_code(text), code, "{text}");
         }
@@ -447,6 +468,7 @@ mod tests {
             "version 2.0.0 of 12 May",
             "the server is fine",
             "message accepted for delivery",
+            "videofile.mp4",
         ] {
             assert_eq!(causes_of(text), Vec::new(), "{text}");
         }

@@ -161,7 +161,7 @@ impl LookupFacts {
     /// From the first try to the settling answer.
     pub fn duration(&self) -> Option<Nanos> {
         self.answer()
-            .map(|reply| reply.at.time.since(self.first.time))
+            .map(|reply| reply.at.time.since(self.first.time).max(0))
     }
 
     /// Whether an answer came that is not truncated.

@@ -19,6 +19,7 @@ mod scoreboard;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod ticks;
 mod tracker;
 mod window;
 

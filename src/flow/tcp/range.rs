@@ -5,8 +5,8 @@
 
 use crate::base::{MILLISECOND, Mark, Nanos};
 
-/// A late segment is reordering within this time while no round trip is known.
-const REORDER_WITHOUT_RTT: Nanos = 3 * MILLISECOND;
+/// A late segment that nobody asked for is reordering within this time, however short the round trip.
+const REORDERED: Nanos = 3 * MILLISECOND;
 
 /// One captured segment as the scoreboard sees it.
 #[derive(Clone, Copy, Debug)]
@@ -141,10 +141,8 @@ impl Range {
         let elapsed = self
             .hole
             .map_or(0, |hole| segment.mark.time.since(hole.time));
-        let limit = segment
-            .rtt
-            .filter(|rtt| *rtt > 0)
-            .unwrap_or(REORDER_WITHOUT_RTT);
+        // Nobody sends again so soon without being asked (RFC 6298 2.4, RFC 8985 7.2), however short the way.
+        let limit = segment.rtt.unwrap_or(0).max(REORDERED);
         elapsed < limit && !segment.asked
     }
 

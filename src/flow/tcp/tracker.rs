@@ -15,6 +15,7 @@ use super::labels::{Labeller, Labels};
 use super::range::Segment;
 use super::reassembly::StreamSink;
 use super::scoreboard::{Novelty, equivalents};
+use super::ticks::Ticks;
 
 /// A SYN with another ISN so soon after a reset belongs to the same connection.
 pub(super) const REOPEN: Nanos = 3 * SECOND;
@@ -46,6 +47,8 @@ pub struct Tracker {
     /// What of a side's stream was acknowledged when it first reset.
     pub(super) reset_acked: PerSide<i64>,
     interested: bool,
+    /// Clocks of both ends.
+    pub(super) ticks: Ticks,
 }
 
 impl Tracker {
@@ -63,6 +66,7 @@ impl Tracker {
             reset_seqs: PerSide::default(),
             reset_acked: PerSide::default(),
             interested,
+            ticks: Ticks::default(),
         }
     }
 
@@ -150,6 +154,7 @@ impl Tracker {
             mark.time.since(self.facts.last.time)
         };
         self.silence(mark, silence);
+        self.ticks(side, mark, silence, tcp);
         self.ordinal = self.ordinal.saturating_add(1);
         self.headers(side, mark, link, ip, tcp);
         if tcp.flags.rst() {

@@ -1,6 +1,6 @@
 //! `capture.*` beside a connection: one direction missing, a beginning missing, frames cut, lost, copied, out of order, or a bound of mxray's own.
 
-use crate::base::{Mark, Side};
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::flow::Opening;
 
@@ -81,6 +81,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 tcp.duplicates
             ),
             "Capture on one interface or one mirror direction; editcap -d removes copies",
+        );
+    }
+    if let Some(jump) = tcp.clock_jump {
+        find(
+            Code::CaptureDisorder,
+            jump.to,
+            0.9,
+            format!(
+                "The capture's clock jumped forward by {:.0} s: the clocks of both ends stood still meanwhile.",
+                jump.length as f64 / SECOND as f64
+            ),
+            "No time across this jump was judged; capture with a clock that is not set meanwhile",
         );
     }
     if tcp.disorder > 0 || tcp.behind > 0 {

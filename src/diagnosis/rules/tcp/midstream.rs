@@ -70,9 +70,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         claims.push(with_words(idle_hint(c, claim), found));
         return;
     }
-    // A FIN is an offence only while something was owed or begun. What was not captured may have been the answer, the
-    // QUIT, or the client's own FIN.
-    if !c.work_open() || c.partly_unseen() {
+    // A FIN is an offence only while something was owed or begun. What was not captured, or not in order, may have been the
+    // answer, the QUIT, or the client's own FIN.
+    if !c.work_open() || c.partly_unseen() || c.tcp.disorder > 0 {
         return;
     }
     let claim = Claim::new(

@@ -75,7 +75,7 @@ fn on_clear_port(c: &Connection<'_>, tls: &TlsFacts) -> bool {
             .all(|exchange| exchange.command.is_none())
 }
 
-/// The handshake was captured from its first byte, without holes: order and size of its records can be trusted.
+/// The handshake was captured from its first byte, without holes and in order: order and size of its records can be trusted.
 fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
     tls.client_hello.is_some()
         && tls.gaps.client == 0
@@ -84,6 +84,7 @@ fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
         && c.tcp.opening != Opening::Midstream
         && !c.one_sided()
         && c.tcp.cut_frames == 0
+        && c.tcp.disorder == 0
 }
 
 /// The end of the ClientHello that counts: the second one after a HelloRetryRequest.

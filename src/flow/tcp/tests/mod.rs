@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::Verdict;
 use super::labels::Labels;
-use crate::base::{MILLISECOND, SECOND, Timestamp};
+use crate::base::{MILLISECOND, PerSide, SECOND, Timestamp};
 use crate::flow::{LossPlace, Opening, ResetTrigger, Vantage};
 use script::{ACK, C, FIN, PSH, RST, S, SYN, Script};
 
@@ -112,6 +112,51 @@ fn what_was_acknowledged_and_never_seen_is_a_gap_of_the_capture() {
     assert_eq!(script.sink.text(S), b"220?????next");
     assert_eq!(script.tracker.facts().capture_gaps.server, 5);
     assert_eq!(script.tracker.facts().loss_count, 0);
+}
+
+/// Ten seconds of silence before a greeting, of which each end saw all but so many milliseconds.
+fn silence_unseen(client: i64, server: i64) -> Option<i64> {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.behind = Some(PerSide::default());
+    script.pass(10, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(11, C, ACK, 1001, 5001, b"");
+    script.behind = Some(PerSide { client, server });
+    script.pass(10_011, S, ACK | PSH, 5001, 1001, b"220 hi\r\n");
+    script.pass(10_012, C, ACK | PSH, 1001, 5009, b"QUIT\r\n");
+    let jump = script.tracker.facts().clock_jump;
+    jump.map(|gap| gap.length / MILLISECOND)
+}
+
+#[test]
+fn a_silence_that_neither_end_saw_is_a_jump_of_the_clock() {
+    assert_eq!(silence_unseen(10_000, 10_000), Some(10_000));
+    assert_eq!(silence_unseen(9_990, 9_900), Some(10_000));
+    assert_eq!(silence_unseen(0, 0), None, "a real silence");
+    assert_eq!(
+        silence_unseen(0, 10_000),
+        None,
+        "the answer was under way all the time"
+    );
+    assert_eq!(silence_unseen(10_000, 0), None);
+    assert_eq!(
+        silence_unseen(9_000, 9_000),
+        None,
+        "a second of it was real"
+    );
+}
+
+#[test]
+fn clocks_that_never_move_say_nothing_of_a_silence() {
+    let mut script = Script::default();
+    for (time, side) in [(0, C), (10, S), (11, C), (10_011, S), (10_012, C)] {
+        script.behind = Some(PerSide {
+            client: time,
+            server: time,
+        });
+        script.pass(time, side, ACK, 1001, 1001, b"");
+    }
+    assert_eq!(script.tracker.facts().clock_jump, None);
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub struct Script {
     pub ip_id: u16,
     /// Snap length of payloads.
     pub cut: Option<usize>,
+    /// How far each end's clock of milliseconds is behind the capture's, or `None` without timestamps.
+    pub behind: Option<PerSide<i64>>,
     frame: u64,
 }
 
@@ -72,6 +74,7 @@ impl Default for Script {
             window: 1000,
             ip_id: 100,
             cut: None,
+            behind: None,
             frame: 0,
         }
     }
@@ -169,12 +172,14 @@ impl Script {
             fragment: None,
         };
         self.ip_id = self.ip_id.wrapping_add(1);
+        let mut tcp = *tcp;
+        tcp.options.timestamps = self.behind.map(|behind| ((time - behind[side]) as u32, 0));
         self.tracker.segment(
             side,
             mark(self.frame, time),
             &Link::default(),
             &ip,
-            tcp,
+            &tcp,
             &mut self.sink,
         )
     }
