@@ -16,9 +16,25 @@ const KEPT: usize = 4_096;
 
 /// The measurements of the inputs that are open.
 #[derive(Default)]
-pub(super) struct Experiments(Vec<(SourceId, Measured)>);
+pub(super) struct Experiments {
+    measured: Vec<(SourceId, Measured)>,
+    /// Worlds that a probe made.
+    probes: Vec<SourceId>,
+}
 
 impl Experiments {
+    /// A probe made this world.
+    pub(super) fn made(&mut self, world: SourceId) {
+        if !self.made_by_probe(world) && self.probes.len() < KEPT {
+            self.probes.push(world);
+        }
+    }
+
+    /// Whether a probe made it: it tries every address for its own sake, where a client is content with one that works.
+    pub(super) fn made_by_probe(&self, world: SourceId) -> bool {
+        self.probes.contains(&world)
+    }
+
     /// Lets what was measured of a server weigh in.
     pub(super) fn weigh_connection(
         &self,
@@ -52,7 +68,7 @@ impl Experiments {
 
     fn weigh(&self, source: SourceId, fits: &dyn Fn(&About) -> bool, judgement: &mut Judgement) {
         let about = self
-            .0
+            .measured
             .iter()
             .filter(|(of, measured)| *of == source && fits(&measured.about))
             .map(|(_, measured)| measured);
@@ -61,7 +77,8 @@ impl Experiments {
 
     /// Nothing is open any more.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.measured.clear();
+        self.probes.clear();
     }
 }
 
@@ -90,9 +107,9 @@ impl Judging {
                 source: Some(source.0),
                 verdict,
             }));
-        } else if self.experiments.0.len() < KEPT {
+        } else if self.experiments.measured.len() < KEPT {
             let world = self.world(source);
-            self.experiments.0.push((world, measured));
+            self.experiments.measured.push((world, measured));
         }
     }
 }

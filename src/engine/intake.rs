@@ -121,6 +121,7 @@ impl Intake {
             if let Some(root) = self.sources.get_mut(world.0 as usize) {
                 root.reach(until);
             }
+            seen(Sighting::Probed(world));
         } else if let Some((port, service)) = read_serves(text) {
             self.ports.suggest(port, service);
             self.table.suggest(port, service);

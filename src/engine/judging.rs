@@ -156,6 +156,7 @@ impl Judging {
                 let (mark, ip, icmp, quote) = *error;
                 self.lookups.icmp(mark, &ip, &icmp, &quote);
             }
+            Sighting::Probed(world) => self.experiments.made(world),
             Sighting::Measured(source, measured) => self.measured(source, *measured, out),
             Sighting::Dropped(Some((from, to))) => self.knowledge.drops.between(from, to),
             Sighting::Dropped(None) => self.knowledge.drops.some_time(),
@@ -250,7 +251,9 @@ impl Judging {
     fn settle(&mut self, flow: &MailFlow<Inside>) {
         let key = *flow.tracker.key();
         let first = flow.tracker.facts().first;
-        self.names.began(key.client.ip, key.server.ip, first);
+        if !self.experiments.made_by_probe(self.world(key.source)) {
+            self.names.began(key.client.ip, key.server.ip, first);
+        }
         let session = flow.dialogue.facts();
         let dialogue = session.as_ref().map(|session| session.dialogue);
         let starttls = dialogue

@@ -30,6 +30,8 @@ pub enum Sighting {
         /// `pcap`, `pcapng`.
         format: Option<&'static str>,
     },
+    /// A probe made this world.
+    Probed(SourceId),
     /// How far a world has been watched.
     Horizon(SourceId, WorldClock),
     /// Time has passed, for all.
