@@ -8,6 +8,7 @@ mod body;
 mod core;
 mod decoder;
 mod dialogue;
+mod garbage;
 mod imap;
 mod lines;
 mod pop3;

@@ -4,15 +4,13 @@
 //! Mail that is handed out is skipped, listings are counted. It refuses to keep either.
 
 use super::body::{Body, Dots};
-use super::core::{Building, Core, Pending, command, masked, unknown};
+use super::core::{Building, Core, Pending, command, login_step, masked, unknown};
 use super::dialogue::{Mechanism, Oddity, Phase, Reply, Status, Verb};
+use super::garbage::Garbage;
 use super::lines::Line;
 use super::sasl::{self, Login};
-use super::syntax::{contains, starts, token};
+use super::syntax::{contains, token};
 use crate::base::{Foreign, Mark};
-
-/// Lines that are no replies written down at most.
-const GARBAGE: u32 = 4;
 
 /// A multi-line answer that has begun.
 struct Listing {
@@ -26,7 +24,7 @@ pub(super) struct Pop3 {
     login: Option<Login>,
     login_asked: bool,
     listing: Option<Listing>,
-    garbage: u32,
+    garbage: Garbage,
 }
 
 impl Pop3 {
@@ -35,7 +33,7 @@ impl Pop3 {
             login: None,
             login_asked: false,
             listing: None,
-            garbage: 0,
+            garbage: Garbage::default(),
         }
     }
 
@@ -131,17 +129,7 @@ impl Pop3 {
     }
 
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        let blob = line.bytes.trim_ascii();
-        if blob != b"*"
-            && let Some(login) = self.login.as_mut()
-        {
-            login.message(blob, &mut core.dialogue);
-        }
-        let command = if blob == b"*" || blob.is_empty() {
-            command(line, mark, Verb::AuthStep, blob)
-        } else {
-            masked(line, mark, Verb::AuthStep, b"", blob)
-        };
+        let command = login_step(core, self.login.as_mut(), line, mark);
         core.ask(command, Phase::Auth);
     }
 
@@ -286,25 +274,7 @@ impl Pop3 {
         if line.bytes.trim_ascii().is_empty() {
             return;
         }
-        let (at, _) = line.marks(mark);
-        if starts(&line.bytes, b"HTTP/") || starts(&line.bytes, b"<html") {
-            core.odd(Oddity::Http, at);
-        } else if line.bytes.starts_with(b"SSH-") {
-            core.odd(Oddity::Ssh, at);
-        } else if core.awaits_greeting() {
-            core.odd(Oddity::NotMail, at);
-        }
-        self.garbage = self.garbage.saturating_add(1);
-        if self.garbage <= GARBAGE {
-            let mut building = Building::new(line, mark);
-            building.push(line, &line.bytes);
-            let phase = if core.awaits_greeting() {
-                Phase::Greeting
-            } else {
-                Phase::Session
-            };
-            core.alone(building.finish(Status::Garbage), phase);
-        }
+        self.garbage.line(core, line, mark, Phase::Session);
     }
 }
 

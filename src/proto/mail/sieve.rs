@@ -6,14 +6,12 @@
 
 use super::body::Body;
 use super::core::{Building, Core, command, masked, unknown};
-use super::dialogue::{Oddity, Phase, Status, Verb};
+use super::dialogue::{Phase, Status, Verb};
+use super::garbage::Garbage;
 use super::lines::Line;
 use super::sasl::{self, Login};
-use super::syntax::{astring, literal, starts, token};
+use super::syntax::{astring, literal, token};
 use crate::base::{Foreign, Mark, Side};
-
-/// Lines that are no replies written down at most.
-const GARBAGE: u32 = 4;
 
 /// A response whose text comes as a literal.
 struct Unfinished {
@@ -32,7 +30,7 @@ pub(super) struct Sieve {
     response: Option<Unfinished>,
     server_goes_on: bool,
     listing: bool,
-    garbage: u32,
+    garbage: Garbage,
 }
 
 impl Sieve {
@@ -44,7 +42,7 @@ impl Sieve {
             response: None,
             server_goes_on: false,
             listing: false,
-            garbage: 0,
+            garbage: Garbage::default(),
         }
     }
 
@@ -301,20 +299,7 @@ impl Sieve {
         if !core.awaits_greeting() || line.after_gap {
             return;
         }
-        let (at, _) = line.marks(mark);
-        if starts(&line.bytes, b"HTTP/") || starts(&line.bytes, b"<html") {
-            core.odd(Oddity::Http, at);
-        } else if line.bytes.starts_with(b"SSH-") {
-            core.odd(Oddity::Ssh, at);
-        } else {
-            core.odd(Oddity::NotMail, at);
-        }
-        self.garbage = self.garbage.saturating_add(1);
-        if self.garbage <= GARBAGE {
-            let mut building = Building::new(line, mark);
-            building.push(line, &line.bytes);
-            core.alone(building.finish(Status::Garbage), Phase::Greeting);
-        }
+        self.garbage.line(core, line, mark, Phase::Greeting);
     }
 }
 

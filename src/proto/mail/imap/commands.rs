@@ -3,7 +3,7 @@
 use super::{Imap, Unfinished, verb_of};
 use crate::base::{Foreign, Mark, Secret, Side};
 use crate::proto::mail::body::Body;
-use crate::proto::mail::core::{Core, Pending, command, masked, unknown};
+use crate::proto::mail::core::{Core, Pending, command, login_step, masked, unknown};
 use crate::proto::mail::dialogue::{Command, Oddity, Phase, Verb};
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::sasl::{self, Login};
@@ -169,17 +169,7 @@ impl Imap {
 
     /// A line of an AUTHENTICATE exchange; also an empty one counts.
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        let blob = line.bytes.trim_ascii();
-        if blob != b"*"
-            && let Some(login) = self.login.as_mut()
-        {
-            login.message(blob, &mut core.dialogue);
-        }
-        let command = if blob == b"*" || blob.is_empty() {
-            command(line, mark, Verb::AuthStep, blob)
-        } else {
-            masked(line, mark, Verb::AuthStep, b"", blob)
-        };
+        let command = login_step(core, self.login.as_mut(), line, mark);
         step(core, command, Phase::Auth, |verb| {
             matches!(verb, Verb::Auth(_) | Verb::AuthStep)
         });

@@ -8,6 +8,7 @@ mod responses;
 
 use super::core::Core;
 use super::dialogue::Verb;
+use super::garbage::Garbage;
 use super::sasl::Login;
 use crate::base::Mark;
 
@@ -28,7 +29,7 @@ pub(super) struct Imap {
     continued: bool,
     /// Words of untagged NO and BAD since the last tagged reply.
     complaint: Vec<u8>,
-    garbage: u32,
+    garbage: Garbage,
 }
 
 impl Imap {
@@ -38,7 +39,7 @@ impl Imap {
             login: None,
             continued: false,
             complaint: Vec::new(),
-            garbage: 0,
+            garbage: Garbage::default(),
         }
     }
 

@@ -4,13 +4,10 @@ use super::Imap;
 use crate::base::{Foreign, Mark};
 use crate::proto::mail::body::Body;
 use crate::proto::mail::core::{Building, Core, TEXT};
-use crate::proto::mail::dialogue::{Oddity, Phase, Reply, Status, Verb};
+use crate::proto::mail::dialogue::{Phase, Reply, Status, Verb};
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::sasl;
 use crate::proto::mail::syntax::{astring, contains, literal, starts, token};
-
-/// Lines that are no responses written down at most.
-const GARBAGE: u32 = 4;
 
 impl Imap {
     /// A line of the server, or the rest of one after a literal.
@@ -178,25 +175,8 @@ impl Imap {
             core.gapped.server = true;
             return;
         }
-        let (at, _) = line.marks(mark);
-        if starts(&line.bytes, b"HTTP/") || starts(&line.bytes, b"<html") {
-            core.odd(Oddity::Http, at);
-        } else if line.bytes.starts_with(b"SSH-") {
-            core.odd(Oddity::Ssh, at);
-        } else if core.awaits_greeting() {
-            core.odd(Oddity::NotMail, at);
-        }
-        self.garbage = self.garbage.saturating_add(1);
-        if self.garbage <= GARBAGE {
-            let mut building = Building::new(line, mark);
-            building.push(line, &line.bytes);
-            let phase = if core.awaits_greeting() {
-                Phase::Greeting
-            } else {
-                self.phase(core)
-            };
-            core.alone(building.finish(Status::Garbage), phase);
-        }
+        let phase = self.phase(core);
+        self.garbage.line(core, line, mark, phase);
     }
 
     fn phase(&self, core: &Core) -> Phase {

@@ -3,7 +3,7 @@
 use super::{Smtp, Transfer};
 use crate::base::{Mark, Side};
 use crate::proto::mail::body::Body;
-use crate::proto::mail::core::{Core, Pending, command, masked, unknown};
+use crate::proto::mail::core::{Core, Pending, command, login_step, masked, unknown};
 use crate::proto::mail::dialogue::{Language, Oddity, Phase, Verb};
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::sasl::{self, Login};
@@ -167,17 +167,7 @@ impl Smtp {
     }
 
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        let blob = line.bytes.trim_ascii();
-        if blob != b"*"
-            && let Some(login) = self.login.as_mut()
-        {
-            login.message(blob, &mut core.dialogue);
-        }
-        let command = if blob == b"*" || blob.is_empty() {
-            command(line, mark, Verb::AuthStep, blob)
-        } else {
-            masked(line, mark, Verb::AuthStep, b"", blob)
-        };
+        let command = login_step(core, self.login.as_mut(), line, mark);
         core.ask(command, Phase::Auth);
     }
 

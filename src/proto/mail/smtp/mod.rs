@@ -10,6 +10,7 @@ mod replies;
 use super::body::{Body, Dots};
 use super::core::{Building, Core, Pending, command};
 use super::dialogue::{Phase, Verb};
+use super::garbage::Garbage;
 use super::lines::Line;
 use super::sasl::Login;
 use crate::base::{Mark, Side};
@@ -41,7 +42,7 @@ pub(super) struct Smtp {
     /// LHLO was spoken: one reply per recipient after the dot.
     lmtp: bool,
     accepted: u32,
-    garbage: u32,
+    garbage: Garbage,
 }
 
 impl Smtp {
@@ -53,7 +54,7 @@ impl Smtp {
             login_asked: false,
             lmtp,
             accepted: 0,
-            garbage: 0,
+            garbage: Garbage::default(),
         }
     }
 

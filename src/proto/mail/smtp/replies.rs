@@ -11,9 +11,6 @@ use crate::proto::mail::syntax::{
     contains, enhanced, enhanced_in_brackets, reply_line, starts, token,
 };
 
-/// Lines that are no replies written down at most.
-const GARBAGE: u32 = 4;
-
 impl Smtp {
     /// A line of the server.
     pub fn server_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
@@ -25,7 +22,7 @@ impl Smtp {
                 .greeting_started
                 .get_or_insert(line.marks(mark).0);
         }
-        self.garbage = 0;
+        self.garbage.understood();
         let listing = core
             .pending
             .front()
@@ -71,29 +68,7 @@ impl Smtp {
             building.push(line, &line.bytes);
             return;
         }
-        let (at, _) = line.marks(mark);
-        if starts(&line.bytes, b"HTTP/")
-            || starts(&line.bytes, b"<html")
-            || starts(&line.bytes, b"<!doctype")
-        {
-            core.odd(Oddity::Http, at);
-        } else if line.bytes.starts_with(b"SSH-") {
-            core.odd(Oddity::Ssh, at);
-        } else if core.awaits_greeting() {
-            core.odd(Oddity::NotMail, at);
-        }
-        self.garbage = self.garbage.saturating_add(1);
-        if self.garbage <= GARBAGE {
-            let mut building = Building::new(line, mark);
-            building.push(line, &line.bytes);
-            let reply = building.finish(Status::Garbage);
-            let phase = if core.awaits_greeting() {
-                Phase::Greeting
-            } else {
-                Phase::Session
-            };
-            core.alone(reply, phase);
-        }
+        self.garbage.line(core, line, mark, Phase::Session);
     }
 
     /// A complete reply.

@@ -1,0 +1,55 @@
+//! A server's line that is no reply in the language of the dialogue.
+//!
+//! It exists because all languages meet the same strangers: a web server or an SSH daemon behind a mail port,
+//! words of no mail server at all, noise. It knows them by their first words, writes the first few lines down
+//! and refuses to judge.
+
+use super::core::{Building, Core};
+use super::dialogue::{Oddity, Phase, Status};
+use super::lines::Line;
+use super::syntax::starts;
+use crate::base::Mark;
+
+/// Lines written down at most, one after the other.
+const KEPT: u32 = 4;
+
+/// How many such lines there were since the server was last understood.
+#[derive(Default)]
+pub(super) struct Garbage {
+    lines: u32,
+}
+
+impl Garbage {
+    /// One such line, while the dialogue is in that phase unless its greeting is still to come.
+    pub fn line(&mut self, core: &mut Core, line: &Line, mark: Mark, phase: Phase) {
+        let (at, _) = line.marks(mark);
+        let web = [
+            b"HTTP/".as_slice(),
+            b"<html".as_slice(),
+            b"<!doctype".as_slice(),
+        ];
+        if web.iter().any(|word| starts(&line.bytes, word)) {
+            core.odd(Oddity::Http, at);
+        } else if line.bytes.starts_with(b"SSH-") {
+            core.odd(Oddity::Ssh, at);
+        } else if core.awaits_greeting() {
+            core.odd(Oddity::NotMail, at);
+        }
+        self.lines = self.lines.saturating_add(1);
+        if self.lines <= KEPT {
+            let phase = if core.awaits_greeting() {
+                Phase::Greeting
+            } else {
+                phase
+            };
+            let mut building = Building::new(line, mark);
+            building.push(line, &line.bytes);
+            core.alone(building.finish(Status::Garbage), phase);
+        }
+    }
+
+    /// The server was understood: what comes later is written down anew.
+    pub fn understood(&mut self) {
+        self.lines = 0;
+    }
+}
