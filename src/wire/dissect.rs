@@ -6,8 +6,11 @@
 use arrayvec::ArrayVec;
 
 use super::packet::{Ip, Link, Net, Packet, Stop, StopReason, Transport, Tunnel};
+use super::plain::plain;
 use super::rest::Rest;
 
+/// LINKTYPE_ETHERNET.
+const ETHERNET: u16 = 1;
 /// Nested IP headers that are followed; the next one is [`StopReason::TooDeep`].
 const IP_DEPTH: u8 = 6;
 /// Layers of any kind that are followed: 6 tunnels with link layer, tags and IP each.
@@ -18,6 +21,16 @@ const LAYERS: usize = 40;
 /// `data` is what was captured, `original_len` what the capture says was on the wire. Never fails
 /// and never panics: what could be read is there, and `stop` says why there is not more.
 pub fn dissect(link_type: u16, data: &[u8], original_len: u32) -> Packet<'_> {
+    if link_type == ETHERNET
+        && let Some(packet) = plain(data, original_len)
+    {
+        return packet;
+    }
+    layer_by_layer(link_type, data, original_len)
+}
+
+/// The same for any frame.
+pub(super) fn layer_by_layer(link_type: u16, data: &[u8], original_len: u32) -> Packet<'_> {
     let mut dissector = Dissector::new(Link::default(), ArrayVec::new());
     let frame = Rest::frame(data, original_len);
     let first = dissector.link_layer(link_type, frame);

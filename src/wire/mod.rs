@@ -9,6 +9,7 @@ mod icmp;
 mod ip;
 mod link;
 mod packet;
+mod plain;
 mod reassembler;
 mod rest;
 mod tcp;

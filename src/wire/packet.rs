@@ -182,22 +182,27 @@ impl TcpFlags {
     pub const CWR: u8 = 0x80;
 
     /// Whether FIN is set.
+    #[inline]
     pub fn fin(self) -> bool {
         self.0 & Self::FIN != 0
     }
     /// Whether SYN is set.
+    #[inline]
     pub fn syn(self) -> bool {
         self.0 & Self::SYN != 0
     }
     /// Whether RST is set.
+    #[inline]
     pub fn rst(self) -> bool {
         self.0 & Self::RST != 0
     }
     /// Whether ACK is set.
+    #[inline]
     pub fn ack(self) -> bool {
         self.0 & Self::ACK != 0
     }
     /// Whether this is the first segment of a handshake: SYN without ACK.
+    #[inline]
     pub fn opens(self) -> bool {
         self.0 & (Self::SYN | Self::ACK | Self::RST | Self::FIN) == Self::SYN
     }

@@ -34,16 +34,17 @@ impl<'a> Dissector<'a> {
         else {
             return self.short("tcp", rest, 20);
         };
-        let header_len = usize::from(offset >> 4).saturating_mul(4);
+        let header_len = header_len(offset);
         if header_len < 20 || header_len > rest.wire {
             return self.malformed("tcp", rest, header_len.max(20));
         }
-        let options = match rest.bytes.get(20..header_len) {
-            Some(options) => tcp_options(options),
-            None => TcpOptions {
-                incomplete: true,
-                ..tcp_options(rest.bytes.get(20..).unwrap_or(&[]))
-            },
+        if let Some(segment) = whole_segment(rest) {
+            self.packet.transport = Transport::Tcp(segment);
+            return Next::Done;
+        }
+        let options = TcpOptions {
+            incomplete: true,
+            ..tcp_options(rest.bytes.get(20..).unwrap_or(&[]))
         };
         self.packet.transport = Transport::Tcp(Tcp {
             source_port: u16::from_be_bytes([s0, s1]),
@@ -53,14 +54,11 @@ impl<'a> Dissector<'a> {
             flags: TcpFlags(flags),
             window: rest.u16(14).unwrap_or(0),
             options,
-            payload: rest.bytes.get(header_len..).unwrap_or(&[]),
+            payload: &[],
             payload_len: saturating(rest.wire.saturating_sub(header_len)),
             checksum: rest.u16(16).unwrap_or(0),
         });
-        if rest.bytes.len() < header_len {
-            return self.short("tcp", rest, header_len);
-        }
-        Next::Done
+        self.short("tcp", rest, header_len)
     }
 
     /// A UDP datagram, and the tunnel it may be.
@@ -89,6 +87,53 @@ impl<'a> Dissector<'a> {
         self.packet.transport = Transport::Udp(udp);
         self.udp_tunnel(udp.source_port, udp.destination_port, payload)
     }
+}
+
+/// Length of a header in bytes, by the byte with its data offset.
+#[inline]
+fn header_len(offset: u8) -> usize {
+    usize::from(offset >> 4).saturating_mul(4)
+}
+
+/// A segment whose header is all there; `None` when it is not, or its length cannot be true.
+#[inline]
+pub(super) fn whole_segment(rest: Rest<'_>) -> Option<Tcp<'_>> {
+    let &[
+        s0,
+        s1,
+        d0,
+        d1,
+        q0,
+        q1,
+        q2,
+        q3,
+        a0,
+        a1,
+        a2,
+        a3,
+        offset,
+        flags,
+        w0,
+        w1,
+        c0,
+        c1,
+        _,
+        _,
+    ] = rest.bytes.first_chunk::<20>()?;
+    let header_len = header_len(offset);
+    let options = rest.bytes.get(20..header_len)?;
+    Some(Tcp {
+        source_port: u16::from_be_bytes([s0, s1]),
+        destination_port: u16::from_be_bytes([d0, d1]),
+        seq: u32::from_be_bytes([q0, q1, q2, q3]),
+        ack: u32::from_be_bytes([a0, a1, a2, a3]),
+        flags: TcpFlags(flags),
+        window: u16::from_be_bytes([w0, w1]),
+        options: tcp_options(options),
+        payload: rest.bytes.get(header_len..)?,
+        payload_len: saturating(rest.wire.saturating_sub(header_len)),
+        checksum: u16::from_be_bytes([c0, c1]),
+    })
 }
 
 /// Reads TCP options. Unknown ones are stepped over; a length that does not fit ends it.

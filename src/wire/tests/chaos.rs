@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::Timestamp;
 use crate::wire::Reassembler;
+use crate::wire::dissect::layer_by_layer;
 
 const LINK_TYPES: [u16; 23] = [
     0, 1, 9, 10, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 163, 166, 226, 228, 229, 239,
@@ -23,6 +24,7 @@ fn slice_of<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
 
 fn check(link_type: u16, frame: &[u8], original_len: u32) {
     let packet = dissect(link_type, frame, original_len);
+    assert_eq!(packet, layer_by_layer(link_type, frame, original_len));
     if let Some(slice) = slice_of(&packet) {
         assert!(slice.is_empty() || frame.as_ptr_range().contains(&slice.as_ptr()));
         let end = slice.as_ptr_range().end;
@@ -55,6 +57,28 @@ proptest! {
         for link_type in LINK_TYPES {
             check(link_type, &frame, original_len);
         }
+    }
+
+    /// What nearly every frame is, with a few bytes of its headers changed, padding, and a cut anywhere.
+    #[test]
+    fn plain_frames(
+        six in any::<bool>(),
+        damage in prop::collection::vec((0usize..90, any::<u8>()), 0..3),
+        padding in 0usize..20,
+        cut in any::<prop::sample::Index>(),
+        whole in any::<bool>(),
+        original_len in prop_oneof![Just(0u32), Just(u32::MAX), 0..200u32],
+    ) {
+        let inner = if six { mail(v6()) } else { mail(v4()) };
+        let mut frame = craft::ethernet([6; 6], [8; 6], &[], &inner);
+        frame.resize(frame.len() + padding, 0);
+        for (at, value) in damage {
+            if let Some(byte) = frame.get_mut(at) {
+                *byte = value;
+            }
+        }
+        let len = if whole { frame.len() } else { cut.index(frame.len()) };
+        check(1, &frame[..len], original_len);
     }
 
     /// Frames that get deep, with a few bytes changed and a cut anywhere.
