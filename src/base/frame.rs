@@ -24,6 +24,7 @@ const LAST_SOURCE: u32 = (1 << (u64::BITS - NUMBER)) - 1;
 
 impl FrameRef {
     /// The frame of that number, from 1, of that source.
+    #[inline]
     pub const fn new(source: SourceId, number: u64) -> FrameRef {
         let source = if source.0 > LAST_SOURCE {
             LAST_SOURCE
@@ -36,11 +37,13 @@ impl FrameRef {
     }
 
     /// The input that the frame came from.
+    #[inline]
     pub const fn source(self) -> SourceId {
         SourceId((self.word() >> NUMBER) as u32)
     }
 
     /// Its number there, from 1.
+    #[inline]
     pub const fn number(self) -> u64 {
         self.word() & ((1 << NUMBER) - 1)
     }

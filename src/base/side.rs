@@ -11,6 +11,7 @@ pub enum Side {
 
 impl Side {
     /// The opposite end.
+    #[inline]
     pub fn other(self) -> Side {
         match self {
             Side::Client => Side::Server,
@@ -38,6 +39,8 @@ pub struct PerSide<T> {
 
 impl<T> std::ops::Index<Side> for PerSide<T> {
     type Output = T;
+
+    #[inline]
     fn index(&self, side: Side) -> &T {
         match side {
             Side::Client => &self.client,
@@ -47,6 +50,7 @@ impl<T> std::ops::Index<Side> for PerSide<T> {
 }
 
 impl<T> std::ops::IndexMut<Side> for PerSide<T> {
+    #[inline]
     fn index_mut(&mut self, side: Side) -> &mut T {
         match side {
             Side::Client => &mut self.client,

@@ -19,12 +19,14 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// The distance from `earlier` to this point; negative when `earlier` is later. Clamped to ± 4.5 years, so that
     /// arithmetic on distances of damaged captures cannot overflow.
+    #[inline]
     pub fn since(self, earlier: Timestamp) -> Nanos {
         const FARTHEST: Nanos = Nanos::MAX / 64;
         self.0.saturating_sub(earlier.0).clamp(-FARTHEST, FARTHEST)
     }
 
     /// This point moved by a distance, saturating at the ends of the range.
+    #[inline]
     pub fn plus(self, distance: Nanos) -> Timestamp {
         Timestamp(self.0.saturating_add(distance))
     }

@@ -7,6 +7,7 @@ pub(super) enum ByteOrder {
 }
 
 impl ByteOrder {
+    #[inline]
     pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
         let bytes = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
         Some(match self {
@@ -15,6 +16,7 @@ impl ByteOrder {
         })
     }
 
+    #[inline]
     pub(super) fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
         let bytes = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
         Some(match self {

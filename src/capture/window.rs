@@ -105,6 +105,7 @@ impl Window {
     }
 
     /// Where the window's front stands in the (uncompressed) input, in bytes.
+    #[inline]
     pub(super) fn position(&self) -> u64 {
         self.position
     }
@@ -115,6 +116,7 @@ impl Window {
     }
 
     /// What is here now.
+    #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Mapped { map, at, .. } => map.0.get(*at..).unwrap_or_default(),

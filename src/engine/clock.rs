@@ -32,7 +32,16 @@ pub struct WorldClock {
 
 impl WorldClock {
     /// A frame of the world.
+    #[inline]
     pub(super) fn see(&mut self, mark: Mark) {
+        match (self.step, self.horizon) {
+            (None, Some(known)) if mark.time >= known => self.horizon = Some(mark.time),
+            _ => self.see_odd(mark),
+        }
+    }
+
+    /// The first frame, one that is earlier than another, or one after a step.
+    fn see_odd(&mut self, mark: Mark) {
         let shown = self.step.map(|step| step.after).or(self.horizon);
         if let Some(shown) = shown.filter(|shown| shown.since(mark.time) > STEP) {
             self.step = Some(Step {

@@ -141,7 +141,9 @@ impl Intake {
             frame: FrameRef::new(input.source, input.number),
             time: input.time,
         };
-        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+        if world == input.source {
+            source.see(mark);
+        } else if let Some(root) = self.sources.get_mut(world.0 as usize) {
             root.see(mark);
         }
         self.tick(input.time, seen);
@@ -156,11 +158,16 @@ impl Intake {
     }
 
     /// Time passes: tells `seen` what is over by it.
+    #[inline]
     pub fn tick(&mut self, now: Timestamp, seen: &mut dyn FnMut(Sighting)) {
         self.horizon = self.horizon.max(now);
-        if self.horizon.since(self.ripened) < RIPEN {
-            return;
+        if self.horizon.since(self.ripened) >= RIPEN {
+            self.ripen(seen);
         }
+    }
+
+    /// Tells what is over by now.
+    fn ripen(&mut self, seen: &mut dyn FnMut(Sighting)) {
         self.ripened = self.horizon;
         self.horizons(seen);
         seen(Sighting::Tick(self.horizon));

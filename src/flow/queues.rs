@@ -67,6 +67,14 @@ impl Default for Queues {
 impl Queues {
     /// Puts a slot at the end of a list.
     pub(super) fn touch(&mut self, at: u32, queue: Queue, now: Timestamp) {
+        if let Some(node) = self.nodes.get_mut(at as usize)
+            && node.queue == Some(queue)
+            && node.after == NONE
+        {
+            // It is the last one already.
+            node.last = now;
+            return;
+        }
         self.remove(at);
         if self.nodes.len() <= at as usize {
             self.nodes.resize(at as usize + 1, UNLINKED);

@@ -22,6 +22,7 @@ pub(super) struct Tuple {
 }
 
 impl Tuple {
+    #[inline]
     pub(super) fn new(source: SourceId, a: Endpoint, b: Endpoint) -> Tuple {
         if a <= b {
             Tuple {
@@ -99,6 +100,7 @@ impl<F> Slots<F> {
     }
 
     /// The place of a five-tuple.
+    #[inline]
     pub(super) fn find(&self, tuple: &Tuple) -> Option<u32> {
         self.index.get(tuple).copied()
     }
@@ -109,11 +111,13 @@ impl<F> Slots<F> {
     }
 
     /// What stands there.
+    #[inline]
     pub(super) fn get(&self, at: u32) -> Option<&Slot<F>> {
         self.slots.get(at as usize)?.as_ref()
     }
 
     /// What stands there, to be changed.
+    #[inline]
     pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut Slot<F>> {
         self.slots.get_mut(at as usize)?.as_mut()
     }
@@ -154,6 +158,7 @@ impl<F> Slots<F> {
     }
 
     /// Its SYN waits no longer.
+    #[inline]
     pub(super) fn answered(&mut self, at: u32) {
         if let Some(pending) = self.get_mut(at).and_then(|slot| slot.pending.take()) {
             self.pending.remove(&pending);

@@ -191,15 +191,15 @@ impl<S: Dialogue> Table<S> {
         };
         let tuple = Tuple::new(source, from, to);
         let mut reused = false;
-        let mut at = self.slots.find(&tuple);
-        if let Some(known) = at {
+        if let Some(known) = self.slots.find(&tuple) {
             let side = self.side(known, from);
             match self.verdict(known, side, mark, tcp) {
-                Some(Verdict::SameConnection) => {}
+                Some(Verdict::SameConnection) => {
+                    return self.feed(known, side, mark, link, ip, tcp);
+                }
                 Some(Verdict::NewConnection) => {
                     reused = true;
                     self.hand_out(known, Ending::Replaced);
-                    at = None;
                 }
                 None => {
                     self.strays = self.strays.saturating_add(1);
@@ -212,10 +212,7 @@ impl<S: Dialogue> Table<S> {
         {
             return None;
         }
-        let at = match at {
-            Some(at) => at,
-            None => self.insert(tuple, mark, from, to, tcp, reused)?,
-        };
+        let at = self.insert(tuple, mark, from, to, tcp, reused)?;
         let side = self.side(at, from);
         self.feed(at, side, mark, link, ip, tcp)
     }

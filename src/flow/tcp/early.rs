@@ -106,7 +106,14 @@ impl Tracker {
     }
 
     /// Hands on what need not wait any more.
+    #[inline]
     pub(super) fn release(&mut self, now: Option<Timestamp>, out: &mut impl StreamSink) {
+        if !self.halves.client.early.is_empty() || !self.halves.server.early.is_empty() {
+            self.release_some(now, out);
+        }
+    }
+
+    fn release_some(&mut self, now: Option<Timestamp>, out: &mut impl StreamSink) {
         // Of two rounds the second one takes what the first one's bytes were waited for by.
         for side in [Side::Client, Side::Server, Side::Client] {
             let visible = self.facts.sides[side.other()].segments > 0;

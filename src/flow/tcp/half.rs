@@ -73,6 +73,7 @@ pub(super) struct Half {
 
 impl Half {
     /// Stream offset of a sequence number of this side, near its highest one.
+    #[inline]
     pub(super) fn offset(&self, seq: u32) -> Option<i64> {
         let base = self.base?;
         let high = self.board.high();
@@ -81,6 +82,7 @@ impl Half {
     }
 
     /// Payload of one packet of this side, given what the peer accepts.
+    #[inline]
     pub(super) fn packet_payload(&self, peer_mss: Option<u16>) -> u32 {
         let mss = peer_mss.map_or(MSS_UNKNOWN, u32::from);
         let mss = if self.timestamps {
@@ -93,6 +95,12 @@ impl Half {
 
     /// Counts the TTL of an ordinary segment; the most frequent distance wins.
     pub(super) fn vote(&mut self, hops: HopCount) -> Option<HopCount> {
+        if let [(known, votes)] = self.hops.as_mut_slice()
+            && *known == hops
+        {
+            *votes = votes.saturating_add(1);
+            return Some(hops);
+        }
         match self.hops.iter_mut().find(|(known, _)| *known == hops) {
             Some((_, votes)) => *votes = votes.saturating_add(1),
             None => {

@@ -193,8 +193,8 @@ impl Labeller {
 
     /// The labels that depend on the sender's own latest segment. The first that settles it ends the search.
     fn forward(&mut self, side: Side, tcp: &Tcp<'_>, control: bool, labels: &mut Labels) {
-        let own = self.sides[side];
-        let peer = self.sides[side.other()];
+        let own = &self.sides[side];
+        let peer = &self.sides[side.other()];
         if tcp.payload_len == 1 && tcp.seq == own.next && peer.window == Some(0) {
             labels.insert(Labels::ZERO_WINDOW_PROBE);
             return;
@@ -212,7 +212,7 @@ impl Labeller {
         if repeats && tcp.window != 0 && own.window != Some(tcp.window) {
             labels.insert(Labels::WINDOW_UPDATE);
         }
-        if tcp.payload_len > 0 && !control && fills_window(tcp, &peer) {
+        if tcp.payload_len > 0 && !control && fills_window(tcp, peer) {
             labels.insert(Labels::WINDOW_FULL);
         }
         if !repeats || own.window != Some(tcp.window) {

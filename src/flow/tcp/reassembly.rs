@@ -127,10 +127,21 @@ impl Reassembly {
     }
 
     /// Time goes on: acknowledged holes become gaps.
+    #[inline]
     pub(super) fn advance(&mut self, side: Side, now: Timestamp, out: &mut impl StreamSink) {
-        let Some((acked, mark)) = self.acked else {
-            return;
-        };
+        if let Some((acked, mark)) = self.acked {
+            self.advance_to(side, now, acked, mark, out);
+        }
+    }
+
+    fn advance_to(
+        &mut self,
+        side: Side,
+        now: Timestamp,
+        acked: i64,
+        mark: Mark,
+        out: &mut impl StreamSink,
+    ) {
         let Some(next) = self.next else { return };
         if acked <= next {
             self.acked = None;

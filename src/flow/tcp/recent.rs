@@ -58,6 +58,11 @@ impl RecentSegments {
         if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {
             return false;
         }
+        // Without a branch for each, so that all are compared at once: a new sequence number is what nearly every segment has.
+        let known = |found, seq: &u32| found | (*seq == tcp.seq);
+        if !self.seqs.iter().fold(false, known) {
+            return false;
+        }
         let header = header(tcp);
         self.ring
             .iter()

@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 
 use crate::base::{Few, Mark, Nanos, Side};
 
-use super::super::facts::{ByteRange, LossEvent, LossPlace, MtuEvidence, Outstanding, TcpFacts};
+use super::super::facts::{ByteRange, MtuEvidence, Outstanding, TcpFacts};
+use super::arrival::{Told, count_capture_gap};
 use super::range::{Range, Segment};
 
 /// Ranges kept apart per direction; beyond it neighbours are told as one.
 const RANGES: usize = 512;
 /// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
-const DEAD: u32 = 3;
+pub(super) const DEAD: u32 = 3;
 
 /// What a segment was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,33 +38,24 @@ impl Novelty {
     }
 }
 
-/// A loss that was told and may turn out to be none (D-SACK).
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    range: ByteRange,
-    at: Mark,
-    events: u32,
-    equivalents: u64,
-}
-
 /// One direction's ranges.
 #[derive(Debug, Default)]
 pub(super) struct Scoreboard {
-    ranges: VecDeque<Range>,
+    pub(super) ranges: VecDeque<Range>,
     /// One past the highest offset that was sent.
     high: Option<i64>,
     /// Highest cumulative acknowledgement.
     acked: i64,
     /// Losses below this offset belong to the loss event that is being repaired.
     recover: i64,
-    told: Few<Told, 8>,
+    pub(super) told: Few<Told, 8>,
     /// Waiting for a resend was counted up to here.
-    still_until: Option<Mark>,
+    pub(super) still_until: Option<Mark>,
     /// Something smaller than the oldest missing range arrived after it had been sent.
-    smaller_arrived: Option<(i64, Mark)>,
+    pub(super) smaller_arrived: Option<(i64, Mark)>,
     /// The dead size that finally got through in smaller pieces.
-    recovered: Option<Box<MtuEvidence>>,
-    largest_arrived: u32,
+    pub(super) recovered: Option<Box<MtuEvidence>>,
+    pub(super) largest_arrived: u32,
 }
 
 /// ⌈bytes / mss⌉, at least one: what a frame counts in loss statistics.
@@ -209,12 +201,18 @@ impl Scoreboard {
                 range.start = ack;
                 break;
             }
-            let Some(range) = self.ranges.pop_front() else {
-                break;
-            };
             if range.end == ack && range.count == 1 && !range.sacked && range.hole.is_none() {
                 rtt = Some(mark.time.since(range.first.time)).filter(|rtt| *rtt >= 0);
             }
+            if range.count == 1 && !range.sacked && !range.lost_before {
+                // Sent once, arrived: all that is told of it, without moving its story.
+                self.largest_arrived = self.largest_arrived.max(range.size_min);
+                self.ranges.pop_front();
+                continue;
+            }
+            let Some(range) = self.ranges.pop_front() else {
+                break;
+            };
             if !range.sacked {
                 self.arrived(side, &range, mark, tsecr, facts);
             }
@@ -247,33 +245,6 @@ impl Scoreboard {
                 self.arrived(side, &range, mark, tsecr, facts);
             }
             at = at.saturating_add(1);
-        }
-    }
-
-    /// The receiver says that it got [left, right) twice: what was told lost there was not.
-    pub(super) fn duplicate_sack(
-        &mut self,
-        side: Side,
-        left: i64,
-        right: i64,
-        facts: &mut TcpFacts,
-    ) {
-        for range in self.ranges.iter_mut() {
-            range.excused |= range.start < right && range.end > left && range.count > 1;
-        }
-        let mut at = 0;
-        while let Some(told) = self.told.get(at).copied() {
-            if told.range.start < right && told.range.end > left {
-                facts.loss_count = facts.loss_count.saturating_sub(told.events);
-                facts.mss_equivalents_lost =
-                    facts.mss_equivalents_lost.saturating_sub(told.equivalents);
-                facts
-                    .losses
-                    .retain(|event| event.side != side || event.at != told.at);
-                self.told.remove(at);
-            } else {
-                at += 1;
-            }
         }
     }
 
@@ -375,127 +346,6 @@ impl Scoreboard {
             .map(|range| (range.start, range.end))
     }
 
-    fn note_smaller(&mut self, range: &Range, mark: Mark) {
-        let Some(oldest) = self
-            .ranges
-            .iter()
-            .find(|oldest| oldest.count > 0 && !oldest.sacked)
-        else {
-            return;
-        };
-        let later = oldest.ordinal < range.ordinal
-            || oldest.first.frame.number() < range.last.frame.number();
-        if later
-            && range.size_min < oldest.size
-            && self
-                .smaller_arrived
-                .is_none_or(|(start, _)| start != oldest.start)
-        {
-            self.smaller_arrived = Some((oldest.start, mark));
-        }
-    }
-
-    /// Tells the story of a range that arrived.
-    fn arrived(
-        &mut self,
-        side: Side,
-        range: &Range,
-        mark: Mark,
-        tsecr: Option<u32>,
-        facts: &mut TcpFacts,
-    ) {
-        if range.count == 0 {
-            count_capture_gap(side, range.start, range.end, facts);
-            return;
-        }
-        self.largest_arrived = self.largest_arrived.max(range.size_min);
-        if range.size_count >= DEAD && range.size_min < range.size && !range.excused {
-            self.recovered = Some(Box::new(MtuEvidence {
-                smallest_dead: Some(range.size),
-                dead: Some(range.size_first),
-                dead_last: Some(range.size_last),
-                dead_transmissions: range.size_count,
-                recovered: Some(mark),
-                ..MtuEvidence::default()
-            }));
-        }
-        let bytes = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
-        let once = equivalents(bytes, range.mss);
-        if range.lost_before {
-            self.tell(
-                side,
-                range,
-                LossPlace::Before,
-                range.first,
-                range.episodes.min(1),
-                once,
-                facts,
-            );
-            self.stood_still(range.hole.unwrap_or(range.first), range.first, facts);
-        }
-        let resends = u64::from(range.count.saturating_sub(1));
-        let Some(at) = range.resent.filter(|_| resends > 0 && !range.excused) else {
-            return;
-        };
-        if range.needless(mark, tsecr, facts.min_rtt[side.other()]) {
-            return;
-        }
-        let events = range.episodes.saturating_sub(u32::from(range.lost_before));
-        self.tell(
-            side,
-            range,
-            LossPlace::After,
-            at,
-            events,
-            resends.saturating_mul(once),
-            facts,
-        );
-        self.stood_still(range.first, range.last, facts);
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn tell(
-        &mut self,
-        side: Side,
-        range: &Range,
-        place: LossPlace,
-        at: Mark,
-        events: u32,
-        equivalents: u64,
-        facts: &mut TcpFacts,
-    ) {
-        facts.loss_count = facts.loss_count.saturating_add(events);
-        facts.mss_equivalents_lost = facts.mss_equivalents_lost.saturating_add(equivalents);
-        if events > 0 {
-            let _ = facts.losses.try_push(LossEvent { side, at, place });
-        }
-        if self.told.is_full() {
-            self.told.remove(0);
-        }
-        let range = ByteRange {
-            start: range.start,
-            end: range.end,
-        };
-        let _ = self.told.try_push(Told {
-            range,
-            at,
-            events,
-            equivalents,
-        });
-    }
-
-    /// Adds the wait from `from` to `to`, each moment once.
-    fn stood_still(&mut self, from: Mark, to: Mark, facts: &mut TcpFacts) {
-        let from = self
-            .still_until
-            .map_or(from.time, |until| until.time.max(from.time));
-        let waited = to.time.since(from);
-        if waited > 0 {
-            facts.stood_still = facts.stood_still.saturating_add(waited);
-            self.still_until = Some(to);
-        }
-    }
-
     fn push(&mut self, range: Range) {
         if self.ranges.len() >= RANGES
             && let Some(back) = self.ranges.back_mut()
@@ -531,10 +381,4 @@ impl Scoreboard {
         range.fin = false;
         self.ranges.insert(at.saturating_add(1), tail);
     }
-}
-
-fn count_capture_gap(side: Side, start: i64, end: i64, facts: &mut TcpFacts) {
-    facts.acked_unseen = facts.acked_unseen.saturating_add(1);
-    let missed = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
-    facts.capture_gaps[side] = facts.capture_gaps[side].saturating_add(missed);
 }

@@ -1,0 +1,174 @@
+//! What became of a range that arrived: told once, and taken back when the receiver says that it was told wrongly.
+//!
+//! Lost before the capture point, behind it, by the capture, or not at all; and which sizes got through. It keeps no range: the
+//! scoreboard does.
+
+use super::super::facts::{ByteRange, LossEvent, LossPlace, MtuEvidence, TcpFacts};
+use super::range::Range;
+use super::scoreboard::{DEAD, Scoreboard, equivalents};
+use crate::base::{Mark, Side};
+
+/// A loss that was told and may turn out to be none (D-SACK).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    range: ByteRange,
+    at: Mark,
+    events: u32,
+    equivalents: u64,
+}
+
+impl Scoreboard {
+    /// The receiver says that it got [left, right) twice: what was told lost there was not.
+    pub(super) fn duplicate_sack(
+        &mut self,
+        side: Side,
+        left: i64,
+        right: i64,
+        facts: &mut TcpFacts,
+    ) {
+        for range in self.ranges.iter_mut() {
+            range.excused |= range.start < right && range.end > left && range.count > 1;
+        }
+        let mut at = 0;
+        while let Some(told) = self.told.get(at).copied() {
+            if told.range.start < right && told.range.end > left {
+                facts.loss_count = facts.loss_count.saturating_sub(told.events);
+                facts.mss_equivalents_lost =
+                    facts.mss_equivalents_lost.saturating_sub(told.equivalents);
+                facts
+                    .losses
+                    .retain(|event| event.side != side || event.at != told.at);
+                self.told.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    pub(super) fn note_smaller(&mut self, range: &Range, mark: Mark) {
+        let Some(oldest) = self
+            .ranges
+            .iter()
+            .find(|oldest| oldest.count > 0 && !oldest.sacked)
+        else {
+            return;
+        };
+        let later = oldest.ordinal < range.ordinal
+            || oldest.first.frame.number() < range.last.frame.number();
+        if later
+            && range.size_min < oldest.size
+            && self
+                .smaller_arrived
+                .is_none_or(|(start, _)| start != oldest.start)
+        {
+            self.smaller_arrived = Some((oldest.start, mark));
+        }
+    }
+
+    /// Tells the story of a range that arrived.
+    pub(super) fn arrived(
+        &mut self,
+        side: Side,
+        range: &Range,
+        mark: Mark,
+        tsecr: Option<u32>,
+        facts: &mut TcpFacts,
+    ) {
+        if range.count == 0 {
+            count_capture_gap(side, range.start, range.end, facts);
+            return;
+        }
+        self.largest_arrived = self.largest_arrived.max(range.size_min);
+        if range.size_count >= DEAD && range.size_min < range.size && !range.excused {
+            self.recovered = Some(Box::new(MtuEvidence {
+                smallest_dead: Some(range.size),
+                dead: Some(range.size_first),
+                dead_last: Some(range.size_last),
+                dead_transmissions: range.size_count,
+                recovered: Some(mark),
+                ..MtuEvidence::default()
+            }));
+        }
+        let bytes = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
+        let once = equivalents(bytes, range.mss);
+        if range.lost_before {
+            self.tell(
+                side,
+                range,
+                LossPlace::Before,
+                range.first,
+                range.episodes.min(1),
+                once,
+                facts,
+            );
+            self.stood_still(range.hole.unwrap_or(range.first), range.first, facts);
+        }
+        let resends = u64::from(range.count.saturating_sub(1));
+        let Some(at) = range.resent.filter(|_| resends > 0 && !range.excused) else {
+            return;
+        };
+        if range.needless(mark, tsecr, facts.min_rtt[side.other()]) {
+            return;
+        }
+        let events = range.episodes.saturating_sub(u32::from(range.lost_before));
+        self.tell(
+            side,
+            range,
+            LossPlace::After,
+            at,
+            events,
+            resends.saturating_mul(once),
+            facts,
+        );
+        self.stood_still(range.first, range.last, facts);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell(
+        &mut self,
+        side: Side,
+        range: &Range,
+        place: LossPlace,
+        at: Mark,
+        events: u32,
+        equivalents: u64,
+        facts: &mut TcpFacts,
+    ) {
+        facts.loss_count = facts.loss_count.saturating_add(events);
+        facts.mss_equivalents_lost = facts.mss_equivalents_lost.saturating_add(equivalents);
+        if events > 0 {
+            let _ = facts.losses.try_push(LossEvent { side, at, place });
+        }
+        if self.told.is_full() {
+            self.told.remove(0);
+        }
+        let range = ByteRange {
+            start: range.start,
+            end: range.end,
+        };
+        let _ = self.told.try_push(Told {
+            range,
+            at,
+            events,
+            equivalents,
+        });
+    }
+
+    /// Adds the wait from `from` to `to`, each moment once.
+    fn stood_still(&mut self, from: Mark, to: Mark, facts: &mut TcpFacts) {
+        let from = self
+            .still_until
+            .map_or(from.time, |until| until.time.max(from.time));
+        let waited = to.time.since(from);
+        if waited > 0 {
+            facts.stood_still = facts.stood_still.saturating_add(waited);
+            self.still_until = Some(to);
+        }
+    }
+}
+
+pub(super) fn count_capture_gap(side: Side, start: i64, end: i64, facts: &mut TcpFacts) {
+    facts.acked_unseen = facts.acked_unseen.saturating_add(1);
+    let missed = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+    facts.capture_gaps[side] = facts.capture_gaps[side].saturating_add(missed);
+}
