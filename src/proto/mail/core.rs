@@ -292,11 +292,10 @@ impl Core {
         }
         if self.dialogue.capabilities.len() < CAPABILITIES {
             // One byte more than is kept, so that a cut shows.
-            let upper: ArrayVec<u8, { CAPABILITY + 1 }> = line
-                .iter()
-                .take(CAPABILITY + 1)
-                .map(u8::to_ascii_uppercase)
-                .collect();
+            let kept = line.get(..=CAPABILITY).unwrap_or(line);
+            let mut upper = ArrayVec::<u8, { CAPABILITY + 1 }>::new();
+            let _ = upper.try_extend_from_slice(kept);
+            upper.make_ascii_uppercase();
             let text = Foreign::bounded(&upper, CAPABILITY);
             if !self.dialogue.capabilities.contains(&text) {
                 self.dialogue.capabilities.push(text);

@@ -85,8 +85,13 @@ fn words(letter: u8) -> &'static [Word] {
 pub(super) fn named_in(text: &str) -> Option<&'static str> {
     let text = text.as_bytes();
     let mut best: Option<(u8, &'static str)> = None;
-    for (at, byte) in text.iter().enumerate() {
-        for (rank, word, name) in words(byte.to_ascii_lowercase()) {
+    for (at, pair) in text.windows(2).enumerate() {
+        let &[first, second] = pair else { continue };
+        for (rank, word, name) in words(first.to_ascii_lowercase()) {
+            // Settles nearly all of it.
+            if word.as_bytes().get(1) != Some(&second.to_ascii_lowercase()) {
+                continue;
+            }
             if best.is_none_or(|(known, _)| *rank < known)
                 && text
                     .get(at..)

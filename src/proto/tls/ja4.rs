@@ -95,7 +95,8 @@ fn list(values: &[u16]) -> String {
 /// Both hex digits of a byte.
 fn push_hex(text: &mut String, byte: u8) {
     for digit in [byte >> 4, byte & 15] {
-        text.extend(char::from_digit(u32::from(digit), 16));
+        let from = if digit < 10 { b'0' } else { b'a' - 10 };
+        text.push(char::from(from.saturating_add(digit)));
     }
 }
 

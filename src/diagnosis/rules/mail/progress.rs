@@ -251,8 +251,11 @@ impl Progress {
 /// Whether the latest listing (EHLO, CAPABILITY, CAPA) has this keyword; parameters do not count.
 pub fn offers(dialogue: &Dialogue, keyword: &str) -> bool {
     dialogue.capabilities.iter().any(|line| {
-        let word = line.as_str().split([' ', '=']).next().unwrap_or_default();
-        word.eq_ignore_ascii_case(keyword)
+        let line = line.as_str().as_bytes().split_at_checked(keyword.len());
+        line.is_some_and(|(word, rest)| {
+            word.eq_ignore_ascii_case(keyword.as_bytes())
+                && matches!(rest.first(), None | Some(b' ' | b'='))
+        })
     })
 }
 
