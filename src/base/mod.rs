@@ -13,7 +13,7 @@ mod secret;
 mod side;
 mod time;
 
-pub use address::ip_text;
+pub use address::{ip_text, socket_text};
 pub use few::Few;
 pub use foreign::Foreign;
 pub use frame::{FrameRef, Mark, SourceId};

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 
 use super::causes::{Blame, Causes, Loss};
 use super::record::{AttemptRecord, CodeOnly, Record, Summary, VerdictInfo};
-use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text};
+use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text, socket_text};
 use crate::diagnosis::{Code, Outcome};
 
 /// A next try comes at most this long after the last one ended.
@@ -83,13 +83,12 @@ impl Wanted {
             Wanted::Resolver(resolver) => resolver,
         }
     }
-}
 
-impl std::fmt::Display for Wanted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// Address and port, or the resolver's address.
+    pub(super) fn text(self) -> String {
         match self {
-            Wanted::Server(server) => server.fmt(f),
-            Wanted::Resolver(resolver) => resolver.fmt(f),
+            Wanted::Server(server) => socket_text(server),
+            Wanted::Resolver(resolver) => ip_text(resolver),
         }
     }
 }
@@ -467,7 +466,7 @@ impl Attempts {
                 verdict: setting.unwrap_or(blame),
                 failed: outcome == Outcome::Failed,
                 client: Some(attempt.client),
-                server: &server.to_string(),
+                server: &server.text(),
                 connections: &of(&attempt.connections),
                 lookups: &of(&attempt.lookups),
             });

@@ -130,16 +130,19 @@ impl Causes {
         let culprit = verdict.at.address.as_deref().unwrap_or(server);
         // A device that has an address is the same for every server behind it.
         let known_device = verdict.at.place == "network" && verdict.at.address.is_some();
-        let wanted = match (known_device, port_of(server)) {
-            (true, Some(port)) => port.to_string(),
-            _ => server.to_owned(),
-        };
+        let port = known_device.then(|| port_of(server)).flatten();
+        let wanted = port.map(|port| port.to_string());
+        let parts = [
+            verdict.at.place,
+            culprit,
+            wanted.as_deref().unwrap_or(server),
+        ];
         let silence = is_silence(verdict.code, &verdict.at)
             .then(|| Some((client?, port_of(server)?)))
             .flatten();
         let mut key = Key {
             code: verdict.code,
-            place: format!("{} {culprit} {wanted}", verdict.at.place),
+            place: parts.join(" "),
             silence,
         };
         // A wrong setting is one cause, whatever its symptoms are.

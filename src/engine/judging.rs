@@ -394,7 +394,7 @@ impl Judging {
     ) -> Option<Box<Blame>> {
         matches!(outcome, Outcome::Failed | Outcome::Degraded).then(|| {
             let causes = &self.attempts.causes;
-            Box::new(causes.blame(verdict, client, &wanted.to_string()))
+            Box::new(causes.blame(verdict, client, &wanted.text()))
         })
     }
 
