@@ -107,6 +107,11 @@ impl Folder {
         Ok(())
     }
 
+    /// The open folder itself.
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     /// Its path, as the user named it.
     pub fn path(&self) -> &Path {
         &self.path

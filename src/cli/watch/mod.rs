@@ -31,7 +31,7 @@ use super::options::Reporting;
 use super::screen::{self, Screen};
 use crate::capture::live::FilterPlan;
 use crate::engine::{Config, Engine};
-use crate::privilege::{Folder, Kept, Successor, give_up};
+use crate::privilege::{Confined, Folder, Kept, Successor, confine, give_up};
 use crate::tui::{self, Kind};
 
 /// Capture and say while it happens which mail connections die, at which stage and why
@@ -44,7 +44,8 @@ pub struct Arguments {
     #[arg(short, long, value_name = "IFACE", value_delimiter = ',')]
     interface: Vec<String>,
     /// Take the packets of this capture instead of an interface's, as fast as they are read (-: standard input), and go by
-    /// their time: what a watch would have told, saved and stopped at
+    /// their time: what a watch would have told, saved and stopped at. Keys and measurements in the file are left out, since an
+    /// interface has none
     #[arg(long, value_name = "FILE", conflicts_with_all = ["interface", "buffer", "no_promiscuous", "allow_probe"])]
     rehearse: Option<PathBuf>,
     /// Keep the packets in a pcapng file while they are analysed
@@ -203,9 +204,23 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
         Output::Report(out)
     };
     let kept = give_up(successor).map_err(|error| (exit::NOT_PERMITTED, error.to_string()))?;
+    let folders: Vec<&Folder> = [
+        recording.as_ref().and_then(Recording::folder),
+        rescue.as_ref().map(Rescue::folder),
+        screening
+            .as_ref()
+            .and_then(|(setup, _)| setup.save.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let confined = confine(&folders).map_err(|error| {
+        let why = format!("this process cannot be confined to its folders: {error}");
+        (exit::NOT_PERMITTED, why)
+    })?;
     let announcement = match reporting.quiet {
         true => Vec::new(),
-        false => announcement(&opened, &plan, kept, probing.as_ref()),
+        false => announcement(&opened, &plan, kept, confined, probing.as_ref()),
     };
     let wire = opened.wire()?;
     let session = Session::new(
@@ -250,6 +265,7 @@ fn announcement(
     opened: &Opened,
     plan: &FilterPlan,
     kept: Kept,
+    confined: Confined,
     probing: Option<&Probing>,
 ) -> Vec<String> {
     let mut lines = opened.announced(plan);
@@ -259,6 +275,12 @@ fn announcement(
             probing.helper()
         )
     }));
+    if confined == Confined::Not {
+        lines.push(
+            "this kernel has no Landlock: where mxray may write is decided by the permissions of files alone"
+                .to_owned(),
+        );
+    }
     if kept.namespace_root {
         lines.push(
             "user 0 stays, without any capability: this user namespace has no other user to become"

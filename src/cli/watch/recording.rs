@@ -175,6 +175,11 @@ impl Recording {
         })
     }
 
+    /// Where further files are made; `None` when there will be none.
+    pub fn folder(&self) -> Option<&Folder> {
+        self.folder.as_ref()
+    }
+
     /// One more interface, behind those that are known.
     pub fn interface(&mut self, interface: &Interface) -> io::Result<()> {
         self.interfaces.push(interface.clone());

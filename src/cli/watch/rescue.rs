@@ -62,6 +62,11 @@ impl Rescue {
         }
     }
 
+    /// Where it saves.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// The interfaces of the run.
     pub fn begin(&mut self, interfaces: &[Interface]) {
         self.interfaces = interfaces.to_vec();
