@@ -60,25 +60,15 @@ pub fn lookup_steps<'a>(
             Transport::None | Transport::Fragment(_) => continue,
         };
         let asks = sender == Sender::End(Side::Client) && kind == Kind::Dns;
+        let step = Step::unnumbered(&frame, ip.ttl, sender, kind, label);
         steps.push(Step {
-            number: frame.number,
-            time: frame.time,
-            sender,
-            kind,
-            label,
             again,
             fate: if asks {
                 Fate::Unanswered
             } else {
                 Fate::Unasked
             },
-            seq: 0,
-            len: 0,
-            ack: None,
-            window: 0,
-            selective: false,
-            ttl: ip.ttl,
-            copies: 0,
+            ..step
         });
     }
     let mut answered = Fate::Unanswered;

@@ -108,6 +108,34 @@ pub struct Step {
     pub copies: u32,
 }
 
+impl Step {
+    /// A packet that asks for nothing and has no place among the bytes of a connection.
+    fn unnumbered(
+        frame: &Captured<'_>,
+        ttl: u8,
+        sender: Sender,
+        kind: Kind,
+        label: String,
+    ) -> Step {
+        Step {
+            number: frame.number,
+            time: frame.time,
+            sender,
+            kind,
+            label,
+            again: false,
+            fate: Fate::Unasked,
+            seq: 0,
+            len: 0,
+            ack: None,
+            window: 0,
+            selective: false,
+            ttl,
+            copies: 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 struct End {
     isn: Option<u32>,
@@ -182,21 +210,10 @@ pub fn connection_steps<'a>(
                 let isn = ends.get(place(about)).and_then(|end| end.isn);
                 let seq = quote.seq.zip(isn).map(|(seq, isn)| seq.wrapping_sub(isn));
                 stop(&mut steps, about, seq);
+                let words = icmp_words(icmp);
                 steps.push(Step {
-                    number: frame.number,
-                    time: frame.time,
-                    sender,
-                    kind: Kind::Icmp,
-                    label: icmp_words(icmp),
-                    again: false,
-                    fate: Fate::Unasked,
                     seq: seq.unwrap_or(0),
-                    len: 0,
-                    ack: None,
-                    window: 0,
-                    selective: false,
-                    ttl: ip.ttl,
-                    copies: 0,
+                    ..Step::unnumbered(&frame, ip.ttl, sender, Kind::Icmp, words)
                 });
             }
             _ => {}
@@ -270,11 +287,6 @@ fn segment(
         .flatten();
     let (kind, label) = words(frame.number, side, tcp, transcript);
     Step {
-        number: frame.number,
-        time: frame.time,
-        sender: Sender::End(side),
-        kind,
-        label,
         again,
         fate: if consumed == 0 || reset {
             Fate::Unasked
@@ -286,8 +298,7 @@ fn segment(
         ack,
         window: u32::from(tcp.window) << shift,
         selective: tcp.options.sack_count > 0,
-        ttl,
-        copies: 0,
+        ..Step::unnumbered(frame, ttl, Sender::End(side), kind, label)
     }
 }
 
