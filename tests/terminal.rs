@@ -237,7 +237,7 @@ fn the_lab_shows(scenario: &str, said: &[&str]) {
 
 #[test]
 fn lines_lead_through_every_view() {
-    let Some(screen) = Screen::open("plain") else {
+    let Some(screen) = Screen::open("lines") else {
         return;
     };
     screen.line(&command(

@@ -51,6 +51,7 @@ const TRIALS: &[Trial] = &[
         4,
         faults::privileges,
     ),
+    ("answers_that_come_another_way", 10, faults::two_ways),
     ("it_stops_at_a_failure", 6, faults::until_failure),
     ("ctrl_c_prints_what_was_found", 6, faults::interrupted),
     ("what_may_not_be_opened_is_said", 2, faults::refused),

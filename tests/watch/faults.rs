@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ground::{self, Ground, PROHIBITED, SERVER, SILENT};
+use super::ground::{self, AWAY, Ground, PROHIBITED, SERVER, SILENT};
 use super::program::{SOON, records, replay, spawn, start, verdicts};
 
 pub fn main_faults() -> Result<(), String> {
@@ -89,6 +89,39 @@ pub fn main_faults() -> Result<(), String> {
     let summary = |output: &str| Ok::<_, String>(records(output, "summary")?[0]["by_code"].clone());
     if summary(&again.output)? != summary(&ended.output)? {
         return Err("the summaries differ".to_owned());
+    }
+    Ok(())
+}
+
+/// Requests leave by one interface, and answers come by another: one connection, with both its directions.
+pub fn two_ways() -> Result<(), String> {
+    let ground = Ground::lay()?;
+    ground.detour()?;
+    ground.listen(AWAY, 25, ground::smtp)?;
+    for named in [&["-i", "c0", "-i", "c1"][..], &["-i", "any"]] {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut arguments = named.to_vec();
+        arguments.extend(["-w", "run.pcapng", "--format", "ndjson"]);
+        let running = start(&arguments, folder.path())?;
+        ground::send_mail(AWAY, 25)?;
+        running.signal(libc::SIGINT);
+        let ended = running.end(SOON)?;
+        let found = records(&ended.output, "connection")?;
+        let [one] = &found[..] else {
+            return Err(format!("{named:?}: {} connections", found.len()));
+        };
+        let segments = &one["tcp"]["segments"];
+        let seen = |side: &str| segments[side].as_u64().unwrap_or(0) > 5;
+        if one["outcome"] != "healthy"
+            || one["findings"] != serde_json::json!([])
+            || !(seen("client") && seen("server"))
+        {
+            return Err(format!("{named:?}: {one}"));
+        }
+        let again = replay(&[&folder.path().join("run.pcapng")])?;
+        if verdicts(&again.output)? != verdicts(&ended.output)? {
+            return Err(format!("{named:?}: replayed {}", again.output));
+        }
     }
     Ok(())
 }

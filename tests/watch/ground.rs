@@ -18,6 +18,19 @@ pub const SILENT: &str = "192.0.2.66";
 /// The server's end is a router that prohibits this.
 pub const PROHIBITED: &str = "198.51.100.7";
 
+/// The client's address where answers take another way than what they answer, and the server's.
+pub const HOME: &str = "198.18.0.5";
+pub const AWAY: &str = "198.18.0.10";
+
+/// Lets packets in by another interface than answers to them would leave by (ip-sysctl: rp_filter).
+fn any_way_back() -> Result<(), String> {
+    let folder = fs::read_dir("/proc/sys/net/ipv4/conf").map_err(|error| error.to_string())?;
+    for entry in folder.flatten() {
+        fs::write(entry.path().join("rp_filter"), "0").map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
 /// Runs a command that must succeed.
 pub fn must(words: &str) -> Result<(), String> {
     let mut parts = words.split_whitespace();
@@ -91,6 +104,29 @@ impl Ground {
         must(&format!(
             "ip neigh replace {SILENT} lladdr 02:00:00:00:00:66 dev c0 nud permanent"
         ))
+    }
+
+    /// A second wire, `c1` and `s1`, and addresses beyond both ends: what leaves for [`AWAY`] goes by `c0`, and what comes back comes by
+    /// `c1`.
+    pub fn detour(&self) -> Result<(), String> {
+        must(&format!(
+            "ip link add c1 type veth peer name s1 netns {}",
+            self.task
+        ))?;
+        must("ip addr add 203.0.113.5/24 dev c1")?;
+        must("ip link set c1 up")?;
+        must(&format!("ip addr add {HOME}/32 dev lo"))?;
+        must(&format!("ip route add {AWAY}/32 via {SERVER} src {HOME}"))?;
+        any_way_back()?;
+        self.at_server(|| {
+            must("ip addr add 203.0.113.10/24 dev s1")?;
+            must("ip link set s1 up")?;
+            must(&format!("ip addr add {AWAY}/32 dev lo"))?;
+            must(&format!(
+                "ip route add {HOME}/32 via 203.0.113.5 src {AWAY}"
+            ))?;
+            any_way_back()
+        })
     }
 
     /// Does something at the server's end and waits for it.
