@@ -337,6 +337,7 @@ fn foreign_text_moves_hides_and_forges_nothing() {
             screen.event(Event::Source {
                 id: 0,
                 name: foreign.clone(),
+                beside: false,
             });
             screen.event(Event::Record(Record::Connection(Box::new(record.clone()))));
             press(&mut screen, keys);

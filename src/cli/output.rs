@@ -23,6 +23,11 @@ pub fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
     })
 }
 
+/// Whether the terminal says of itself that it knows neither colours nor a cursor that moves.
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// Whether to paint, and how wide the text may be.
 pub fn manner(color: Color, to_file: bool) -> (Paint, usize) {
     let terminal = !to_file && io::stdout().is_terminal();
@@ -31,9 +36,7 @@ pub fn manner(color: Color, to_file: bool) -> (Paint, usize) {
     let paint = match color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => {
-            terminal && !plain && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-        }
+        Color::Auto => terminal && !plain && !is_dumb(),
     };
     let width = if terminal { terminal_columns() } else { None };
     let width = width

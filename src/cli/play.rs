@@ -302,7 +302,11 @@ impl Player<'_> {
 impl Sink for Player<'_> {
     fn source(&mut self, id: u32, name: &Foreign) {
         let name = name.clone();
-        self.send(Event::Source { id, name });
+        self.send(Event::Source {
+            id,
+            name,
+            beside: false,
+        });
     }
 
     fn mapped(&mut self, id: u32, mapping: Arc<Mapping>) {

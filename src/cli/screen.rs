@@ -19,7 +19,8 @@ pub struct Screen {
     /// Draw with ASCII alone (chosen by itself where the terminal or the locale has no Unicode)
     #[arg(long, help_heading = "Live view")]
     pub ascii: bool,
-    /// Lines instead of a screen, for screen readers and serial lines; commands are typed, `help` lists them
+    /// Lines instead of a screen, for screen readers and serial lines (chosen by itself with TERM=dumb); commands are typed,
+    /// `help` lists them
     #[arg(long, help_heading = "Live view")]
     pub plain: bool,
     /// The one folder that the live view may write into
@@ -48,9 +49,9 @@ impl Screen {
         Ok((setup, controls))
     }
 
-    /// Opens the view, or the lines.
+    /// Opens the view, or the lines: also where the terminal says that its cursor cannot be moved.
     pub fn open(&self, setup: Setup, events: tui::Receiver) -> std::io::Result<Exit> {
-        if self.plain {
+        if self.plain || output::is_dumb() {
             tui::plain(setup, events)
         } else {
             tui::run(setup, events)

@@ -68,6 +68,14 @@ impl Clock {
         }
     }
 
+    /// The day and the time of the day: `2026-11-23 14:03:12`; with relative times, how long after the first frame.
+    pub fn dated(&self, time: Timestamp) -> String {
+        match (&self.zone, self.origin) {
+            (Zone::Relative, Some(_)) => self.time_of_day(time),
+            _ => format!("{} {}", self.day(time), self.time_of_day(time)),
+        }
+    }
+
     /// The day, in the zone of this clock: `2026-11-23`.
     pub fn day(&self, time: Timestamp) -> String {
         match &self.zone {

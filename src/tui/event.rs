@@ -19,6 +19,8 @@ pub enum Event {
         id: u32,
         /// Its name.
         name: Foreign,
+        /// A probe that was ordered from the view: its records are shown, and count in nothing that is told of the run.
+        beside: bool,
     },
     /// A record of the engine. One whose verdict is provisional is replaced by a later one with the same number.
     Record(Record),

@@ -1,8 +1,8 @@
 //! What arrives while somebody looks: rows stay bounded, the selection stays where it is, keys are answered.
 
-use mxray::base::{SECOND, Timestamp};
+use mxray::base::{Foreign, SECOND, Timestamp};
 use mxray::engine::record::{ConnectionRecord, Moment, Record};
-use mxray::tui::{Bounds, Event, Headless, Kind};
+use mxray::tui::{Bounds, Event, Headless, Kind, Playback, Speed, Timeline};
 
 use super::{a_connection, setup};
 
@@ -126,6 +126,109 @@ fn a_frozen_view_stands_still_while_the_capture_goes_on() {
     screen.keys("<Esc>");
     screen.keys(" ");
     assert!(rows(&screen.text()) > 10);
+}
+
+fn arrives(screen: &mut Headless, record: ConnectionRecord) {
+    screen.event(Event::Record(Record::Connection(Box::new(record))));
+}
+
+#[test]
+fn what_a_probe_from_here_opened_is_shown_and_counts_nowhere() {
+    let mut screen = Headless::new(setup(false, false, Kind::Live), 100, 30);
+    for (id, name, beside) in [(0, "eth0", false), (7, "probe of 192.0.2.10:25", true)] {
+        screen.event(Event::Source {
+            id,
+            name: Foreign::from(name),
+            beside,
+        });
+    }
+    let watched = a_connection();
+    let own = ConnectionRecord {
+        id: 1_000,
+        attempt: Some(1_000),
+        source: 7,
+        ..watched.clone()
+    };
+    arrives(&mut screen, watched);
+    arrives(&mut screen, own);
+    let text = screen.text();
+    assert!(text.contains("✗ 1 ") && text.contains("✗p"), "{text}");
+    screen.keys("<Tab>");
+    let text = screen.text();
+    assert!(text.contains(", 1 attempt"), "{text}");
+}
+
+#[test]
+fn what_cost_time_stands_behind_what_failed() {
+    let mut screen = Headless::new(setup(false, false, Kind::Live), 100, 30);
+    let record = a_connection();
+    for id in 0..3 {
+        let mut slow = ConnectionRecord {
+            id,
+            attempt: Some(id),
+            outcome: "degraded",
+            ..record.clone()
+        };
+        slow.verdict.code = "path.loss";
+        arrives(&mut screen, slow);
+    }
+    let failed = ConnectionRecord {
+        id: 9,
+        attempt: Some(9),
+        ..record
+    };
+    arrives(&mut screen, failed);
+    screen.keys("<Tab>");
+    let text = screen.text();
+    let at = |words: &str| {
+        text.find(words)
+            .unwrap_or_else(|| panic!("{words}: {text}"))
+    };
+    assert!(at("✗ tcp.prohibited") < at("~ path.loss"), "{text}");
+    screen.keys("<Tab>f");
+    let text = screen.text();
+    assert!(text.contains("✗ 1 ~ 3 "), "{text}");
+}
+
+#[test]
+fn before_anything_came_the_list_says_what_is_captured() {
+    let mut screen = Headless::new(setup(false, false, Kind::Live), 80, 24);
+    let text = "captured are TCP ports 25, 110, 143, 465, 587, 993 and 995, DNS, ICMP, ARP and NDP; all else is left out";
+    screen.event(Event::Notice {
+        time: Timestamp(SECOND),
+        text: text.to_owned(),
+    });
+    let words = screen.text();
+    let words: Vec<&str> = words.split_whitespace().collect();
+    assert!(words.join(" ").contains(text), "{words:?}");
+}
+
+#[test]
+fn a_bar_over_several_days_tells_the_day() {
+    let mut screen = Headless::new(setup(false, false, Kind::Replay), 80, 24);
+    // 2026-11-23 14:03:12.
+    let first = Timestamp(1_795_442_592_000_000_000);
+    screen.event(Event::Playback(Playback {
+        paused: true,
+        speed: Speed::Max,
+        frames: 1,
+        ended: false,
+        rewinds: true,
+    }));
+    screen.event(Event::Clock(first));
+    for (last, shown, other) in [
+        (first.plus(60 * SECOND), " 14:03:12 ", "2026-11-23"),
+        (first.plus(200_000 * SECOND), " 2026-11-23 14:03:12 ", "\0"),
+    ] {
+        screen.event(Event::Timeline(Timeline {
+            first,
+            last,
+            deaths: Vec::new(),
+        }));
+        let text = screen.text();
+        let bar = text.lines().nth_back(1).unwrap_or_default();
+        assert!(bar.contains(shown) && !bar.contains(other), "{bar}");
+    }
 }
 
 /// This thread's time on the processor: what else the machine does is not counted.

@@ -157,7 +157,11 @@ impl Onlooker {
             stats: Stats::default(),
             paths: 0,
         };
-        onlooker.send(Event::Source { id: source.0, name });
+        onlooker.send(Event::Source {
+            id: source.0,
+            name,
+            beside: false,
+        });
         onlooker
     }
 
@@ -216,7 +220,11 @@ impl Onlooker {
         let mut engine = Engine::new(config);
         let name = Foreign::from("probe");
         let source = engine.open_source("probe", name.clone(), None);
-        self.send(Event::Source { id: source.0, name });
+        self.send(Event::Source {
+            id: source.0,
+            name,
+            beside: false,
+        });
         let mut stats = Stats::default();
         let links: Vec<u16> = recording
             .interfaces

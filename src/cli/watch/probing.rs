@@ -204,7 +204,7 @@ impl Probing {
         self.count = self.count.saturating_add(1);
         let shift = Shift(self.count);
         let name = Foreign::from(format!("probe of {place}").as_str());
-        view.source(shift.source(), name, shift.source());
+        view.beside(shift.source(), name);
         let mut found = Vec::new();
         let judged = judge(
             &self.config,

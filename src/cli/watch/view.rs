@@ -50,7 +50,20 @@ impl View {
         if id != first {
             self.frames.together(id, first);
         }
-        self.send(Event::Source { id: id.0, name });
+        self.send(Event::Source {
+            id: id.0,
+            name,
+            beside: false,
+        });
+    }
+
+    /// A probe that was ordered from the view, as an input beside those of the run.
+    pub fn beside(&mut self, id: SourceId, name: Foreign) {
+        self.send(Event::Source {
+            id: id.0,
+            name,
+            beside: true,
+        });
     }
 
     /// Keeps a frame for drawing and saving.

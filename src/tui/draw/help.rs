@@ -72,9 +72,14 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("✓ ~ ✗ ?", "healthy, degraded, failed, not known"),
             (
                 "● ✗ ◐ ? ·",
-                "reached, died here, under way, not seen, not come to",
+                "reached, died here, under way, not seen, not come to or not needed",
             ),
             ("⊘", "refused on purpose by the server"),
+            ("✓p ✗p", "opened by a probe from here: counted nowhere"),
+            (
+                "age",
+                "how long it lives; of what is over, how long it lived",
+            ),
         ],
     ),
 ];

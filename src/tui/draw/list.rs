@@ -6,9 +6,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::text::{fit, fit_middle, fit_right};
-use super::{Theme, put};
+use super::{Theme, put, wrapped};
+use crate::base::{Nanos, SECOND};
 use crate::present::{self, duration, thousands};
-use crate::tui::model::{Bead, Group, Kind, Line as Entry, Model, RUNGS, Row};
+use crate::tui::model::{Bead, Fold, Group, Kind, Line as Entry, Model, RUNGS, Row};
 
 /// Where the rows are, below the headings.
 pub fn rows(area: Rect) -> Rect {
@@ -35,13 +36,17 @@ struct Columns {
 /// Ladder columns: beads alone, and beads with their names.
 const BEADS: usize = 11;
 const NAMED: usize = 38;
+/// Columns for the counts of a folded line.
+const COUNTS: usize = 14;
 
 impl Columns {
-    fn of(columns: usize) -> Columns {
+    /// `days`: they began on several days.
+    fn of(columns: usize, days: bool) -> Columns {
         let (start, ladder) = match columns {
             0..=99 => (0, BEADS),
-            100..=159 => (9, BEADS),
-            _ => (9, NAMED),
+            100..=119 => (9, BEADS),
+            120..=159 => (if days { 17 } else { 9 }, BEADS),
+            _ => (if days { 17 } else { 9 }, NAMED),
         };
         let age = 7;
         let fixed = 2 + start + age + ladder + 1;
@@ -86,13 +91,18 @@ impl Columns {
 
 /// Draws it.
 pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
-    let columns = Columns::of(usize::from(area.width));
-    put(&[headings(&columns, theme)], area, buffer);
+    let columns = Columns::of(usize::from(area.width), model.spans_days());
     let rows = rows(area);
     if model.list.lines.is_empty() {
-        put(&[Line::default(), empty(model, theme)], rows, buffer);
+        put(&[headings(&columns, theme)], area, buffer);
+        put(&empty(model, theme, usize::from(area.width)), rows, buffer);
         return;
     }
+    let heading = match model.list.fold {
+        Fold::None => headings(&columns, theme),
+        fold => group_headings(fold, usize::from(area.width), theme),
+    };
+    put(&[heading], area, buffer);
     let height = usize::from(rows.height);
     let shown = model
         .list
@@ -132,24 +142,41 @@ fn headings(columns: &Columns, theme: Theme) -> Line<'static> {
     Line::styled(text, theme.faint())
 }
 
-fn empty(model: &Model, theme: Theme) -> Line<'static> {
+/// What stands where no row is: why there is none, and of a live run what is captured and what is not.
+fn empty(model: &Model, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let text = if model.list.hidden > 0 {
         format!(
-            "  Nothing fits; {} hidden. Esc clears the filter, x shows what is healthy too.",
+            "Nothing fits; {} hidden. Esc clears the filter, x shows what is healthy too.",
             present::counted(model.list.hidden as u64, "row is", "rows are")
         )
     } else if model.ended {
-        "  No mail connection in here.".to_owned()
+        "No mail connection in here.".to_owned()
     } else if model.kind == Kind::Once {
         let since = model.opened.map_or(0, |opened| model.wall.since(opened));
         let doing = model.doing.as_deref().unwrap_or("running");
-        format!("  {} … {} s", doing, since / crate::base::SECOND)
+        format!("{} … {} s", doing, since / SECOND)
     } else if model.kind == Kind::Replay {
-        "  No mail connection has ended yet.".to_owned()
+        "No mail connection has ended yet.".to_owned()
     } else {
-        "  No mail connection yet.".to_owned()
+        "No mail connection yet.".to_owned()
     };
-    Line::styled(text, theme.faint())
+    let mut lines = vec![Line::default()];
+    let mut say = |text: &str| {
+        let wrapped = wrapped(text, columns.saturating_sub(4));
+        lines.extend(
+            wrapped
+                .into_iter()
+                .map(|line| Line::styled(format!("  {line}"), theme.faint())),
+        );
+    };
+    say(&text);
+    if model.kind == Kind::Live && model.list.hidden == 0 {
+        for (_, notice) in &model.notices {
+            say("");
+            say(notice);
+        }
+    }
+    lines
 }
 
 /// The sign of a bead: shapes differ, colours only help.
@@ -223,12 +250,21 @@ fn row_line(
     } else {
         present::mark(row.outcome())
     };
+    // What a probe of ours opened is told from what was watched.
+    let after = match model.beside.contains(&row.source()) {
+        true => "p",
+        false => " ",
+    };
     let mut spans = vec![
         Span::styled(if below { "└" } else { mark }, style),
-        Span::styled(if below { mark } else { " " }, style),
+        Span::styled(if below { mark } else { after }, style),
     ];
     if columns.start > 0 {
-        let start = model.look.clock.time_of_day(row.started());
+        let clock = &model.look.clock;
+        let start = match columns.start {
+            0..=9 => clock.time_of_day(row.started()),
+            _ => clock.since(row.started(), model.now),
+        };
         spans.push(Span::styled(fit(&start, columns.start), theme.faint()));
     }
     spans.push(Span::raw(format!(
@@ -259,40 +295,69 @@ fn row_line(
     Line::from(spans)
 }
 
-/// How long it went on; of what is open, until now.
+/// How long it went on; of what is open, until now. Never longer than its column.
 fn age(model: &Model, row: &Row) -> String {
     let until = if row.is_open() && model.kind == Kind::Live {
         model.shown_now().max(row.ended())
     } else {
         row.ended()
     };
-    let text = duration(until.since(row.started()));
-    match text.split_once(" min ") {
-        Some((minutes, _)) if text.len() > 6 => format!("{minutes} min"),
-        _ => text,
+    short(until.since(row.started()))
+}
+
+/// A duration in six columns: `87 ms`, `27.4 s`, `12 min`, `2.5 h`.
+fn short(nanos: Nanos) -> String {
+    let text = duration(nanos);
+    if text.len() <= 6 {
+        return text;
     }
+    let seconds = nanos / SECOND;
+    match seconds {
+        // 99.96 would round to a longer text.
+        0..=99 => format!("{:.1} s", (nanos as f64 / SECOND as f64).min(99.9)),
+        100..=3_599 => format!("{} min", seconds / 60),
+        3_600..=172_799 => format!("{:.1} h", seconds as f64 / 3_600.0),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn group_headings(fold: Fold, columns: usize, theme: Theme) -> Line<'static> {
+    let what = match fold {
+        Fold::Client => "client",
+        Fold::Cause => "cause",
+        _ => "server",
+    };
+    let left = vec![Span::styled(
+        format!("  {} {what}", fit("rows", COUNTS)),
+        theme.faint(),
+    )];
+    let right = match columns {
+        0..=99 => " since ",
+        _ => " first … latest ",
+    };
+    super::both(left, vec![Span::styled(right, theme.faint())], columns)
 }
 
 fn group_line(model: &Model, group: &Group, columns: usize, theme: Theme) -> Line<'static> {
     let clock = &model.look.clock;
-    let fine = group.all.saturating_sub(group.bad);
-    let (sign, style) = match (group.policy, group.bad > 0) {
-        (true, _) => ("⊘", theme.faint()),
-        (_, true) => ("✗", theme.outcome("failed")),
-        _ => ("✓", theme.outcome("healthy")),
+    let fine = group.all.saturating_sub(group.failed + group.degraded);
+    let sign = if group.policy { "⊘" } else { "✗" };
+    let style = match (group.policy, group.failed, group.degraded) {
+        (true, ..) => theme.faint(),
+        (_, 0, 0) => theme.outcome("healthy"),
+        (_, 0, _) => theme.outcome("degraded"),
+        _ => theme.outcome("failed"),
     };
     let arrow = if group.open { "▾" } else { "▸" };
-    let mut counts = String::new();
-    if group.bad > 0 {
-        counts.push_str(&format!("{sign} {} ", thousands(group.bad as u64)));
-    }
-    if fine > 0 {
-        counts.push_str(&format!("✓ {} ", thousands(fine as u64)));
-    }
+    let counts: String = [(sign, group.failed), ("~", group.degraded), ("✓", fine)]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(sign, count)| format!("{sign} {} ", thousands(count as u64)))
+        .collect();
     let left = vec![
         Span::styled(arrow, theme.strong()),
         Span::raw(" "),
-        Span::styled(fit(&counts, 14), style),
+        Span::styled(fit(&counts, COUNTS), style),
         Span::styled(
             format!(" {}", group.title),
             if group.policy {
@@ -302,13 +367,36 @@ fn group_line(model: &Model, group: &Group, columns: usize, theme: Theme) -> Lin
             },
         ),
     ];
-    let right = vec![Span::styled(
-        format!(
-            " {} … {} ",
-            clock.time_of_day(group.span.0),
-            clock.time_of_day(group.span.1)
-        ),
-        theme.faint(),
-    )];
+    let (first, latest) = group.span;
+    let since = clock.since(first, model.now);
+    let span = match columns {
+        0..=99 => format!(" {since} "),
+        _ => format!(" {since} … {} ", clock.since(latest, model.now)),
+    };
+    let right = vec![Span::styled(span, theme.faint())];
     super::both(left, right, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+    use crate::base::{MILLISECOND, SECOND};
+
+    #[test]
+    fn an_age_fits_its_column() {
+        for (nanos, told) in [
+            (87 * MILLISECOND, "87 ms"),
+            (9_990 * MILLISECOND, "9.99 s"),
+            (27_390 * MILLISECOND, "27.4 s"),
+            (99_990 * MILLISECOND, "99.9 s"),
+            (400 * SECOND, "6 min"),
+            (3_599 * SECOND, "59 min"),
+            (9_000 * SECOND, "2.5 h"),
+            (172_000 * SECOND, "47.8 h"),
+            (1_000_000 * SECOND, "11 d"),
+        ] {
+            assert_eq!(short(nanos), told);
+            assert!(told.len() <= 6);
+        }
+    }
 }

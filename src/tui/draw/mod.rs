@@ -179,6 +179,18 @@ fn put(lines: &[Line<'_>], area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// The same; where something is left out, the last line says how to see it.
+fn put_cut(lines: &[Line<'_>], rest: &str, area: Rect, theme: Theme, buffer: &mut Buffer) {
+    put(lines, area, buffer);
+    if lines.len() > usize::from(area.height) && area.height > 0 {
+        let said = format!(" … {rest} ");
+        let wide = text::width(&said) as u16;
+        let at = area.x + area.width.saturating_sub(wide);
+        let line = Line::styled(said, theme.faint());
+        buffer.set_line(at, area.y + area.height - 1, &line, wide);
+    }
+}
+
 /// A line of a left and a right part; the left one is cut when there is no room for both.
 fn both(left: Vec<Span<'static>>, right: Vec<Span<'static>>, columns: usize) -> Line<'static> {
     let needed: usize = right.iter().map(|span| text::width(&span.content)).sum();

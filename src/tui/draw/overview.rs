@@ -7,12 +7,14 @@ use ratatui::text::{Line, Span};
 
 use super::preview::rule;
 use super::text::fit_right;
-use super::{Theme, both, cut, fit, labelled, put};
+use super::{Theme, both, cut, fit, labelled, put, put_cut};
 use crate::present::{self, duration, place, thousands};
 use crate::tui::model::{Cause, Column, Counts, Kind, Model};
 
 /// Lines of the bars above and below their axis.
 const TALL: usize = 3;
+/// Lines for the chosen cause at the most.
+const CHOSEN: u16 = 9;
 
 struct Parts {
     causes: Rect,
@@ -22,7 +24,8 @@ struct Parts {
     counts: Rect,
 }
 
-fn parts(area: Rect) -> Parts {
+/// `causes`: how many there are. What they leave free tells more of the chosen one.
+fn parts(area: Rect, causes: usize) -> Parts {
     let mut rest = area;
     let counts = super::take(&mut rest, 2, false);
     let bars = super::take(
@@ -45,7 +48,11 @@ fn parts(area: Rect) -> Parts {
     } else {
         Rect::default()
     };
-    let tall = if rest.height >= 7 { 4 } else { 0 };
+    let listed = u16::try_from(causes.max(1) + 1).unwrap_or(u16::MAX);
+    let tall = match rest.height {
+        0..=6 => 0,
+        height => height.saturating_sub(listed).clamp(4, CHOSEN),
+    };
     let chosen = super::take(&mut rest, tall, false);
     Parts {
         causes: rest,
@@ -58,8 +65,8 @@ fn parts(area: Rect) -> Parts {
 
 /// Draws it.
 pub fn draw(model: &Model, cursor: usize, theme: Theme, area: Rect, buffer: &mut Buffer) {
-    let parts = parts(area);
     let causes = model.causes.list();
+    let parts = parts(area, causes.len());
     let cursor = cursor.min(causes.len().saturating_sub(1));
     draw_causes(model, &causes, cursor, theme, parts.causes, buffer);
     if let Some(cause) = causes.get(cursor) {
@@ -70,7 +77,7 @@ pub fn draw(model: &Model, cursor: usize, theme: Theme, area: Rect, buffer: &mut
             let name = if at == 0 { "do" } else { "" };
             lines.extend(labelled(name, advice, columns, theme, Style::new()));
         }
-        put(&lines, parts.chosen, buffer);
+        put_cut(&lines, "Enter its connections", parts.chosen, theme, buffer);
     }
     draw_bars(model, theme, parts.bars, buffer);
     draw_servers(model, theme, parts.servers, buffer);
@@ -91,8 +98,8 @@ pub fn cause_at(model: &Model, area: Rect, at: Position) -> Option<usize> {
     let crate::tui::model::Screen::Overview { cursor } = model.screen else {
         return None;
     };
-    let area = parts(area).causes;
     let count = model.causes.list().len();
+    let area = parts(area, count).causes;
     let (first, y) = first_cause(count, cursor, area);
     if !area.contains(at) || at.y < y {
         return None;
@@ -143,15 +150,10 @@ fn draw_causes(
         if y >= area.y + area.height {
             break;
         }
-        let style = if cause.class == Some("policy") {
-            theme.faint()
-        } else {
-            theme.outcome("failed")
-        };
-        let mark = if cause.class == Some("policy") {
-            "⊘"
-        } else {
-            "✗"
+        let (mark, style) = match cause.class {
+            Some("policy") => ("⊘", theme.faint()),
+            _ if cause.is_only_cost() => ("~", theme.outcome("degraded")),
+            _ => ("✗", theme.outcome("failed")),
         };
         let place = place(&cause.at).unwrap_or_default();
         let left = vec![
@@ -161,7 +163,8 @@ fn draw_causes(
             Span::styled(place, theme.faint()),
         ];
         let still = model.now.since(cause.latest);
-        let quiet = if still > 60 * crate::base::SECOND {
+        // On a narrow screen what died matters more than when it did last.
+        let quiet = if still > 60 * crate::base::SECOND && columns >= 100 {
             format!(", last {} ago", duration(still))
         } else {
             String::new()
@@ -275,7 +278,17 @@ fn draw_servers(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
     };
     servers.sort_by(|a, b| bad(b.1).cmp(&bad(a.1)).then(b.1.healthy.cmp(&a.1.healthy)));
     let mut lines = vec![rule("servers", theme, columns)];
-    let name = columns.saturating_sub(28);
+    let digits = |count: fn(&Counts) -> u64| {
+        let longest = servers.iter().map(|(_, one)| thousands(count(one)).len());
+        longest.max().unwrap_or(1)
+    };
+    let (failed, degraded, healthy) = (
+        digits(|one| one.failed),
+        digits(|one| one.degraded),
+        digits(|one| one.healthy),
+    );
+    // A blank before and after the name, a sign and two blanks with every count.
+    let name = columns.saturating_sub(2 + failed + degraded + healthy + 3 * 3);
     for (server, counts) in servers {
         let style = |outcome: &str, count: u64| {
             if count > 0 {
@@ -287,15 +300,15 @@ fn draw_servers(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
         lines.push(Line::from(vec![
             Span::raw(format!(" {} ", fit(server, name))),
             Span::styled(
-                format!("✗{:>6} ", thousands(counts.failed)),
+                format!("✗ {:>failed$} ", thousands(counts.failed)),
                 style("failed", counts.failed),
             ),
             Span::styled(
-                format!("~{:>6} ", thousands(counts.degraded)),
+                format!("~ {:>degraded$} ", thousands(counts.degraded)),
                 style("degraded", counts.degraded),
             ),
             Span::styled(
-                format!("✓{:>7}", thousands(counts.healthy)),
+                format!("✓ {:>healthy$} ", thousands(counts.healthy)),
                 style("healthy", counts.healthy),
             ),
         ]));

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Theme, both, labelled, put};
+use super::{Theme, both, labelled, put_cut};
 use crate::present::{self, Mark, place, thousands};
 use crate::tui::model::{Line as Entry, Model, Row, Subject};
 
@@ -20,20 +20,13 @@ pub fn draw(model: &Model, theme: Theme, area: Rect, buffer: &mut Buffer) {
             Line::raw(format!(
                 " {} in all, {} failed or degraded. Enter {} them.",
                 thousands(group.all as u64),
-                thousands(group.bad as u64),
+                thousands((group.failed + group.degraded) as u64),
                 if group.open { "folds" } else { "shows" }
             )),
         ],
         None => vec![rule("", theme, columns)],
     };
-    put(&lines, area, buffer);
-    if lines.len() > usize::from(area.height) && area.height > 0 {
-        let said = " … Enter tells the rest ";
-        let wide = super::text::width(said) as u16;
-        let at = area.x + area.width.saturating_sub(wide);
-        let line = Line::styled(said, theme.faint());
-        buffer.set_line(at, area.y + area.height - 1, &line, wide);
-    }
+    put_cut(&lines, "Enter tells the rest", area, theme, buffer);
 }
 
 /// A thin line, with words in it on the right.

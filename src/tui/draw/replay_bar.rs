@@ -28,13 +28,19 @@ fn words(model: &Model) -> (String, String) {
         _ => "▶",
     };
     let clock = &model.look.clock;
-    let now = clock.time_of_day(model.now);
-    let left = format!(" {state} {} {now} ", playback.speed);
-    let right = match &model.timeline {
-        Some(timeline) => format!(" {} ", clock.time_of_day(timeline.last)),
-        None => " … ".to_owned(),
+    let (now, right) = match &model.timeline {
+        // Files of several days: the time of the day alone would say little.
+        Some(timeline) if clock.day(timeline.first) != clock.day(timeline.last) => (
+            clock.dated(model.now),
+            format!(" {} ", clock.since(timeline.last, timeline.first)),
+        ),
+        Some(timeline) => (
+            clock.time_of_day(model.now),
+            format!(" {} ", clock.time_of_day(timeline.last)),
+        ),
+        None => (clock.time_of_day(model.now), " … ".to_owned()),
     };
-    (left, right)
+    (format!(" {state} {} {now} ", playback.speed), right)
 }
 
 /// The moment that lies at a column.

@@ -33,6 +33,8 @@ pub struct Cause {
     pub advice: Vec<String>,
     /// Attempts that it cost.
     pub attempts: u64,
+    /// Of them, those that failed.
+    failed: u64,
     /// When the first that died of it began.
     pub since: Timestamp,
     /// When the latest did.
@@ -49,6 +51,11 @@ fn attempt(row: &Row) -> (bool, u64) {
         (Some(attempt), _) => (true, attempt),
         (None, Key::Connection(id) | Key::Lookup(id)) => (false, id),
     }
+}
+
+/// What a row adds to the failures of its cause.
+fn failures(row: &Row) -> u64 {
+    u64::from(row.outcome() == "failed")
 }
 
 /// The causes so far.
@@ -90,6 +97,7 @@ impl Causes {
         }
         if cause.seen.insert(attempt(row)) {
             cause.attempts = cause.attempts.saturating_add(1);
+            cause.failed = cause.failed.saturating_add(failures(row));
             cause.order.push_back(attempt(row));
             if cause.order.len() > ATTEMPTS
                 && let Some(oldest) = cause.order.pop_front()
@@ -110,6 +118,7 @@ impl Causes {
         {
             cause.order.retain(|one| *one != attempt(row));
             cause.attempts = cause.attempts.saturating_sub(1);
+            cause.failed = cause.failed.saturating_sub(failures(row));
             if cause.attempts == 0 {
                 self.map.remove(&key);
             }
@@ -126,7 +135,8 @@ impl Causes {
         cause.latest = cause.latest.max(time);
     }
 
-    /// The causes, most harmful first: network and service before client and policy, then by cost.
+    /// The causes, most harmful first, as in a report: network and service before client and policy, then by what failed,
+    /// then by what was only degraded.
     pub fn list(&self) -> Vec<&Cause> {
         let rank = |class: Option<&str>| match class {
             Some("network") => 0,
@@ -138,6 +148,7 @@ impl Causes {
         list.sort_by(|a, b| {
             rank(a.class)
                 .cmp(&rank(b.class))
+                .then(b.failed.cmp(&a.failed))
                 .then(b.attempts.cmp(&a.attempts))
                 .then(a.since.cmp(&b.since))
                 .then(a.code.cmp(b.code))
@@ -147,6 +158,11 @@ impl Causes {
 }
 
 impl Cause {
+    /// Whether it cost attempts something, and none its success.
+    pub fn is_only_cost(&self) -> bool {
+        self.attempts > 0 && self.failed == 0
+    }
+
     fn new(verdict: &VerdictInfo, target: String, time: Timestamp) -> Cause {
         Cause {
             code: verdict.code,
@@ -156,6 +172,7 @@ impl Cause {
             text: verdict.summary.clone(),
             advice: verdict.advice.clone(),
             attempts: 0,
+            failed: 0,
             since: time,
             latest: time,
             last: None,

@@ -3,8 +3,8 @@
 //! Words and keys must all fit. A value may name several with commas. Words look at what the list shows: code,
 //! title, names, addresses, port, service, summary; case does not matter.
 //!
-//! `code:tcp` also takes `tcp.dropped`; `host:mx1` looks into the server's name and address; `state:` is one
-//! of failed, degraded, healthy, incomplete, open.
+//! `code:tcp` also takes `tcp.dropped`; `host:mx1` looks into the server's name and address; `state:` and `class:` take
+//! the beginning of one of their words.
 
 use regex::{Regex, RegexBuilder};
 
@@ -46,6 +46,11 @@ pub const KEYS: [&str; 8] = [
     "code:", "port:", "host:", "state:", "class:", "client:", "server:", "service:",
 ];
 
+/// What `state:` knows.
+const STATES: [&str; 5] = ["failed", "degraded", "healthy", "incomplete", "open"];
+/// What `class:` knows.
+const CLASSES: [&str; 4] = ["network", "service", "policy", "client"];
+
 impl Filter {
     /// Reads a filter; the error is one sentence.
     pub fn parse(text: &str) -> Result<Filter, String> {
@@ -79,7 +84,9 @@ impl Filter {
         self.terms.iter().any(|term| {
             term.wanted
                 && match &term.test {
-                    Test::Class(classes) => classes.iter().any(|class| class == "policy"),
+                    Test::Class(classes) => classes
+                        .iter()
+                        .any(|class| "policy".starts_with(class.as_str())),
                     Test::Code(_) => true,
                     _ => false,
                 }
@@ -104,13 +111,13 @@ impl Filter {
                 }),
                 Test::Client(clients) => clients.iter().any(|ip| contains(row.client_ip(), ip)),
                 Test::Server(servers) => servers.iter().any(|ip| contains(row.server_ip(), ip)),
-                Test::State(states) => states
-                    .iter()
-                    .any(|state| row.state() == state || row.outcome() == state),
+                Test::State(states) => states.iter().any(|state| {
+                    row.state().starts_with(state) || row.outcome().starts_with(state)
+                }),
                 Test::Class(classes) => row
                     .verdict()
                     .class
-                    .is_some_and(|class| classes.iter().any(|wanted| wanted == class)),
+                    .is_some_and(|class| classes.iter().any(|wanted| class.starts_with(wanted))),
                 Test::Service(services) => services.iter().any(|service| row.service() == service),
             };
             fits == term.wanted
@@ -209,23 +216,38 @@ fn test(word: &str) -> Result<Test, String> {
             Test::Port(ports.map_err(|_| format!("port:{value} is no port"))?)
         }
         "host" => Test::Host(values()),
-        "state" => Test::State(
-            values()
-                .into_iter()
-                .map(|state| match state.as_str() {
-                    "ok" => "healthy".to_owned(),
-                    "unknown" => "incomplete".to_owned(),
-                    _ => state,
-                })
-                .collect(),
-        ),
-        "class" => Test::Class(values()),
+        "state" => {
+            let states = values().into_iter().map(|state| match state.as_str() {
+                "ok" => "healthy".to_owned(),
+                "unknown" => "incomplete".to_owned(),
+                _ => state,
+            });
+            Test::State(known(key, states.collect(), &STATES)?)
+        }
+        "class" => Test::Class(known(key, values(), &CLASSES)?),
         "client" => Test::Client(values()),
         "server" => Test::Server(values()),
         "service" => Test::Service(values()),
         // An address or a name with a port has a colon as well.
-        _ => Test::Word(lower),
+        _ if may_be_an_address(key, value) => Test::Word(lower),
+        _ => return Err(format!("there is no {key}:")),
     })
+}
+
+/// Values that are the beginning of a word which such a key can have.
+fn known(key: &str, values: Vec<String>, words: &[&str]) -> Result<Vec<String>, String> {
+    let begins = |value: &String| words.iter().any(|word| word.starts_with(value.as_str()));
+    match values.iter().find(|value| !begins(value)) {
+        Some(value) => Err(format!("{key}:{value} is none of {}", words.join(", "))),
+        None => Ok(values),
+    }
+}
+
+/// Whether a colon may stand between the groups of an IPv6 address, or before a port.
+fn may_be_an_address(before: &str, after: &str) -> bool {
+    let word = !before.is_empty() && before.chars().all(|c| c.is_ascii_alphabetic());
+    let hex = before.chars().all(|c| c.is_ascii_hexdigit());
+    !word || hex || after.chars().all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -247,6 +269,18 @@ mod tests {
             "port:abc is no port"
         );
         assert_eq!(Filter::parse("code:").unwrap_err(), "code: wants a value");
+        assert_eq!(
+            Filter::parse("state:dead").unwrap_err(),
+            "state:dead is none of failed, degraded, healthy, incomplete, open"
+        );
+        assert!(
+            Filter::parse("cod:tcp.dropped")
+                .unwrap_err()
+                .starts_with("there is no cod:")
+        );
+        for address in ["fe80::1", "mail.example.net:25", "localhost:25", "fd::25"] {
+            assert!(Filter::parse(address).is_ok(), "{address}");
+        }
         assert!(Filter::parse("/mx[/").unwrap_err().starts_with("/mx[/: "));
         assert!(Filter::parse("class:policy").unwrap().asks_for_policy());
         assert!(!Filter::parse("-class:policy").unwrap().asks_for_policy());

@@ -132,8 +132,7 @@ impl Model {
                 });
             }
             KeyCode::Char('f') => {
-                self.list.fold = self.list.fold.next();
-                self.list.ask();
+                self.list.fold_anew();
                 self.say(self.list.fold.name());
             }
             KeyCode::Char('s') => {

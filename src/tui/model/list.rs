@@ -26,8 +26,10 @@ pub struct Group {
     pub name: String,
     /// What it says.
     pub title: String,
-    /// Rows that failed or were degraded.
-    pub bad: usize,
+    /// Rows that failed.
+    pub failed: usize,
+    /// Rows that were degraded.
+    pub degraded: usize,
     /// All rows.
     pub all: usize,
     /// First and latest start.
@@ -245,12 +247,13 @@ impl List {
             }
         }
         // What is worst stands first.
+        let harm = |rows: &[Arc<Row>], outcome| {
+            let those =
+                |row: &&Arc<Row>| row.outcome() == outcome && row.is_bad() && !row.is_policy();
+            rows.iter().filter(those).count()
+        };
         groups.sort_by_key(|(_, _, rows)| {
-            std::cmp::Reverse(
-                rows.iter()
-                    .filter(|row| row.is_bad() && !row.is_policy())
-                    .count(),
-            )
+            std::cmp::Reverse((harm(rows, "failed"), harm(rows, "degraded")))
         });
         let mut lines = Vec::new();
         for (name, title, rows) in groups {
@@ -269,10 +272,15 @@ impl List {
     ) {
         let open = self.opened.contains(&name);
         let starts = || rows.iter().map(|row| row.started());
+        let bad = |outcome| {
+            let those = |row: &&Arc<Row>| row.is_bad() && row.outcome() == outcome;
+            rows.iter().filter(those).count()
+        };
         lines.push(Line::Group(Group {
             name,
             title,
-            bad: rows.iter().filter(|row| row.is_bad()).count(),
+            failed: bad("failed"),
+            degraded: bad("degraded"),
             all: rows.len(),
             span: (
                 starts().min().unwrap_or_default(),
@@ -397,6 +405,14 @@ impl List {
         self.settle();
     }
 
+    /// Folds in the next way, and begins at the top: there is what is worst. What is folded no more is followed again.
+    pub fn fold_anew(&mut self) {
+        self.fold = self.fold.next();
+        self.follow = self.fold == Fold::None;
+        (self.cursor, self.offset, self.selected) = (0, 0, None);
+        self.ask();
+    }
+
     /// Opens or closes the selected group; `false` when it is none.
     pub fn toggle_group(&mut self) -> bool {
         let Some(Line::Group(group)) = self.current() else {
@@ -416,7 +432,9 @@ impl List {
         let asked = self.filter.asks_for_policy();
         match line {
             Line::Row(row, _) => row.is_bad() && (asked || !row.is_policy()),
-            Line::Group(group) => group.bad > 0 && !group.open && (asked || !group.policy),
+            Line::Group(group) => {
+                group.failed + group.degraded > 0 && !group.open && (asked || !group.policy)
+            }
         }
     }
 

@@ -18,7 +18,7 @@ mod store;
 mod told;
 mod wishes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyEvent, MouseEvent};
@@ -29,6 +29,7 @@ pub use detail::{Detail, SenderKind, Tab};
 pub use filter::Filter;
 pub use history::{Column, History};
 pub use list::{Group, Line, List};
+pub use order::Fold;
 pub use row::{Bead, Key, RUNGS, Row, Subject};
 pub use store::{Bounds, Store};
 
@@ -212,6 +213,8 @@ pub struct Model {
     pub sources: Vec<SourceRecord>,
     /// Names of inputs by number.
     pub source_names: BTreeMap<u32, Foreign>,
+    /// Inputs that are probes ordered from here: shown, and counted nowhere.
+    pub beside: BTreeSet<u32>,
     /// Frames that the kernel dropped, of inputs that lost any.
     pub dropped: BTreeMap<u32, u64>,
     /// The end's summary.
@@ -277,6 +280,7 @@ impl Model {
             probed: BTreeMap::new(),
             sources: Vec::new(),
             source_names: BTreeMap::new(),
+            beside: BTreeSet::new(),
             dropped: BTreeMap::new(),
             summary: None,
             notices: VecDeque::new(),
@@ -317,6 +321,13 @@ impl Model {
             })
             .collect();
         format!("{said} ({})", each.join(", "))
+    }
+
+    /// Whether what was told spans several days.
+    pub fn spans_days(&self) -> bool {
+        let day = |time| self.look.clock.day(time);
+        let first = self.history.scale().map(|(start, _)| start);
+        first.is_some_and(|first| day(first) != day(self.now))
     }
 
     /// What a probe walked to a row's server.

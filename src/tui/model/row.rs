@@ -45,7 +45,7 @@ pub enum Bead {
     Unseen,
     /// Under way.
     Going,
-    /// Not come to, or not needed.
+    /// Not come to, not needed, or out of sight: a look-up that was made elsewhere.
     Blank,
 }
 
@@ -73,6 +73,14 @@ impl Row {
         match &self.subject {
             Subject::Connection(record) => record.outcome,
             Subject::Lookup(record) => record.outcome,
+        }
+    }
+
+    /// The number of its input.
+    pub fn source(&self) -> u32 {
+        match &self.subject {
+            Subject::Connection(record) => record.source,
+            Subject::Lookup(record) => record.source,
         }
     }
 
@@ -226,13 +234,19 @@ impl Row {
     }
 
     fn connection_beads(&self, record: &ConnectionRecord) -> [Bead; RUNGS.len()] {
-        RUNGS.map(|(_, stages)| {
+        RUNGS.map(|(name, stages)| {
+            let reached = |stage: &&str| record.reached.contains(stage);
+            // A route that was found says nothing of a look-up: that one may never have been made here.
+            let there = match name {
+                "dns" => reached(&"dns"),
+                _ => stages.iter().any(reached),
+            };
             let ends_here = stages.contains(&record.stage) && record.stage != "done";
             match record.outcome {
                 "failed" if ends_here => Bead::Died,
                 "incomplete" if ends_here && self.is_open() => Bead::Going,
                 "incomplete" if ends_here => Bead::Unseen,
-                _ if stages.iter().any(|stage| record.reached.contains(stage)) => Bead::Reached,
+                _ if there => Bead::Reached,
                 _ => Bead::Blank,
             }
         })

@@ -21,9 +21,12 @@ const SERVERS: usize = 2_000;
 impl Model {
     pub(super) fn event(&mut self, event: Event) -> Vec<Effect> {
         match event {
-            Event::Source { id, name } => {
+            Event::Source { id, name, beside } => {
                 if self.source_names.len() < FINDINGS {
                     self.source_names.insert(id, name);
+                    if beside {
+                        self.beside.insert(id);
+                    }
                 }
             }
             Event::Record(record) => return self.record(record),
@@ -129,7 +132,7 @@ impl Model {
         self.stats = Stats::default();
         self.rate = 0.0;
         self.rate_from = None;
-        self.now = Timestamp(0);
+        self.now = self.timeline.as_ref().map_or(Timestamp(0), |one| one.first);
         self.ended = false;
         self.frozen = false;
         self.frozen_at = None;
@@ -153,7 +156,8 @@ impl Model {
                 }
             }
             Record::Finding(finding) => {
-                if finding.verdict.code.starts_with("route.") {
+                let beside = finding.source.is_some_and(|id| self.beside.contains(&id));
+                if finding.verdict.code.starts_with("route.") && !beside {
                     let time = finding.verdict.time.map_or(self.now, |moment| moment.0);
                     self.causes.add_finding(&finding.verdict, time);
                 }
@@ -175,7 +179,7 @@ impl Model {
         if row.ended() > self.now {
             self.clock(row.ended());
         }
-        if row.is_control() {
+        if row.is_control() || self.beside.contains(&row.source()) {
             self.list.push(&row);
             return Vec::new();
         }

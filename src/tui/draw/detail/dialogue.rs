@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::{Theme, fit, wrapped};
+use super::super::{Theme, fit, labelled, wrapped};
 use super::{nothing, seconds};
 use crate::tui::model::{Detail, Subject};
 
@@ -69,6 +69,17 @@ pub fn lines(detail: &Detail, theme: Theme, columns: usize) -> Vec<Line<'static>
             format!("{}from here on inside TLS", " ".repeat(20)),
             theme.faint(),
         ));
+    }
+    let offered: Vec<&str> = record
+        .mail
+        .iter()
+        .flat_map(|mail| &mail.capabilities)
+        .map(|one| one.as_str())
+        .collect();
+    if !offered.is_empty() {
+        let offered = offered.join(", ");
+        shown.push(Line::default());
+        shown.extend(labelled("offers", &offered, columns, theme, Style::new()));
     }
     shown
 }

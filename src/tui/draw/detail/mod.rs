@@ -90,11 +90,7 @@ fn verdict(model: &Model, detail: &Detail, theme: Theme, columns: usize) -> Vec<
 
 /// Of several interfaces, the one that a row was first seen on.
 fn origin(model: &Model, row: &Row, theme: Theme) -> Vec<Span<'static>> {
-    let source = match &row.subject {
-        Subject::Connection(record) => record.source,
-        Subject::Lookup(record) => record.source,
-    };
-    match model.source_names.get(&source) {
+    match model.source_names.get(&row.source()) {
         Some(name) if model.kind == Kind::Live && model.source_names.len() > 1 => {
             vec![Span::styled(format!(" from {name} "), theme.faint())]
         }

@@ -361,11 +361,12 @@ fn died(model: &Model, detail: &Detail, lanes: Lanes, theme: Theme) -> Vec<Line<
         _ => lanes.path,
     };
     let where_ = place(&verdict.at).map_or_else(String::new, |place| format!(", {place}"));
-    let title = format!(
-        "{} {}{where_}",
-        present::mark(detail.row.outcome()),
-        verdict.code
-    );
+    let mark = present::mark(detail.row.outcome());
+    // At an end the mark stands on its line; on the path the words take that place.
+    let title = match lane == lanes.path {
+        true => format!("{mark} {}{where_}", verdict.code),
+        false => format!("{}{where_}", verdict.code),
+    };
     let title: String = cut(&title, lanes.right.saturating_sub(2));
     let long = title.chars().count();
     let at = match lane {
@@ -375,7 +376,7 @@ fn died(model: &Model, detail: &Detail, lanes: Lanes, theme: Theme) -> Vec<Line<
     };
     let mut canvas = Canvas::new(lanes, '│', theme.faint());
     canvas.fill(at.saturating_sub(1), at + long + 1, ' ', Style::new());
-    canvas.set(lane, '✗', style);
+    canvas.write(lane, mark, style);
     canvas.write(at, &title, style);
     let mut lines = vec![canvas.line(vec![Span::styled(
         fit(
