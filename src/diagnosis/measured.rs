@@ -48,6 +48,9 @@ pub enum Settles {
     Session,
     /// It is said beside the verdict, whatever that is.
     Finding,
+    /// It stands for itself as a cause of the run, and explains silences met at that server: each connection keeps what its own
+    /// packets show.
+    Cause,
     /// It could be what looks like something else: a verdict that rests on silence keeps its name and loses its certainty, and
     /// what was only slow is this.
     Doubt,

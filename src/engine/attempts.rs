@@ -2,17 +2,24 @@
 //!
 //! Look-ups, the addresses and families it tried, retries without TLS, a 4xx and the retry are one attempt. What
 //! came before a success makes it degraded by the loser's code, or healthy with a finding when it cost less
-//! than a second. Open attempts are bounded; the oldest is closed first.
+//! than a second. Here stands what joins what; how an attempt ended is `verdict`'s. Open attempts are bounded; the
+//! oldest is closed first.
+
+mod member;
+mod verdict;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::causes::{Blame, Causes, Loss};
-use super::record::{AttemptRecord, CodeOnly, Record, Summary, VerdictInfo};
-use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text, socket_text};
+pub use member::{Again, Member, Wanted, wrong_setting};
+use verdict::{faults, verdict_of};
+
+use super::causes::{Causes, Loss};
+use super::record::{AttemptRecord, CodeOnly, Record, Summary};
+use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
 
 /// A next try comes at most this long after the last one ended.
@@ -27,101 +34,6 @@ const JUDGED_LATE: Nanos = 200 * SECOND;
 const OPEN: usize = 65_536;
 /// Connections and look-ups listed per attempt.
 const LISTED: usize = 256;
-
-/// One member of an attempt.
-pub struct Member {
-    /// Record number.
-    pub id: u64,
-    /// When it began.
-    pub started: Timestamp,
-    /// When its TCP handshake was done; `started` for what has none.
-    pub opened: Timestamp,
-    /// When it was over.
-    pub ended: Timestamp,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Its verdict's code.
-    pub code: &'static str,
-    /// How sure that is.
-    pub confidence: f64,
-    /// What failed or was degraded: whose doing, in words.
-    pub blame: Option<Box<Blame>>,
-    /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
-    pub useful: bool,
-    /// A look-up that nothing answered: it cost the client the time until it went on without it.
-    pub silent: bool,
-    /// What it wanted, for folding.
-    pub server: Wanted,
-    /// It looked and left, as load balancers and monitors do (verdicts.md, "Checks").
-    pub check: bool,
-    /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
-    pub setting: Option<Box<Blame>>,
-}
-
-/// The finding that a setting is wrong, if there is one.
-pub fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<Blame>> {
-    let found = findings
-        .iter()
-        .find(|finding| finding.code.starts_with("settings."));
-    found.map(|finding| Box::new(Blame::from(finding)))
-}
-
-/// Whom a member wanted something of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// A server.
-    Server(SocketAddr),
-    /// A resolver.
-    Resolver(IpAddr),
-}
-
-impl Wanted {
-    /// Whose it is.
-    fn address(self) -> IpAddr {
-        match self {
-            Wanted::Server(server) => server.ip(),
-            Wanted::Resolver(resolver) => resolver,
-        }
-    }
-
-    /// Address and port, or the resolver's address.
-    pub(super) fn text(self) -> String {
-        match self {
-            Wanted::Server(server) => socket_text(server),
-            Wanted::Resolver(resolver) => ip_text(resolver),
-        }
-    }
-}
-
-impl Member {
-    /// What a look-up cost a client that went on at that moment.
-    fn cost(&self, went_on: Timestamp) -> Nanos {
-        let end = if self.silent { went_on } else { self.ended };
-        end.since(self.started)
-    }
-}
-
-/// When a client that failed tries the same again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// At once: another address, another way.
-    Soon,
-    /// When it was told to come back (4xx).
-    Later,
-    /// Not at all.
-    Never,
-}
-
-impl Again {
-    /// How long after the last one ended the next try comes at the most.
-    fn patience(self) -> Option<Nanos> {
-        match self {
-            Again::Soon => Some(NEXT_TRY),
-            Again::Later => Some(RETRY),
-            Again::Never => None,
-        }
-    }
-}
 
 struct Attempt {
     id: u64,
@@ -148,9 +60,21 @@ impl Attempt {
     }
 
     fn success(&self) -> Option<&Member> {
-        self.connections
-            .iter()
-            .find(|member| matches!(member.outcome, Outcome::Healthy | Outcome::Degraded))
+        self.connections.iter().find(|member| member.works())
+    }
+
+    /// A probe made it.
+    fn own_sake(&self) -> bool {
+        self.connections.iter().any(|member| member.own_sake)
+    }
+
+    /// Another server of a probe's purpose: it is tried whatever the others say.
+    fn lacks(&self, member: &Member) -> bool {
+        member.own_sake
+            && self
+                .connections
+                .iter()
+                .all(|known| known.server != member.server)
     }
 
     /// One of the two looked and left, and the other one wanted more of the same host and failed: that it could be
@@ -279,9 +203,12 @@ impl Attempts {
         }
         let family = family(service);
         let target = name.unwrap_or(address).clone();
-        let works = matches!(member.outcome, Outcome::Healthy | Outcome::Degraded);
+        let works = member.works();
         let key = (client, family, target.clone());
         let joins = |attempt: &Attempt| {
+            if attempt.lacks(&member) {
+                return true;
+            }
             if attempt.contradicts(&member) {
                 return false;
             }
@@ -443,36 +370,38 @@ impl Attempts {
             Outcome::Incomplete => &mut self.summary.incomplete,
         } += 1;
         *self.summary.by_code.entry(code).or_insert(0) += 1;
-        if matches!(outcome, Outcome::Failed | Outcome::Degraded)
-            && let Some(Member {
-                blame: Some(blame),
-                server,
-                ..
-            }) = member
-        {
-            let of = |members: &[Member]| -> Vec<u64> {
-                members
-                    .iter()
-                    .filter(|member| member.code == code)
-                    .map(|member| member.id)
-                    .collect()
+        let setting = attempt
+            .connections
+            .iter()
+            .chain(&attempt.lookups)
+            .find_map(|member| member.setting.as_deref());
+        for fault in faults(&attempt, member) {
+            let Some(blame) = fault.blame.as_deref() else {
+                continue;
             };
-            let setting = attempt
-                .connections
-                .iter()
-                .chain(&attempt.lookups)
-                .find_map(|member| member.setting.as_deref());
+            if !matches!(outcome, Outcome::Failed | Outcome::Degraded) {
+                continue;
+            }
+            let of = |members: &[Member]| -> Vec<u64> {
+                let alike = |member: &&Member| {
+                    member.code == fault.code && (!fault.own_sake || member.server == fault.server)
+                };
+                members.iter().filter(alike).map(|one| one.id).collect()
+            };
             self.causes.add(&Loss {
+                attempt: Some(attempt.id),
                 verdict: setting.unwrap_or(blame),
                 failed: outcome == Outcome::Failed,
                 client: Some(attempt.client),
-                server: &server.text(),
+                server: &fault.server.text(),
                 connections: &of(&attempt.connections),
                 lookups: &of(&attempt.lookups),
             });
         }
-        if let Some(Wanted::Server(server)) = attempt.success().map(|winner| winner.server) {
-            self.causes.worked(attempt.client, server.port());
+        for winner in attempt.connections.iter().filter(|member| member.works()) {
+            if let Wanted::Server(server) = winner.server {
+                self.causes.worked(attempt.client, server.port());
+            }
         }
         out(Record::Attempt(AttemptRecord {
             id: attempt.id,
@@ -485,75 +414,4 @@ impl Attempts {
             lookups,
         }));
     }
-}
-
-/// How the attempt ended, and the member that says why.
-fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
-    let failed_lookup = attempt
-        .lookups
-        .iter()
-        .find(|member| member.outcome == Outcome::Failed);
-    let costly_lookup = attempt
-        .lookups
-        .iter()
-        .find(|member| member.outcome == Outcome::Degraded);
-    if let Some(winner) = attempt.success() {
-        let loser = attempt
-            .connections
-            .iter()
-            .filter(|member| member.outcome == Outcome::Failed && member.started <= winner.started)
-            .min_by_key(|member| member.started);
-        let cost = |member: &Member| winner.started.since(member.started);
-        if let Some(loser) = loser
-            && cost(loser) >= SECOND
-        {
-            return (Outcome::Degraded, Some(loser));
-        }
-        let lookup = [failed_lookup, costly_lookup].into_iter().flatten();
-        let mut dear = lookup.filter(|lookup| lookup.cost(winner.started) >= SECOND);
-        if let Some(lookup) = dear.next() {
-            return (Outcome::Degraded, Some(lookup));
-        }
-        return (winner.outcome, Some(winner));
-    }
-    let worst = attempt
-        .connections
-        .iter()
-        .filter(|member| member.outcome == Outcome::Failed)
-        .max_by(|a, b| a.confidence.total_cmp(&b.confidence).then(b.id.cmp(&a.id)));
-    if let Some(worst) = worst {
-        return (Outcome::Failed, Some(worst));
-    }
-    if let Some(connection) = attempt.connections.first() {
-        return (Outcome::Incomplete, Some(connection));
-    }
-    // Look-ups alone: failed when one did and no other of the same purpose gave anything.
-    let well = attempt.lookups.iter().find(|member| {
-        member.useful && matches!(member.outcome, Outcome::Healthy | Outcome::Degraded)
-    });
-    if let Some(failed) = failed_lookup {
-        let Some(well) = well else {
-            return (Outcome::Failed, Some(failed));
-        };
-        // Asked of the same resolver it is the other family, or another name: a stub waits for both.
-        let cost = match failed.server == well.server {
-            true => failed.ended.since(failed.started),
-            false => failed.cost(well.ended),
-        };
-        if cost >= SECOND {
-            return (Outcome::Degraded, Some(failed));
-        }
-        if costly_lookup.is_none() {
-            return (Outcome::Healthy, Some(well));
-        }
-    }
-    let member = costly_lookup
-        .or(well)
-        .or(attempt
-            .lookups
-            .iter()
-            .find(|member| member.outcome == Outcome::Healthy))
-        .or(attempt.lookups.first());
-    let outcome = member.map_or(Outcome::Incomplete, |member| member.outcome);
-    (outcome, member)
 }

@@ -66,6 +66,8 @@ impl Blame {
 
 /// An attempt that failed or was degraded, as far as folding needs to know.
 pub struct Loss<'a> {
+    /// Its number, which counts once for a cause however many of its servers met it.
+    pub attempt: Option<u64>,
     /// What it died of, or what it cost.
     pub verdict: &'a Blame,
     /// It failed; else it was degraded.
@@ -84,6 +86,8 @@ pub struct Loss<'a> {
 struct Folded {
     cause: RootCause,
     failed: u64,
+    /// The attempt that was added last.
+    last: Option<u64>,
 }
 
 /// The root causes so far.
@@ -92,8 +96,25 @@ pub struct Causes {
     map: BTreeMap<Key, Folded>,
     /// Clients and the ports on which a server served them.
     worked: BTreeSet<(IpAddr, u16)>,
-    /// Servers of which a measurement says where a split path to them is dead.
-    splits: Vec<(SocketAddr, AtInfo)>,
+    /// Silences of which the cause is known.
+    explained: Vec<Explained>,
+}
+
+/// A silence that a client, or anybody, met at a server, and the cause of which it is the symptom.
+#[derive(Debug)]
+struct Explained {
+    client: Option<IpAddr>,
+    server: SocketAddr,
+    by: Key,
+}
+
+impl Explained {
+    /// Whether that silence is it.
+    fn covers(&self, symptom: &Key) -> bool {
+        symptom.silence.is_some_and(|(client, port)| {
+            port == self.server.port() && self.client.is_none_or(|known| known == client)
+        }) && symptom.place.ends_with(&format!(" {}", self.server))
+    }
 }
 
 impl Causes {
@@ -158,8 +179,12 @@ impl Causes {
 
     /// Adds an attempt.
     pub fn add(&mut self, loss: &Loss<'_>) {
+        let key = self.key(loss.verdict, loss.client, loss.server);
+        self.fold(key, loss);
+    }
+
+    fn fold(&mut self, key: Key, loss: &Loss<'_>) {
         let verdict = loss.verdict;
-        let key = self.key(verdict, loss.client, loss.server);
         let folded = self.map.entry(key).or_insert_with(|| Folded {
             cause: RootCause {
                 code: verdict.code,
@@ -175,9 +200,13 @@ impl Causes {
                     .map_or_else(Vec::new, |words| words.advice.to_vec()),
             },
             failed: 0,
+            last: None,
         });
-        folded.failed += u64::from(loss.failed);
-        folded.cause.attempts += 1;
+        if loss.attempt.is_none() || folded.last != loss.attempt {
+            folded.failed += u64::from(loss.failed);
+            folded.cause.attempts += 1;
+            folded.last = loss.attempt;
+        }
         extend(&mut folded.cause.connections, loss.connections);
         extend(&mut folded.cause.lookups, loss.lookups);
     }
@@ -185,59 +214,61 @@ impl Causes {
     /// Adds a finding that stands for itself (`route.*`, `settings.*`, `path.split`, `tcp.rate-limited`).
     pub fn add_finding(&mut self, verdict: &VerdictInfo) {
         let place = verdict.at.address.clone().unwrap_or_default();
-        self.add(&Loss {
-            verdict: &Blame::from(verdict),
-            failed: true,
-            client: None,
-            server: &place,
-            connections: &[],
-            lookups: &[],
-        });
+        self.found(verdict, &place);
     }
 
-    /// A measurement says that one of several paths to that server is dead: the silence of a connection that met it is its symptom,
-    /// and no cause of its own.
-    pub fn split(&mut self, server: SocketAddr, cause: &VerdictInfo) {
-        self.add_finding(cause);
-        if self.splits.len() < CAUSES {
-            self.splits.push((server, cause.at.clone()));
+    /// Gives back under what it stands.
+    fn found(&mut self, verdict: &VerdictInfo, server: &str) -> Key {
+        let blame = Blame::from(verdict);
+        let key = self.key(&blame, None, server);
+        let loss = Loss {
+            attempt: None,
+            verdict: &blame,
+            failed: true,
+            client: None,
+            server,
+            connections: &[],
+            lookups: &[],
+        };
+        self.fold(key.clone(), &loss);
+        key
+    }
+
+    /// The silence at a port of a server has a cause of its own: that which `client` met, or, without one, anybody. It is the symptom
+    /// and no cause, whether it was met before or is met later.
+    pub fn explain_silence(
+        &mut self,
+        client: Option<IpAddr>,
+        server: SocketAddr,
+        cause: &VerdictInfo,
+    ) {
+        let by = self.found(cause, &server.to_string());
+        if self.explained.len() < CAUSES {
+            self.explained.push(Explained { client, server, by });
         }
     }
 
-    /// Where the split path is that explains a silence.
-    fn split_behind(&self, silence: &Key) -> Option<&AtInfo> {
-        silence.silence?;
-        let met = |server: &SocketAddr| silence.place.ends_with(&format!(" {server}"));
-        self.splits
-            .iter()
-            .find(|(server, _)| met(server))
-            .map(|(_, at)| at)
-    }
-
-    /// The silence that a client met at a port of a server has a cause of its own: it takes the place of the symptom.
-    pub fn explain_silence(&mut self, client: IpAddr, server: SocketAddr, cause: &VerdictInfo) {
-        let silence = Some((client, server.port()));
-        let server = server.to_string();
-        let symptom = self
-            .map
-            .iter()
-            .find(|(key, _)| key.silence == silence && key.place.ends_with(&format!(" {server}")));
-        let Some(key) = symptom.map(|(key, _)| key.clone()) else {
-            self.add_finding(cause);
-            return;
-        };
-        if let Some(mut folded) = self.map.remove(&key) {
-            folded.cause.code = cause.code;
-            folded.cause.class = cause.class;
-            folded.cause.at = cause.at.clone();
-            folded.cause.text.clone_from(&cause.summary);
-            folded.cause.advice.clone_from(&cause.advice);
-            let key = Key {
-                code: cause.code,
-                silence: None,
-                ..key
-            };
-            self.map.insert(key, folded);
+    /// A world is over: silences met in it whose cause is known are counted with that.
+    pub fn settle_silences(&mut self) {
+        for explained in std::mem::take(&mut self.explained) {
+            let all = self.map.keys();
+            let symptoms: Vec<Key> = all.filter(|key| explained.covers(key)).cloned().collect();
+            for (at, symptom) in symptoms.iter().enumerate() {
+                let (Some(symptom), Some(whole)) =
+                    (self.map.remove(symptom), self.map.get_mut(&explained.by))
+                else {
+                    continue;
+                };
+                // What stood for itself was no attempt.
+                if at == 0 && whole.last.is_none() {
+                    whole.cause.attempts = 0;
+                    whole.failed = 0;
+                }
+                whole.cause.attempts += symptom.cause.attempts;
+                whole.failed += symptom.failed;
+                whole.last = symptom.last;
+                extend(&mut whole.cause.connections, &symptom.cause.connections);
+            }
         }
     }
 
@@ -265,24 +296,12 @@ impl Causes {
         let mut silent: BTreeMap<(IpAddr, u16), Vec<&Folded>> = BTreeMap::new();
         let mut list = Vec::with_capacity(self.map.len());
         let full = self.worked.len() >= WORKED;
-        let mut symptoms = Vec::new();
         for (key, folded) in &self.map {
-            if let Some(at) = self.split_behind(key) {
-                symptoms.push((at, folded));
-                continue;
-            }
             match key.silence {
                 Some(silence) if !full && !self.worked.contains(&silence) => {
                     silent.entry(silence).or_default().push(folded);
                 }
                 _ => list.push(folded.clone()),
-            }
-        }
-        for (at, symptom) in symptoms {
-            let split = |one: &&mut Folded| one.cause.code == "path.split" && one.cause.at == *at;
-            if let Some(whole) = list.iter_mut().find(split) {
-                whole.failed += symptom.failed;
-                extend(&mut whole.cause.connections, &symptom.cause.connections);
             }
         }
         for ((client, port), group) in silent {
@@ -398,6 +417,7 @@ mod tests {
 
     fn lose(causes: &mut Causes, verdict: &VerdictInfo, server: &str, failed: bool, id: u64) {
         causes.add(&Loss {
+            attempt: Some(id),
             verdict: &Blame::from(verdict),
             failed,
             client: Some(IpAddr::from([10, 0, 0, 5])),
@@ -424,9 +444,10 @@ mod tests {
         let drops = verdict("tcp.dropped", None);
         let mut causes = Causes::default();
         let server = SocketAddr::from(([192, 0, 2, 1], 25));
-        causes.split(server, &verdict("path.split", Some("203.0.113.3")));
+        causes.explain_silence(None, server, &verdict("path.split", Some("203.0.113.3")));
         lose(&mut causes, &drops, "192.0.2.1:25", true, 4);
         lose(&mut causes, &drops, "192.0.2.11:25", true, 5);
+        causes.settle_silences();
         let list = causes.list();
         let told: Vec<_> = list
             .iter()
@@ -435,6 +456,25 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told.contains(&("path.split", &[4])), "{told:?}");
         assert!(told.contains(&("tcp.dropped", &[5])), "{told:?}");
+    }
+
+    #[test]
+    fn what_one_client_met_explains_no_other_silence() {
+        let drops = verdict("tcp.dropped", None);
+        let mut causes = Causes::default();
+        lose(&mut causes, &drops, "192.0.2.1:25", true, 4);
+        let server = SocketAddr::from(([192, 0, 2, 1], 25));
+        let (met, other) = ([10, 0, 0, 5], [10, 0, 0, 6]);
+        let split = verdict("path.split", None);
+        causes.explain_silence(Some(other.into()), server, &split);
+        causes.settle_silences();
+        assert_eq!(causes.list().len(), 2);
+        causes.explain_silence(Some(met.into()), server, &split);
+        causes.settle_silences();
+        let list = causes.list();
+        assert_eq!(list.len(), 1, "{list:?}");
+        assert_eq!((list[0].code, list[0].attempts), ("path.split", 1));
+        assert_eq!(list[0].connections, [4]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::judging::Judging;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
 use crate::diagnosis::measured::weigh;
-use crate::diagnosis::{About, Code, Judgement, Measured, Verdict};
+use crate::diagnosis::{About, Judgement, Measured, Settles, Verdict};
 use crate::flow::Endpoint;
 
 /// Measurements kept at once; a run makes a few for each fault.
@@ -90,16 +90,17 @@ impl Judging {
         measured: Measured,
         out: &mut dyn FnMut(Record),
     ) {
-        let split = match measured.about {
-            About::Server(server) if measured.claim.code == Code::PathSplit => Some(server),
+        let explained = match measured.about {
+            About::Server(server) if measured.settles == Settles::Cause => Some(server),
             _ => None,
         };
-        if measured.about == About::Run || split.is_some() {
+        if measured.about == About::Run || explained.is_some() {
             let verdict = VerdictInfo::from(Verdict::from(measured.claim));
             // What never left this host belongs to no connection that anybody saw, and is the fault all the same.
             let kept_here = verdict.code == "tcp.dropped" && verdict.at.place == "client";
-            if let Some(server) = split {
-                self.attempts.causes.split(server, &verdict);
+            if let Some(server) = explained {
+                let causes = &mut self.attempts.causes;
+                causes.explain_silence(None, server, &verdict);
             } else if stands_alone(verdict.code) || kept_here {
                 self.attempts.causes.add_finding(&verdict);
             }

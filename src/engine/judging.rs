@@ -217,6 +217,7 @@ impl Judging {
         self.experiments.clear();
         self.attempts.finish(out);
         self.compare(out);
+        self.attempts.causes.settle_silences();
         self.horizon = Timestamp(i64::MIN);
     }
 
@@ -230,7 +231,7 @@ impl Judging {
             let server = SocketAddr::new(server.ip, server.port);
             self.attempts
                 .causes
-                .explain_silence(client, server, &finding.verdict);
+                .explain_silence(Some(client), server, &finding.verdict);
             out(Record::Finding(finding));
         }
     }
@@ -251,9 +252,7 @@ impl Judging {
     fn settle(&mut self, flow: &MailFlow<Inside>) {
         let key = *flow.tracker.key();
         let first = flow.tracker.facts().first;
-        if !self.experiments.made_by_probe(self.world(key.source)) {
-            self.names.began(key.client.ip, key.server.ip, first);
-        }
+        self.names.began(key.client.ip, key.server.ip, first);
         let session = flow.dialogue.facts();
         let dialogue = session.as_ref().map(|session| session.dialogue);
         let starttls = dialogue
@@ -337,6 +336,7 @@ impl Judging {
             ),
             server,
             check: judged.judgement.is_check,
+            own_sake: self.experiments.made_by_probe(self.world(key.source)),
             setting: wrong_setting(&made.findings),
         };
         if judged_as_mail {

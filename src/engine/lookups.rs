@@ -60,6 +60,7 @@ impl Judging {
             blame: self.blame(outcome, &record.verdict, facts.client, server),
             server,
             check: false,
+            own_sake: self.experiments.made_by_probe(self.world(facts.source)),
             setting: wrong_setting(&record.findings),
         };
         // The addresses of an exchanger are looked up for the domain's sake.

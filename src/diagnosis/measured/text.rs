@@ -25,6 +25,7 @@ impl Settles {
             Settles::Verdict => 1,
             Settles::Session => 2,
             Settles::Doubt => 3,
+            Settles::Cause => 4,
         }
     }
 
@@ -34,6 +35,7 @@ impl Settles {
             1 => Settles::Verdict,
             2 => Settles::Session,
             3 => Settles::Doubt,
+            4 => Settles::Cause,
             _ => Settles::Finding,
         }
     }

@@ -226,7 +226,7 @@ async fn split(
     context.measured(Measured {
         about: About::Server(to),
         claim,
-        settles: Settles::Finding,
+        settles: Settles::Cause,
     });
 }
 

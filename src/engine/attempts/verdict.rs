@@ -1,0 +1,277 @@
+//! How an attempt ended, and what it died of or what it cost.
+//!
+//! A client goes on to the next address, and what that cost it makes a success degraded. A probe's attempt is no race: it
+//! tries every server for its own sake, all at once, so that each of them that fails counts beside those that work
+//! (contract: of several addresses, all dead is failed, some dead is degraded).
+
+use super::{Attempt, Member};
+use crate::base::SECOND;
+use crate::diagnosis::Outcome;
+
+/// How the attempt ended, and the member that says why.
+pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
+    let worst = attempt
+        .connections
+        .iter()
+        .filter(|member| member.outcome == Outcome::Failed)
+        .max_by(|a, b| a.confidence.total_cmp(&b.confidence).then(b.id.cmp(&a.id)));
+    if let Some(winner) = attempt.success() {
+        return match attempt.own_sake() {
+            true => each_counts(attempt, worst, winner),
+            false => one_suffices(attempt, winner),
+        };
+    }
+    if let Some(worst) = worst {
+        return (Outcome::Failed, Some(worst));
+    }
+    if let Some(connection) = attempt.connections.first() {
+        return (Outcome::Incomplete, Some(connection));
+    }
+    of_lookups(attempt)
+}
+
+/// The members that stand for a root cause each: the one that says how the attempt ended, and of a probe's attempt every
+/// connection that failed.
+pub(super) fn faults<'a>(attempt: &'a Attempt, says: Option<&'a Member>) -> Vec<&'a Member> {
+    let all = says.is_some_and(|member| member.own_sake && member.outcome == Outcome::Failed);
+    let mut faults: Vec<&Member> = attempt
+        .connections
+        .iter()
+        .filter(|member| all && member.outcome == Outcome::Failed)
+        .collect();
+    if faults.is_empty() {
+        faults.extend(says);
+    }
+    faults
+}
+
+/// A client's success: degraded by what was tried before, where that cost it a second.
+fn one_suffices<'a>(attempt: &'a Attempt, winner: &'a Member) -> (Outcome, Option<&'a Member>) {
+    let loser = attempt
+        .connections
+        .iter()
+        .filter(|member| member.outcome == Outcome::Failed && member.started <= winner.started)
+        .min_by_key(|member| member.started)
+        .filter(|loser| winner.started.since(loser.started) >= SECOND);
+    match loser.or_else(|| dear_lookup(attempt, winner)) {
+        Some(loser) => (Outcome::Degraded, Some(loser)),
+        None => (winner.outcome, Some(winner)),
+    }
+}
+
+/// A probe's success: degraded by every server that failed beside it.
+fn each_counts<'a>(
+    attempt: &'a Attempt,
+    worst: Option<&'a Member>,
+    winner: &'a Member,
+) -> (Outcome, Option<&'a Member>) {
+    let costly = || {
+        let mut members = attempt.connections.iter();
+        members.find(|member| member.outcome == Outcome::Degraded)
+    };
+    match worst
+        .or_else(|| dear_lookup(attempt, winner))
+        .or_else(costly)
+    {
+        Some(loser) => (Outcome::Degraded, Some(loser)),
+        None => (winner.outcome, Some(winner)),
+    }
+}
+
+fn failed_lookup(attempt: &Attempt) -> Option<&Member> {
+    let mut lookups = attempt.lookups.iter();
+    lookups.find(|member| member.outcome == Outcome::Failed)
+}
+
+fn costly_lookup(attempt: &Attempt) -> Option<&Member> {
+    let mut lookups = attempt.lookups.iter();
+    lookups.find(|member| member.outcome == Outcome::Degraded)
+}
+
+/// A look-up that kept the winner waiting for a second.
+fn dear_lookup<'a>(attempt: &'a Attempt, winner: &Member) -> Option<&'a Member> {
+    let mut lookups = [failed_lookup(attempt), costly_lookup(attempt)]
+        .into_iter()
+        .flatten();
+    lookups.find(|lookup| lookup.cost(winner.started) >= SECOND)
+}
+
+/// Look-ups alone: failed when one did and no other of the same purpose gave anything.
+fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
+    let costly_lookup = costly_lookup(attempt);
+    let well = attempt
+        .lookups
+        .iter()
+        .find(|member| member.useful && member.works());
+    if let Some(failed) = failed_lookup(attempt) {
+        let Some(well) = well else {
+            return (Outcome::Failed, Some(failed));
+        };
+        // Asked of the same resolver it is the other family, or another name: a stub waits for both.
+        let cost = match failed.server == well.server {
+            true => failed.ended.since(failed.started),
+            false => failed.cost(well.ended),
+        };
+        if cost >= SECOND {
+            return (Outcome::Degraded, Some(failed));
+        }
+        if costly_lookup.is_none() {
+            return (Outcome::Healthy, Some(well));
+        }
+    }
+    let member = costly_lookup
+        .or(well)
+        .or(attempt
+            .lookups
+            .iter()
+            .find(|member| member.outcome == Outcome::Healthy))
+        .or(attempt.lookups.first());
+    let outcome = member.map_or(Outcome::Incomplete, |member| member.outcome);
+    (outcome, member)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use super::super::{Again, Attempts, Member, Wanted};
+    use crate::base::{Foreign, MILLISECOND, SECOND, Timestamp};
+    use crate::diagnosis::Outcome;
+    use crate::engine::causes::Blame;
+    use crate::engine::record::{AtInfo, Record, VerdictInfo};
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
+
+    fn blame(code: &'static str) -> Blame {
+        Blame::from(&VerdictInfo {
+            code,
+            class: Some("network"),
+            confidence: 0.9,
+            is_final: true,
+            at: AtInfo {
+                place: "server",
+                address: None,
+                hop: None,
+                after_hop: None,
+            },
+            frame: None,
+            time: None,
+            summary: code.to_owned(),
+            evidence: Vec::new(),
+            advice: Vec::new(),
+            alternatives: Vec::new(),
+        })
+    }
+
+    /// A connection to the host with that last byte, begun and opened so many milliseconds in.
+    fn member(id: u64, host: u8, port: u16, ms: i64, code: &'static str, probe: bool) -> Member {
+        let started = Timestamp(ms * MILLISECOND);
+        let outcome = match code {
+            "ok" => Outcome::Healthy,
+            _ => Outcome::Failed,
+        };
+        Member {
+            id,
+            started,
+            opened: started.plus(20 * MILLISECOND),
+            ended: started.plus(SECOND),
+            outcome,
+            code,
+            confidence: 0.9,
+            blame: (outcome == Outcome::Failed).then(|| Box::new(blame(code))),
+            useful: true,
+            silent: false,
+            server: Wanted::Server(SocketAddr::from(([192, 0, 2, host], port))),
+            check: false,
+            own_sake: probe,
+            setting: None,
+        }
+    }
+
+    /// Outcome, code and connections of an attempt.
+    type Said = (&'static str, &'static str, Vec<u64>);
+
+    /// What is said of every attempt, and the codes of the root causes.
+    fn judged(members: Vec<Member>) -> (Vec<Said>, Vec<&'static str>) {
+        let (mut attempts, mut seen) = (Attempts::default(), Vec::new());
+        let mut out = |record: Record| {
+            if let Record::Attempt(attempt) = record {
+                seen.push((attempt.outcome, attempt.verdict.code, attempt.connections));
+            }
+        };
+        let name = Foreign::from("mail.example.net");
+        for member in members {
+            let address = Foreign::from("an address");
+            attempts.connection(
+                CLIENT,
+                "imaps",
+                Some(&name),
+                &address,
+                member,
+                Again::Soon,
+                None,
+                &mut out,
+            );
+        }
+        attempts.finish(&mut out);
+        let causes = attempts.causes.list();
+        (seen, causes.iter().map(|cause| cause.code).collect())
+    }
+
+    #[test]
+    fn in_a_probe_a_dead_address_beside_a_living_one_degrades() {
+        for reversed in [false, true] {
+            let mut members = vec![
+                member(0, 10, 993, 0, "tcp.refused", true),
+                member(1, 11, 993, 0, "ok", true),
+                member(2, 12, 993, 1_000, "tcp.dropped", true),
+                member(3, 13, 993, 2_000, "ok", true),
+            ];
+            if reversed {
+                members.reverse();
+            }
+            let (seen, causes) = judged(members);
+            assert_eq!(
+                seen,
+                [("degraded", "tcp.refused", vec![0, 1, 2, 3])],
+                "reversed {reversed}"
+            );
+            assert_eq!(causes, ["tcp.dropped", "tcp.refused"]);
+        }
+    }
+
+    #[test]
+    fn in_a_probe_a_dead_port_beside_a_living_one_degrades() {
+        let (seen, causes) = judged(vec![
+            member(0, 10, 143, 0, "tcp.dropped", true),
+            member(1, 10, 993, 0, "ok", true),
+        ]);
+        assert_eq!(seen, [("degraded", "tcp.dropped", vec![0, 1])]);
+        assert_eq!(causes, ["tcp.dropped"]);
+    }
+
+    #[test]
+    fn a_client_that_goes_on_at_once_loses_nothing() {
+        let (seen, causes) = judged(vec![
+            member(0, 10, 993, 0, "tcp.refused", false),
+            member(1, 11, 993, 250, "ok", false),
+        ]);
+        assert_eq!(seen, [("healthy", "ok", vec![0, 1])]);
+        assert!(causes.is_empty());
+        let (seen, causes) = judged(vec![
+            member(0, 10, 993, 0, "tcp.dropped", false),
+            member(1, 11, 993, 3_000, "ok", false),
+        ]);
+        assert_eq!(seen, [("degraded", "tcp.dropped", vec![0, 1])]);
+        assert_eq!(causes, ["tcp.dropped"]);
+    }
+
+    #[test]
+    fn all_dead_is_failed_under_the_surest_code() {
+        let mut surer = member(1, 11, 993, 0, "tcp.dropped", true);
+        surer.confidence = 0.95;
+        let (seen, causes) = judged(vec![member(0, 10, 993, 0, "tcp.refused", true), surer]);
+        assert_eq!(seen, [("failed", "tcp.dropped", vec![0, 1])]);
+        assert_eq!(causes, ["tcp.dropped", "tcp.refused"]);
+    }
+}
