@@ -147,12 +147,6 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             (destination.name, to, outcome)
         });
     };
-    for destination in found.destinations.iter().filter(|_| reachable) {
-        let there = |address: &&IpAddr| ways.contains(address);
-        for address in destination.addresses.iter().filter(there) {
-            start(&mut running, destination, *address);
-        }
-    }
     let published = async {
         let mut running = JoinSet::new();
         for (destination, address) in published(context, target, &found, reachable).await {
@@ -162,6 +156,20 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
     };
     // What went wrong with names is placed meanwhile: nothing waits for it.
     let sessions = async {
+        let guesses: Vec<SocketAddr> = endpoints(&found, |one| !one.typed)
+            .into_iter()
+            .map(|(_, to)| to)
+            .filter(|to| ways.contains(&to.ip()))
+            .collect();
+        let closed = match reachable {
+            true => ports::closed(context, &guesses).await,
+            false => HashSet::new(),
+        };
+        for (destination, to) in endpoints(&found, |_| reachable) {
+            if ways.contains(&to.ip()) && !closed.contains(&to) {
+                start(&mut running, destination, to.ip());
+            }
+        }
         let (mut met, mut shown) = (Vec::new(), Vec::new());
         while let Some(done) = running.join_next().await {
             let Ok((name, to, outcome)) = done else {
@@ -207,6 +215,20 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
         .map(|one| one.to)
         .collect();
     authorities.judge(context, &dead).await;
+}
+
+/// Every service at every address of it.
+fn endpoints(
+    found: &dns::Found,
+    wanted: impl Fn(&Destination) -> bool,
+) -> Vec<(&Destination, SocketAddr)> {
+    let wanted = found.destinations.iter().filter(|one| wanted(one));
+    let each = wanted.flat_map(|one| {
+        let port = one.setting.port;
+        let addresses = one.addresses.iter();
+        addresses.map(move |address| (one, SocketAddr::new(*address, port)))
+    });
+    each.collect()
 }
 
 /// Services that the domain publishes and that are not spoken to already (`--discover`); a URL's are compared instead.

@@ -3,6 +3,7 @@
 //! Every claim names what it was measured against. A RST or a silence that nothing can be compared with is left to what
 //! the packets alone say.
 
+mod guessed;
 mod refusal;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use guessed::closed;
 pub use refusal::{device, refused};
 
 use super::local::{self, Neighbor};
