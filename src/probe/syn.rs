@@ -30,6 +30,9 @@ pub struct Syn {
     pub mss: u16,
     /// Without SACK, timestamps and window scale, as a printer's.
     pub bare: bool,
+    /// Bytes of the IP packet, filled with data that the server has no use for yet (RFC 9293 3.4: a SYN may carry some);
+    /// 0 and what is too small for the headers: none.
+    pub size: u16,
 }
 
 impl Syn {
@@ -41,6 +44,7 @@ impl Syn {
             tos: context.options().dscp << 2,
             mss: 1460,
             bare: false,
+            size: 0,
         }
     }
 }
@@ -99,7 +103,9 @@ pub fn send(context: &Context, flow: &Reserved, syn: Syn, number: u16) -> io::Re
             .get(..if syn.bare { 4 } else { 20 })
             .unwrap_or(&options),
     };
-    let packet = craft::tcp(header, &segment, &[])
+    let headers = if flow.local.is_ipv4() { 40 } else { 60 } + segment.options.len();
+    let filler = vec![b'.'; usize::from(syn.size).saturating_sub(headers)];
+    let packet = craft::tcp(header, &segment, &filler)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
     // Before it leaves: on loopback the answer is there when the call returns.
     let at = context.now();

@@ -42,7 +42,8 @@ impl Kind {
         }
     }
 
-    fn host(self) -> IpAddr {
+    /// The host that is asked.
+    pub fn host(self) -> IpAddr {
         match self {
             Kind::OneFlow(to) | Kind::Flows(to) => to.ip(),
             Kind::Echo(host) => host,
@@ -83,7 +84,7 @@ pub struct Way {
     /// Somebody else than the one who was asked sent a segment.
     pub stranger: Option<IpAddr>,
     anew: bool,
-    /// Bytes of an echo request's IP packet.
+    /// Bytes of a probe's IP packet, where more than its headers need.
     size: u16,
     /// SYNs with no option but the MSS.
     bare: bool,
@@ -119,7 +120,7 @@ impl Way {
         self
     }
 
-    /// Echo requests in IP packets of so many bytes.
+    /// Probes in IP packets of so many bytes.
     pub fn sized(mut self, size: u16) -> Way {
         self.size = size;
         self
@@ -206,6 +207,7 @@ impl Way {
             ttl,
             tos,
             bare: self.bare,
+            size: self.size,
             ..Syn::ordinary(context, flow.isn)
         };
         let number = u16::try_from(flow.left.len()).unwrap_or(u16::MAX);

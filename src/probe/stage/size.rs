@@ -1,7 +1,7 @@
 //! What sizes pass, and after which hop the large ones vanish.
 //!
-//! One large ping that comes back says enough of a healthy path. Where it does not although a small one does, or where a
-//! session died in silence, segments of an open connection are measured: on the very port, as large as TCP would send
+//! One large ping that comes back says enough of a healthy path. A host that answers none may be asked by a SYN that carries data, which
+//! it acknowledges without: where only a large one stays unanswered, or where it is pings that do, or where a session died in silence, segments of an open connection are measured: on the very port, as large as TCP would send
 //! them, small ones between them as control. A device that lowers the MSS makes a narrow link harmless, so a size that TCP
 //! never sends is no fault. Large packets that vanish are placed by TTL, as scamper does (field C4).
 
@@ -32,6 +32,8 @@ const LEAST: Duration = Duration::from_millis(400);
 const FOCUS: u32 = 16;
 /// Packets that a size search sends on a path without loss at the most, for the announcement.
 pub const COST: u32 = 160;
+/// The IP packet of a small SYN that carries data; a ping's is about as large by itself.
+const CARRIES: u16 = 100;
 /// An ordinary link (Ethernet).
 const ORDINARY: u16 = 1_500;
 
@@ -79,17 +81,25 @@ pub async fn look(context: &Context, ask: &Ask, outcome: &SessionOutcome, echo: 
         _ if !fine && !silent && !context.options().intensive => return,
         Pings::Large => {
             let bytes = ORDINARY.min(context.mtu_towards(to.ip()));
-            let mtu = MtuInfo {
-                forward: Some(bytes),
-                backward: Some(bytes),
-                blackhole_after_hop: None,
-            };
-            context.path(of_sizes(to, mtu));
+            context.path(of_sizes(to, large(context, to, Some(bytes))));
             if !context.options().intensive {
                 return;
             }
         }
         Pings::Small => {}
+        // A ClientHello of today was as large, and it passed.
+        Pings::Unknown
+            if fine
+                && context.raw().is_some()
+                && !filled(ask, outcome)
+                && !context.options().intensive =>
+        {
+            match pair(context, Kind::Flows(to), "SYN").await {
+                Pings::Large => return context.path(of_sizes(to, large(context, to, None))),
+                Pings::Unknown => return,
+                Pings::Small => {}
+            }
+        }
         Pings::Unknown if silent || context.options().intensive => {}
         Pings::Unknown => return,
     }
@@ -105,11 +115,23 @@ pub async fn look(context: &Context, ask: &Ask, outcome: &SessionOutcome, echo: 
     let Some(sized) = alone(context, ask, to).await else {
         return;
     };
-    // A ClientHello of today fills a segment: where it got through, none of that size can vanish.
-    let filled = outcome.tls.is_some() && ask.hello == Hello::Current;
-    if !(filled && sized.is_hole()) {
+    if !(filled(ask, outcome) && sized.is_hole()) {
         report(context, to, &sized);
     }
+}
+
+/// An ordinary packet of full size passes.
+fn large(context: &Context, to: SocketAddr, backward: Option<u16>) -> MtuInfo {
+    MtuInfo {
+        forward: Some(ORDINARY.min(context.mtu_towards(to.ip()))),
+        backward,
+        blackhole_after_hop: None,
+    }
+}
+
+/// A ClientHello of today fills a segment: where it got through, none of that size can vanish.
+fn filled(ask: &Ask, outcome: &SessionOutcome) -> bool {
+    outcome.tls.is_some() && ask.hello == Hello::Current
 }
 
 /// What pings say.
@@ -125,10 +147,17 @@ pub enum Pings {
 
 /// A large ping; where it is not answered, again, with small ones beside it.
 pub async fn pings(context: &Context, to: SocketAddr) -> Pings {
-    context.progress(StageName::Mtu, &format!("a large ping to {}", to.ip()));
-    let large = ORDINARY.min(context.mtu_towards(to.ip()));
-    let mut big = Way::new(Kind::Echo(to.ip()), "does a large packet pass?").sized(large);
-    let mut small = Way::new(Kind::Echo(to.ip()), "control of a large packet");
+    pair(context, Kind::Echo(to.ip()), "ping").await
+}
+
+/// A large probe; where it is not answered, again, with small ones beside it. A small SYN has data as well: there are firewalls
+/// that let none pass that has.
+async fn pair(context: &Context, kind: Kind, name: &str) -> Pings {
+    let to = kind.host();
+    context.progress(StageName::Mtu, &format!("a large {name} to {to}"));
+    let large = ORDINARY.min(context.mtu_towards(to));
+    let mut big = Way::new(kind, "does a large packet pass?").sized(large);
+    let mut small = Way::new(kind, "control of a large packet").sized(CARRIES);
     for turn in 0..4 {
         big.send(context, 64).await;
         small.send(context, 64).await;
