@@ -329,12 +329,13 @@ impl Inside {
             flow_label: self.flow.label,
             ..Header::new(self.local.ip(), self.remote.ip())
         };
+        let push = if payload.is_empty() { 0 } else { TcpFlags::PSH };
         let segment = Segment {
             source_port: self.local.port(),
             destination_port: self.remote.port(),
             seq,
             ack,
-            flags: TcpFlags(TcpFlags::ACK | TcpFlags::PSH),
+            flags: TcpFlags(TcpFlags::ACK | push),
             window,
             options: &options,
         };

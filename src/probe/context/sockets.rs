@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ pub struct Connect {
     pub patience: Duration,
     /// TTL of all its packets; the system's own without one.
     pub ttl: Option<u8>,
+    /// TTL of what follows the SYN: the handshake's last segment then gets no farther.
+    pub held_back: Option<u8>,
     /// The MSS that is announced; the system's own without one.
     pub mss: Option<u16>,
     /// The source port; any without one.
@@ -42,6 +44,7 @@ impl Default for Connect {
         Connect {
             patience: Duration::from_secs(20),
             ttl: None,
+            held_back: None,
             mss: None,
             source_port: None,
         }
@@ -58,6 +61,15 @@ pub struct Opened {
     pub took: Duration,
     /// Retells what goes over it where nothing is captured.
     pub(in crate::probe) teller: Option<Teller>,
+}
+
+impl Opened {
+    /// Ends it by a RST that goes all the way: the server, which may not know it as open, keeps nothing of it.
+    pub fn abandon(self, to: IpAddr) {
+        let socket = SockRef::from(&self.stream);
+        let _ = set_ttl(&socket, to, 64);
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
 }
 
 /// Why a connection was not opened, as the kernel said it; what the packets mean the engine says.
@@ -312,10 +324,9 @@ impl Context {
         }
         let start = Instant::now();
         let mut opening = Opening::new(self, &socket, port, to);
-        let socket = TcpSocket::from_std_stream(socket.into());
         let mut given_up = self.0.given_up.subscribe();
         let stream = tokio::select! {
-            stream = socket.connect(to) => match stream {
+            stream = opens(socket, to, how.held_back) => match stream {
                 Ok(stream) => stream,
                 Err(error) => {
                     if let Some(opening) = &opening {
@@ -438,6 +449,26 @@ impl Context {
     /// A neighbour that packets go by: its ARP and NDP belong to the evidence.
     pub fn neighbor(&self, neighbor: IpAddr) {
         lock(&self.0.registry).enter_neighbor(neighbor);
+    }
+}
+
+/// Hands a SYN to the kernel and waits until the connection is open.
+async fn opens(socket: Socket, to: SocketAddr, held_back: Option<u8>) -> io::Result<TcpStream> {
+    let Some(ttl) = held_back else {
+        return TcpSocket::from_std_stream(socket.into()).connect(to).await;
+    };
+    match socket.connect(&SockAddr::from(to)) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        other => other?,
+    }
+    // The SYN has left, and no answer can have come over a link yet.
+    set_ttl(&socket, to.ip(), ttl)?;
+    let stream = TcpStream::from_std(socket.into())?;
+    stream.writable().await?;
+    // That a TTL ran out is told as an error as well, and ends nothing.
+    match stream.take_error()? {
+        Some(error) if stream.peer_addr().is_err() => Err(error),
+        _ => Ok(stream),
     }
 }
 

@@ -90,6 +90,10 @@ pub async fn place(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
         SessionEnd::TlsFailed(Failure::Alert(40 | 47 | 70 | 71 | 80)) => {
             which_version(context, ask, outcome).await;
         }
+        SessionEnd::Reset {
+            after: Stage::Greeting,
+            by_fin: false,
+        } => super::opening::place(context, outcome).await,
         SessionEnd::Silent { after }
         | SessionEnd::Reset {
             after,

@@ -16,6 +16,7 @@ mod hold;
 mod ladder;
 mod login_claims;
 mod offer;
+mod opening;
 pub mod pacing;
 #[cfg(test)]
 mod tests;

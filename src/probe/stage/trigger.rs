@@ -97,7 +97,7 @@ pub async fn walk(context: &Context, inside: &mut Inside, bytes: &[u8]) -> Optio
     for ttl in 1..reaches {
         send(context, inside, &pieces, &series, ttl).await;
         if inside.reset().is_some() {
-            return reset(inside, &series, control);
+            return reset(&walks(inside, &series), &inside.walk(control));
         }
         let heard = series.iter().any(|one| inside.count(*one, ttl).0 > 0);
         let known = inside.count(control, ttl).0 > 0;
@@ -146,23 +146,25 @@ async fn send(
     inside.settle(LEAST).await;
 }
 
-/// A reset for a TTL that does not reach the server.
-fn reset(inside: &Inside, series: &[usize], control: usize) -> Option<Placed> {
-    let trigger = series
+fn walks(inside: &Inside, series: &[usize]) -> Vec<Walk> {
+    series.iter().map(|one| inside.walk(*one)).collect()
+}
+
+/// A reset for a TTL that does not reach the server. `control`: packets of the same port that draw none.
+pub fn reset(triggers: &[Walk], control: &Walk) -> Option<Placed> {
+    let trigger = triggers
         .iter()
-        .map(|one| inside.walk(*one))
         .find(|walk| matches!(walk.first_end(), Some((_, Heard::Reset { .. }))))?;
     let (first, Heard::Reset { distance, .. }) = trigger.first_end()? else {
         return None;
     };
-    let control = inside.walk(control);
     // That this TTL does not reach the server must be seen: a router at or behind it complains, the server does not answer.
     let beyond = control.last_router().is_some_and(|(ttl, _)| ttl >= first);
     let early = control.at(first).is_some_and(|rung| rung.ends > 0);
     if !beyond || early {
         return None;
     }
-    let at = device(&trigger, Some(&control), (first, distance));
+    let at = device(trigger, Some(control), (first, distance));
     let (asked, heard) = control
         .at(first)
         .map_or((0, 0), |rung| (rung.sent, rung.exceeded));
@@ -171,7 +173,7 @@ fn reset(inside: &Inside, series: &[usize], control: usize) -> Option<Placed> {
         by_reset: true,
         last: false,
         shown: format!(
-            "with TTL {first} it draws a reset; duplicates of what was acknowledged before run out of TTL there ({heard}/{asked})"
+            "with TTL {first} it draws a reset; what the device lets pass runs out of TTL there ({heard}/{asked})"
         ),
     })
 }
@@ -219,7 +221,7 @@ async fn vanishes(
                 send(context, inside, pieces, series, ttl).await;
             }
             if inside.reset().is_some() {
-                return reset(inside, series, control);
+                return reset(&walks(inside, series), &inside.walk(control));
             }
         }
         if context.is_cancelled() {
