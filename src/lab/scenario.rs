@@ -129,6 +129,12 @@ pub struct ProbeSpec {
     /// Words that have to stand in a note of the report (`sources[].notes`).
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Words that the text of the root cause has.
+    #[serde(default)]
+    pub says: Vec<String>,
+    /// Words that it has not.
+    #[serde(default)]
+    pub unsaid: Vec<String>,
     /// Codes that must stand nowhere.
     #[serde(default)]
     pub never: Vec<String>,

@@ -120,6 +120,31 @@ pub fn send(context: &Context, flow: &Reserved, syn: Syn, number: u16) -> io::Re
     })
 }
 
+/// Sends a RST of the connection that a SYN half-opened. The kernel sends one by itself for every SYN-ACK that nobody wants; where packets
+/// get lost that one does too, and a server answers a further SYN of a half-open connection at most twice a second (Linux:
+/// tcp_invalid_ratelimit).
+pub fn undo(context: &Context, flow: &Reserved, isn: u32) -> io::Result<()> {
+    let raw = context
+        .raw()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::PermissionDenied))?;
+    let header = Header {
+        id: context.next_id(),
+        ..Header::new(flow.local.ip(), flow.remote.ip())
+    };
+    let segment = Segment {
+        source_port: flow.local.port(),
+        destination_port: flow.remote.port(),
+        seq: isn.wrapping_add(1),
+        ack: 0,
+        flags: TcpFlags(TcpFlags::RST),
+        window: 0,
+        options: &[],
+    };
+    let packet = craft::tcp(header, &segment, &[])
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+    raw.send(&packet, flow.remote.ip())
+}
+
 /// What a packet of the flow is as an answer; `None` when it is none (our own, or stale).
 pub fn answer(seen: &Seen, isn: u32) -> Option<Answer> {
     if seen.direction != Direction::In {

@@ -220,6 +220,14 @@ impl Way {
         }
     }
 
+    /// Ends what the latest SYN of a way of one flow half-opened, in case the kernel's own RST got lost.
+    pub async fn undo(&self, context: &Context) {
+        if let (Some(flow), true) = (self.flows.last(), context.raw().is_some()) {
+            context.spend(self.kind.host(), 1).await;
+            let _ = syn::undo(context, &flow.reserved, flow.isn);
+        }
+    }
+
     fn echo(&mut self, context: &Context, host: IpAddr, ttl: u8, tos: u8) -> bool {
         let Some(raw) = context.raw() else {
             return false;

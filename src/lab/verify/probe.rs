@@ -66,6 +66,13 @@ pub fn verify_probe(scenario: &Scenario, spec: &ProbeSpec, report: &Value) -> Ve
                 say(format!("{what} is {}, should be {wanted}", at[what]));
             }
         }
+        let text = cause["text"].as_str().unwrap_or_default();
+        for (words, wanted) in [(&spec.says, true), (&spec.unsaid, false)] {
+            for word in words.iter().filter(|word| text.contains(*word) != wanted) {
+                let verb = if wanted { "lacks" } else { "has" };
+                say(format!("the text {verb} {word:?}: {text}"));
+            }
+        }
         if let Some(place) = spec.place
             && at["where"] != place.name()
         {

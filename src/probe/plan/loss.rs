@@ -23,7 +23,7 @@ pub struct Fate {
 }
 
 /// A rate with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rate {
     /// Lost.
     pub lost: u32,
@@ -211,7 +211,7 @@ pub fn begins_after(whole: &Rate, hops: &[(u8, u32, u32)]) -> Option<u8> {
 }
 
 /// The logarithm of how likely such a count is at its own rate.
-fn log_likelihood((lost, sent): (u32, u32)) -> f64 {
+pub(super) fn log_likelihood((lost, sent): (u32, u32)) -> f64 {
     let (k, n) = (f64::from(lost), f64::from(sent));
     let term = |part: f64| {
         if part > 0.0 {

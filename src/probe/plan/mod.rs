@@ -3,6 +3,7 @@
 //! Planners are told what was sent and what came back, and say what else is needed and, in the end, what it means. Their
 //! tests are simulated paths.
 
+pub mod branches;
 pub mod loss;
 pub mod series;
 pub mod size;

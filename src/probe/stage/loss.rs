@@ -54,6 +54,9 @@ pub async fn look(context: &Context, ask: &Ask, to: SocketAddr, lost: u32, sent:
     if lost == 0 && !intensive || context.raw().is_none() || context.is_cancelled() {
         return;
     }
+    if lost > 0 && super::branches::look(context, to).await && !intensive {
+        return;
+    }
     tokio::time::sleep(APART).await;
     context.progress(StageName::Loss, &format!("how much is lost to {to}"));
     let quiet = Ask {
@@ -157,7 +160,7 @@ async fn by_hop(context: &Context, inside: &mut Inside, rate: &Rate) -> Vec<HopI
 }
 
 /// (TTL, lost, sent) of every router that answers: who never does says nothing.
-fn counted(hops: &[HopInfo]) -> Vec<(u8, u32, u32)> {
+pub(super) fn counted(hops: &[HopInfo]) -> Vec<(u8, u32, u32)> {
     hops.iter()
         .map(|hop| (hop.ttl, hop.sent.saturating_sub(hop.answered), hop.sent))
         .filter(|(_, lost, sent)| lost < sent)
@@ -171,7 +174,44 @@ fn judge(
     fates: &[Fate],
     (hops, others): (&[HopInfo], &Rate),
 ) {
-    record(context, to, rate, hops.to_vec());
+    let manner = pattern(fates)
+        .says()
+        .map_or_else(String::new, |manner| format!(", {manner}"));
+    let lossy = Lossy {
+        rate: *rate,
+        hops: hops.to_vec(),
+        what: "of packets or their answers get lost".to_owned(),
+        manner,
+        shown: format!(
+            "{} duplicates inside an open connection to port {} were not acknowledged",
+            rate.says(),
+            to.port()
+        ),
+        others: format!("of other packets to the same host {}", others.says()),
+    };
+    say(context, to, &lossy);
+}
+
+/// What was counted, and how it is said.
+pub(super) struct Lossy {
+    /// How much is lost.
+    pub rate: Rate,
+    /// The same packets with a low TTL.
+    pub hops: Vec<HopInfo>,
+    /// What gets lost, after "30 % ".
+    pub what: String,
+    /// With which pattern.
+    pub manner: String,
+    /// What was seen.
+    pub shown: String,
+    /// What was seen of something else.
+    pub others: String,
+}
+
+/// Says that packets get lost, how many and where.
+pub(super) fn say(context: &Context, to: SocketAddr, lossy: &Lossy) {
+    let Lossy { rate, hops, .. } = lossy;
+    record(context, to, rate, hops.clone());
     let counted = counted(hops);
     if rate.low < 0.005 {
         return;
@@ -192,12 +232,11 @@ fn judge(
         (Some(hop), None) => format!(" behind hop {hop}"),
         _ => String::new(),
     };
-    let manner = pattern(fates)
-        .says()
-        .map_or_else(String::new, |manner| format!(", {manner}"));
     let summary = format!(
-        "{:.0} % of packets or their answers get lost{place}{manner} (95 %: {:.1}–{:.1} %).",
+        "{:.0} % {}{place}{} (95 %: {:.1}–{:.1} %).",
         rate.share() * 100.0,
+        lossy.what,
+        lossy.manner,
         rate.low * 100.0,
         rate.high * 100.0
     );
@@ -208,14 +247,10 @@ fn judge(
     let proof = Proof::Measured("loss series", context.now());
     let mut claim = Claim::new(Code::PathLoss, at, proof, 0.95, summary)
         .weighing(weight)
-        .shown_by(format!(
-            "{} duplicates inside an open connection to port {} were not acknowledged",
-            rate.says(),
-            to.port()
-        ))
+        .shown_by(lossy.shown.clone())
         .because(
             Proof::Measured("control", context.now()),
-            format!("of other packets to the same host {}", others.says()),
+            lossy.others.clone(),
         );
     if let Some((hop, (_, lost, sent))) =
         after_hop.and_then(|hop| Some((hop, counted.iter().find(|(ttl, ..)| *ttl == hop)?)))
@@ -245,7 +280,7 @@ fn judge(
         }
         None => "Look at the counters of the links on the way, this host's own first".to_owned(),
     });
-    let say = |claim, settles| {
+    let weigh = |claim, settles| {
         context.measured(Measured {
             about: About::Server(to),
             claim,
@@ -254,9 +289,9 @@ fn judge(
     };
     // So much that an answer, sent again and again, may come late or never.
     if rate.low >= HEAVY {
-        say(claim.clone(), Settles::Doubt);
+        weigh(claim.clone(), Settles::Doubt);
     }
-    say(claim, Settles::Session);
+    weigh(claim, Settles::Session);
 }
 
 fn record(context: &Context, to: SocketAddr, rate: &Rate, hops: Vec<HopInfo>) {

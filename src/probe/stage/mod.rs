@@ -1,5 +1,6 @@
 //! The stages that measure below a session: ports, places, sizes.
 
+mod branches;
 pub mod interception;
 pub mod local;
 pub mod loss;
