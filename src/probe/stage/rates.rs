@@ -7,10 +7,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::reference;
+use super::ports::device;
+use super::reference::{self, Reference};
 use crate::diagnosis::{At, Claim, Code, Proof, Weight, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
+use crate::probe::plan::loss::{Rate, begins_after};
 use crate::probe::plan::walk::Heard;
 use crate::probe::stats::{CERTAIN, fisher};
 use crate::probe::way::{Kind, Way, settle};
@@ -27,8 +29,12 @@ const GROUPS: usize = 6;
 /// Groups whose first SYN was answered.
 const FIRSTS: u32 = 3;
 
+/// Rounds of the walk that places a limit, over so many hops at the most.
+const WALK: u32 = 14;
+const HOPS: u8 = 16;
+
 /// Packets that it sends to one server at the most, for the announcement.
-pub const COST: u32 = (2 * (BURST + GROUPS * GROUP)) as u32;
+pub const COST: u32 = (2 * (BURST + GROUPS * GROUP)) as u32 + 2 * WALK * (HOPS as u32);
 
 /// What a group of SYNs after a pause came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,9 +127,75 @@ pub async fn climb(context: &Context, to: SocketAddr) -> bool {
         }
     }
     if counts.is_limit() {
-        said(context, to, &counts, pause, &reference.name());
+        let place = place(context, to, reference).await;
+        said(context, to, (&counts, place), pause, &reference.name());
     }
     counts.is_limit()
+}
+
+/// Where SYNs beyond the limit end, and what shows it. Called while it holds; every SYN to the port keeps it busy.
+async fn place(context: &Context, to: SocketAddr, reference: Reference) -> Option<(At, String)> {
+    if !context.options().wants(StageName::Trace) {
+        return None;
+    }
+    context.progress(StageName::Trace, &format!("who limits SYNs to {to}"));
+    let mut target = Way::new(Kind::Flows(to), "TTL walk of SYNs beyond a limit");
+    let mut control = Way::new(reference.kind, "TTL walk of a control");
+    let hops = reference.hops.clamp(1, HOPS);
+    for _ in 0..WALK {
+        // The full TTL first: it takes what the limit has left.
+        for ttl in std::iter::once(64).chain((1..hops).rev()) {
+            target.send(context, ttl).await;
+            control.send(context, ttl).await;
+        }
+        settle(&mut [&mut target, &mut control]).await;
+        if context.is_cancelled() {
+            return None;
+        }
+    }
+    if let Some((first, Heard::Reset { distance, .. })) = target.walk.first_end() {
+        // That this TTL does not reach the server must be seen.
+        let beyond = control.walk.last_router()?.0 >= first;
+        let drew = target.walk.at(first)?.ends;
+        let shown = format!(
+            "SYNs beyond the limit draw a RST from TTL {first} on ({drew} times), where the control still runs out of TTL"
+        );
+        return (beyond && drew >= 3).then(|| {
+            (
+                device(&target.walk, Some(&control.walk), (first, distance)),
+                shown,
+            )
+        });
+    }
+    let lost = |ttl: u8| {
+        let rung = target.walk.at(ttl)?;
+        let heard = (rung.exceeded + rung.ends).min(rung.sent);
+        Some((rung.sent - heard, rung.sent))
+    };
+    let (gone, sent) = lost(64)?;
+    // Routers that the control hears of: who complains to nobody says nothing.
+    let ladder: Vec<(u8, u32, u32)> = (1..hops)
+        .filter(|ttl| {
+            control
+                .walk
+                .at(*ttl)
+                .is_some_and(|rung| rung.exceeded * 2 > rung.sent)
+        })
+        .filter_map(|ttl| lost(ttl).map(|(lost, sent)| (ttl, lost, sent)))
+        .collect();
+    let hop = begins_after(&Rate::of(gone, sent), &ladder)?;
+    let (_, lost, of) = ladder.iter().find(|(ttl, ..)| *ttl == hop)?;
+    let at = At {
+        place: Where::Network,
+        address: target.walk.at(hop)?.router,
+        hop: None,
+        after_hop: Some(hop),
+    };
+    let shown = format!(
+        "beyond the limit hop {hop} still says of {} of {of} SYNs that their TTL ran out; of those meant to get farther {gone} of {sent} drew nothing",
+        of - lost
+    );
+    Some((at, shown))
 }
 
 /// SYNs one after the other from one port, a control after each.
@@ -141,14 +213,26 @@ async fn group(context: &Context, to: SocketAddr, control: &mut Way) -> Vec<bool
     answers
 }
 
-fn said(context: &Context, to: SocketAddr, counts: &Counts, pause: u64, control: &str) {
-    let claim = Claim::new(
+fn said(
+    context: &Context,
+    to: SocketAddr,
+    (counts, place): (&Counts, Option<(At, String)>),
+    pause: u64,
+    control: &str,
+) {
+    let at = place.as_ref().map_or(At::of(Where::Network), |(at, _)| *at);
+    let here = match (at.hop, at.after_hop) {
+        (Some(hop), _) => format!(" at hop {hop}"),
+        (None, Some(hop)) => format!(" behind hop {hop}"),
+        (None, None) => String::new(),
+    };
+    let mut claim = Claim::new(
         Code::TcpRateLimited,
-        At::of(Where::Network),
+        at,
         Proof::Measured("SYN rate ladder", context.now()),
         0.95,
         format!(
-            "New connections to {to} are limited: after {pause} s of rest about {} SYN{} answered, the next are not.",
+            "New connections to {to} are limited{here}: after {pause} s of rest about {} SYN{} answered, the next are not.",
             counts.most,
             if counts.most == 1 { " is" } else { "s are" }
         ),
@@ -163,6 +247,9 @@ fn said(context: &Context, to: SocketAddr, counts: &Counts, pause: u64, control:
         format!("between them {control} {}/{}", counts.control.0, counts.control.1),
     )
     .advise("Open fewer connections at once and reuse them; ask the server's operator or the firewall's for the limit (hashlimit, connlimit, anvil)");
+    if let Some((_, shown)) = place {
+        claim = claim.because(Proof::Measured("TTL walk", context.now()), shown);
+    }
     context.finding(claim);
 }
 
