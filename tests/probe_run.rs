@@ -33,6 +33,10 @@ const TRIALS: &[Trial] = &[
     ("rounds_say_what_broke_and_for_how_long", rounds),
     ("ctrl_c_prints_what_is_known", interrupted),
     ("a_long_list_is_summed_up_by_cause", list),
+    (
+        "two_hundred_targets_take_one_thread_and_flat_memory",
+        two_hundred,
+    ),
     ("without_privilege_sockets_tell", unprivileged),
 ];
 
@@ -197,6 +201,56 @@ fn list() -> Result<(), String> {
         !causes.is_empty() && causes.len() <= 2 && all,
         &format!("{summary}"),
     )
+}
+
+/// One target in twenty refuses; the memory of the later groups is that of the earlier ones, and no target has a thread.
+fn two_hundred() -> Result<(), String> {
+    let ground = Ground::lay()?;
+    ground.at_server(|| must("ip route add local 198.18.0.0/24 dev lo"))?;
+    ground.listen("0.0.0.0", 25, ground::smtp)?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let text: String = (1..=200)
+        .map(|host| {
+            let scheme = if host % 20 == 0 { "submission" } else { "smtp" };
+            format!("{scheme}://198.18.0.{host}\n")
+        })
+        .collect();
+    fs::write(folder.path().join("list"), text).map_err(|error| error.to_string())?;
+    let running = start(&[], &["-f", "list", "--format", "json"], folder.path())?;
+    let status = format!("/proc/{}/status", running.id());
+    let watching = thread::spawn(move || {
+        let mut seen = Vec::new();
+        while let Ok(text) = fs::read_to_string(&status)
+            && let (Some(memory), Some(threads)) =
+                (number(&text, "VmRSS:"), number(&text, "Threads:"))
+        {
+            seen.push((memory, threads));
+            thread::sleep(Duration::from_millis(20));
+        }
+        seen
+    });
+    let ended = running.end(LIMIT)?;
+    let seen = watching.join().map_err(|_| "nobody watched")?;
+    let report: Value = serde_json::from_str(&ended.output).map_err(|error| error.to_string())?;
+    let summary = &report["summary"];
+    check(
+        ended.code == 1 && summary["healthy"] == 190 && summary["failed"] == 10,
+        &format!("it ended with {}: {summary} {}", ended.code, ended.errors),
+    )?;
+    let most = |part: &[(u64, u64)]| part.iter().map(|one| one.0).max().unwrap_or(0);
+    let (early, late) = seen.split_at(seen.len() / 2);
+    check(
+        !early.is_empty() && most(late) * 4 <= most(early) * 5 && most(&seen) < 256 << 10,
+        &format!("memory grows: {} KiB, then {}", most(early), most(late)),
+    )?;
+    let threads = seen.iter().map(|one| one.1).max();
+    check(threads <= Some(2), &format!("{threads:?} threads"))
+}
+
+/// The number behind a word in a file of /proc.
+fn number(text: &str, word: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with(word))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn unprivileged() -> Result<(), String> {
