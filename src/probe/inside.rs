@@ -6,11 +6,14 @@
 //! stream does not notice. A trigger is what the kernel would send next, with a TTL that does not reach the server. What an
 //! answer means the stages say.
 
+mod flow;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::flow::Flow;
 use super::context::Context;
 use super::plan::loss::Fate;
 use super::plan::size::Told;
@@ -32,87 +35,6 @@ const NARROW: u16 = 4_096;
 const VARIED: usize = 64;
 /// Payload of the shortest ordinary duplicate.
 const SMALL: u16 = 8;
-
-/// A connection as its packets show it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flow {
-    /// The next byte that our kernel will send.
-    next: Option<u32>,
-    /// The first byte of ours that was not acknowledged.
-    unacknowledged: Option<u32>,
-    /// What our kernel acknowledged.
-    expects: Option<u32>,
-    /// Our latest TSval and the server's.
-    clocks: Option<(u32, u32)>,
-    our_mss: Option<u16>,
-    their_mss: Option<u16>,
-    their_window: u16,
-    label: u32,
-    tos: u8,
-    hops: Option<u8>,
-}
-
-/// Which of the two ends is farther along (RFC 9293 3.4: modulo 2^32).
-fn later(one: u32, other: u32) -> u32 {
-    if one.wrapping_sub(other) as i32 > 0 {
-        one
-    } else {
-        other
-    }
-}
-
-impl Flow {
-    fn see(&mut self, seen: &Seen) {
-        let What::Tcp {
-            flags,
-            seq,
-            ack,
-            options,
-            payload_len,
-            window,
-            ..
-        } = &seen.what
-        else {
-            return;
-        };
-        let length = payload_len.wrapping_add(u32::from(flags.syn()) + u32::from(flags.fin()));
-        match seen.direction {
-            Direction::Out => {
-                let end = seq.wrapping_add(length);
-                self.next = Some(self.next.map_or(end, |known| later(known, end)));
-                if flags.ack() {
-                    self.expects = Some(self.expects.map_or(*ack, |known| later(known, *ack)));
-                }
-                if flags.syn() {
-                    self.our_mss = options.mss;
-                }
-                if let Some((value, echoed)) = options.timestamps {
-                    self.clocks = Some((value, echoed));
-                }
-                self.label = seen.ip.flow_label.unwrap_or(0);
-                self.tos = seen.ip.tos;
-            }
-            Direction::In if flags.rst() => {}
-            Direction::In => {
-                if flags.ack() {
-                    let known = self.unacknowledged;
-                    self.unacknowledged = Some(known.map_or(*ack, |known| later(known, *ack)));
-                }
-                if flags.syn() {
-                    self.their_mss = options.mss;
-                    self.their_window = *window;
-                    self.hops = Some(distance(seen.ip.ttl).saturating_add(1));
-                    if options.timestamps.is_none() {
-                        self.clocks = None;
-                    }
-                }
-                if let (Some((value, _)), Some((theirs, _))) = (self.clocks, options.timestamps) {
-                    self.clocks = Some((value, theirs));
-                }
-            }
-        }
-    }
-}
 
 /// A probe that left.
 #[derive(Clone, Copy, Debug)]
@@ -539,17 +461,5 @@ impl Inside {
     /// The router at a distance, as some series heard it.
     pub fn router(&self, ttl: u8) -> Option<IpAddr> {
         self.walks.iter().find_map(|walk| walk.at(ttl)?.router)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::later;
-
-    #[test]
-    fn sequence_numbers_go_round() {
-        assert_eq!(later(5, 9), 9);
-        assert_eq!(later(3, u32::MAX - 2), 3);
-        assert_eq!(later(7, 7), 7);
     }
 }
