@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use self::spare::spare;
-use super::asking::{Answered, Fate};
+use super::asking::{Answered, Fate, TcpEnd};
 use super::claims::{self, Subject};
 use super::exchange::{Server, over_tcp};
 use super::lookups::{Asked, Lookups};
@@ -22,6 +22,7 @@ use super::steps;
 use crate::diagnosis::rules::dns::refusal;
 use crate::diagnosis::{Claim, Code, Settles, Weight, Where};
 use crate::probe::control::Role;
+use crate::proto::dns::Message;
 
 /// Look-ups of one kind of fault that are measured; the rest of a chain fails alike.
 const EACH: usize = 3;
@@ -72,6 +73,17 @@ struct Work {
 impl Work {
     fn ip(&self) -> IpAddr {
         self.server.address.ip()
+    }
+
+    /// The same question over TCP.
+    async fn over_tcp(
+        &self,
+        question: &Question,
+        why: &'static str,
+    ) -> Result<(Message, Vec<u8>), TcpEnd> {
+        let context = &self.lookups.context;
+        let (server, role) = (self.server.address, Role::Control(why));
+        over_tcp(context, server, role, question, Shape::PLAIN).await
     }
 
     fn say(&self, question: &Question, make: impl FnOnce(&Subject<'_>) -> Option<Claim>) {
@@ -181,10 +193,8 @@ impl Work {
             .filter(|(_, answer)| answer.message.malformed.is_some() && answer.message.rcode == 0)
             .take(EACH)
         {
-            let role = Role::Control("the question over TCP");
-            let context = &self.lookups.context;
             let question = &asked.question;
-            let end = over_tcp(context, self.server.address, role, question, Shape::PLAIN).await;
+            let end = self.over_tcp(question, "the question over TCP").await;
             let whole = end.ok().map(|(message, _)| message.malformed.is_none());
             self.say(question, |subject| {
                 Some(claims::broken(subject, answer.tries, whole))
@@ -193,7 +203,6 @@ impl Work {
     }
 
     async fn tcp(&self) {
-        let context = &self.lookups.context;
         for asked in &self.asked {
             if let Some(Fate::NoTcp(end)) = asked.exchanged.fate {
                 self.say(&asked.question, |subject| {
@@ -206,15 +215,7 @@ impl Work {
             .answers()
             .find(|(_, answer)| !answer.truncated && answer.message.length > 512);
         if let Some((asked, answer)) = long {
-            let role = Role::Control("TCP port 53");
-            let end = over_tcp(
-                context,
-                self.server.address,
-                role,
-                &asked.question,
-                Shape::PLAIN,
-            )
-            .await;
+            let end = self.over_tcp(&asked.question, "TCP port 53").await;
             if let Err(end) = end {
                 let length = answer.message.length;
                 self.say(&asked.question, |subject| {

@@ -5,12 +5,9 @@ use std::net::IpAddr;
 use super::super::asking::Answered;
 use super::super::claims;
 use super::super::echo;
-use super::super::exchange::over_tcp;
-use super::super::question::Shape;
 use super::super::steps;
 use super::super::walk::impostor;
 use super::Work;
-use crate::probe::control::Role;
 use crate::proto::dns::{Answer, Message, rcode_name};
 
 impl Work {
@@ -51,15 +48,8 @@ impl Work {
         let Some(found) = impostor(&questions, &pings) else {
             return;
         };
-        let role = Role::Control("the question over TCP");
-        let true_answer = over_tcp(
-            context,
-            self.server.address,
-            role,
-            &asked.question,
-            Shape::PLAIN,
-        )
-        .await;
+        let why = "the question over TCP";
+        let true_answer = self.over_tcp(&asked.question, why).await;
         let contradicted = true_answer
             .ok()
             .and_then(|(message, _)| difference(&answer.message, &message));
