@@ -194,10 +194,13 @@ fn what_cost_time_stands_behind_what_failed() {
 fn before_anything_came_the_list_says_what_is_captured() {
     let mut screen = Headless::new(setup(false, false, Kind::Live), 80, 24);
     let text = "captured are TCP ports 25, 110, 143, 465, 587, 993 and 995, DNS, ICMP, ARP and NDP; all else is left out";
-    screen.event(Event::Notice {
-        time: Timestamp(SECOND),
-        text: text.to_owned(),
-    });
+    let notices = ["capturing eth0", "something", "more", text];
+    for text in notices {
+        screen.event(Event::Notice {
+            time: Timestamp(SECOND),
+            text: text.to_owned(),
+        });
+    }
     let words = screen.text();
     let words: Vec<&str> = words.split_whitespace().collect();
     assert!(words.join(" ").contains(text), "{words:?}");

@@ -75,7 +75,10 @@ const KEYS: &[(&str, &[(&str, &str)])] = &[
                 "reached, died here, under way, not seen, not come to or not needed",
             ),
             ("⊘", "refused on purpose by the server"),
-            ("✓p ✗p", "opened by a probe from here: counted nowhere"),
+            (
+                "✓p ✗p",
+                "opened by a probe from here: not counted in the run",
+            ),
             (
                 "age",
                 "how long it lives; of what is over, how long it lived",

@@ -155,8 +155,14 @@ pub fn paint(model: &Model, area: Rect, buffer: &mut Buffer) {
     head::draw(model, theme, within(layout.head), buffer);
     match &model.screen {
         Screen::List => {
-            list::draw(model, theme, within(layout.body), buffer);
-            preview::draw(model, theme, within(layout.preview), buffer);
+            // Where no row is, there is nothing to tell in short either.
+            if model.list.lines.is_empty() {
+                let whole = layout.body.union(layout.preview);
+                list::draw(model, theme, within(whole), buffer);
+            } else {
+                list::draw(model, theme, within(layout.body), buffer);
+                preview::draw(model, theme, within(layout.preview), buffer);
+            }
         }
         Screen::Detail(opened) => detail::draw(model, opened, theme, within(layout.body), buffer),
         Screen::Overview { cursor } => {

@@ -326,8 +326,10 @@ impl Model {
     /// Whether what was told spans several days.
     pub fn spans_days(&self) -> bool {
         let day = |time| self.look.clock.day(time);
-        let first = self.history.scale().map(|(start, _)| start);
-        first.is_some_and(|first| day(first) != day(self.now))
+        let told = self.history.scale().map(|(start, _)| (start, self.now));
+        let whole = self.timeline.as_ref().map(|one| (one.first, one.last));
+        let mut spans = told.into_iter().chain(whole);
+        spans.any(|(first, last)| day(first) != day(last))
     }
 
     /// What a probe walked to a row's server.
