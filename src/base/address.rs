@@ -5,28 +5,26 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use arrayvec::ArrayVec;
-
 /// The text of an address, as `to_string` writes it.
 pub fn ip_text(address: IpAddr) -> String {
     let IpAddr::V4(address) = address else {
         return address.to_string();
     };
-    let mut text = ArrayVec::<u8, 15>::new();
+    let mut text = String::with_capacity(15);
     for (place, octet) in address.octets().into_iter().enumerate() {
         if place > 0 {
-            let _ = text.try_push(b'.');
+            text.push('.');
         }
-        let digit = |value: u8| b'0'.saturating_add(value % 10);
+        let digit = |value: u8| char::from(b'0'.saturating_add(value % 10));
         if octet >= 100 {
-            let _ = text.try_push(digit(octet / 100));
+            text.push(digit(octet / 100));
         }
         if octet >= 10 {
-            let _ = text.try_push(digit(octet / 10));
+            text.push(digit(octet / 10));
         }
-        let _ = text.try_push(digit(octet));
+        text.push(digit(octet));
     }
-    std::str::from_utf8(&text).unwrap_or_default().to_owned()
+    text
 }
 
 /// The text of an address and port, as `to_string` writes it.

@@ -26,47 +26,36 @@ fn date(days: i64) -> (i64, i64, i64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
 
-impl Moment {
-    /// Its text, which is ASCII.
-    fn text(self) -> [u8; 30] {
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = *b"0000-00-00T00:00:00.000000000Z";
         let nanos = self.0.0;
         let (days, within) = (nanos.div_euclid(DAY), nanos.rem_euclid(DAY));
         let (year, month, day) = date(days);
-        let (seconds, nanos) = ((within / SECOND) as u32, (within % SECOND) as u32);
-        let pairs = [
-            (0, year as u32 / 100),
-            (2, year as u32 % 100),
-            (5, month as u32),
-            (8, day as u32),
-            (11, seconds / 3_600),
-            (14, seconds / 60 % 60),
-            (17, seconds % 60),
-            (20, nanos / 10_000_000),
-            (22, nanos / 100_000 % 100),
-            (24, nanos / 1_000 % 100),
-            (26, nanos / 10 % 100),
+        let seconds = within / SECOND;
+        let fields = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, seconds / 3_600),
+            (14..16, seconds / 60 % 60),
+            (17..19, seconds % 60),
+            (20..29, within % SECOND),
         ];
-        let digit = |value: u32| b'0' + (value % 10) as u8;
-        for (place, value) in pairs {
-            if let Some(two) = text.get_mut(place..place + 2) {
-                two.copy_from_slice(&[digit(value / 10), digit(value)]);
+        for (place, value) in fields {
+            let mut left = value;
+            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+                *digit = b'0' + (left % 10) as u8;
+                left /= 10;
             }
         }
-        text[28] = digit(nanos);
-        text
-    }
-}
-
-impl std::fmt::Display for Moment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        serializer.collect_str(self)
     }
 }
 
