@@ -11,7 +11,7 @@ use super::lookup_view::{Content, Lookup};
 use super::principles::Absence;
 use super::rules::dns;
 use super::verdict::{Outcome, Verdict, Weight};
-use crate::base::MILLISECOND;
+use crate::base::{MILLISECOND, ip_text};
 use crate::flow::lookup::Reply;
 use crate::proto::dns::{RecordType, type_name};
 
@@ -74,7 +74,7 @@ fn without_cause(l: &Lookup<'_>) -> (Outcome, Verdict) {
 
 fn positive(l: &Lookup<'_>, reply: &Reply) -> String {
     let took = reply.at.time.since(l.facts.first.time) as f64 / MILLISECOND as f64;
-    let addresses: Vec<String> = l.addresses().take(3).map(|ip| ip.to_string()).collect();
+    let addresses: Vec<String> = l.addresses().take(3).map(ip_text).collect();
     if addresses.is_empty() {
         format!("{} was answered in {took:.1} ms.", l.question())
     } else {
@@ -174,6 +174,11 @@ pub fn is_mail_question(name: &str, kind: RecordType) -> bool {
 
 /// Whether a name is a reversed address under a zone, as blocklists are asked (RFC 5782 2.1, 2.4).
 pub fn is_reversed(name: &str) -> bool {
+    // Settles nearly all names: their first label is no number, in either base.
+    let first = name.split('.').next().unwrap_or_default();
+    if !first.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return false;
+    }
     let octets = name.split('.').take(4);
     let v4 = octets.clone().count() == 4
         && octets

@@ -165,24 +165,27 @@ fn name(decoder: &mut BinDecoder<'_>) -> Result<Foreign, Stop> {
 
 /// Lower case, without the final dot; escapes as in a zone file (RFC 1035 5.1).
 fn text(name: &Name) -> Foreign {
-    let mut text = String::with_capacity(name.len());
+    let mut text = Vec::with_capacity(name.len());
     for label in name.iter() {
         if !text.is_empty() {
-            text.push('.');
+            text.push(b'.');
+        }
+        let plain = |byte: &u8| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'.' | b'\\');
+        if label.iter().all(plain) {
+            text.extend_from_slice(label);
+            continue;
         }
         for &byte in label {
             match byte {
-                b'.' | b'\\' => {
-                    text.push('\\');
-                    text.push(char::from(byte));
-                }
-                0x21..=0x7E => text.push(char::from(byte.to_ascii_lowercase())),
-                _ => text.push_str(&format!("\\{byte:03}")),
+                b'.' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
+                0x21..=0x7E => text.push(byte),
+                _ => text.extend_from_slice(format!("\\{byte:03}").as_bytes()),
             }
         }
     }
+    text.make_ascii_lowercase();
     // At most 255 bytes, four characters each.
-    Foreign::bounded(text.as_bytes(), 1_024)
+    Foreign::bounded(&text, 1_024)
 }
 
 /// The data of a record at `start` of `bytes`; `None` when it does not fit the type.

@@ -27,10 +27,12 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             };
             Some((*code, name, text))
         });
-    let advice = format!(
-        "Ask whoever runs {} to except {} from its list",
-        facts.resolver, facts.name
-    );
+    let advice = || {
+        format!(
+            "Ask whoever runs {} to except {} from its list",
+            facts.resolver, facts.name
+        )
+    };
     let at = At::address(Where::Resolver, facts.resolver);
     if let Some((number, name, text)) = named {
         // Servers that admit only some clients say "prohibited" as well (RFC 8914 4.19).
@@ -51,7 +53,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         )
         .shown_by(words)
         .because(facts.first, format!("query for {}", l.question()))
-        .advise(advice);
+        .advise(advice());
         if access {
             claim = claim.or(
                 Code::DnsRefused,
@@ -91,7 +93,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         None => format!("{address}"),
     })
     .because(facts.first, format!("query for {}", l.question()))
-    .advise(advice);
+    .advise(advice());
     if elsewhere.is_none() {
         claim = claim.or(
             Code::DnsNoAddress,

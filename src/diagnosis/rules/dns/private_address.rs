@@ -12,15 +12,18 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let Some(Content::Positive(reply)) = l.content() else {
         return;
     };
-    // Blocklists answer with loopback addresses on purpose.
-    let for_mail =
-        is_mail_name(facts.name.as_str()) || l.context.mx_of.is_some() || l.context.used.is_some();
-    if !for_mail || is_private(facts.client) {
+    if is_private(facts.client) {
         return;
     }
     let Some(address) = l.addresses().find(|ip| is_private(*ip)) else {
         return;
     };
+    // Blocklists answer with loopback addresses on purpose.
+    let for_mail =
+        l.context.mx_of.is_some() || l.context.used.is_some() || is_mail_name(facts.name.as_str());
+    if !for_mail {
+        return;
+    }
     claims.push(
         Claim::new(
             Code::DnsPrivateAddress,
