@@ -105,10 +105,13 @@ impl Face for JsonFace<'_> {
         self.lookups.empty_into(&mut self.out)?;
         self.out.write_all(b"],\n\"findings\":[")?;
         self.findings.empty_into(&mut self.out)?;
-        let rest = serde_json::to_string(&self.rest)?;
+        self.text.clear();
+        pieces::write(&mut self.text, &self.rest)?;
         // The rest is an object of its own: without its opening brace it goes on with ours.
-        let rest = rest.strip_prefix('{').unwrap_or(&rest);
-        writeln!(self.out, "],\n{rest}")?;
+        let rest = self.text.strip_prefix(b"{").unwrap_or(&self.text);
+        self.out.write_all(b"],\n")?;
+        self.out.write_all(rest)?;
+        self.out.write_all(b"\n")?;
         self.out.flush()
     }
 }
