@@ -206,11 +206,11 @@ impl Attempts {
         let works = member.works();
         let key = (client, family, target.clone());
         let joins = |attempt: &Attempt| {
-            if attempt.lacks(&member) {
-                return true;
-            }
             if attempt.contradicts(&member) {
                 return false;
+            }
+            if attempt.lacks(&member) {
+                return true;
             }
             let gap = member.started.since(attempt.last);
             match attempt.success() {
@@ -384,7 +384,8 @@ impl Attempts {
             }
             let of = |members: &[Member]| -> Vec<u64> {
                 let alike = |member: &&Member| {
-                    member.code == fault.code && (!fault.own_sake || member.server == fault.server)
+                    member.code == fault.code
+                        && (!fault.own_sake || member.server.address() == fault.server.address())
                 };
                 members.iter().filter(alike).map(|one| one.id).collect()
             };

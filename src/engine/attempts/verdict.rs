@@ -30,17 +30,19 @@ pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
     of_lookups(attempt)
 }
 
-/// The members that stand for a root cause each: the one that says how the attempt ended, and of a probe's attempt every
-/// connection that failed.
+/// The members that stand for a root cause each: the one that says how the attempt ended, and of a probe's attempt what every
+/// host failed of; ports of one host that share a code share the cause.
 pub(super) fn faults<'a>(attempt: &'a Attempt, says: Option<&'a Member>) -> Vec<&'a Member> {
     let all = says.is_some_and(|member| member.own_sake && member.outcome == Outcome::Failed);
-    let mut faults: Vec<&Member> = attempt
-        .connections
-        .iter()
-        .filter(|member| all && member.outcome == Outcome::Failed)
-        .collect();
-    if faults.is_empty() {
-        faults.extend(says);
+    let mut faults: Vec<&Member> = says.into_iter().collect();
+    let failed = attempt.connections.iter();
+    for member in failed.filter(|member| all && member.outcome == Outcome::Failed) {
+        let alike = |known: &&Member| {
+            known.code == member.code && known.server.address() == member.server.address()
+        };
+        if !faults.iter().any(alike) {
+            faults.push(member);
+        }
     }
     faults
 }
@@ -248,6 +250,23 @@ mod tests {
         ]);
         assert_eq!(seen, [("degraded", "tcp.dropped", vec![0, 1])]);
         assert_eq!(causes, ["tcp.dropped"]);
+    }
+
+    #[test]
+    fn ports_of_one_host_that_refuse_are_one_cause_beside_one_that_only_looked() {
+        let mut works = member(0, 10, 25, 0, "ok", true);
+        works.check = true;
+        let mut members = vec![works];
+        members.extend((1..5).map(|id| member(id, 10, 2_000 + id as u16, 0, "tcp.refused", true)));
+        let (seen, causes) = judged(members);
+        assert_eq!(
+            seen,
+            [
+                ("healthy", "ok", vec![0]),
+                ("failed", "tcp.refused", vec![1, 2, 3, 4])
+            ]
+        );
+        assert_eq!(causes, ["tcp.refused"]);
     }
 
     #[test]
