@@ -2,7 +2,7 @@
 
 use super::arbiter::{Decision, decide};
 use super::ladder::{Ladder, Stage};
-use super::principles::{Absence, Check, absence, check, done, measures_time};
+use super::principles::{Absence, Check, absence, check, done, may_measure};
 use super::rules;
 use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
@@ -33,9 +33,7 @@ pub fn judge_connection(connection: &mut Connection<'_>) -> Judgement {
     connection.done = done(connection);
     let checked = check(connection);
     let mut claims = rules::hear_connection(connection);
-    if connection.tcp.clock_jump.is_some() {
-        claims.retain(|claim| !measures_time(claim.code));
-    }
+    claims.retain(|claim| may_measure(connection, claim.code));
     let decision = decide(claims);
     let mut ladder = connection.ladder;
     settle(connection, checked, decision, &mut ladder)

@@ -107,6 +107,11 @@ pub struct TcpFacts {
     pub clock_jump: Option<IdleGap>,
     /// Segments that stand in the capture behind what acknowledges them.
     pub behind: u32,
+    /// A silence over which the clock of the only end that spoke afterwards stood still: the capture's clock jumped, or that end slept.
+    pub clock_doubt: Option<IdleGap>,
+    /// How far times of this connection contradict each other: the longest step backwards, or by how much the SYN-ACK stands
+    /// behind what acknowledges it. 0 in an ordinary capture.
+    pub clock_error: Nanos,
     /// SACK edges outside what was sent, all by the same distance (a device rewrites sequence numbers but not SACK): frame and distance.
     pub sack_offset: Option<(Mark, i64)>,
     /// A new SYN with another ISN on the same five-tuple followed within 3 s of a reset: it is counted here, not a new connection.
@@ -434,6 +439,8 @@ impl TcpFacts {
             disorder: 0,
             clock_jump: None,
             behind: 0,
+            clock_doubt: None,
+            clock_error: 0,
             sack_offset: None,
             reopened: 0,
         }

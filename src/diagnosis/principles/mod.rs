@@ -11,8 +11,8 @@ mod reset_origin;
 mod witness;
 
 pub use check::{Check, check};
-pub use clock::measures_time;
+pub use clock::{clock_holds, in_order, may_measure};
 pub use done::done;
 pub use farewell::{Farewell, farewell, has_size_of_quit};
 pub use reset_origin::{Origin, reset_origin, with_words};
-pub use witness::{Absence, absence};
+pub use witness::{Absence, absence, client_was_silent};

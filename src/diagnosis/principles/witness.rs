@@ -1,5 +1,6 @@
 //! Absence needs a witness: that something never came counts only if this capture would have shown it.
 
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::view::Connection;
 
 /// How much an absence weighs in this capture.
@@ -21,13 +22,20 @@ pub fn absence(c: &Connection<'_>) -> Absence {
     // ACKed but unseen bytes and kernel drops weaken every verdict that rests on absence.
     let weak = c.context.capture_drops || c.tcp.acked_unseen > 0;
     // Packets of the peer on this very connection witness as well as those of others.
-    let own = c.tcp.sides[crate::base::Side::Client].segments > 0
-        && c.tcp.sides[crate::base::Side::Server].segments > 0;
+    let own = c.tcp.sides[Side::Client].segments > 0 && c.tcp.sides[Side::Server].segments > 0;
     if c.context.answered_near || own {
         Absence::Witnessed(if weak { 0.75 } else { 0.97 })
     } else {
         Absence::Unwitnessed
     }
+}
+
+/// Whether the client had been silent when the server's data, never acknowledged since, first left: who had spoken a moment before,
+/// waits for it, and it is on the path that it dies.
+pub fn client_was_silent(c: &Connection<'_>, first: Mark) -> bool {
+    c.tcp.sides[Side::Client]
+        .last
+        .is_none_or(|last| first.time.since(last.time) >= SECOND)
 }
 
 impl Absence {

@@ -18,12 +18,18 @@ impl Tracker {
                 self.facts.syn_acks_after_ack = self.facts.syn_acks_after_ack.saturating_add(1);
             }
             if self.facts.syn_acks.count == 0 {
+                let acknowledged = self.facts.established;
                 self.facts.rtt_server = self
                     .facts
                     .syns
                     .last
                     .map(|syn| mark.time.since(syn.time))
-                    .filter(|rtt| *rtt >= 0);
+                    .filter(|rtt| *rtt >= 0 && acknowledged.is_none());
+                // Who acknowledges has seen it (RFC 9293 3.4): the two directions were timed by clocks that differ.
+                if let Some(before) = acknowledged {
+                    let error = mark.time.since(before.time);
+                    self.facts.clock_error = self.facts.clock_error.max(error);
+                }
             }
             record(&mut self.facts.syn_acks, transmission);
         } else {

@@ -17,6 +17,7 @@ impl Tracker {
         let from = self.facts.last;
         if silence < 0 {
             self.facts.disorder = self.facts.disorder.saturating_add(1);
+            self.facts.clock_error = self.facts.clock_error.max(silence.saturating_neg());
         }
         if silence >= IDLE {
             keep_longest(

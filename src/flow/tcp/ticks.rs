@@ -2,7 +2,7 @@
 //!
 //! A capture whose clock was set forward shows a silence that nobody waited for. Timestamps (RFC 7323) are clocks of the ends: when
 //! neither side's ran on over a silence of the whole connection, the capture's clock jumped. It says that only of clocks that move at
-//! all, and only when both ends agree: one end alone may have been heard late.
+//! all, and only when both ends agree: one end alone may have slept, or may have been heard late, and is a doubt.
 
 use crate::base::{Mark, Nanos, PerSide, SECOND, Side, Timestamp};
 use crate::wire::Tcp;
@@ -24,6 +24,8 @@ pub(super) struct Ticks {
     silence: Option<Doubt>,
     /// One of which neither clock knows.
     unseen: Option<IdleGap>,
+    /// One of which the clock of the end that spoke first afterwards does not know; the other's may, if it speaks.
+    doubted: Option<IdleGap>,
 }
 
 #[derive(Debug, Default)]
@@ -55,10 +57,14 @@ impl Ticks {
         let passed = i64::from(value.wrapping_sub(before).cast_signed());
         let elapsed = mark.time.since(at);
         if passed < 0 || passed.saturating_mul(SECOND) >= elapsed.saturating_mul(SLOWEST) {
+            if self.doubted == Some(doubt.gap) {
+                self.doubted = None;
+            }
             self.silence = None;
             return;
         }
         doubt.stood[side] = true;
+        self.doubted = Some(doubt.gap);
         if doubt.stood.client && doubt.stood.server {
             self.unseen = Some(doubt.gap);
             self.silence = None;
@@ -87,6 +93,7 @@ impl Tracker {
         let sides = &self.ticks.sides;
         if sides.client.moves && sides.server.moves {
             self.facts.clock_jump = self.ticks.unseen;
+            self.facts.clock_doubt = self.ticks.doubted;
         }
     }
 }

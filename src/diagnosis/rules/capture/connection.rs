@@ -95,8 +95,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             "No time across this jump was judged; capture with a clock that is not set meanwhile",
         );
     }
-    if tcp.disorder > 0 || tcp.behind > 0 {
+    let apart = tcp.clock_error >= SECOND && tcp.disorder == 0;
+    if tcp.disorder > 0 || tcp.behind > 0 || apart {
         let words = match (tcp.disorder, tcp.behind) {
+            _ if apart => format!(
+                "The server's packets stand {:.1} s behind what answers them: the two directions were timed by clocks that differ.",
+                tcp.clock_error as f64 / SECOND as f64
+            ),
             (0, behind) => {
                 format!("{behind} frames of this connection stand behind what answers them.")
             }

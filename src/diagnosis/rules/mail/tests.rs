@@ -6,6 +6,7 @@ mod play;
 pub(in crate::diagnosis::rules) use play::Play;
 use play::{C, S, mark};
 
+use crate::base::{MILLISECOND, SECOND};
 use crate::diagnosis::{Code, Outcome, Where};
 use crate::proto::Service;
 
@@ -355,6 +356,22 @@ fn goodbye_for_idleness_matters_only_with_work_undone() {
         .s("* BYE Disconnected for inactivity.")
         .fin(S)
         .is(Outcome::Healthy, &[Code::MailIdleTimeout]);
+}
+
+#[test]
+fn a_time_counts_only_where_the_clock_holds() {
+    let waited = || ehlo().c("MAIL FROM:<a@example.net>").pause(60).fin(C);
+    waited().fails(Code::MailCommandTimeout);
+    let mut slept = waited();
+    slept.tcp.clock_doubt = slept.tcp.idle.first().copied();
+    assert_eq!(slept.judge().verdict.code, Code::Unknown);
+    let mut apart = waited();
+    apart.tcp.clock_error = 7 * SECOND;
+    assert_eq!(apart.judge().verdict.code, Code::Unknown);
+    // A mirror port's frames change places by far less than anything that is measured.
+    let mut mirrored = waited();
+    mirrored.tcp.clock_error = MILLISECOND;
+    mirrored.fails(Code::MailCommandTimeout);
 }
 
 #[test]

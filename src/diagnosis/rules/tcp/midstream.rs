@@ -1,7 +1,7 @@
 //! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
 
 use crate::base::{Mark, SECOND, Side};
-use crate::diagnosis::principles::{Farewell, farewell, reset_origin, with_words};
+use crate::diagnosis::principles::{Farewell, farewell, in_order, reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 
@@ -72,7 +72,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // A FIN is an offence only while something was owed or begun. What was not captured, or not in order, may have been the
     // answer, the QUIT, or the client's own FIN.
-    if !c.work_open() || c.partly_unseen() || c.tcp.disorder > 0 {
+    if !c.work_open() || c.partly_unseen() || !in_order(c.tcp) {
         return;
     }
     let claim = Claim::new(

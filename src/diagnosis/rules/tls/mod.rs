@@ -22,6 +22,7 @@ mod tests;
 use super::Rule;
 use crate::base::{Mark, Side};
 use crate::diagnosis::Connection;
+use crate::diagnosis::principles::in_order;
 use crate::flow::Opening;
 use crate::proto::tls::{Alert, TlsFacts};
 
@@ -47,16 +48,29 @@ fn carried_data(tls: &TlsFacts) -> bool {
     tls.application_data[Side::Client].is_some() && tls.application_data[Side::Server].is_some()
 }
 
+/// What OpenSSL says to an end that it did not expect (RFC 8446 6.2: decode_error).
+const DECODE_ERROR: u8 = 50;
+
 /// The alert that ended the handshake: fatal, in clear, before data went both ways. `close_notify` and `user_canceled` are no
-/// complaint (RFC 8446 6.1), nor is anything at warning level.
+/// complaint (RFC 8446 6.1), nor is anything at warning level, nor what a side says to the other one's end (OpenSSL: decode_error).
 fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
     // Alerts of somebody who met clear text say only that.
     if carried_data(tls) || on_clear_port(c, tls) || tls.clear_text[Side::Client].is_some() {
         return None;
     }
     tls.alerts.iter().find(|alert| {
+        let left = c.tcp.sides[alert.side.other()].fin;
+        // The end may be what was not captured.
+        let remarks = match left {
+            Some(left) => left.frame.number() < alert.at.frame.number(),
+            None => {
+                let unseen = c.partly_unseen() || c.tcp.opening == Opening::Midstream;
+                alert.description == DECODE_ERROR && unseen
+            }
+        };
         alert.fatal
             && !matches!(alert.description, 0 | 90)
+            && !remarks
             && tls.lost.is_none_or(|(_, at)| alert.at.time <= at.time)
     })
 }
@@ -75,7 +89,8 @@ fn on_clear_port(c: &Connection<'_>, tls: &TlsFacts) -> bool {
             .all(|exchange| exchange.command.is_none())
 }
 
-/// The handshake was captured from its first byte, without holes and in order: order and size of its records can be trusted.
+/// The handshake was captured from its first byte, without holes and in order: order and size of its records can be trusted. Holes
+/// before it count as well: what one side said while the other's bytes were waited for is heard later than it was said.
 fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
     tls.client_hello.is_some()
         && tls.gaps.client == 0
@@ -83,8 +98,8 @@ fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
         && tls.lost.is_none()
         && c.tcp.opening != Opening::Midstream
         && !c.one_sided()
-        && c.tcp.cut_frames == 0
-        && c.tcp.disorder == 0
+        && !c.partly_unseen()
+        && in_order(c.tcp)
 }
 
 /// The end of the ClientHello that counts: the second one after a HelloRetryRequest.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::Verdict;
 use super::labels::Labels;
-use crate::base::{MILLISECOND, PerSide, SECOND, Timestamp};
+use crate::base::{MILLISECOND, PerSide, SECOND, Side, Timestamp};
 use crate::flow::{LossPlace, Opening, ResetTrigger, Vantage};
 use script::{ACK, C, FIN, PSH, RST, S, SYN, Script};
 
@@ -144,6 +144,67 @@ fn a_silence_that_neither_end_saw_is_a_jump_of_the_clock() {
         None,
         "a second of it was real"
     );
+}
+
+/// Ten seconds of silence after which only one end speaks, of which it saw all but so many milliseconds; then the other, if told.
+fn silence_of_one(side: Side, behind: i64, other: Option<i64>) -> Option<i64> {
+    let mut script = Script::default();
+    script.behind = Some(PerSide::default());
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(10, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(21, C, ACK, 1001, 5001, b"");
+    script.pass(32, S, ACK | PSH, 5001, 1001, b"220 hi\r\n");
+    let mut behind = PerSide {
+        client: behind,
+        server: behind,
+    };
+    script.behind = Some(behind);
+    match side {
+        C => script.pass(10_032, C, ACK | PSH, 1001, 5009, b"QUIT\r\n"),
+        S => script.pass(10_032, S, ACK | PSH, 5009, 1001, b"221 bye\r\n"),
+    };
+    if let Some(other) = other {
+        behind[side.other()] = other;
+        script.behind = Some(behind);
+        script.pass(10_040, side.other(), ACK, 1007, 5018, b"");
+    }
+    let doubt = script.tracker.facts().clock_doubt;
+    doubt.map(|gap| gap.length / MILLISECOND)
+}
+
+#[test]
+fn a_silence_that_the_only_end_heard_did_not_see_is_a_doubt() {
+    for side in [C, S] {
+        assert_eq!(silence_of_one(side, 10_000, None), Some(10_000));
+        assert_eq!(silence_of_one(side, 0, None), None, "a real silence");
+        assert_eq!(
+            silence_of_one(side, 10_000, Some(0)),
+            None,
+            "the other end saw it"
+        );
+    }
+}
+
+#[test]
+fn directions_timed_by_two_clocks_contradict_each_other() {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(1, C, ACK, 1001, 5001, b"");
+    script.pass(7_000, S, SYN | ACK, 5000, 1001, b"");
+    let facts = script.tracker.facts();
+    assert_eq!(facts.clock_error, 6_999 * MILLISECOND);
+    assert_eq!(facts.rtt_server, None);
+}
+
+#[test]
+fn a_slow_handshake_contradicts_nothing() {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(2_000, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(2_001, C, ACK, 1001, 5001, b"");
+    let facts = script.tracker.facts();
+    assert_eq!(facts.clock_error, 0);
+    assert_eq!(facts.rtt_server, Some(2_000 * MILLISECOND));
 }
 
 #[test]
