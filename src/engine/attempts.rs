@@ -28,6 +28,8 @@ const NEXT_TRY: Nanos = 30 * SECOND;
 const RETRY: Nanos = 4_200 * SECOND;
 /// A device forwards a SYN within this time.
 const FORWARDED: Nanos = SECOND / 50;
+/// Nobody gives a connection up before its first retransmission timeout (RFC 6298 2.1).
+const FIRST_TIMEOUT: Nanos = SECOND;
 /// What can be judged late: a silent opening is given up 180 s after its last SYN.
 const JUDGED_LATE: Nanos = 200 * SECOND;
 /// Attempts open at once.
@@ -59,8 +61,17 @@ impl Attempt {
         self.last.plus(patience.saturating_add(JUDGED_LATE))
     }
 
+    /// What worked. Of one connection seen on both sides of a NAT the side that shows the fault knows more.
     fn success(&self) -> Option<&Member> {
-        self.connections.iter().find(|member| member.works())
+        self.connections.iter().find(|member| {
+            let denied = || {
+                self.connections.iter().any(|other| {
+                    other.outcome == Outcome::Failed
+                        && (other.twin == Some(member.id) || member.twin == Some(other.id))
+                })
+            };
+            member.works() && !denied()
+        })
     }
 
     /// A probe made it.
@@ -88,8 +99,22 @@ impl Attempt {
         };
         self.connections
             .iter()
-            .any(|known| worked(known, member) || worked(member, known))
+            .any(|known| worked(known, member) || worked(member, known) || beside(known, member))
     }
+}
+
+/// Two connections to one port of one server, opened at once, of which one worked and the other did not: each had work of its own.
+/// Who races, races addresses (RFC 8305); who tries again, does so when the first try has had its time.
+fn beside(one: &Member, other: &Member) -> bool {
+    let (failed, worked) = match (one.outcome, other.outcome) {
+        (Outcome::Failed, _) if other.works() => (one, other),
+        (_, Outcome::Failed) if one.works() => (other, one),
+        _ => return false,
+    };
+    !failed.own_sake
+        && failed.server == worked.server
+        && worked.started < failed.left
+        && worked.started.since(failed.started).abs() < FIRST_TIMEOUT
 }
 
 type Key = (IpAddr, &'static str, Foreign);
@@ -190,14 +215,15 @@ impl Attempts {
     ) -> u64 {
         if let Some(id) = twin.and_then(|twin| self.twins.get(&twin).copied())
             && let Some(attempt) = self.open.get_mut(&id)
-            && attempt.connections.iter().any(|known| {
+            && let Some(known) = attempt.connections.iter().find(|known| {
                 // The same segment on both sides of a device: moments apart, one end unchanged.
                 known.started.since(member.started).abs() <= FORWARDED
                     && (known.server == member.server || attempt.client == client)
             })
         {
+            let twin = Some(known.id);
             attempt.last = attempt.last.max(member.ended);
-            let _ = attempt.connections.try_push(member);
+            let _ = attempt.connections.try_push(Member { twin, ..member });
             self.postpone(id);
             return id;
         }

@@ -11,7 +11,7 @@ use super::answers::Answers;
 use super::attempts::{Again, Attempts, Member, Wanted, wrong_setting};
 use super::causes::Blame;
 use super::closing::Source;
-use super::connections::{Judged, judge, record};
+use super::connections::{self, Judged, judge, record};
 use super::experiments::Experiments;
 use super::forks::Forks;
 use super::inside::Inside;
@@ -22,6 +22,7 @@ use super::record::{ConnectionRecord, FindingRecord, Record, VerdictInfo};
 use super::searches::Searches;
 use super::sighting::{Carried, Sighting};
 use crate::base::{Foreign, Mark, Side, SourceId, Timestamp};
+use crate::diagnosis::{self, principles::clock_holds};
 use crate::diagnosis::{Claim, Class, Code, Judgement, Outcome, Verdict};
 use crate::flow::lookup::{LookupFacts, Lookups};
 use crate::flow::{Dialogue, Ending, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
@@ -273,7 +274,7 @@ impl Judging {
         if bare {
             self.knowledge.bare_handshake(&key);
         }
-        if flow.tracker.facts().clock_jump.is_none()
+        if clock_holds(flow.tracker.facts())
             && let Some(gap) = flow.tracker.facts().idle.first()
             && dialogue.is_none_or(|dialogue| dialogue.goodbye.is_none())
             && flow.tracker.facts().last.time.since(gap.to.time) < 30 * crate::base::SECOND
@@ -322,6 +323,10 @@ impl Judging {
             id: made.id,
             started: tcp.first.time,
             opened: tcp.established.map_or(tcp.first.time, |mark| mark.time),
+            left: match connections::ending(tcp) {
+                diagnosis::Ending::Closed { at, .. } => at.time,
+                diagnosis::Ending::Open => tcp.last.time,
+            },
             ended: tcp.last.time,
             outcome: judged.judgement.outcome,
             useful: true,
@@ -338,6 +343,7 @@ impl Judging {
             check: judged.judgement.is_check,
             own_sake: self.experiments.made_by_probe(self.world(key.source)),
             setting: wrong_setting(&made.findings),
+            twin: None,
         };
         if judged_as_mail {
             self.compared(&key, tcp, &judged.judgement, name.as_ref());

@@ -46,6 +46,7 @@ impl Judging {
             id: record.id,
             started: facts.first.time,
             opened: facts.first.time,
+            left: facts.last.time,
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome,
             // The names of exchangers alone reach nobody.
@@ -62,6 +63,7 @@ impl Judging {
             check: false,
             own_sake: self.experiments.made_by_probe(self.world(facts.source)),
             setting: wrong_setting(&record.findings),
+            twin: None,
         };
         // The addresses of an exchanger are looked up for the domain's sake.
         let purpose = self

@@ -16,6 +16,8 @@ pub struct Member {
     pub started: Timestamp,
     /// When its TCP handshake was done; `started` for what has none.
     pub opened: Timestamp,
+    /// When a side first closed or reset it: from then on the client may try again. `ended` for what nobody closed.
+    pub left: Timestamp,
     /// When it was over.
     pub ended: Timestamp,
     /// How it ended.
@@ -38,6 +40,8 @@ pub struct Member {
     pub own_sake: bool,
     /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
     pub setting: Option<Box<Blame>>,
+    /// The member that is the same connection, seen on the other side of a NAT.
+    pub twin: Option<u64>,
 }
 
 /// The finding that a setting is wrong, if there is one.

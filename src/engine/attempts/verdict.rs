@@ -176,6 +176,7 @@ mod tests {
             id,
             started,
             opened: started.plus(20 * MILLISECOND),
+            left: started.plus(SECOND),
             ended: started.plus(SECOND),
             outcome,
             code,
@@ -187,6 +188,7 @@ mod tests {
             check: false,
             own_sake: probe,
             setting: None,
+            twin: None,
         }
     }
 
