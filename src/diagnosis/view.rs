@@ -188,7 +188,38 @@ impl<'a> Connection<'a> {
 
     /// The server ended the session with words: 221, 421, BYE, final -ERR.
     pub fn said_goodbye(&self) -> bool {
-        self.dialogue.goodbye.is_some()
+        self.goodbye().is_some()
+    }
+
+    /// The server's last words, unless they only remark that the client had left before.
+    pub fn goodbye(&self) -> Option<Mark> {
+        self.dialogue.goodbye.filter(|said| {
+            let mut exchanges = self.dialogue.exchanges.iter().rev();
+            let of = exchanges.find(|exchange| {
+                let reply = exchange.reply.as_ref();
+                reply.is_some_and(|reply| reply.done.frame == said.frame)
+            });
+            of.is_none_or(|exchange| !self.remarks_leaving(exchange))
+        })
+    }
+
+    /// The client had closed its side before, and what the server says answers no command: it remarks just that (Exim: `421 lost input
+    /// connection`), and the client's end stands for itself. A command that was whole is answered all the same (half-close).
+    pub fn remarks_leaving(&self, exchange: &Exchange) -> bool {
+        let Some((left, reply)) = self.tcp.sides[Side::Client]
+            .fin
+            .zip(exchange.reply.as_ref())
+        else {
+            return false;
+        };
+        // What was lost may have been the command.
+        if self.partly_unseen() || exchange.unsure {
+            return false;
+        }
+        let whole = exchange.command.as_ref().is_some_and(|command| {
+            !(command.verb == Verb::Data && self.dialogue.in_data.is_some())
+        });
+        !whole && (left.time, left.frame.number()) < (reply.at.time, reply.at.frame.number())
     }
 
     /// Bytes of a side could not be read although they were sent: gaps, snap length, one-way.
@@ -204,6 +235,15 @@ impl<'a> Connection<'a> {
     /// What the capture missed is another matter: there the other side acknowledged it.
     pub fn unheard(&self, side: Side) -> Option<(Mark, u32)> {
         self.tcp.sides[side].ahead.filter(|_| !self.partly_unseen())
+    }
+
+    /// The side said something before the connection's end: what comes to that end (an alert, a late greeting) broke no silence.
+    pub fn spoke(&self, side: Side) -> bool {
+        let first = self.tcp.sides[side].first_data;
+        first.is_some_and(|said| match self.ending {
+            Ending::Closed { at, .. } => said.frame.number() < at.frame.number(),
+            Ending::Open => true,
+        })
     }
 
     /// Only one side's packets are in the capture.

@@ -79,6 +79,18 @@ pub struct Reset {
     pub acks_unseen: bool,
 }
 
+impl Reset {
+    /// A host that has no such connection any more answers a segment of it: without ACK, at the number that the segment acknowledged
+    /// (RFC 9293 3.5.2), while this side neither closed nor aborted before. A process that aborts sends ACK (3.10.4).
+    pub fn of_unknown_connection(&self) -> bool {
+        self.trigger == ResetTrigger::Established
+            && !self.flags.ack()
+            && !self.after_own_fin
+            && !self.after_peer_close
+            && !self.leftover
+    }
+}
+
 /// What a reset answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetTrigger {

@@ -1,5 +1,6 @@
 //! Load balancers and monitors connect, look, and leave, all day: that is no fault.
 
+use super::done::cut_off_before;
 use crate::base::{Mark, SECOND, Side, Timestamp};
 use crate::diagnosis::view::{Connection, Ending};
 use crate::proto::mail::{Status, Verb};
@@ -56,12 +57,12 @@ pub fn check(c: &Connection<'_>) -> Check {
                     .as_ref()
                     .is_some_and(|c| c.verb == Verb::Quit)
         });
-        harmless && granted
+        harmless && (granted || c.remarks_leaving(exchange))
     });
     if !only_asked {
         return Check::No;
     }
-    if c.half_said() {
+    if c.half_said() || cut_off(c) {
         return Check::No;
     }
     // Bytes that are no dialogue (garbage, another protocol) are no check.
@@ -83,6 +84,19 @@ pub fn check(c: &Connection<'_>) -> Check {
     }
 }
 
+/// The client had asked for something, and its host then knew nothing of the connection: it did not leave by itself.
+fn cut_off(c: &Connection<'_>) -> bool {
+    let unknown = c.first_reset().is_some_and(|reset| {
+        reset.side == Side::Client && reset.of_unknown_connection() && !reset.acks_all
+    });
+    unknown
+        && c.dialogue.quit.is_none()
+        && c.tcp.sides[Side::Client].bytes > 0
+        && c.tcp.sides[Side::Server]
+            .outstanding
+            .is_some_and(|answer| answer.transmissions >= 2)
+}
+
 /// When the client ended it by itself: with QUIT or LOGOUT, or by closing first.
 fn leaving(c: &Connection<'_>) -> Option<Mark> {
     let goodbye = c
@@ -92,7 +106,7 @@ fn leaving(c: &Connection<'_>) -> Option<Mark> {
         .filter_map(|exchange| exchange.command.as_ref())
         .find(|command| command.verb == Verb::Quit);
     match (goodbye, c.ending) {
-        (Some(goodbye), _) => Some(goodbye.at),
+        (Some(goodbye), _) if !cut_off_before(c, goodbye.at) => Some(goodbye.at),
         (
             None,
             Ending::Closed {

@@ -11,7 +11,8 @@ use crate::diagnosis::view::{Connection, Ending};
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
-    if let Some(quit) = c.dialogue.quit.or(c.dialogue.goodbye) {
+    let quit = c.dialogue.quit.filter(|quit| !cut_off_before(c, *quit));
+    if let Some(quit) = quit.or(c.goodbye()) {
         return Some(quit);
     }
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
@@ -45,6 +46,22 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
         } if c.ladder.has(Stage::Session) || c.ladder.has(Stage::Auth) => Some(fin),
         _ => None,
     }
+}
+
+/// The server had ended the connection over unfinished work before the client said QUIT: what is said into a closed connection
+/// does not finish the work.
+pub(super) fn cut_off_before(c: &Connection<'_>, quit: Mark) -> bool {
+    let Ending::Closed {
+        by: Side::Server,
+        at,
+        ..
+    } = c.ending
+    else {
+        return false;
+    };
+    (at.time, at.frame.number()) < (quit.time, quit.frame.number())
+        && !c.partly_unseen()
+        && c.work_open()
 }
 
 /// The first FIN, if it came by FIN and nothing was left unacknowledged before it.

@@ -21,8 +21,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let (client, server) = (&c.tcp.sides[Side::Client], &c.tcp.sides[Side::Server]);
     if c.tcp.opening == Opening::Midstream
         || c.tcp.syn_acks_after_ack > 0
-        || server.data_segments > 0
-        || c.dialogue.greeting_started.is_some()
+        || c.spoke(Side::Server)
         || c.partly_unseen()
         || c.unheard(Side::Server).is_some()
         || c.tcp.cut_frames > 0

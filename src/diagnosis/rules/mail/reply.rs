@@ -101,6 +101,9 @@ fn judge<'a>(
 ) -> Option<Judged<'a>> {
     let reply = exchange.reply.as_ref().filter(|reply| refuses(reply))?;
     let answer = c.answers.get(index).copied().flatten()?;
+    if c.remarks_leaving(exchange) {
+        return None;
+    }
     // A goodbye whose QUIT the capture lost (RFC 5321 4.2.3: 221 closes the channel).
     if reply.code == Some(221) && c.partly_unseen() {
         return None;

@@ -63,15 +63,26 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    claims.push(
-        Claim::new(
-            Code::TcpClientReset,
-            At::address(Where::Client, c.client().ip),
-            at,
-            0.85,
-            "The client cut the connection in the middle of its own work.".to_owned(),
-        )
-        .shown_by("RST of the client; the server had answered everything or was not given time to")
-        .advise("Look into the client's log: a crash, a kill, a security product on that machine"),
-    );
+    let forgotten = reset.of_unknown_connection();
+    let mut claim = Claim::new(
+        Code::TcpClientReset,
+        At::address(Where::Client, c.client().ip),
+        at,
+        if forgotten { 0.5 } else { 0.85 },
+        "The client cut the connection in the middle of its own work.".to_owned(),
+    )
+    .shown_by(if forgotten {
+        "RST without ACK: the client's host answers that it knows no such connection (any more)"
+    } else {
+        "RST of the client; the server had answered everything or was not given time to"
+    })
+    .advise("Look into the client's log: a crash, a kill, a security product on that machine");
+    if forgotten {
+        claim = claim.or(
+            Code::TcpResetMidstreamByPath,
+            0.4,
+            "a capture at the client: a reset in the server's name that the server never sent",
+        );
+    }
+    claims.push(claim);
 }

@@ -1,7 +1,7 @@
 //! `tcp.client-vanished`: what the server sends is never acknowledged, and the client was silent before.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::absence;
+use crate::diagnosis::principles::{absence, client_was_silent};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 
 /// Hears a connection that opened.
@@ -19,6 +19,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .last
         .is_some_and(|last| last.time > o.first.time);
     if spoke_after
+        || !client_was_silent(c, o.first)
         || c.tcp.sides[Side::Client].segments == 0
         || server.mtu.smaller_arrived_after.is_some()
     {

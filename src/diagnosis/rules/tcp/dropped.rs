@@ -37,7 +37,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     let absence = absence(c);
-    let Some(confidence) = absence.confidence(0.97) else {
+    // The port answers others: what drops these SYNs knows a number or a rate, a firewall's or that of the server's own queue.
+    let served = c.context.port_served;
+    let Some(confidence) = absence.confidence(if served.is_some() { 0.8 } else { 0.97 }) else {
         return;
     };
     let silent = c.watched_after(last.time).max(span) as f64 / 1e9;
@@ -75,6 +77,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 c.server().port
             ),
         );
+    }
+    if let Some(mark) = served {
+        claim = claim
+            .because(mark, "another connection to the same port is answered")
+            .or(
+                Code::TcpListenOverflow,
+                0.15,
+                "a capture at the server: there the SYNs arrive when its queue is full",
+            );
     }
     if absence.doubtful() {
         claim = claim.or(

@@ -1,9 +1,14 @@
 //! `tcp.stalled`: established and talking, then segments of any size are sent again and again, and nothing comes back.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::absence;
+use crate::diagnosis::principles::{absence, client_was_silent};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::Opening;
+
+/// A packet of this length and more may be too large for a link on the way (RFC 791 3.1: every host takes 576).
+const LARGE: u32 = 1_000;
+/// Payload that says nothing of what large packets do.
+const SMALL: u32 = 500;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -34,24 +39,37 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if c.tcp.sides[side.other()].segments == 0 {
             continue;
         }
-        if side == Side::Server
+        // Nothing came back from the client since: it may be gone itself, and after a silence it is.
+        let nothing_back = side == Side::Server
             && c.tcp.sides[Side::Client]
                 .last
-                .is_none_or(|last| last.time <= o.first.time)
-        {
-            continue; // a client that is silent altogether has vanished
+                .is_none_or(|last| last.time <= o.first.time);
+        // What was missed may have been its goodbye.
+        if nothing_back && (client_was_silent(c, o.first) || c.partly_unseen()) {
+            continue;
         }
-        let Some(confidence) = absence(c).confidence(0.88) else {
+        let Some(confidence) = absence(c).confidence(if nothing_back { 0.6 } else { 0.88 }) else {
             continue;
         };
+        // Nothing of that size ever arrived, and nothing smaller was sent since: its size may be why.
+        let untried = o.packet_len >= LARGE && c.tcp.sides[side].mtu.largest_arrived < SMALL;
         let (from, to) = match side {
             Side::Client => (c.client().ip, c.server().ip),
             Side::Server => (c.server().ip, c.client().ip),
         };
-        claims.push(
-            Claim::new(
+        // Who drops may say so: on an open connection that is a soft error, and TCP goes on trying (RFC 1122 4.2.3.9).
+        let told = c.tcp.icmp.iter().find(|error| {
+            error.quoted == side
+                && error.matches
+                && error.at.time >= o.first.time
+                && matches!((error.v6, error.kind, error.code), (false, 3, 0..=3 | 6..) | (true, 1, _))
+        });
+        let place = told.map_or(At::of(Where::Network), |error| {
+            At::address(Where::Network, error.sender)
+        });
+        let mut claim = Claim::new(
                 Code::TcpStalled,
-                At::of(Where::Network),
+                place,
                 o.last,
                 confidence,
                 format!("Packets from {from} to {to} stopped getting through in the middle of the connection."),
@@ -61,8 +79,24 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .because(o.first, format!("{} bytes at stream offset {}, first time", o.range.end - o.range.start, o.range.start))
             .provisional_if(!c.ended())
             .advise(format!("Look at the path from {from} to {to} at this time: routing change, firewall state lost, link down"))
-            .or(Code::PathMtuBlackhole, 0.1, "a smaller segment sent later that is acknowledged"),
-        );
+            .or(Code::PathMtuBlackhole, if untried && nothing_back { 0.3 } else { 0.1 }, "a smaller segment sent later that is acknowledged");
+        if let Some(error) = told {
+            claim = claim.because(
+                error.at,
+                format!(
+                    "ICMP {}/{} from {} quotes it: a rule or a missing route there",
+                    error.kind, error.code, error.sender
+                ),
+            );
+        }
+        if nothing_back {
+            claim = claim.or(
+                Code::TcpClientVanished,
+                0.1,
+                "a capture at the client: does it still wait for the answer?",
+            );
+        }
+        claims.push(claim);
         return;
     }
 }

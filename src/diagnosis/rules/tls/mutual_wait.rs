@@ -13,7 +13,6 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(opened) = c.tcp.established else {
         return;
     };
-    let (client, server) = (&c.tcp.sides[Side::Client], &c.tcp.sides[Side::Server]);
     if !c.service.implicit_tls()
         || c.tcp.opening == Opening::Midstream
         || c.partly_unseen()
@@ -23,10 +22,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     let words = c.tls.and_then(|tls| tls.clear_text[Side::Client].as_ref());
-    let spoke_tls = c
+    let began = c
         .tls
-        .is_some_and(|tls| tls.started.client.or(tls.started.server).is_some());
-    let silent = client.data_segments == 0 && server.data_segments == 0 && !spoke_tls;
+        .is_some_and(|tls| tls.client_hello.is_some() || tls.started[Side::Client].is_some());
+    let silent = !began && !c.spoke(Side::Client) && !c.spoke(Side::Server);
     let parting = words.filter(|(at, text)| gave_up_with_words(c, *at, text.as_str()));
     if !silent && parting.is_none() {
         return;

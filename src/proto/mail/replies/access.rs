@@ -131,6 +131,7 @@ pub(super) const ROWS: &[Words] = &[
         "need recipient", "duplicate helo", "sender already specified", "use 8bit", "early talker",
         "talks too soon", "protocol error", "pregreet", "you talk too soon",
     ]),
+    words(ProtocolError, Any, Known, "Sendmail srvrsmtp.c (an HTTP request on the mail port)", &["rejecting open proxy"]),
     words(ProtocolError, Any, Known, "Postfix src/smtpd/smtpd.c; Exim (too many errors); Dovecot src/imap, login-common; Cisco", &[
         "too many errors", "too many syntax or protocol errors", "too many invalid imap commands",
         "too many invalid commands", "too many unrecognized commands", "too many bad commands",

@@ -44,6 +44,15 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
         500 | 502 if login => (MechanismUnsupported, "RFC 4954 4 (AUTH not offered)"),
         _ if login && transient => (AuthServerFailure, "RFC 4954 6"),
         550 | 553 | 554 if login => (CredentialsRejected, "RFC 4954 6"),
+        // It hangs up on purpose; that it is itself in trouble is subject 3 or 4.
+        421 if reply.enhanced.is_some_and(|status| status.subject == 7) => (
+            if asked.phase == Phase::Greeting {
+                GreetingRejected
+            } else {
+                Temporary
+            },
+            "RFC 3463 3.8 (security or policy)",
+        ),
         421 => (ServiceUnavailable, "RFC 5321 4.2.3"),
         221 if asked.command == Some(Verb::Unknown) => (
             ProtocolError,

@@ -106,6 +106,9 @@ fn postfix_is_read() {
             ("DATA", "521 5.5.4 Syntax: BDAT count [LAST]", ProtocolError),
             ("", "421 4.3.2 All server ports are busy", TooManyConnections),
             ("", "421 4.3.2 No system resources", ServiceUnavailable),
+            ("", "421 4.7.0 mx.example.test Go away", GreetingRejected),
+            (MAIL, "421 4.7.1 closing connection", Temporary),
+            (EHLO, "421 4.7.0 mx.example.test Rejecting open proxy [192.0.2.5]", ProtocolError),
             (RCPT, "452 4.2.2 <c@d>: Mailbox full", MailboxFull),
         ],
     );
