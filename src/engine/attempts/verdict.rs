@@ -288,6 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn connections_to_one_port_opened_at_once_have_work_of_their_own() {
+        let (seen, causes) = judged(vec![
+            member(0, 10, 993, 0, "ok", false),
+            member(1, 10, 993, 5, "tcp.dropped", false),
+        ]);
+        assert_eq!(
+            seen,
+            [
+                ("healthy", "ok", vec![0]),
+                ("failed", "tcp.dropped", vec![1])
+            ]
+        );
+        assert_eq!(causes, ["tcp.dropped"]);
+        let (seen, _) = judged(vec![
+            member(0, 10, 993, 0, "tcp.dropped", false),
+            member(1, 10, 993, 1_500, "ok", false),
+        ]);
+        assert_eq!(seen, [("degraded", "tcp.dropped", vec![0, 1])]);
+    }
+
+    #[test]
     fn all_dead_is_failed_under_the_surest_code() {
         let mut surer = member(1, 11, 993, 0, "tcp.dropped", true);
         surer.confidence = 0.95;
