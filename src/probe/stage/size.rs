@@ -158,10 +158,16 @@ async fn pair(context: &Context, kind: Kind, name: &str) -> Pings {
     let large = ORDINARY.min(context.mtu_towards(to));
     let mut big = Way::new(kind, "does a large packet pass?").sized(large);
     let mut small = Way::new(kind, "control of a large packet").sized(CARRIES);
+    // An ordinary SYN of a port that opens tells how long an answer takes.
+    let mut clock = matches!(kind, Kind::Flows(_))
+        .then(|| Way::new(kind, "control of a SYN that carries data"));
     for turn in 0..4 {
-        big.send(context, 64).await;
-        small.send(context, 64).await;
-        settle(&mut [&mut big, &mut small]).await;
+        let mut ways = vec![&mut big, &mut small];
+        ways.extend(&mut clock);
+        for way in &mut ways {
+            way.send(context, 64).await;
+        }
+        settle(&mut ways).await;
         if turn == 1 && small.last_end.is_none() {
             return Pings::Unknown;
         }
