@@ -1,6 +1,6 @@
 //! The law of honesty: less evidence may make a verdict weaker, never other.
 //!
-//! Every recording is cut after its frames, its frames are cut to 96 bytes, single frames and whole
+//! Every recording is cut after its frames, its frames are cut to 96 and 68 bytes, single frames and whole
 //! directions are left out, frames close together change places, and what is left is judged again. A cause may become `unknown`, `ok`, or a
 //! code that its page names; what was `ok` or `unknown` stays one of these. Flipped bytes never panic.
 
@@ -28,8 +28,9 @@ const FOREIGN_SAMPLE: usize = 200;
 const FOREIGN_FILES: usize = 1_000;
 /// Frames of such a file, at most: longer ones are for other tests.
 const FOREIGN_FRAMES: usize = 3_000;
-/// Bytes that a short snap length leaves of a frame.
-const SNAPLEN: usize = 96;
+/// Bytes that a short snap length leaves of a frame: headers and some words, and (tcpdump's old default) IPv6 without the
+/// end of TCP's header.
+const SNAPLENS: [usize; 2] = [96, 68];
 /// Versions of one recording with frames moved, how far at the most, and how close together they lie.
 const MOVED: usize = 12;
 const FURTHEST: usize = 3;
@@ -229,7 +230,7 @@ const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
 enum Loss {
     CutAfter(usize),
     Without(usize),
-    Short,
+    Short(usize),
     ClientUnheard,
     ServerUnheard,
     /// Frames change places as capture hardware with several queues makes them; with their times, or each with the time of its place.
@@ -247,7 +248,8 @@ impl Loss {
         match self {
             Loss::CutAfter(_) => "cut",
             Loss::Without(_) => "frame left out",
-            Loss::Short => "96 bytes",
+            Loss::Short(96) => "96 bytes",
+            Loss::Short(_) => "68 bytes",
             Loss::ClientUnheard => "client unheard",
             Loss::ServerUnheard => "server unheard",
             Loss::Moved(Times::Kept, _) => "moved with their times",
@@ -262,7 +264,7 @@ impl Loss {
                 format!("without frame {}", frames.get(at).map_or(0, |f| f.number))
             }
             Loss::Moved(_, round) => format!("in round {round}"),
-            Loss::Short | Loss::ClientUnheard | Loss::ServerUnheard => String::new(),
+            Loss::Short(_) | Loss::ClientUnheard | Loss::ServerUnheard => String::new(),
         }
     }
 }
@@ -377,10 +379,10 @@ fn addresses(records: &[Record]) -> BTreeSet<IpAddr> {
         .collect()
 }
 
-fn shortened(frame: &Kept) -> Kept {
+fn shortened(frame: &Kept, snaplen: usize) -> Kept {
     let data = frame
         .data
-        .get(..SNAPLEN)
+        .get(..snaplen)
         .map_or_else(|| Arc::clone(&frame.data), Arc::from);
     Kept {
         data,
@@ -441,8 +443,8 @@ fn after(captured: &Captured, loss: Loss, clients: &BTreeSet<IpAddr>) -> Vec<Rec
                 .map(|(_, frame)| frame),
             end,
         ),
-        Loss::Short => {
-            let short: Vec<Kept> = frames.iter().map(shortened).collect();
+        Loss::Short(snaplen) => {
+            let short: Vec<Kept> = frames.iter().map(|f| shortened(f, snaplen)).collect();
             judge(&short, end)
         }
         Loss::Moved(times, round) => judge(&moved(frames, times, round), end),
@@ -470,7 +472,8 @@ fn examine(name: &str, captured: &Captured, sample: usize, pages: &Pages) -> Vio
     let clients = addresses(&records);
     let mut chance = Chance::of(name);
     let count = captured.frames.len();
-    let mut losses = vec![Loss::Short, Loss::ClientUnheard, Loss::ServerUnheard];
+    let mut losses = vec![Loss::ClientUnheard, Loss::ServerUnheard];
+    losses.extend(SNAPLENS.map(Loss::Short));
     for round in 0..MOVED {
         losses.push(Loss::Moved(Times::Kept, round));
         losses.push(Loss::Moved(Times::OfThePlace, round));

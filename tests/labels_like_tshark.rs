@@ -104,7 +104,7 @@ fn segment(line: &str) -> Option<(Mark, Ip, Tcp<'static>, Labels)> {
         seq: number(8)?,
         ack: number(9)?,
         flags: TcpFlags(number(10)? as u8),
-        window: number(11)? as u16,
+        window: Some(number(11)? as u16),
         options: TcpOptions {
             window_scale: number(13).map(|shift| shift as u8),
             ..TcpOptions::default()

@@ -272,7 +272,7 @@ impl Intake {
                 seen(Sighting::Answered {
                     server: from,
                     mark,
-                    options: syn_options(tcp),
+                    options: SynOptions::of(tcp),
                     ttl: ip.ttl,
                 });
             } else if self.ports.service(to.port).is_some() {
@@ -388,16 +388,4 @@ fn udp_message(mark: Mark, ip: &Ip, udp: &Udp<'_>, seen: &mut dyn FnMut(Sighting
         to,
         message,
     })));
-}
-
-fn syn_options(tcp: &Tcp<'_>) -> SynOptions {
-    SynOptions {
-        mss: tcp.options.mss,
-        window_scale: tcp.options.window_scale,
-        sack: tcp.options.sack_permitted,
-        timestamps: tcp.options.timestamps.is_some(),
-        ecn: false,
-        fast_open: tcp.options.fast_open,
-        multipath: tcp.options.multipath,
-    }
 }

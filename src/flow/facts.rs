@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
 use crate::base::{Few, Mark, Nanos, PerSide, Side, SourceId};
-use crate::wire::TcpFlags;
+use crate::wire::{Tcp, TcpFlags};
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,8 +140,6 @@ pub struct Transmission {
     pub ttl: u8,
     /// IPv4 identification.
     pub ip_id: Option<u16>,
-    /// Window, unscaled.
-    pub window: u16,
     /// Initial sequence number.
     pub isn: u32,
     /// TSval, when timestamps are offered.
@@ -165,6 +163,25 @@ pub struct SynOptions {
     pub fast_open: bool,
     /// Multipath TCP.
     pub multipath: bool,
+    /// The whole header was captured: an option that is not here was not sent.
+    pub whole: bool,
+}
+
+impl SynOptions {
+    /// What a SYN or SYN-ACK carries.
+    pub fn of(tcp: &Tcp<'_>) -> SynOptions {
+        let ecn = TcpFlags::ECE | if tcp.flags.ack() { 0 } else { TcpFlags::CWR };
+        SynOptions {
+            mss: tcp.options.mss,
+            window_scale: tcp.options.window_scale,
+            sack: tcp.options.sack_permitted,
+            timestamps: tcp.options.timestamps.is_some(),
+            ecn: tcp.flags.0 & ecn == ecn,
+            fast_open: tcp.options.fast_open,
+            multipath: tcp.options.multipath,
+            whole: !tcp.options.incomplete,
+        }
+    }
 }
 
 /// What one side sent, and how it was received.

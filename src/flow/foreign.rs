@@ -289,7 +289,7 @@ mod tests {
                 seq,
                 ack: 0,
                 flags: TcpFlags(flags),
-                window: 1_000,
+                window: Some(1_000),
                 options: TcpOptions::default(),
                 payload,
                 payload_len: payload.len() as u32,

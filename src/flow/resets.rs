@@ -54,8 +54,8 @@ pub struct Reset {
     pub tos: u8,
     /// IPv6 flow label.
     pub flow_label: Option<u32>,
-    /// Window.
-    pub window: u16,
+    /// Window; `None` when the snap length cut the header, and then options that are not here prove nothing.
+    pub window: Option<u16>,
     /// Timestamps option present.
     pub timestamps: bool,
     /// Text in the reset (RFC 9293 3.5.3 allows it).

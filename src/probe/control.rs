@@ -161,7 +161,8 @@ impl Registry {
                     flags: tcp.flags,
                     seq: tcp.seq,
                     ack: tcp.ack,
-                    window: tcp.window,
+                    // Its own packets are captured whole.
+                    window: tcp.window.unwrap_or(0),
                     options: tcp.options,
                     payload_len: tcp.payload_len,
                 };

@@ -147,8 +147,8 @@ pub struct Tcp<'a> {
     pub ack: u32,
     /// Control bits.
     pub flags: TcpFlags,
-    /// Window, unscaled.
-    pub window: u16,
+    /// Window, unscaled; `None` when the snap length cut it off.
+    pub window: Option<u16>,
     /// The options that were captured.
     pub options: TcpOptions,
     /// Captured payload; may be shorter than `payload_len`.

@@ -54,7 +54,7 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
             None
         });
     // A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
-    let abort = reset.timestamps && reset.window != 0 && reset.flags.ack();
+    let abort = reset.timestamps && reset.window != Some(0) && reset.flags.ack();
     let mut distant = None;
     if let Some(base) = baseline {
         let difference = base.hops.abs_diff(reset.hops.hops);
@@ -86,7 +86,7 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     }
     // RFC 9293 3.5.2: a RST without ACK says "no such connection". The kernel that acknowledged data of it a moment ago,
     // and closed nothing since, has it; its own abort carries ACK, and the timestamps of the flow.
-    let bare = !reset.flags.ack() && !reset.timestamps && reset.window == 0;
+    let bare = !reset.flags.ack() && !reset.timestamps && reset.window == Some(0);
     if bare
         && reset.trigger == ResetTrigger::Established
         && !reset.after_own_fin

@@ -39,7 +39,7 @@ pub(super) struct Half {
     pub(super) ack_ordinal: u64,
     /// Latest acknowledgement number and window as sent.
     pub(super) ack: Option<u32>,
-    pub(super) raw_window: u16,
+    pub(super) raw_window: Option<u16>,
     /// Duplicates of that acknowledgement, and whether SACK blocks came with it.
     pub(super) duplicate_acks: u32,
     pub(super) sacking: bool,

@@ -46,7 +46,8 @@ impl Tracker {
         half.syn_seen = true;
         half.mss = tcp.options.mss.or(half.mss);
         half.offered_scale = tcp.options.window_scale;
-        if tcp.flags.ack() {
+        // A header that was cut before this option says nothing of it.
+        if tcp.flags.ack() && (tcp.options.window_scale.is_some() || !tcp.options.incomplete) {
             self.scales();
         }
         let half = &mut self.halves[side];
@@ -106,21 +107,11 @@ fn record(list: &mut Transmissions, transmission: Transmission) {
 
 /// One sending of a SYN or SYN-ACK.
 fn transmission(at: Mark, ip: &Ip, tcp: &Tcp<'_>) -> Transmission {
-    let ecn = TcpFlags::ECE | if tcp.flags.ack() { 0 } else { TcpFlags::CWR };
     Transmission {
         at,
-        options: SynOptions {
-            mss: tcp.options.mss,
-            window_scale: tcp.options.window_scale,
-            sack: tcp.options.sack_permitted,
-            timestamps: tcp.options.timestamps.is_some(),
-            ecn: tcp.flags.0 & ecn == ecn,
-            fast_open: tcp.options.fast_open,
-            multipath: tcp.options.multipath,
-        },
+        options: SynOptions::of(tcp),
         ttl: ip.ttl,
         ip_id: ip.id,
-        window: tcp.window,
         isn: tcp.seq,
         tsval: tcp.options.timestamps.map(|(value, _)| value),
     }

@@ -199,7 +199,7 @@ impl Labeller {
             labels.insert(Labels::ZERO_WINDOW_PROBE);
             return;
         }
-        if tcp.window == 0 && !control {
+        if tcp.window == Some(0) && !control {
             labels.insert(Labels::ZERO_WINDOW);
         }
         if own.next != 0 && after(tcp.seq, own.next) && !tcp.flags.rst() {
@@ -209,20 +209,21 @@ impl Labeller {
             labels.insert(Labels::KEEP_ALIVE);
         }
         let repeats = tcp.payload_len == 0 && tcp.seq == own.next && tcp.ack == own.ack && !control;
-        if repeats && tcp.window != 0 && own.window != Some(tcp.window) {
+        let open = tcp.window.is_some_and(|window| window != 0);
+        if repeats && open && own.window != tcp.window {
             labels.insert(Labels::WINDOW_UPDATE);
         }
         if tcp.payload_len > 0 && !control && fills_window(tcp, peer) {
             labels.insert(Labels::WINDOW_FULL);
         }
-        if !repeats || own.window != Some(tcp.window) {
+        if !repeats || own.window != tcp.window {
             return;
         }
-        if tcp.window != 0 && peer.latest.contains(Labels::KEEP_ALIVE) {
+        if open && peer.latest.contains(Labels::KEEP_ALIVE) {
             labels.insert(Labels::KEEP_ALIVE_ACK);
-        } else if tcp.window == 0 && peer.latest.contains(Labels::ZERO_WINDOW_PROBE) {
+        } else if tcp.window == Some(0) && peer.latest.contains(Labels::ZERO_WINDOW_PROBE) {
             labels.insert(Labels::ZERO_WINDOW_PROBE_ACK);
-        } else if tcp.window != 0 {
+        } else if open {
             let own = &mut self.sides[side];
             own.duplicate_acks = if own.duplicate_acks < 0 {
                 1
@@ -301,7 +302,7 @@ impl Labeller {
         if (tcp.seq == own.contiguous || own.contiguous == 0) && !probe {
             own.contiguous = own.next;
         }
-        own.window = Some(tcp.window);
+        own.window = tcp.window;
         own.window_unscaled = tcp.flags.syn();
         own.ack = tcp.ack;
         own.ack_at = now;

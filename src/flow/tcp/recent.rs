@@ -18,7 +18,7 @@ struct Header {
     ack: u32,
     flags: u8,
     len: u32,
-    window: u16,
+    window: Option<u16>,
     timestamps: Option<(u32, u32)>,
 }
 

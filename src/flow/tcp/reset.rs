@@ -71,7 +71,7 @@ impl Tracker {
             },
             tos: ip.tos,
             flow_label: ip.flow_label,
-            window: tcp.window,
+            window: tcp.window.filter(|_| !tcp.options.incomplete),
             timestamps: tcp.options.timestamps.is_some(),
             payload: (!tcp.payload.is_empty()).then(|| Foreign::bounded(tcp.payload, 128)),
             after_peer: self.facts.sides[peer]

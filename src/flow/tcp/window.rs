@@ -12,13 +12,14 @@ use super::tracker::Tracker;
 impl Tracker {
     /// The window that this segment advertises. Never counted on SYN, FIN and RST.
     pub(super) fn window(&mut self, side: Side, mark: Mark, tcp: &Tcp<'_>) {
+        let Some(raw) = tcp.window else { return };
         let direction = &mut self.facts.sides[side];
         let shift = if tcp.flags.syn() {
             0
         } else {
             direction.window_scale.unwrap_or(0).min(14)
         };
-        let window = u32::from(tcp.window) << u32::from(shift);
+        let window = u32::from(raw) << u32::from(shift);
         direction.max_window = direction.max_window.max(window);
         let half = &mut self.halves[side];
         half.window = window;

@@ -21,7 +21,7 @@ type End = (String, u16);
 enum Kind {
     Segment {
         flags: TcpFlags,
-        window: u16,
+        window: Option<u16>,
         data: u32,
     },
     Datagram,
@@ -217,7 +217,7 @@ impl Flow<'_> {
             // A window of 0 means nothing on SYN, FIN and RST.
             Death::ZeroWindow => self.all(|event| match event.kind {
                 Kind::Segment { flags, window, .. } => {
-                    window == 0 && !flags.syn() && !flags.fin() && !flags.rst()
+                    window == Some(0) && !flags.syn() && !flags.fin() && !flags.rst()
                 }
                 _ => false,
             }),

@@ -98,8 +98,8 @@ pub struct Step {
     pub len: u32,
     /// Acknowledged up to here, from the other end's initial number.
     pub ack: Option<u32>,
-    /// Window, scaled as announced.
-    pub window: u32,
+    /// Window, scaled as announced; `None` when it announces none, or the snap length cut it off.
+    pub window: Option<u32>,
     /// Acknowledges what it acknowledged before and carries nothing, while data is missing: selective blocks are in it.
     pub selective: bool,
     /// TTL or hop limit as captured.
@@ -128,7 +128,7 @@ impl Step {
             seq: 0,
             len: 0,
             ack: None,
-            window: 0,
+            window: None,
             selective: false,
             ttl,
             copies: 0,
@@ -296,7 +296,7 @@ fn segment(
         seq,
         len: tcp.payload_len,
         ack,
-        window: u32::from(tcp.window) << shift,
+        window: tcp.window.map(|window| u32::from(window) << shift),
         selective: tcp.options.sack_count > 0,
         ..Step::unnumbered(frame, ttl, Sender::End(side), kind, label)
     }

@@ -160,7 +160,7 @@ pub fn tcp(detail: &Detail) -> Vec<String> {
             step.sender == Sender::End(side)
                 && !matches!(step.kind, present::Kind::Reset | present::Kind::Icmp)
         });
-        if windows.any(|step| step.window == 0) {
+        if windows.any(|step| step.window == Some(0)) {
             said.push(format!("{name} announced a window of 0"));
         }
     }

@@ -64,7 +64,7 @@ fn assert_mail(packet: &Packet<'_>) {
     assert_eq!((tcp.source_port, tcp.destination_port), (40_000, 25));
     assert_eq!((tcp.seq, tcp.ack), (0x1122_3344, 0x5566_7788));
     assert_eq!(tcp.flags.0, TcpFlags::ACK | TcpFlags::PSH);
-    assert_eq!(tcp.window, 501);
+    assert_eq!(tcp.window, Some(501));
     assert_eq!(tcp.options.timestamps, Some((7, 9)));
     assert_eq!(tcp.payload, b"EHLO x\r\n");
     assert_eq!(tcp.payload_len, 8);

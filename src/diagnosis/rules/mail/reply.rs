@@ -182,7 +182,9 @@ fn heard(
     // The first words of a capture that begins in the middle answer something that nobody saw: only words that name
     // a cause of their own tell what.
     if index == 0 && exchange.command.is_none() && c.tcp.opening == Opening::Midstream {
-        return answer.by_text && answer.family != Family::ProtocolError;
+        // A server that leaves may leave after all the work.
+        let leaves = reply.status == Status::Bye || reply.code == Some(421);
+        return answer.by_text && answer.family != Family::ProtocolError && !leaves;
     }
     let greeting = answer.family == Family::GreetingRejected;
     let asked_before = || {

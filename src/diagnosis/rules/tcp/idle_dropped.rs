@@ -66,7 +66,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         // The segment after the silence is the other side's, and the reset answers it: no timestamps, window 0.
         let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND)
             && gap.to.frame != reset.at.frame;
-        if !spoke || reset.timestamps && reset.window != 0 {
+        if !spoke || reset.timestamps && reset.window != Some(0) {
             continue;
         }
         push(

@@ -37,7 +37,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if origin.by_path() {
             return;
         }
-        let abort = found.timestamps && found.window != 0;
+        let abort = found.timestamps && found.window != Some(0);
         let (confidence, how) = if abort {
             (
                 0.9,
@@ -97,7 +97,8 @@ fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
         None => {
             let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
             let jumps = first.is_some_and(|reset| reset.seq_exact == Some(false));
-            tls.is_some() && (c.partly_unseen() || jumps) && !c.work_open()
+            tls.is_some_and(|tls| c.partly_unseen() || jumps || tls.server_hello.is_none())
+                && !c.work_open()
         }
     }
 }

@@ -12,7 +12,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let (Some(syn), Some(answer)) = (c.tcp.syns.seen.first(), c.tcp.syn_acks.seen.first()) else {
         return;
     };
-    let missing = syn.options.window_scale.is_some() && answer.options.window_scale.is_none();
+    let missing = syn.options.window_scale.is_some()
+        && answer.options.window_scale.is_none()
+        && answer.options.whole;
     let Some((port, elsewhere)) = c.context.options_elsewhere else {
         return;
     };

@@ -99,7 +99,7 @@ fn segment(side: Side, flags: u8, seq: u32, ack: u32) -> Tcp<'static> {
         seq,
         ack,
         flags: TcpFlags(flags),
-        window: 1000,
+        window: Some(1000),
         options: TcpOptions::default(),
         payload: &[],
         payload_len: 0,
@@ -124,7 +124,7 @@ impl Script {
         let tcp = Tcp {
             payload: captured,
             payload_len: payload.len() as u32,
-            window: self.window,
+            window: Some(self.window),
             ..segment(side, flags, seq, ack)
         };
         self.feed(time, side, &tcp)
@@ -139,7 +139,7 @@ impl Script {
         blocks: &[(u32, u32)],
     ) -> Labels {
         let mut tcp = segment(side, ACK, seq, ack);
-        tcp.window = self.window;
+        tcp.window = Some(self.window);
         tcp.options.sack_count = blocks.len() as u8;
         tcp.options.sack[..blocks.len()].copy_from_slice(blocks);
         self.feed(time, side, &tcp)

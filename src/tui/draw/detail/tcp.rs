@@ -91,7 +91,7 @@ fn window(steps: &[Step], side: Side) -> String {
             .filter(|step| {
                 step.sender == Sender::End(side) && !matches!(step.kind, Kind::Reset | Kind::Icmp)
             })
-            .map(|step| step.window)
+            .filter_map(|step| step.window)
     };
     match (windows().min(), windows().max()) {
         (Some(low), Some(high)) if low == high => thousands(u64::from(low)),

@@ -24,6 +24,15 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     } else {
         (row.code, says(c, judged, row.says))
     };
+    // Whether it was on the list is not known: the list came before the capture, or nobody asked for it.
+    let list_unseen = family == Family::StarttlsRefused
+        && !judged.not_offered
+        && starttls_offered(c.dialogue).is_none();
+    let says = if list_unseen {
+        "The server refuses STARTTLS".into()
+    } else {
+        says
+    };
     let place = match family {
         // A limit of the whole server, or of this client alone?
         Family::TooManyConnections if !names_client(judged.reply) => Where::Server,
@@ -44,6 +53,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     };
     if judged.not_offered && starttls_offered(c.dialogue).is_none() {
         confidence = 0.8;
+    }
+    if list_unseen {
+        confidence = f32::min(confidence, 0.65);
     }
     // What was not captured may have been the next, better try.
     if c.dialogue.gaps > 0 || c.partly_unseen() {
@@ -134,6 +146,11 @@ fn advise(
         claim = claim.advise(*text);
     }
     match family {
+        Family::StarttlsRefused if starttls_offered(dialogue).is_none() => claim.or(
+            Code::MailStarttlsMissing,
+            0.3,
+            "the server's list of capabilities: whether it offers STARTTLS",
+        ),
         Family::RelayDenied | Family::SenderRejected if untried && judged.weight == Weight::Fatal => claim.or(
             Code::AuthRequired,
             0.05,
