@@ -12,6 +12,7 @@ mod inputs;
 pub mod live;
 mod merged;
 mod open_error;
+mod patience;
 mod pcap_format;
 mod pcapng;
 mod pcapng_writer;
@@ -25,6 +26,7 @@ mod window;
 pub use inputs::{Input, expand};
 pub use merged::Merged;
 pub use open_error::{OpenError, OpenErrorKind};
+pub use patience::Stop;
 pub use pcapng_writer::{
     CONTROL_MARK, ENTERPRISE_NUMBER, MAX_COMMENT, MAX_FRAME, MEASURED_MARK, PcapngWriter,
 };

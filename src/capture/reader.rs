@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, IsTerminal, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::decompress::decompress;
 use super::inputs::Input;
 use super::open_error::{OpenError, OpenErrorKind};
+use super::patience::{Patient, Stop};
 use super::pcap_format::{FILE_HEADER, PcapFormat};
 use super::pcapng::PcapngFormat;
 use super::recognise::{self, Compression, HEAD, Recognised, recognise};
@@ -109,8 +111,13 @@ pub struct CaptureReader {
 impl CaptureReader {
     /// Opens an input and reads its header. Waits for the first bytes of a pipe.
     pub fn open(input: &Input) -> Result<CaptureReader, OpenError> {
+        CaptureReader::open_until(input, &Stop::default())
+    }
+
+    /// The same; once `stop` is set, a pipe is waited for no longer: it ends.
+    pub fn open_until(input: &Input, stop: &Stop) -> Result<CaptureReader, OpenError> {
         match input {
-            Input::Path(path) => CaptureReader::open_path(path),
+            Input::Path(path) => CaptureReader::open_path(path, stop),
             Input::Stdin => {
                 let stdin = io::stdin();
                 let name = Foreign::from("standard input");
@@ -118,7 +125,10 @@ impl CaptureReader {
                     let what = "is a terminal: send a capture into it, as in `tcpdump -w - | mxray replay -`";
                     return Err(OpenError::new(OpenErrorKind::Unknown, &name, what));
                 }
-                CaptureReader::open_stream(name, SourceKind::Stdin, Box::new(stdin), None)
+                let pipe = (stdin.as_fd().try_clone_to_owned())
+                    .map_err(|error| OpenError::from_io(&name, &error))?;
+                let pipe = Patient::new(File::from(pipe), stop);
+                CaptureReader::open_stream(name, SourceKind::Stdin, Box::new(pipe), None)
             }
         }
     }
@@ -131,7 +141,7 @@ impl CaptureReader {
         CaptureReader::open_stream(Foreign::from(name), SourceKind::Pipe, input, None)
     }
 
-    fn open_path(path: &Path) -> Result<CaptureReader, OpenError> {
+    fn open_path(path: &Path, stop: &Stop) -> Result<CaptureReader, OpenError> {
         let name = super::inputs::name(path);
         let failed = |error: io::Error| OpenError::from_io(&name, &error);
         let mut file = File::open(path).map_err(failed)?;
@@ -144,7 +154,8 @@ impl CaptureReader {
             ));
         }
         if !about.is_file() {
-            return CaptureReader::open_stream(name, SourceKind::Pipe, Box::new(file), None);
+            let pipe = Patient::new(file, stop);
+            return CaptureReader::open_stream(name, SourceKind::Pipe, Box::new(pipe), None);
         }
         let head = head_of(&mut file, HEAD).map_err(failed)?;
         if matches!(recognise(&head), Recognised::Pcap | Recognised::Pcapng) {

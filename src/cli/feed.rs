@@ -115,7 +115,9 @@ impl<'a, E: Ears> Feed<'a, E> {
             if self.stopped() {
                 break;
             }
-            let mut reader = match input.and_then(|input| CaptureReader::open(&input)) {
+            let mut reader = match input
+                .and_then(|input| CaptureReader::open_until(&input, self.interrupt.flag()))
+            {
                 Ok(reader) => reader,
                 Err(error) => {
                     if let Some((earlier, summary)) = before.take() {
@@ -164,7 +166,7 @@ impl<'a, E: Ears> Feed<'a, E> {
     fn read_merged(&mut self, inputs: Vec<Result<Input, OpenError>>) {
         let mut readers = Vec::new();
         for input in inputs {
-            match input.and_then(|input| CaptureReader::open(&input)) {
+            match input.and_then(|input| CaptureReader::open_until(&input, self.interrupt.flag())) {
                 Ok(reader) => readers.push(reader),
                 Err(error) => self.refuse(error),
             }

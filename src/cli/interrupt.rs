@@ -57,6 +57,11 @@ impl Interrupt {
         interrupt
     }
 
+    /// Set when it was pressed.
+    pub fn flag(&self) -> &Arc<AtomicBool> {
+        &self.0
+    }
+
     /// Whether it was pressed.
     pub fn pressed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
