@@ -2,14 +2,11 @@
 //!
 //! Every text is escaped on its way in, whoever wrote it.
 
-use std::io::{self, Write};
-
 use html_escape::{encode_double_quoted_attribute as attribute, encode_text as safe};
 
-use super::digest::{Digest, Part, listed, total};
-use super::{Face, Style};
-use crate::base::{Foreign, Timestamp};
-use crate::engine::record::{Record, RootCause};
+use super::digest::{Part, listed, total};
+use super::document::{Kept, Markup};
+use crate::engine::record::RootCause;
 use crate::present::{self, Aside, Block, Mark, PathTable};
 
 const STYLE: &str = "\
@@ -29,104 +26,106 @@ td.n{white-space:nowrap;color:var(--faint);font-variant-numeric:tabular-nums}\
 details{margin-top:.4rem}@media print{body{margin:0;max-width:none;font-size:11px}details>*{display:block}}";
 
 /// A page for a browser.
-pub(super) struct HtmlFace<'a> {
-    out: Box<dyn Write + 'a>,
-    style: Style,
-    digest: Digest,
-    /// `-v`: a row for every connection and look-up.
-    rows: Vec<String>,
+pub(super) struct Html;
+
+impl Markup for Html {
+    fn row(block: &Block) -> String {
+        format!(
+            "<tr class=\"{}\"><td class=\"mark\">{}</td><td>{}</td><td>{}</td><td>{} → {}</td><td>{}</td></tr>\n",
+            attribute(block.outcome),
+            present::mark(block.outcome),
+            safe(block.code),
+            safe(&block.target),
+            safe(&block.client),
+            safe(&block.server),
+            safe(&block.when)
+        )
+    }
+
+    fn whole(kept: &Kept) -> String {
+        page(kept)
+    }
 }
 
-impl<'a> HtmlFace<'a> {
-    pub fn new(style: Style, out: Box<dyn Write + 'a>) -> HtmlFace<'a> {
-        HtmlFace {
-            out,
-            digest: Digest::new(style.several),
-            style,
-            rows: Vec::new(),
+fn page(kept: &Kept) -> String {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>mxray {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>mxray {}</h1>\n",
+        kept.style.command, kept.style.command
+    );
+    let counts = present::counts(&kept.digest.summary);
+    page.push_str(&format!("<p>{}</p>\n", safe(&counts)));
+    if kept.style.selected {
+        page.push_str("<p class=\"faint\">Only what was selected is shown; root causes and counts are of the whole run.</p>\n");
+    }
+    causes(kept, &mut page);
+    part(&mut page, "Failed", &kept.digest.failed());
+    part(&mut page, "Degraded", &kept.digest.degraded());
+    findings(kept, &mut page);
+    for table in present::path_tables(&kept.digest.paths) {
+        paths(&mut page, &table);
+    }
+    if !kept.rows.is_empty() {
+        page.push_str("<h2>Everything</h2>\n<table>\n");
+        for row in &kept.rows {
+            page.push_str(row);
+        }
+        page.push_str("</table>\n");
+    }
+    page.push_str("<h2>Inputs</h2>\n<ul>\n");
+    for source in &kept.digest.sources {
+        let line = present::source_line(source, &kept.style.clock);
+        page.push_str(&format!("<li>{}</li>\n", safe(&line)));
+        for note in present::source_notes(source) {
+            page.push_str(&format!("<li>{}</li>\n", safe(&note)));
         }
     }
+    page.push_str(&format!(
+        "</ul>\n<p class=\"faint\">mxray {}</p>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    ));
+    page
+}
 
-    fn page(&self) -> String {
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-             <title>mxray {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>mxray {}</h1>\n",
-            self.style.command, self.style.command
-        );
-        let counts = present::counts(&self.digest.summary);
-        page.push_str(&format!("<p>{}</p>\n", safe(&counts)));
-        if self.style.selected {
-            page.push_str("<p class=\"faint\">Only what was selected is shown; root causes and counts are of the whole run.</p>\n");
-        }
-        self.causes(&mut page);
-        part(&mut page, "Failed", &self.digest.failed());
-        part(&mut page, "Degraded", &self.digest.degraded());
-        self.findings(&mut page);
-        for table in present::path_tables(&self.digest.paths) {
-            paths(&mut page, &table);
-        }
-        if !self.rows.is_empty() {
-            page.push_str("<h2>Everything</h2>\n<table>\n");
-            for row in &self.rows {
-                page.push_str(row);
-            }
-            page.push_str("</table>\n");
-        }
-        page.push_str("<h2>Inputs</h2>\n<ul>\n");
-        for source in &self.digest.sources {
-            let line = present::source_line(source, &self.style.clock);
-            page.push_str(&format!("<li>{}</li>\n", safe(&line)));
-            for note in present::source_notes(source) {
-                page.push_str(&format!("<li>{}</li>\n", safe(&note)));
-            }
-        }
+fn causes(kept: &Kept, page: &mut String) {
+    let causes = &kept.digest.summary.root_causes;
+    if causes.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Root causes</h2>\n");
+    for one in causes.iter().take(super::digest::FULL) {
+        cause(page, one);
+    }
+    let more = causes.len().saturating_sub(super::digest::FULL);
+    if more > 0 {
         page.push_str(&format!(
-            "</ul>\n<p class=\"faint\">mxray {}</p>\n</body>\n</html>\n",
-            env!("CARGO_PKG_VERSION")
+            "<p>{more} more: see them with <code>--format json</code>.</p>\n"
         ));
-        page
     }
+}
 
-    fn causes(&self, page: &mut String) {
-        let causes = &self.digest.summary.root_causes;
-        if causes.is_empty() {
-            return;
-        }
-        page.push_str("<h2>Root causes</h2>\n");
-        for one in causes.iter().take(super::digest::FULL) {
-            cause(page, one);
-        }
-        let more = causes.len().saturating_sub(super::digest::FULL);
-        if more > 0 {
-            page.push_str(&format!(
-                "<p>{more} more: see them with <code>--format json</code>.</p>\n"
-            ));
-        }
+fn findings(kept: &Kept, page: &mut String) {
+    let asides = kept.digest.asides();
+    if kept.digest.findings.is_empty() && asides.is_empty() {
+        return;
     }
-
-    fn findings(&self, page: &mut String) {
-        let asides = self.digest.asides();
-        if self.digest.findings.is_empty() && asides.is_empty() {
-            return;
-        }
-        page.push_str("<h2>Findings</h2>\n<ul>\n");
-        for finding in &self.digest.findings {
-            page.push_str(&format!(
-                "<li><code>{}</code> {}</li>\n",
-                safe(finding.verdict.code),
-                safe(&finding.verdict.summary)
-            ));
-        }
-        if !asides.is_empty() {
-            page.push_str(&format!(
-                "<li>Beside work that succeeded: {}</li>\n",
-                safe(&listed(&asides))
-            ));
-        }
-        page.push_str("</ul>\n");
+    page.push_str("<h2>Findings</h2>\n<ul>\n");
+    for finding in &kept.digest.findings {
+        page.push_str(&format!(
+            "<li><code>{}</code> {}</li>\n",
+            safe(finding.verdict.code),
+            safe(&finding.verdict.summary)
+        ));
     }
+    if !asides.is_empty() {
+        page.push_str(&format!(
+            "<li>Beside work that succeeded: {}</li>\n",
+            safe(&listed(&asides))
+        ));
+    }
+    page.push_str("</ul>\n");
 }
 
 /// The hops of a probe towards one address.
@@ -319,39 +318,4 @@ fn evidence(block: &Block) -> String {
 
 fn aside(aside: &Aside) -> String {
     format!("<code>{}</code> {}", safe(aside.code), safe(&aside.text))
-}
-
-impl Face for HtmlFace<'_> {
-    fn source(&mut self, id: u32, name: &Foreign) {
-        self.digest.name(id, name.as_str());
-    }
-
-    fn begin(&mut self, first: Timestamp) {
-        self.style.clock.begin(first);
-    }
-
-    fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.digest.add(record, &self.style.clock);
-        if self.style.verbosity >= 1
-            && let Some(block) = self.digest.block(record, &self.style.clock)
-        {
-            self.rows.push(format!(
-                "<tr class=\"{}\"><td class=\"mark\">{}</td><td>{}</td><td>{}</td><td>{} → {}</td><td>{}</td></tr>\n",
-                attribute(block.outcome),
-                present::mark(block.outcome),
-                safe(block.code),
-                safe(&block.target),
-                safe(&block.client),
-                safe(&block.server),
-                safe(&block.when)
-            ));
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        let page = self.page();
-        self.out.write_all(page.as_bytes())?;
-        self.out.flush()
-    }
 }

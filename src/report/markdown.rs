@@ -1,20 +1,28 @@
 //! `--format markdown`: for a ticket. Short, and nothing in it can become markup that its writer did not mean.
 
-use std::io::{self, Write};
-
-use super::digest::{Digest, Part, listed, total};
-use super::{Face, Style};
-use crate::base::{Foreign, Timestamp};
-use crate::engine::record::Record;
+use super::digest::{Part, listed, total};
+use super::document::{Kept, Markup};
 use crate::present::{self, Aside, Block, PathTable};
 
 /// Markdown for a ticket.
-pub(super) struct MarkdownFace<'a> {
-    out: Box<dyn Write + 'a>,
-    style: Style,
-    digest: Digest,
-    /// `-v`: a row for every connection and look-up.
-    rows: Vec<String>,
+pub(super) struct Markdown;
+
+impl Markup for Markdown {
+    fn row(block: &Block) -> String {
+        format!(
+            "| {} | {} | {} | {} → {} | {} |\n",
+            present::mark(block.outcome),
+            code(block.code),
+            plain(&block.target),
+            code(&block.client),
+            code(&block.server),
+            plain(&block.when)
+        )
+    }
+
+    fn whole(kept: &Kept) -> String {
+        document(kept)
+    }
 }
 
 /// Text that must stay text: what Markdown and the HTML in it would read as markup is escaped.
@@ -52,96 +60,87 @@ fn code(text: &str) -> String {
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 
-impl<'a> MarkdownFace<'a> {
-    pub fn new(style: Style, out: Box<dyn Write + 'a>) -> MarkdownFace<'a> {
-        MarkdownFace {
-            out,
-            digest: Digest::new(style.several),
-            style,
-            rows: Vec::new(),
+fn document(kept: &Kept) -> String {
+    let mut text = format!("# mxray {}\n\n", kept.style.command);
+    text.push_str(&format!(
+        "{}\n",
+        plain(&present::counts(&kept.digest.summary))
+    ));
+    if kept.style.selected {
+        text.push_str(
+            "\nOnly what was selected is shown; root causes and counts are of the whole run.\n",
+        );
+    }
+    causes(kept, &mut text);
+    part(&mut text, "Failed", &kept.digest.failed());
+    part(&mut text, "Degraded", &kept.digest.degraded());
+    let asides = kept.digest.asides();
+    if !kept.digest.findings.is_empty() || !asides.is_empty() {
+        text.push_str("\n## Findings\n\n");
+        for finding in &kept.digest.findings {
+            let verdict = &finding.verdict;
+            text.push_str(&format!(
+                "- {} {}\n",
+                code(verdict.code),
+                plain(&verdict.summary)
+            ));
+        }
+        if !asides.is_empty() {
+            text.push_str(&format!(
+                "- Beside work that succeeded: {}\n",
+                plain(&listed(&asides))
+            ));
         }
     }
-
-    fn document(&self) -> String {
-        let mut text = format!("# mxray {}\n\n", self.style.command);
+    if !kept.rows.is_empty() {
+        text.push_str(
+            "\n## Everything\n\n| | code | target | from → to | when |\n|---|---|---|---|---|\n",
+        );
+        text.push_str(&kept.rows.concat());
+    }
+    for table in present::path_tables(&kept.digest.paths) {
+        paths(&mut text, &table);
+    }
+    text.push_str("\n## Inputs\n\n");
+    for source in &kept.digest.sources {
         text.push_str(&format!(
-            "{}\n",
-            plain(&present::counts(&self.digest.summary))
+            "- {}\n",
+            plain(&present::source_line(source, &kept.style.clock))
         ));
-        if self.style.selected {
-            text.push_str(
-                "\nOnly what was selected is shown; root causes and counts are of the whole run.\n",
-            );
+        for note in present::source_notes(source) {
+            text.push_str(&format!("- {}\n", plain(&note)));
         }
-        self.causes(&mut text);
-        part(&mut text, "Failed", &self.digest.failed());
-        part(&mut text, "Degraded", &self.digest.degraded());
-        let asides = self.digest.asides();
-        if !self.digest.findings.is_empty() || !asides.is_empty() {
-            text.push_str("\n## Findings\n\n");
-            for finding in &self.digest.findings {
-                let verdict = &finding.verdict;
-                text.push_str(&format!(
-                    "- {} {}\n",
-                    code(verdict.code),
-                    plain(&verdict.summary)
-                ));
-            }
-            if !asides.is_empty() {
-                text.push_str(&format!(
-                    "- Beside work that succeeded: {}\n",
-                    plain(&listed(&asides))
-                ));
-            }
-        }
-        if !self.rows.is_empty() {
-            text.push_str("\n## Everything\n\n| | code | target | from → to | when |\n|---|---|---|---|---|\n");
-            text.push_str(&self.rows.concat());
-        }
-        for table in present::path_tables(&self.digest.paths) {
-            paths(&mut text, &table);
-        }
-        text.push_str("\n## Inputs\n\n");
-        for source in &self.digest.sources {
-            text.push_str(&format!(
-                "- {}\n",
-                plain(&present::source_line(source, &self.style.clock))
-            ));
-            for note in present::source_notes(source) {
-                text.push_str(&format!("- {}\n", plain(&note)));
-            }
-        }
-        text.push_str(&format!("\nmxray {}\n", env!("CARGO_PKG_VERSION")));
-        text
     }
+    text.push_str(&format!("\nmxray {}\n", env!("CARGO_PKG_VERSION")));
+    text
+}
 
-    fn causes(&self, text: &mut String) {
-        let causes = &self.digest.summary.root_causes;
-        if causes.is_empty() {
-            return;
+fn causes(kept: &Kept, text: &mut String) {
+    let causes = &kept.digest.summary.root_causes;
+    if causes.is_empty() {
+        return;
+    }
+    text.push_str("\n## Root causes\n\n");
+    for cause in causes.iter().take(super::digest::FULL) {
+        let lines = present::cause(cause);
+        let mut about = vec![];
+        about.extend(lines.class.map(str::to_owned));
+        about.push(lines.reach);
+        let about: Vec<String> = about.into_iter().filter(|part| !part.is_empty()).collect();
+        text.push_str(&format!(
+            "- **{}** – {} ({})\n  {}\n",
+            code(lines.cause.code),
+            plain(&lines.title),
+            plain(&about.join(", ")),
+            plain(&lines.cause.text)
+        ));
+        for advice in &lines.advice {
+            text.push_str(&format!("  - do: {}\n", plain(advice)));
         }
-        text.push_str("\n## Root causes\n\n");
-        for cause in causes.iter().take(super::digest::FULL) {
-            let lines = present::cause(cause);
-            let mut about = vec![];
-            about.extend(lines.class.map(str::to_owned));
-            about.push(lines.reach);
-            let about: Vec<String> = about.into_iter().filter(|part| !part.is_empty()).collect();
-            text.push_str(&format!(
-                "- **{}** – {} ({})\n  {}\n",
-                code(lines.cause.code),
-                plain(&lines.title),
-                plain(&about.join(", ")),
-                plain(&lines.cause.text)
-            ));
-            for advice in &lines.advice {
-                text.push_str(&format!("  - do: {}\n", plain(advice)));
-            }
-        }
-        let more = causes.len().saturating_sub(super::digest::FULL);
-        if more > 0 {
-            text.push_str(&format!("\n{more} more: see them with `--format json`.\n"));
-        }
+    }
+    let more = causes.len().saturating_sub(super::digest::FULL);
+    if more > 0 {
+        text.push_str(&format!("\n{more} more: see them with `--format json`.\n"));
     }
 }
 
@@ -243,39 +242,5 @@ fn asides(text: &mut String, label: &str, asides: &[Aside]) {
             code(aside.code),
             plain(&aside.text)
         ));
-    }
-}
-
-impl Face for MarkdownFace<'_> {
-    fn source(&mut self, id: u32, name: &Foreign) {
-        self.digest.name(id, name.as_str());
-    }
-
-    fn begin(&mut self, first: Timestamp) {
-        self.style.clock.begin(first);
-    }
-
-    fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.digest.add(record, &self.style.clock);
-        if self.style.verbosity >= 1
-            && let Some(block) = self.digest.block(record, &self.style.clock)
-        {
-            self.rows.push(format!(
-                "| {} | {} | {} | {} → {} | {} |\n",
-                present::mark(block.outcome),
-                code(block.code),
-                plain(&block.target),
-                code(&block.client),
-                code(&block.server),
-                plain(&block.when)
-            ));
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        let text = self.document();
-        self.out.write_all(text.as_bytes())?;
-        self.out.flush()
     }
 }

@@ -5,6 +5,7 @@
 
 mod buffer;
 mod digest;
+mod document;
 mod html;
 mod json;
 mod lines;
@@ -16,6 +17,8 @@ mod spool;
 mod text;
 
 use std::io::{self, Write};
+
+use document::Document;
 
 pub use paint::Paint;
 pub use select::{Criteria, Selection};
@@ -87,7 +90,7 @@ pub fn face<'a>(style: Style, out: Box<dyn Write + 'a>) -> Box<dyn Face + 'a> {
         Format::Text => Box::new(text::TextFace::new(style, out)),
         Format::Json => Box::new(json::JsonFace::new(&style, out)),
         Format::Ndjson => Box::new(json::NdjsonFace::new(out, style.live)),
-        Format::Html => Box::new(html::HtmlFace::new(style, out)),
-        Format::Markdown => Box::new(markdown::MarkdownFace::new(style, out)),
+        Format::Html => Box::new(Document::<html::Html>::new(style, out)),
+        Format::Markdown => Box::new(Document::<markdown::Markdown>::new(style, out)),
     }
 }
