@@ -8,6 +8,8 @@
 
 #[path = "scripted/dns.rs"]
 mod dns;
+#[path = "scripted/player.rs"]
+mod player;
 #[path = "scripted/script.rs"]
 mod script;
 #[path = "scripted/stage.rs"]
@@ -135,7 +137,7 @@ struct Played {
 }
 
 fn judge(case: &Case, manner: Manner) -> Played {
-    let (stage, labels) = script::play(case, manner);
+    let (stage, labels) = player::play(case, manner);
     let frames = stage.frames.iter().skip(manner.skip);
     if let Ok(folder) = std::env::var("MXRAY_TALK_PCAP") {
         let name = format!(
@@ -431,7 +433,7 @@ fn weaker(case: &Case) -> BTreeSet<&str> {
 fn no_frame_left_out_makes_another_verdict() {
     let cases = cases();
     let found = support::in_parallel(&cases, |case| {
-        let (stage, _) = script::play(case, PLAIN);
+        let (stage, _) = player::play(case, PLAIN);
         let allowed = weaker(case);
         let mut found = Vec::new();
         for out in 0..stage.frames.len() {
