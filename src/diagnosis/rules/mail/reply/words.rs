@@ -29,7 +29,7 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
         && !judged.not_offered
         && starttls_offered(c.dialogue).is_none();
     let says = if list_unseen {
-        "The server refuses STARTTLS".into()
+        "The server refuses STARTTLS"
     } else {
         says
     };
