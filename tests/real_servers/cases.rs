@@ -22,6 +22,7 @@ const NOTHING: Wanted = Wanted {
     servers: "",
     rules: "",
     certificate: CertificateKind::Valid,
+    dovecot: "",
 };
 const POSTFIX: Wanted = Wanted {
     servers: "postfix",
@@ -77,6 +78,10 @@ const TO_PORT_24: Wanted = behind(
 /// Port 25 is a server without TLS.
 const TO_PORT_26: Wanted = behind(
     "table ip t { chain pre { type nat hook prerouting priority -100; tcp dport 25 redirect to :26; }; }",
+);
+/// Port 25 greylists.
+const TO_PORT_27: Wanted = behind(
+    "table ip t { chain pre { type nat hook prerouting priority -100; tcp dport 25 redirect to :27; }; }",
 );
 
 const HEALTHY: &str =
@@ -196,6 +201,12 @@ pub const CASES: &[Case] = &[
         POSTFIX,
         &["swaks --server 192.0.2.10 --from a@example.org --to user@elsewhere.example"],
         "[truth]\nroot_causes = [\"mail.relay-denied\"]\n[[truth.connection]]\noutcome = \"failed\"\ncode = \"mail.relay-denied\"\n",
+    ),
+    case(
+        "greylisted",
+        TO_PORT_27,
+        &["swaks --server 192.0.2.10 --from a@example.org --to user@example.net"],
+        "[truth]\nroot_causes = [\"mail.greylisted\"]\n[[truth.connection]]\noutcome = \"failed\"\ncode = \"mail.greylisted\"\n",
     ),
     slow(
         6,

@@ -18,6 +18,7 @@ const SCRIPT: &str = include_str!("servers.sh");
 const MAIN: &str = include_str!("main.cf");
 const MASTER: &str = include_str!("master.cf");
 const DOVECOT: &str = include_str!("dovecot.conf");
+const GREY: &str = include_str!("grey.sh");
 const UNBOUND: &str = include_str!("unbound.conf");
 
 /// What stands at the server's end.
@@ -29,6 +30,8 @@ pub struct Wanted {
     pub rules: &'static str,
     /// What the servers show.
     pub certificate: CertificateKind,
+    /// More of Dovecot's settings.
+    pub dovecot: &'static str,
 }
 
 /// The folder of a case, with certificates and configuration.
@@ -74,7 +77,11 @@ impl Folder {
             ("postfix/main.cf", MAIN),
             ("postfix/master.cf", MASTER),
             ("dovecot/dovecot.conf", DOVECOT),
-            ("dovecot/users", "user@example.net:{PLAIN}secret::::::\n"),
+            (
+                "dovecot/users",
+                "user@example.net:{PLAIN}secret::::::\nfull@example.net:{PLAIN}no-such-password-0f3a::::::\n",
+            ),
+            ("grey.sh", GREY),
             ("unbound/unbound.conf", UNBOUND),
             (
                 "resolv.conf",
@@ -84,6 +91,9 @@ impl Folder {
         ] {
             fs::write(root.join(name), text.replace("@DIR@", &shown))?;
         }
+        let settings = root.join("dovecot/dovecot.conf");
+        let text = fs::read_to_string(&settings)?;
+        fs::write(&settings, format!("{text}{}\n", wanted.dovecot))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let wish = (wanted.certificate, vec!["mail.example.net".to_owned()]);
         let pki = Pki::new(now, std::slice::from_ref(&wish))?;

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
@@ -20,12 +22,15 @@ pub struct Probe {
     arguments: &'static str,
     /// The code of the only root cause; `ok`: there is none, and something was healthy.
     code: &'static str,
+    /// Who is there before it, and what they say after the greeting; they stay until the probe is over.
+    before: Option<(&'static str, &'static str)>,
 }
 
 const ALL: Wanted = Wanted {
     servers: "dovecot postfix",
     rules: "",
     certificate: CertificateKind::Valid,
+    dovecot: "",
 };
 
 const fn probe(
@@ -39,6 +44,21 @@ const fn probe(
         at,
         arguments,
         code,
+        before: None,
+    }
+}
+
+const fn behind_another((address, says): (&'static str, &'static str), probe: Probe) -> Probe {
+    Probe {
+        before: Some((address, says)),
+        ..probe
+    }
+}
+
+const fn dovecot_with(settings: &'static str) -> Wanted {
+    Wanted {
+        dovecot: settings,
+        ..ALL
     }
 }
 
@@ -134,6 +154,83 @@ pub const PROBES: &[Probe] = &[
         "settings.wrong-port",
     ),
     probe(
+        "probe_logs_in",
+        ALL,
+        "--auth-unverified --user full@example.net --password-env PROBE_PASSWORD imaps://192.0.2.10",
+        "ok",
+    ),
+    // What a server or its operator does on purpose is no missing TLS and no broken server.
+    probe(
+        "probe_of_a_greylisting_server",
+        ALL,
+        "--to user@example.net smtp://192.0.2.10:27",
+        "mail.greylisted",
+    ),
+    behind_another(
+        ("192.0.2.10:28", ""),
+        probe(
+            "probe_beyond_the_connections_that_postfix_allows",
+            ALL,
+            "smtp://192.0.2.10:28",
+            "mail.too-many-connections",
+        ),
+    ),
+    behind_another(
+        (
+            "192.0.2.10:143",
+            "a LOGIN full@example.net no-such-password-0f3a\r\n",
+        ),
+        probe(
+            "probe_beyond_the_connections_that_dovecot_allows",
+            dovecot_with("mail_max_userip_connections = 1"),
+            "--auth-unverified --user full@example.net --password-env PROBE_PASSWORD imaps://192.0.2.10",
+            "mail.too-many-connections",
+        ),
+    ),
+    probe(
+        "probe_of_a_tarpit",
+        ALL,
+        "smtp://192.0.2.10:29",
+        "mail.greeting-slow",
+    ),
+    probe(
+        "probe_of_postscreen",
+        ALL,
+        "smtp://[2001:db8:5::10]:24",
+        "mail.greeting-slow",
+    ),
+    // TLS that not every client has.
+    probe(
+        "probe_of_a_server_that_takes_secp521r1_alone",
+        ALL,
+        "submissions://192.0.2.10:466",
+        "ok",
+    ),
+    probe(
+        "probe_of_a_server_that_takes_ffdhe2048_alone",
+        dovecot_with("ssl_curve_list = ffdhe2048"),
+        "imaps://[2001:db8:5::10]",
+        "ok",
+    ),
+    probe(
+        "probe_of_a_server_that_speaks_tls_1_0_alone",
+        ALL,
+        "submissions://192.0.2.10:467",
+        "tls.version",
+    ),
+    probe(
+        "probe_of_a_server_that_speaks_tls_1_0_alone_after_starttls",
+        ALL,
+        "submission://192.0.2.10:588",
+        "tls.version",
+    ),
+    probe(
+        "probe_of_a_server_that_takes_finite_fields_of_tls_1_2_alone",
+        ALL,
+        "submissions://192.0.2.10:468",
+        "tls.cipher",
+    ),
+    probe(
         "probe_asks_unbound",
         Wanted {
             servers: "unbound",
@@ -175,6 +272,7 @@ impl Actors for Ends<'_> {
     }
 
     fn act(&self, _: &Scenario) -> Result<Vec<Vec<String>>, LabError> {
+        let _others = self.probe.before.map(stays).transpose()?;
         let kept = self.folder.path().join("kept.pcapng");
         let done = Command::new(env!("CARGO_BIN_EXE_mxray"))
             .args(["probe", "--format", "json", "--roots"])
@@ -204,6 +302,21 @@ impl Actors for Ends<'_> {
         let said = String::from_utf8_lossy(&done.stderr);
         Ok(vec![said.lines().map(str::to_owned).collect()])
     }
+}
+
+/// Connects, hears the greeting, says its line, hears the answer, and stays as long as the value lives.
+fn stays((address, says): (&str, &str)) -> Result<TcpStream, LabError> {
+    let speak = || -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(address)?;
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        lines.next().transpose()?;
+        if !says.is_empty() {
+            (&stream).write_all(says.as_bytes())?;
+            lines.next().transpose()?;
+        }
+        Ok(stream)
+    };
+    speak().map_err(|error| LabError::Actor(format!("{address}: {error}")))
 }
 
 /// Runs one and holds it against its truth.

@@ -33,9 +33,8 @@ pub(super) async fn which_version(context: &Context, ask: &Ask, outcome: &Sessio
         return;
     };
     let mut chosen = chosen;
-    let is_usual = |chosen: Chosen| unusual(chosen.suite, chosen.group, chosen.scheme).is_none();
     // TLS 1.3 hides who signed with what; what comes before it does not.
-    if chosen.version > TLS12 && is_usual(chosen) {
+    if chosen.version > TLS12 && unusual(chosen).is_none() {
         let below = Shape {
             highest: Highest::Tls12,
             ..Shape::wide(name)
@@ -80,7 +79,7 @@ fn claim(context: &Context, outcome: &SessionOutcome, chosen: Chosen) -> Option<
     let Unusual {
         what,
         is_widely_known,
-    } = unusual(chosen.suite, chosen.group, chosen.scheme)?;
+    } = unusual(chosen)?;
     let (sure, who) = match is_widely_known {
         true => (
             0.7,

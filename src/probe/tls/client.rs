@@ -3,19 +3,21 @@
 //! It makes the connection and reads it out afterwards; it moves no byte. Session tickets are not kept: each session is
 //! measured whole. With a client certificate nothing can be proved here; a server that demands one is told so.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{IpAddr as TlsAddress, ServerName};
-use rustls::{ClientConfig, ClientConnection, KeyLog};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{IpAddr as TlsAddress, ServerName, SignatureVerificationAlgorithm};
+use rustls::{ClientConfig, ClientConnection, KeyLog, SignatureScheme};
 use zeroize::Zeroizing;
 
+use super::groups::BEYOND_THE_PROVIDER;
 use super::post_quantum::X25519MlKem768;
 use super::recorder::Recorder;
 use crate::base::Foreign;
-use crate::proto::tls::KeyHolder;
-use crate::proto::tls::Version;
+use crate::proto::tls::{
+    ECDSA_P521_SHA256, ECDSA_P521_SHA384, ECDSA_P521_SHA512, KeyHolder, Version,
+};
 
 /// Which ClientHello is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +106,45 @@ pub struct Agreed {
     pub group: Option<u16>,
 }
 
-/// The provider: ring's suites, and X25519MLKEM768 in front for [`Hello::Current`].
+/// One way of checking a signature.
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+/// What is checked: ring's, and those on P-521 behind them, under the schemes that fix their digest.
+static ALGORITHMS: LazyLock<Algorithms> = LazyLock::new(Algorithms::default);
+
+struct Algorithms {
+    all: Vec<Algorithm>,
+    mapping: Vec<(SignatureScheme, &'static [Algorithm])>,
+}
+
+impl Default for Algorithms {
+    fn default() -> Algorithms {
+        let rings = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let mut all = rings.all.to_vec();
+        let mut mapping = rings.mapping.to_vec();
+        for (scheme, more) in [
+            (SignatureScheme::ECDSA_NISTP256_SHA256, ECDSA_P521_SHA256),
+            (SignatureScheme::ECDSA_NISTP384_SHA384, ECDSA_P521_SHA384),
+            (SignatureScheme::ECDSA_NISTP521_SHA512, ECDSA_P521_SHA512),
+        ] {
+            all.push(more);
+            match mapping.iter_mut().find(|(known, _)| *known == scheme) {
+                // TLS 1.3 tries the first alone, up to 1.2 the scheme names no curve: it stands behind the curve's own.
+                Some((_, known)) => *known = Vec::leak([*known, &[more]].concat()),
+                None => mapping.push((scheme, Vec::leak(vec![more]))),
+            }
+        }
+        Algorithms { all, mapping }
+    }
+}
+
+/// The provider: ring's suites, X25519MLKEM768 in front for [`Hello::Current`], and what ring lacks behind.
 fn provider(hello: Hello) -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
+    provider.kx_groups.extend(BEYOND_THE_PROVIDER);
+    provider.signature_verification_algorithms = WebPkiSupportedAlgorithms {
+        all: &ALGORITHMS.all,
+        mapping: &ALGORITHMS.mapping,
+    };
     if hello == Hello::Current {
         provider.kx_groups.insert(0, &X25519MlKem768);
     }

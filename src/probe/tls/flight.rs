@@ -4,15 +4,13 @@
 //! signature algorithm (up to TLS 1.2 in ServerKeyExchange, RFC 8422 5.4; in TLS 1.3 the group alone, RFC 8446 4.2.8). The bytes come
 //! from a connection of our own that never finishes, so nothing is verified here and nothing is kept.
 
-use crate::proto::tls::certificate;
+use crate::proto::tls::cipher_name;
 
 /// Records of handshake, alert; versions of TLS 1.2 and 1.3.
 const HANDSHAKE: u8 = 22;
 const ALERT: u8 = 21;
 const TLS12: u16 = 0x0303;
 const TLS13: u16 = 0x0304;
-/// ecdsa_secp521r1_sha512 (RFC 8446 4.2.3).
-const P521: u16 = 0x0603;
 /// SHA-256 of "HelloRetryRequest": its random (RFC 8446 4.1.3).
 const RETRY: [u8; 32] = [
     0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11, 0xBE, 0x1D, 0x8C, 0x02, 0x1E, 0x65, 0xB8, 0x91,
@@ -32,6 +30,8 @@ pub struct Chosen {
     pub group: Option<u16>,
     /// The signature algorithm, where it is named (TLS 1.2).
     pub scheme: Option<u16>,
+    /// Bits of the prime of a finite field (up to TLS 1.2).
+    pub prime_bits: Option<usize>,
 }
 
 /// What the bytes so far are.
@@ -116,7 +116,6 @@ pub fn read(bytes: &[u8]) -> Flight {
 fn handshake(messages: &[u8], closed: bool) -> Flight {
     let mut rest = Bytes(messages);
     let mut chosen: Option<Chosen> = None;
-    let mut on_p521 = false;
     while let Some(kind) = rest.number(1) {
         let Some(body) = rest.vector(3) else { break };
         match (kind, &mut chosen) {
@@ -129,13 +128,8 @@ fn handshake(messages: &[u8], closed: bool) -> Flight {
                 }
                 chosen = Some(hello);
             }
-            (11, Some(_)) => on_p521 = has_p521(body),
             (12, Some(hello)) => {
                 key_exchange(body, hello);
-                // In TLS 1.2 the digest alone is named, and any curve may stand behind it.
-                if on_p521 {
-                    hello.scheme = Some(P521);
-                }
                 return Flight::Whole(*hello);
             }
             (14, Some(hello)) => return Flight::Whole(*hello),
@@ -148,14 +142,6 @@ fn handshake(messages: &[u8], closed: bool) -> Flight {
         Some(hello) => Flight::Begun(hello),
         None => Flight::More,
     }
-}
-
-/// Whether the server's own certificate has a key on P-521.
-fn has_p521(mut body: Bytes<'_>) -> bool {
-    let Some(leaf) = body.vector(3).and_then(|mut list| list.vector(3)) else {
-        return false;
-    };
-    certificate(leaf.0).is_some_and(|leaf| leaf.key_bits == 521)
 }
 
 /// RFC 8446 4.1.3, RFC 5246 7.4.1.3.
@@ -171,6 +157,7 @@ fn server_hello(mut body: Bytes<'_>) -> Option<Chosen> {
         retry,
         group: None,
         scheme: None,
+        prime_bits: None,
     };
     let Some(mut extensions) = body.vector(2) else {
         return Some(chosen);
@@ -185,15 +172,34 @@ fn server_hello(mut body: Bytes<'_>) -> Option<Chosen> {
     Some(chosen)
 }
 
-/// A named curve, and who signed with what (RFC 8422 5.4, RFC 5246 7.4.3). Finite-field groups have no name up to TLS 1.2.
+/// A named curve or a prime, and who signed with what (RFC 8422 5.4, RFC 5246 7.4.3). Finite-field groups have no name up to TLS 1.2.
 fn key_exchange(mut body: Bytes<'_>, chosen: &mut Chosen) {
-    if body.number(1) != Some(3) {
-        return;
-    }
-    chosen.group = body.u16();
-    if body.vector(1).is_some() && chosen.version == TLS12 {
+    let in_field = cipher_name(chosen.suite).is_some_and(|name| name.starts_with("TLS_DHE_"));
+    let share = match in_field {
+        true => {
+            let prime = body.vector(2);
+            chosen.prime_bits = prime.map(|prime| bits(prime.0));
+            body.vector(2).and_then(|_| body.vector(2))
+        }
+        false if body.number(1) != Some(3) => return,
+        false => {
+            chosen.group = body.u16();
+            body.vector(1)
+        }
+    };
+    if share.is_some() && chosen.version == TLS12 {
         chosen.scheme = body.u16();
     }
+}
+
+/// Bits of a number, without its leading zeros.
+fn bits(number: &[u8]) -> usize {
+    let mut rest = number.iter().skip_while(|byte| **byte == 0);
+    let zeros = rest.clone().next().map_or(0, |first| first.leading_zeros());
+    let octets = rest.by_ref().count();
+    octets
+        .saturating_mul(8)
+        .saturating_sub(usize::try_from(zeros).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -239,9 +245,26 @@ mod tests {
             retry: false,
             group: Some(0x0017),
             scheme: Some(0x0804),
+            prime_bits: None,
         };
         assert_eq!(read(&whole), Flight::Whole(chosen));
         assert_eq!(read(&whole[..40]), Flight::More);
+    }
+
+    #[test]
+    fn a_finite_field_has_a_prime_and_no_name() {
+        let mut first = hello([3, 3], &[7; 32], &[]);
+        // TLS_DHE_RSA_WITH_AES_128_GCM_SHA256.
+        first[4 + 2 + 32 + 1..][..2].copy_from_slice(&[0x00, 0x9E]);
+        let prime = [&[0, 0x7F][..], &[0xAA; 127]].concat();
+        let length = u16::try_from(prime.len()).expect("short").to_be_bytes();
+        let exchange = [&length[..], &prime, &[0, 1, 2, 0, 1, 9, 4, 1, 0, 0]].concat();
+        let whole = record(22, &[first, message(12, &exchange)].concat());
+        let Flight::Whole(chosen) = read(&whole) else {
+            panic!("a whole flight");
+        };
+        assert_eq!(chosen.prime_bits, Some(1_023));
+        assert_eq!((chosen.group, chosen.scheme), (None, Some(0x0401)));
     }
 
     #[test]

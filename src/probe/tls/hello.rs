@@ -128,8 +128,10 @@ const SCHEMES: &[u16] = &[
 pub const HYBRID: u16 = 0x11EC;
 /// x25519, secp256r1, secp384r1.
 pub const GROUPS: &[u16] = &[0x001D, 0x0017, 0x0018];
-/// These, secp521r1, x448, ffdhe2048 and ffdhe3072 (RFC 7919).
-pub const ALL_GROUPS: &[u16] = &[0x001D, 0x0017, 0x0018, 0x0019, 0x001E, 0x0100, 0x0101];
+/// These, secp521r1, x448, and ffdhe2048, ffdhe3072, ffdhe4096 (RFC 7919).
+pub const ALL_GROUPS: &[u16] = &[
+    0x001D, 0x0017, 0x0018, 0x0019, 0x001E, 0x0100, 0x0101, 0x0102,
+];
 /// Length of an ML-KEM-768 encapsulation key (FIPS 203 table 3).
 const LATTICE: usize = 1_184;
 

@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use super::hello::{
-    ALL_GROUPS, GROUPS, HYBRID, Highest, SUITES_12, SUITES_13, Shape, is_current_suite,
-};
+use super::flight::Chosen;
+use super::hello::{ALL_GROUPS, HYBRID, Highest, SUITES_12, SUITES_13, Shape, is_current_suite};
 use crate::engine::record::{HelloInfo, TlsTaken};
 use crate::proto::tls::{cipher_name, group_name};
 
@@ -312,26 +311,40 @@ pub struct Unusual {
     pub is_widely_known: bool,
 }
 
+/// x448: the only group of [`ALL_GROUPS`] that a session of ours does not take, and NSS does not either.
+const X448: u16 = 0x001E;
+/// Bits of a prime below which programs built on OpenSSL refuse (RFC 8270; security level 2 of Debian's and Fedora's).
+const WEAK_PRIME: usize = 2_048;
+
 /// Why current clients may not agree with what a server chose, if that is so: its suite, its group or its signature algorithm.
-pub fn unusual(suite: u16, group: Option<u16>, scheme: Option<u16>) -> Option<Unusual> {
+pub fn unusual(chosen: Chosen) -> Option<Unusual> {
+    let Chosen {
+        suite,
+        group,
+        scheme,
+        prime_bits,
+        ..
+    } = chosen;
     let of = |what: String, is_widely_known| {
         Some(Unusual {
             what,
             is_widely_known,
         })
     };
+    if let Some(bits) = prime_bits.filter(|bits| *bits < WEAK_PRIME) {
+        return of(format!("Diffie-Hellman with a prime of {bits} bits"), false);
+    }
     if !is_current_suite(suite) {
         let name = cipher_name(suite).unwrap_or("a suite without a name");
         // RFC 7465, RFC 8758: RC4; RFC 9325 4.1: 3DES.
         let broken = name.contains("RC4") || name.contains("3DES");
         return of(format!("the suite {name}"), !broken);
     }
-    if let Some(group) = group.filter(|group| !GROUPS.contains(group) && *group != HYBRID) {
-        return of(format!("the group {}", named_group(group)), true);
+    if group == Some(X448) {
+        return of(format!("the group {}", named_group(X448)), true);
     }
-    // RFC 8446 4.2.3: what this one offers is ECDSA with P-256 or P-384, Ed25519, RSA with SHA-2.
+    // RFC 8446 4.2.3: what a session offers is ECDSA, Ed25519, and RSA with SHA-2.
     match scheme? {
-        0x0603 => of("ECDSA signatures on P-521".to_owned(), true),
         0x0808 => of("Ed448 signatures".to_owned(), true),
         0x0201 | 0x0203 => of("signatures with SHA-1".to_owned(), false),
         _ => None,
@@ -341,6 +354,7 @@ pub fn unusual(suite: u16, group: Option<u16>, scheme: Option<u16>) -> Option<Un
 #[cfg(test)]
 mod tests {
     use super::{CONNECTIONS, Ended, Ladder, unusual};
+    use crate::probe::tls::flight::Chosen;
     use crate::probe::tls::hello::Highest;
 
     /// A server with these versions, suites and groups, and every size but those that `dies` names.
@@ -405,10 +419,25 @@ mod tests {
 
     #[test]
     fn what_current_clients_lack_is_named() {
-        assert_eq!(unusual(0xC02F, Some(0x0017), Some(0x0804)), None);
-        assert!(unusual(0x002F, None, None).is_some_and(|one| one.is_widely_known));
-        assert!(unusual(0x000A, None, None).is_some_and(|one| !one.is_widely_known));
-        assert!(unusual(0xC02F, Some(0x0019), None).is_some());
-        assert!(unusual(0xC02B, Some(0x0017), Some(0x0603)).is_some());
+        let known = |suite, group, scheme, prime_bits| {
+            let chosen = Chosen {
+                version: 0x0303,
+                suite,
+                retry: false,
+                group,
+                scheme,
+                prime_bits,
+            };
+            unusual(chosen).map(|one| one.is_widely_known)
+        };
+        assert_eq!(known(0xC02F, Some(0x0017), Some(0x0804), None), None);
+        assert_eq!(known(0x002F, None, None, None), Some(true));
+        assert_eq!(known(0x000A, None, None, None), Some(false));
+        // What a session of ours takes is nothing that it lacks.
+        assert_eq!(known(0xC02F, Some(0x0019), None, None), None);
+        assert_eq!(known(0xC02B, Some(0x0017), Some(0x0603), None), None);
+        assert_eq!(known(0xC02F, Some(0x001E), None, None), Some(true));
+        assert_eq!(known(0x009E, None, Some(0x0401), Some(2_048)), Some(true));
+        assert_eq!(known(0x009E, None, Some(0x0401), Some(1_024)), Some(false));
     }
 }

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod client;
 pub mod dane;
 pub mod flight;
+pub mod groups;
 pub mod hello;
 pub mod interception;
 pub mod ladder;

@@ -11,6 +11,7 @@ use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
 use crate::base::Timestamp;
 
 use super::facts::Certificate;
+use super::p521::{ECDSA_P521_SHA256, ECDSA_P521_SHA384, ECDSA_P521_SHA512};
 
 /// Why a chain does not verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,10 +75,15 @@ pub fn chain_verifies(
         .iter()
         .map(|certificate| CertificateDer::from(&*certificate.der))
         .collect();
+    let algorithms: Vec<_> = webpki::ALL_VERIFICATION_ALGS
+        .iter()
+        .copied()
+        .chain([ECDSA_P521_SHA256, ECDSA_P521_SHA384, ECDSA_P521_SHA512])
+        .collect();
     let seconds = u64::try_from(at.0.div_euclid(crate::base::SECOND)).unwrap_or(0);
     let leaf = EndEntityCert::try_from(&leaf).map_err(fault)?;
     leaf.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
+        &algorithms,
         &anchors,
         &rest,
         UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
