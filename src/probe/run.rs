@@ -1,5 +1,7 @@
 //! One round over all targets: what can run side by side does; outcomes decide what else is measured to place a fault
-//! that was already seen.
+//! that was already seen. [`again`] is what the later rounds of `--every` look at.
+
+pub mod again;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -10,19 +12,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::context::{Connect, ConnectError, Context};
-use super::control::Role;
 use super::dns::blocklist::Whose;
 use super::dns::{self, Destination, OwnNames};
-use super::history::Standing;
 use super::options::StageName;
 use super::plain::may_ping;
 use super::policy::Policies;
 use super::session::by_path::{Shown, interceptions};
-use super::session::{Ask, Binding, SessionEnd, SessionOutcome, Until, ask_for, hold, session};
+use super::session::{Binding, SessionEnd, SessionOutcome, ask_for, session};
 use super::settings::{self, Met};
 use super::stage::size::Pings;
 use super::stage::{interception, local, loss, ports, rates, size, split};
-use super::syn::{self, Syn};
 use super::target::Target;
 use crate::proto::Service;
 
@@ -92,9 +91,11 @@ pub async fn run(context: &Context, targets: &[Target]) -> Vec<Known> {
     found.unwrap_or_default()
 }
 
-async fn finish(context: &Context, mut running: JoinSet<()>) {
+/// Waits for all of them, but not beyond the end of the round; gives back what those that came to their end found.
+async fn finish<T: 'static>(context: &Context, mut running: JoinSet<T>) -> Vec<T> {
+    let mut done = Vec::new();
     tokio::select! {
-        () = async { while running.join_next().await.is_some() {} } => {}
+        () = rest(&mut running, &mut done) => {}
         () = ended(context) => {
             if !context.is_interrupted() {
                 context.caution(format!(
@@ -103,13 +104,20 @@ async fn finish(context: &Context, mut running: JoinSet<()>) {
                 ));
             }
             // Sessions see the end themselves and leave politely.
-            let rest = async { while running.join_next().await.is_some() {} };
-            if tokio::time::timeout(LAST, rest).await.is_err() {
+            if tokio::time::timeout(LAST, rest(&mut running, &mut done)).await.is_err() {
                 running.abort_all();
             }
         }
     }
     context.settle(LAST).await;
+    done
+}
+
+/// All that is still running.
+async fn rest<T: 'static>(running: &mut JoinSet<T>, done: &mut Vec<T>) {
+    while let Some(one) = running.join_next().await {
+        done.extend(one.ok());
+    }
 }
 
 /// The deadline, but for what may outlast it (a greeting), or Ctrl-C.
@@ -184,6 +192,7 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
                         Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))
                     ),
                 refused: matches!(outcome.error, Some(ConnectError::Refused)),
+                understood: outcome.was_understood(),
                 worked: outcome.end == SessionEnd::Fine,
             });
             shown.extend(outcome.judged.map(|judged| Shown { name, to, judged }));
@@ -345,101 +354,6 @@ async fn listed(context: &Context, found: &dns::Found) {
     if !addresses.is_empty() {
         dns::blocklist::ask(context, zones, &addresses).await;
     }
-}
-
-/// A SYN is sent again after so long, as a kernel would.
-const AGAIN: [Duration; 3] = [
-    Duration::from_millis(1_000),
-    Duration::from_millis(1_500),
-    Duration::from_millis(1_500),
-];
-
-/// Looks at services again: a SYN, and where `greet` says so a session that ends after the greeting. What worked before and fails now is
-/// measured as a whole, and so is, where `greet` says so, what failed after it had been reached.
-pub async fn glance(
-    context: &Context,
-    servers: &[Known],
-    greet: impl Fn(&Known) -> bool,
-    standing: impl Fn(&Known) -> Standing,
-) {
-    let mut running = JoinSet::new();
-    for known in servers {
-        let (greet, standing) = (greet(known), standing(known));
-        let (context, known) = (context.clone(), known.clone());
-        running.spawn(async move { look(&context, &known, greet, standing).await });
-    }
-    finish(context, running).await;
-}
-
-async fn look(context: &Context, known: &Known, greet: bool, standing: Standing) {
-    context.serves(known.to.port(), known.destination.setting.service);
-    match (greet, standing) {
-        (true, Standing::Faulty) => {}
-        (true, Standing::Well) if greets(context, known).await => return,
-        (true, Standing::Well) => {}
-        _ if syn_again(context, known.to).await || standing != Standing::Well => return,
-        _ => {}
-    }
-    if context.is_cancelled() {
-        return;
-    }
-    let beside = Beside {
-        names: Arc::default(),
-        lookups: None,
-        policies: Arc::new(Policies::new(None, None)),
-    };
-    service(context, &known.destination, known.to, &beside).await;
-}
-
-/// A session that ends after the greeting; whether that came.
-async fn greets(context: &Context, known: &Known) -> bool {
-    let destination = &known.destination;
-    let ask = Ask {
-        until: Until::Greeting,
-        ..ask_for(
-            context,
-            destination.setting,
-            destination.name.as_deref(),
-            known.to,
-        )
-    };
-    let how = Connect {
-        patience: Duration::from_secs(5),
-        ..Connect::default()
-    };
-    let outcome = hold(context, &ask, known.to, Role::Target, how).await;
-    outcome.end == SessionEnd::Fine
-}
-
-/// One SYN, sent again like a kernel's; the kernel takes the answer back with its RST. Whether anything came.
-async fn syn_again(context: &Context, to: SocketAddr) -> bool {
-    let Ok(mut flow) = context.reserve(to, Role::Target) else {
-        return false;
-    };
-    let one = Syn::ordinary(context, context.random());
-    for (number, wait) in (0u16..).zip(AGAIN) {
-        context.spend(to.ip(), 1).await;
-        if syn::send(context, &flow, one, number).is_err() {
-            return false;
-        }
-        let answered = async {
-            while let Some(seen) = flow.packets.recv().await {
-                if syn::answer(&seen, one.isn).is_some() {
-                    return true;
-                }
-            }
-            false
-        };
-        tokio::select! {
-            answered = tokio::time::timeout(wait, answered) => {
-                if let Ok(answered) = answered {
-                    return answered;
-                }
-            }
-            () = context.cancelled() => return true,
-        }
-    }
-    false
 }
 
 /// One service at one address.

@@ -4,7 +4,7 @@
 //! five minutes hold a session that ends after the greeting; what changes for the worse is measured as a whole, once. Each round is judged by an
 //! engine of its own and forgotten; the first round and those with a change are also told to the reporter of machine formats.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
@@ -17,10 +17,9 @@ use crate::cli::options::Layout;
 use crate::engine::Engine;
 use crate::engine::record::{Moment, PathRecord, Record};
 use crate::probe::history::{self, Change, History};
+use crate::probe::schedule::{self, Schedule};
 use crate::probe::{Known, Recording, metrics};
 
-/// Sessions with one server are at least so far apart.
-const SESSIONS: Duration = Duration::from_secs(5 * 60);
 /// Rounds that are told in full in a machine format; of the rest the summary at the end speaks.
 const TOLD: usize = 256;
 
@@ -35,13 +34,11 @@ impl Probing<'_> {
     /// Rounds until the time is over or the user has enough.
     pub(super) async fn again_and_again(mut self, every: Duration) -> u8 {
         let started = Instant::now();
-        let end = self.arguments.for_so_long.map(|span| started + span);
+        let mut schedule = Schedule::new(every, self.arguments.for_so_long);
         let mut history = History::default();
         let mut verdicts = Verdicts::new(self.arguments.reporting.strictness());
         let mut told = self.told();
         let mut servers: Vec<Known> = Vec::new();
-        let mut sessions: HashMap<String, Instant> = HashMap::new();
-        let mut round = 0u32;
         for text in &self.told {
             eprintln!("mxray: {text}");
         }
@@ -52,8 +49,8 @@ impl Probing<'_> {
             );
         }
         loop {
-            let whole = round == 0;
-            let began = Instant::now();
+            let whole = schedule.begin();
+            let began = started.elapsed();
             if whole {
                 let groups: Vec<_> = self
                     .targets
@@ -67,15 +64,14 @@ impl Probing<'_> {
                     }
                 }
                 self.context.no_more_logins();
-                sessions.extend(servers.iter().map(|known| (known.what(), began)));
+                for known in &servers {
+                    schedule.held(known.what(), began);
+                }
             } else {
                 let due: HashSet<String> = servers
                     .iter()
                     .map(Known::what)
-                    .filter(|what| {
-                        let last = sessions.get(what);
-                        last.is_none_or(|last| began.duration_since(*last) >= SESSIONS)
-                    })
+                    .filter(|what| schedule.is_due(what, began))
                     .collect();
                 let is_due = |known: &Known| due.contains(&known.what());
                 let looked: Vec<Known> = servers
@@ -85,30 +81,30 @@ impl Probing<'_> {
                     .collect();
                 for group in looked.chunks(SIDE_BY_SIDE) {
                     let standing = |known: &Known| history.standing(&known.what());
-                    crate::probe::glance(&self.context, group, is_due, standing).await;
+                    let planned = group.iter().filter(|known| {
+                        schedule::look(is_due(known), standing(known)).is_session()
+                    });
+                    let mut held: Vec<String> = planned.map(Known::what).collect();
+                    held.extend(crate::probe::glance(&self.context, group, is_due, standing).await);
+                    for what in held {
+                        schedule.held(what, began);
+                    }
                     if let Err(why) = self.round(&mut history, &mut verdicts, &mut told, false) {
                         return said(&why);
                     }
                 }
-                sessions.extend(due.into_iter().map(|what| (what, began)));
             }
             if let Some((folder, name)) = &self.files.metrics
                 && let Err(error) = folder.replace(name, metrics::render(&history).as_bytes())
             {
                 eprintln!("mxray: --metrics {name}: {error}");
             }
-            round = round.saturating_add(1);
-            // Rounds that a long one ran over are left out.
-            let mut next = started;
-            while next <= Instant::now() {
-                next += every;
-            }
-            let last = end.is_some_and(|end| next > end);
-            if last || self.context.is_interrupted() {
+            let next = schedule.next(started.elapsed());
+            let Some(next) = next.filter(|_| !self.context.is_interrupted()) else {
                 break;
-            }
+            };
             tokio::select! {
-                () = tokio::time::sleep_until(next) => {}
+                () = tokio::time::sleep_until(started + next) => {}
                 () = self.context.interrupted() => break,
             }
             self.context.forget();

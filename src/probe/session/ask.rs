@@ -342,6 +342,19 @@ pub struct SessionOutcome {
     pub ended: Timestamp,
 }
 
+impl SessionOutcome {
+    /// Whether the server met us as we spoke: with words in clear where it begins, or with its part of a TLS handshake.
+    pub fn was_understood(&self) -> bool {
+        let in_tls = self.tls.is_some() || self.judged.is_some();
+        let answered = match &self.end {
+            SessionEnd::TlsFailed(failure) => !matches!(failure, Failure::NotTls(_)),
+            SessionEnd::Said { .. } | SessionEnd::NotMail(_) => true,
+            _ => false,
+        };
+        in_tls || answered || self.greeting.is_some()
+    }
+}
+
 /// How a login went.
 #[derive(Clone, Debug)]
 pub struct LoginSeen {

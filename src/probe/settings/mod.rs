@@ -34,6 +34,8 @@ pub struct Met {
     pub refused: bool,
     /// A device says in so many words that it lets nobody through, or that there is no way: no other setting mends that.
     pub barred: bool,
+    /// The server met us in the encryption that was typed: a greeting in clear, or its part of a handshake.
+    pub understood: bool,
     /// The session did what it was to do.
     pub worked: bool,
 }
@@ -91,7 +93,7 @@ pub async fn judge(context: &Context, target: &Target, found: &Found, met: &[Met
 
 /// The domain of the account that the user named.
 fn account(context: &Context, user: Option<&str>) -> Option<Name> {
-    let login = context.options().login.as_ref();
+    let login = context.login();
     let user = user
         .map(str::to_owned)
         .or_else(|| login.map(|login| login.user().to_owned()))?;
@@ -112,6 +114,10 @@ impl Case<'_> {
     async fn mistaken(&self) -> bool {
         let typed = self.name.map(Name::as_str);
         for one in self.met {
+            // No hello to a port that greets, and no wait for a greeting where TLS was spoken: the encryption is not what is wrong.
+            if one.understood {
+                continue;
+            }
             if one.opened {
                 let other = other_mode(self.typed);
                 if let Some(heard) = check(self.context, one.to, other, typed).await {
