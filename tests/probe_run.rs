@@ -4,6 +4,7 @@
 //! a time: each step waits for what the program says.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -38,6 +39,7 @@ const TRIALS: &[Trial] = &[
         two_hundred,
     ),
     ("without_privilege_sockets_tell", unprivileged),
+    ("no_core_dump_holds_a_password", aborted),
 ];
 
 fn main() -> ExitCode {
@@ -281,6 +283,101 @@ fn unprivileged() -> Result<(), String> {
             notes(&report).contains("not known: ") && notes(&report).contains("setcap"),
             &wrong("what could not be known, and what grants it, is not said"),
         )?;
+    }
+    Ok(())
+}
+
+/// A password that stands nowhere by chance.
+const PASSWORD: &str = "no-such-password-0f3a";
+static LOGGING_IN: AtomicBool = AtomicBool::new(false);
+
+/// An IMAP server that answers everything but a login.
+fn thinks(stream: TcpStream) {
+    let Ok(mut out) = stream.try_clone() else {
+        return;
+    };
+    let mut say = |text: String| out.write_all(text.as_bytes()).is_ok();
+    say("* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n".to_owned());
+    for line in BufReader::new(stream).lines().map_while(Result::ok) {
+        let tag = line.split(' ').next().unwrap_or_default();
+        if line.contains("AUTHENTICATE") {
+            LOGGING_IN.store(true, Ordering::Relaxed);
+        } else {
+            say("* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\n".to_owned());
+            say(format!("{tag} OK done\r\n"));
+        }
+    }
+}
+
+static GREETING: AtomicBool = AtomicBool::new(false);
+
+fn mute_again(stream: TcpStream) {
+    GREETING.store(true, Ordering::Relaxed);
+    ground::mute(stream);
+}
+
+/// Aborted while the server thinks about the password: at no other moment is it in more places.
+fn aborted() -> Result<(), String> {
+    let ground = Ground::lay()?;
+    ground.listen(SERVER, 143, thinks)?;
+    ground.listen(SERVER, 25, mute_again)?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    fs::write(folder.path().join("password"), format!("{PASSWORD}\n"))
+        .map_err(|error| error.to_string())?;
+    let dumps = ["sh", "-c", "ulimit -c unlimited && exec \"$@\"", "sh"];
+    let nothing = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    let dies = |before: &[&str], arguments: &[&str], moment: &AtomicBool| {
+        let before: Vec<&str> = dumps.iter().chain(before).copied().collect();
+        let running = start(&before, arguments, folder.path())?;
+        let end = Instant::now() + SOON;
+        while !moment.load(Ordering::Relaxed) {
+            check(Instant::now() < end, "the moment never came")?;
+            thread::yield_now();
+        }
+        let limits = fs::read_to_string(format!("/proc/{}/limits", running.id()))
+            .map_err(|error| error.to_string())?;
+        running.signal(libc::SIGABRT);
+        Ok::<_, String>((limits, running.end(LIMIT)?.dumped))
+    };
+    let imap = format!("imap://{SERVER}");
+    let login = [
+        imap.as_str(),
+        "--user",
+        "user@example.net",
+        "--password-file",
+        "password",
+        "--auth-plaintext",
+        "--every",
+        "1s",
+    ];
+    // As root, whom it stops being, and as who it stays.
+    for before in [&[][..], &nothing[..]] {
+        LOGGING_IN.store(false, Ordering::Relaxed);
+        let (limits, dumped) = dies(before, &login, &LOGGING_IN)?;
+        let none = limits.lines().any(|line| {
+            line.strip_prefix("Max core file size")
+                .is_some_and(|rest| rest.split_whitespace().take(2).all(|size| size == "0"))
+        });
+        check(none, &format!("cores are allowed: {limits}"))?;
+        check(!dumped, "it left a core dump")?;
+    }
+    let files = fs::read_dir(folder.path()).map_err(|error| error.to_string())?;
+    for file in files
+        .flatten()
+        .filter(|file| file.file_name() != "password")
+    {
+        let bytes = fs::read(file.path()).unwrap_or_default();
+        let holds = bytes
+            .windows(PASSWORD.len())
+            .any(|part| part == PASSWORD.as_bytes());
+        check(!holds, &format!("{:?} holds the password", file.path()))?;
+    }
+    // The control: without a secret this kernel does write one, where it writes cores to files.
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    if !pattern.starts_with('|') && !pattern.trim().is_empty() {
+        let smtp = format!("smtp://{SERVER}");
+        let (_, dumped) = dies(&nothing, &[&smtp], &GREETING)?;
+        check(dumped, "the control left no core dump either")?;
     }
     Ok(())
 }

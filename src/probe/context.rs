@@ -7,7 +7,7 @@ mod sockets;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,7 @@ use crate::diagnosis::{About, Claim, Code, Measured, Settles};
 use crate::engine::record::{MtuInfo, PathRecord};
 use crate::privilege::Successor;
 use crate::proto::Service;
-use crate::wire::Packet;
+use crate::wire::{Net, Packet};
 
 /// The tap is quiet when nothing of ours came for so long.
 const QUIET: Duration = Duration::from_millis(40);
@@ -74,7 +74,8 @@ struct Inner {
     started: Instant,
     /// When this round began: the deadline is a round's.
     round: Mutex<Instant>,
-    logins_over: AtomicBool,
+    /// Who logs in; gone, and wiped, once that is over.
+    login: Mutex<Option<Arc<Login>>>,
     stop: watch::Receiver<bool>,
     progress: Progress,
     given_up: watch::Sender<Vec<SocketAddr>>,
@@ -90,11 +91,12 @@ struct Inner {
     barred: Mutex<HashSet<SocketAddr>>,
 }
 
-/// Packets that a target may get now, and how many it got.
+/// Packets that a target may get now, how many were paid for, and how many the tap saw leave.
 struct Pace {
     tokens: f64,
     at: Instant,
     sent: u64,
+    left: u64,
 }
 
 /// While it lives, the deadline does not end the run.
@@ -118,7 +120,7 @@ impl Context {
     /// Opens every handle that a run needs. Without privilege there is no tap and no raw socket; the error says why.
     /// `stop` turns true when the user wants no more; `progress` is told what is being done.
     pub fn open(
-        options: Options,
+        mut options: Options,
         stop: watch::Receiver<bool>,
         progress: Progress,
     ) -> (Context, Option<TapError>) {
@@ -134,7 +136,8 @@ impl Context {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| time.as_nanos() as u64);
         let mut lockout = Lockout::of_user();
-        if options.login.is_some()
+        let login = options.login.take();
+        if login.is_some()
             && let Some(lockout) = &mut lockout
             && let Err(why) = lockout.prepare(Successor::if_possible())
         {
@@ -163,7 +166,7 @@ impl Context {
             lost: AtomicU64::new(0),
             started: Instant::now(),
             round: Mutex::new(Instant::now()),
-            logins_over: AtomicBool::new(false),
+            login: Mutex::new(login),
             stop,
             progress,
             given_up: watch::Sender::new(Vec::new()),
@@ -215,13 +218,12 @@ impl Context {
 
     /// Who logs in, in this round.
     pub fn login(&self) -> Option<Arc<Login>> {
-        let over = self.0.logins_over.load(Ordering::Relaxed);
-        self.0.options.login.clone().filter(|_| !over)
+        lock(&self.0.login).clone()
     }
 
-    /// Nobody logs in from now on: it was tried.
+    /// Nobody logs in from now on: it was tried, and the secret is wiped.
     pub fn no_more_logins(&self) {
-        self.0.logins_over.store(true, Ordering::Relaxed);
+        lock(&self.0.login).take();
     }
 
     /// Whether the run should end: Ctrl-C or the deadline.
@@ -300,6 +302,7 @@ impl Context {
                     tokens: burst,
                     at: Instant::now(),
                     sent: 0,
+                    left: 0,
                 });
                 pace.tokens = (pace.tokens + pace.at.elapsed().as_secs_f64() * rate).min(burst);
                 pace.at = Instant::now();
@@ -312,6 +315,17 @@ impl Context {
                 Duration::from_secs_f64((1.0 - pace.tokens) / rate)
             };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A packet left for a target. What the kernel sends by itself, acknowledgements and resets, is paid for afterwards.
+    fn left_for(&self, target: IpAddr) {
+        if let Some(pace) = lock(&self.0.pace).get_mut(&target) {
+            pace.left = pace.left.saturating_add(1);
+            if pace.left > pace.sent {
+                pace.sent = pace.left;
+                pace.tokens -= 1.0;
+            }
         }
     }
 
@@ -349,6 +363,9 @@ impl Context {
             self.0.started.elapsed().as_millis() as u64,
             Ordering::Relaxed,
         );
+        if let Net::Ip(ip) = &packet.net {
+            self.left_for(ip.destination);
+        }
         lock(&self.0.recording).add(Taken {
             control: classified.role.control(),
             ..take()

@@ -1,6 +1,7 @@
 //! The program as a user runs it: started, waited for by what it says, signalled, read to its end.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
@@ -29,6 +30,8 @@ pub struct Running {
 /// What it said and how it ended.
 pub struct Ended {
     pub code: i32,
+    #[allow(dead_code)] // asked by the suite that aborts it
+    pub dumped: bool,
     pub output: String,
     pub errors: String,
 }
@@ -129,6 +132,7 @@ impl Running {
         };
         Ok(Ended {
             code: status.code().unwrap_or(-1),
+            dumped: status.core_dumped(),
             output,
             errors,
         })

@@ -1,4 +1,5 @@
-//! Who logs in: the account and its secret, from a file, the environment or the terminal. No secret is ever on the command line.
+//! Who logs in: the account and its secret, from a file, the environment or the terminal. No secret is ever on the command line,
+//! and none is left in a core dump.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::Arguments;
+use crate::privilege::{self, Successor};
 use crate::probe::auth::{self, Login};
 
 /// Reads what the options name; core dumps are switched off before the first secret is read.
@@ -14,7 +16,7 @@ pub(super) fn login(arguments: &Arguments) -> Result<Option<Arc<Login>>, String>
         return Ok(None);
     };
     // Before the first secret is read.
-    auth::no_core_dumps().map_err(|error| format!("core dumps cannot be switched off: {error}"))?;
+    switch_off_core_dumps()?;
     let named = |option: &str, why: String| format!("{option} {why}");
     let login = if let Some(path) = &arguments.token_file {
         let token = Login::read_secret(path).map_err(|why| named("--token-file", why))?;
@@ -36,6 +38,20 @@ pub(super) fn login(arguments: &Arguments) -> Result<Option<Arc<Login>>, String>
             .allow_plaintext(arguments.auth_plaintext)
             .allow_unverified(arguments.auth_unverified),
     )))
+}
+
+/// Gives up privileges. The kernel sets anew whether a process that changes its user leaves core dumps (`fs.suid_dumpable`), so who
+/// holds a secret switches them off once more.
+pub(super) fn give_up(arguments: &Arguments, successor: Option<Successor>) -> Result<(), String> {
+    privilege::give_up(successor).map_err(|error| error.to_string())?;
+    match arguments.user {
+        Some(_) => switch_off_core_dumps(),
+        None => Ok(()),
+    }
+}
+
+fn switch_off_core_dumps() -> Result<(), String> {
+    auth::no_core_dumps().map_err(|error| format!("core dumps cannot be switched off: {error}"))
 }
 
 /// Asks at the terminal, without an echo.

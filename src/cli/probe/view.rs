@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Arguments, Files, spoken};
+use super::{Arguments, Files, login, spoken};
 use crate::base::{Foreign, MILLISECOND, SourceId, Timestamp};
 use crate::capture::Frame;
 use crate::cli::afterword::Afterword;
@@ -17,7 +17,7 @@ use crate::cli::exit::{self, Verdicts};
 use crate::cli::screen;
 use crate::engine::record::{PathRecord, Record};
 use crate::engine::{Config, Engine, Input};
-use crate::privilege::{Successor, give_up};
+use crate::privilege::Successor;
 use crate::probe::{self, Context, Options, Recording, TapError, Target};
 use crate::tui::{self, Control, Event, Frames, Kind, Sender, Stats};
 
@@ -74,7 +74,7 @@ pub(super) fn run(
         let _entered = runtime.enter();
         Context::open(options, stopped, progress)
     };
-    if let Err(error) = give_up(successor) {
+    if let Err(error) = login::give_up(arguments, successor) {
         eprintln!("mxray: {error}");
         return exit::NOT_PERMITTED;
     }

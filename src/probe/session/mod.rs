@@ -115,6 +115,15 @@ pub async fn session(
     if let SessionEnd::NoLogin(why) = &outcome.end {
         context.unknowable("whether the account can log in", why.says());
     }
+    if let (Some(login), Some(seen)) = (&ask.login, &outcome.login)
+        && seen.accepted
+    {
+        context.caution(format!(
+            "login: {to} let {} in ({})",
+            crate::base::Foreign::from(login.user()),
+            seen.way
+        ));
+    }
     for measured in claims::of(ask, &outcome, context.roots()) {
         context.measured(measured);
     }
