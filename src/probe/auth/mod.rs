@@ -5,6 +5,7 @@
 //! they are dropped and have no `Debug`; lines that hold one are sent as [`Turn`]s, which carry beside the line what may
 //! be remembered of it. It refuses a second mechanism, a second try, and to guess a password.
 
+mod choice;
 mod credentials;
 mod lockout;
 mod scram;
