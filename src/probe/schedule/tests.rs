@@ -138,7 +138,7 @@ fn run(span: Duration) -> Run {
             Timestamp(1_790_000_000 * SECOND).plus(i64::try_from(at).expect("short") * SECOND);
         let changes = run.history.round(time, &seen, whole);
         run.lines.extend(changes.iter().map(|change| change.line()));
-        if at % HOUR == 0 {
+        if at.is_multiple_of(HOUR) {
             let text = format!("{:?}{schedule:?}", run.history);
             run.sizes.push(text.len());
         }

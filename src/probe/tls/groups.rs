@@ -111,7 +111,7 @@ impl SupportedKxGroup for FiniteField {
         let share = BigUint::from_bytes_be(self.1.g).modpow(&exponent, &prime);
         Ok(Box::new(InField {
             name: self.0,
-            field: self.1.clone(),
+            field: self.1,
             share: as_long_as(&share, self.1.p.len()),
             exponent,
             prime,
@@ -119,7 +119,7 @@ impl SupportedKxGroup for FiniteField {
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
-        Some(self.1.clone())
+        Some(self.1)
     }
 
     fn name(&self) -> NamedGroup {
@@ -165,7 +165,7 @@ impl ActiveKeyExchange for InField {
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
-        Some(self.field.clone())
+        Some(self.field)
     }
 
     fn group(&self) -> NamedGroup {
