@@ -1,5 +1,6 @@
 //! `mxray watch` and `mxray replay` as a user runs them, and what they say as records.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,6 +33,7 @@ pub fn replay(files: &[&Path]) -> Result<Ended, String> {
         .map_err(|error| error.to_string())?;
     Ok(Ended {
         code: output.status.code().unwrap_or(-1),
+        dumped: output.status.core_dumped(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
         errors: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
