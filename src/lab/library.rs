@@ -49,13 +49,16 @@ impl Listed {
         }
     }
 
-    /// How far it is from the plainest scenario of its code: one that shows it, to a probe as well, by one client, quickly.
-    fn ornateness(&self) -> (bool, bool, usize, u32) {
+    /// How far it is from the plainest scenario of its code: one that shows it, to a probe as well, by one client (with none
+    /// there is nothing to look at while it runs), quickly.
+    fn ornateness(&self) -> (bool, bool, bool, usize, u32) {
         let near = self.name.starts_with(NEAR);
-        self.scenario().map_or((true, true, usize::MAX, 0), |one| {
-            let parts = one.client.len() + one.fault.len() + one.server.services.len();
-            (near, one.probe.is_empty(), parts, one.takes_s)
-        })
+        self.scenario()
+            .map_or((true, true, true, usize::MAX, 0), |one| {
+                let parts = one.client.len() + one.fault.len() + one.server.services.len();
+                let (unprobed, unseen) = (one.probe.is_empty(), one.client.is_empty());
+                (near, unprobed, unseen, parts, one.takes_s)
+            })
     }
 
     /// Reads it. An error names file, line and column.
@@ -175,6 +178,11 @@ mod tests {
         let all = shipped();
         let found = find(&all, "tcp.idle-dropped").expect("a scenario");
         assert_eq!(found.title(), "tcp.idle-dropped/reset");
+        // With a client, so that there is something to look at while it runs.
+        for code in ["tcp.dropped", "tcp.reset-by-path"] {
+            let one = find(&all, code).expect("a scenario");
+            assert!(!one.scenario().expect("read").client.is_empty(), "{code}");
+        }
         let exact = find(&all, "tcp.idle-dropped/near-bye").expect("a scenario");
         assert_eq!(exact.title(), "tcp.idle-dropped/near-bye");
         let own = find(&all, "my/own.toml").expect("a file");
