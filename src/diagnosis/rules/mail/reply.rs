@@ -179,9 +179,13 @@ fn heard(
     if index > 0 && exchange.command.is_none() && c.partly_unseen() {
         return false;
     }
-    // The first words of a capture that begins in the middle answer something that nobody saw: only words that name
-    // a cause of their own tell what.
-    if index == 0 && exchange.command.is_none() && c.tcp.opening == Opening::Midstream {
+    // The words of a capture that begins in the middle answer something that nobody saw until there is a command: only
+    // words that name a cause of their own tell what.
+    let asked = || {
+        let so_far = c.dialogue.exchanges.get(..=index).unwrap_or_default();
+        so_far.iter().any(|exchange| exchange.command.is_some())
+    };
+    if c.tcp.opening == Opening::Midstream && !asked() {
         // A server that leaves may leave after all the work.
         let leaves = reply.status == Status::Bye || reply.code == Some(421);
         return answer.by_text && answer.family != Family::ProtocolError && !leaves;
@@ -196,8 +200,9 @@ fn heard(
     !(greeting && unseen && asked_before())
 }
 
-/// Something was not captured, and the server ends the session, which may be after all the work; or it said more
-/// after the refusal: the client may have got further; or what was lost makes it uncertain what the reply answers.
+/// Something was not captured (or the beginning, and no work was open), and the server ends the session, which may be
+/// after all the work; or it said more after the refusal: the client may have got further; or what was lost makes it
+/// uncertain what the reply answers.
 fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
     let done = judged.reply.done;
     let ends = judged.answer.family == Family::IdleTimeout
@@ -209,7 +214,9 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
             .last_data
             .is_some_and(|last| (last.time, last.frame.number()) > (done.time, done.frame.number()))
     };
-    judged.index > 0 && c.partly_unseen() && (ends || said_more()) || judged.exchange.unsure
+    let idle = matches!(judged.step, Step::Probe | Step::Stray | Step::Unasked);
+    let late = c.tcp.opening == Opening::Midstream && ends && idle && !c.work_open();
+    late || judged.index > 0 && c.partly_unseen() && (ends || said_more()) || judged.exchange.unsure
 }
 
 /// These are the server's last words.

@@ -4,7 +4,7 @@
 //! with the certificate visible, and for a client that leaves at it: dates at the packet's time, then name against SNI, then strength, as seen.
 //! Untrusted is never said without alert 48 or roots given.
 
-use crate::base::{Foreign, Mark, Side, Timestamp};
+use crate::base::{Foreign, Mark, SECOND, Side, Timestamp};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::tls::{
     Alert, Certificate, ChainFault, NameMatch, TlsFacts, alert_name, chain_verifies, name_match,
@@ -139,6 +139,15 @@ fn reason(
     }
 }
 
+/// 1999, when mail began to use TLS (RFC 2487). A capture that says to be older was made without a clock (a router that was
+/// never told the time, a pcapng of simple packet blocks), and no date is compared with its own.
+const FIRST_MAIL_IN_TLS: Timestamp = Timestamp(915_148_800 * SECOND);
+
+/// Whether a capture's time can be a date.
+fn has_date(at: Timestamp) -> bool {
+    at >= FIRST_MAIL_IN_TLS
+}
+
 /// A fault that everybody can see: code, how sure that this is the client's reason (1 is sure), and the sentence.
 pub fn by_sight(
     chain: &[Certificate],
@@ -146,14 +155,15 @@ pub fn by_sight(
     sni: Option<&Foreign>,
 ) -> Option<(Code, f32, String)> {
     let leaf = chain.first()?;
-    if leaf.not_after < at {
+    let dated = has_date(at);
+    if dated && leaf.not_after < at {
         return Some((Code::TlsCertExpired, 1.0, over(leaf)));
     }
-    if leaf.not_before > at {
+    if dated && leaf.not_before > at {
         return Some((Code::TlsCertNotYetValid, 1.0, early(leaf)));
     }
     let links = || chain.iter().skip(1).filter(|link| !link.self_issued);
-    if let Some(link) = links().find(|link| link.not_after < at) {
+    if let Some(link) = links().find(|link| dated && link.not_after < at) {
         return Some((Code::TlsCertExpired, 0.8, link_expired(link)));
     }
     if let Some(name) = sni {
@@ -179,7 +189,7 @@ pub fn by_sight(
 /// Alert 45: over, not begun, or the client's clock.
 fn expired(chain: &[Certificate], at: Timestamp) -> Reason {
     let clock = (Code::TlsClientClock, 0.05, "the client's date");
-    let Some(leaf) = chain.first() else {
+    let Some(leaf) = chain.first().filter(|_| has_date(at)) else {
         let why = "The client says that the server's certificate has expired.".to_owned();
         return (
             Code::TlsCertExpired,

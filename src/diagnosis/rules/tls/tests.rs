@@ -12,11 +12,14 @@ use crate::proto::{Service, TlsMode};
 
 const DAY: i64 = 86_400;
 
+/// Day 0 of these tests, counted from 1970: a capture whose clock was set.
+const EPOCH: i64 = 20_000;
+
 /// A frame at that many seconds of day 100.
 fn mark(second: i64) -> Mark {
     Mark {
         frame: FrameRef::new(SourceId(0), second as u64 + 1),
-        time: Timestamp((100 * DAY + second) * SECOND),
+        time: Timestamp(((EPOCH + 100) * DAY + second) * SECOND),
     }
 }
 
@@ -41,8 +44,8 @@ fn certificate(from: i64, to: i64, name: &str, self_issued: bool) -> Certificate
     Certificate {
         subject: Foreign::from("CN=mail.example.org"),
         issuer: Foreign::from("CN=Issuer"),
-        not_before: Timestamp(from * DAY * SECOND),
-        not_after: Timestamp(to * DAY * SECOND),
+        not_before: Timestamp((EPOCH + from) * DAY * SECOND),
+        not_after: Timestamp((EPOCH + to) * DAY * SECOND),
         names: vec![Foreign::from(name)],
         common_name: None,
         self_issued,
