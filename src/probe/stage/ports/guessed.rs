@@ -26,15 +26,12 @@ pub async fn closed(context: &Context, guesses: &[SocketAddr]) -> HashSet<Socket
     }
     context.progress(StageName::Tcp, "which of the usual mail ports open");
     for _ in 0..TRIES {
-        let mut silent: Vec<&mut Way> = ways
-            .iter_mut()
-            .map(|(_, way)| way)
-            .filter(|way| way.last_end.is_none())
-            .collect();
-        for way in &mut silent {
+        let mut all: Vec<&mut Way> = ways.iter_mut().map(|(_, way)| way).collect();
+        for way in all.iter_mut().filter(|way| way.last_end.is_none()) {
             way.send(context, 64).await;
         }
-        settle(&mut silent).await;
+        // Those that answered say how long an answer takes.
+        settle(&mut all).await;
         let none = ways.iter().all(|(_, way)| way.last_end.is_none());
         if none || context.is_cancelled() {
             break;
