@@ -171,6 +171,12 @@ impl Preface {
         Taken::No(self.abandon())
     }
 
+    /// The same, at a byte of the client that was looked at: it is still to come.
+    fn refuse_byte(&mut self) -> Taken {
+        self.held.pop();
+        self.refuse()
+    }
+
     fn client_byte(&mut self, mark: Mark, byte: u8) -> Taken {
         self.held.push((mark, byte));
         self.bytes.push(byte);
@@ -180,7 +186,7 @@ impl Preface {
         match self.stage {
             Stage::ProxyV1 => {
                 if !matches(&self.bytes, b"PROXY ") || length > V1_MAX {
-                    return self.refuse();
+                    return self.refuse_byte();
                 }
                 if byte == b'\n' {
                     self.proxied(at, Stage::Done);
@@ -188,7 +194,7 @@ impl Preface {
             }
             Stage::ProxyV2 => {
                 if !matches(&self.bytes, V2) {
-                    return self.refuse();
+                    return self.refuse_byte();
                 }
                 if let (Some(high), Some(low)) = (get(14), get(15)) {
                     let left = u64::from(u16::from_be_bytes([high, low]));
@@ -202,7 +208,7 @@ impl Preface {
             }
             Stage::SocksHello => {
                 if get(1) == Some(0) {
-                    return self.refuse();
+                    return self.refuse_byte();
                 }
                 let whole = get(1).is_some_and(|n| length >= usize::from(n).saturating_add(2));
                 if whole {
@@ -240,7 +246,7 @@ impl Preface {
             }
             _ => {
                 if !matches(&self.bytes, b"CONNECT ") || length > CONNECT_MAX {
-                    return self.refuse();
+                    return self.refuse_byte();
                 }
                 if self.bytes.ends_with(b"\r\n\r\n") || self.bytes.ends_with(b"\n\n") {
                     let port = connect_port(&self.bytes);

@@ -297,3 +297,27 @@ proptest::proptest! {
         proptest::prop_assert!(session.facts().dialogue.exchanges.len() <= crate::base::limits::EXCHANGES);
     }
 }
+
+#[test]
+fn a_first_word_that_begins_as_a_preface_loses_and_gains_no_byte() {
+    let imap: Script = &[
+        (S, b"* OK ready\r\n"),
+        (C, b"PRGK0 CAPABILITY\r\n"),
+        (S, b"* CAPABILITY IMAP4rev1\r\nPRGK0 OK done\r\n"),
+    ];
+    let session = play(Some(Service::Imap), imap);
+    let facts = session.facts();
+    let answered = facts.dialogue.exchanges.iter().any(|exchange| {
+        let command = exchange.command.as_ref();
+        command.is_some_and(|command| command.verb == Verb::Capability) && exchange.reply.is_some()
+    });
+    assert!(answered, "{}", summary(&session));
+    for first in [b"PASS sesame\r\n".as_slice(), b"CAPA\r\n", b"\r\nNOOP\r\n"] {
+        let session = play(Some(Service::Pop3), &[(C, first)]);
+        let unknown = session.facts().dialogue.exchanges.iter().any(|exchange| {
+            let command = exchange.command.as_ref();
+            command.is_none_or(|command| command.verb == Verb::Unknown)
+        });
+        assert!(!unknown, "{}", summary(&session));
+    }
+}

@@ -113,8 +113,9 @@ pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
         return;
     }
     let alert = tls.alerts.iter().find(|alert| alert.side == Side::Server);
-    // Without an alert only the server's silence speaks, and a greeting in clear may be among what was not captured.
-    if alert.is_none() && c.partly_unseen() {
+    // Without an alert only the server's silence speaks, and a greeting in clear may be among what was not captured. What
+    // a capture shows first that begins in the middle is no first word, and may be the inside of TLS.
+    if alert.is_none() && (c.partly_unseen() || c.tcp.opening == Opening::Midstream) {
         return;
     }
     let (death, shown) = match (alert, c.ending) {
