@@ -1,6 +1,6 @@
 //! The law of honesty: less evidence may make a verdict weaker, never other.
 //!
-//! Every recording is cut after its frames, its frames are cut to 96 and 68 bytes, single frames and whole
+//! Every recording is cut before and after its frames, its frames are cut to 96 and 68 bytes, single frames and whole
 //! directions are left out, frames close together change places, and what is left is judged again. A cause may become `unknown`, `ok`, or a
 //! code that its page names; what was `ok` or `unknown` stays one of these. Flipped bytes never panic.
 
@@ -61,6 +61,13 @@ const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
         "ok",
         "dns.slow",
         "frame 4 is the truncated answer; without it the query of frame 3 is answered over TCP only, in frame 9",
+    ),
+    (
+        "dns.truncated-no-tcp/reset",
+        "begun late",
+        "dns.truncated-no-tcp",
+        "dns.port-closed",
+        "frame 19 is the resolver's RST on TCP/53; the truncated answers over UDP came before",
     ),
     (
         "tcp.reset-by-path/",
@@ -228,6 +235,7 @@ const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
 /// What was done to a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Loss {
+    BeginsWith(usize),
     CutAfter(usize),
     Without(usize),
     Short(usize),
@@ -246,6 +254,7 @@ enum Times {
 impl Loss {
     fn kind(self) -> &'static str {
         match self {
+            Loss::BeginsWith(_) => "begun late",
             Loss::CutAfter(_) => "cut",
             Loss::Without(_) => "frame left out",
             Loss::Short(96) => "96 bytes",
@@ -259,6 +268,9 @@ impl Loss {
 
     fn place(self, frames: &[Kept]) -> String {
         match self {
+            Loss::BeginsWith(at) => {
+                format!("from frame {}", frames.get(at).map_or(0, |f| f.number))
+            }
             Loss::CutAfter(at) => format!("after frame {}", frames.get(at).map_or(0, |f| f.number)),
             Loss::Without(at) => {
                 format!("without frame {}", frames.get(at).map_or(0, |f| f.number))
@@ -434,6 +446,7 @@ fn after(captured: &Captured, loss: Loss, clients: &BTreeSet<IpAddr>) -> Vec<Rec
     let frames = &captured.frames;
     let end = &captured.end;
     match loss {
+        Loss::BeginsWith(at) => judge(frames.iter().skip(at), end),
         Loss::CutAfter(at) => judge(frames.iter().take(at + 1), end),
         Loss::Without(out) => judge(
             frames
@@ -483,6 +496,12 @@ fn examine(name: &str, captured: &Captured, sample: usize, pages: &Pages) -> Vio
             .some_below(count.saturating_sub(1), sample)
             .into_iter()
             .map(Loss::CutAfter),
+    );
+    losses.extend(
+        chance
+            .some_below(count, sample)
+            .into_iter()
+            .map(Loss::BeginsWith),
     );
     losses.extend(
         chance

@@ -274,6 +274,7 @@ impl<'a> Connection<'a> {
             && self.dialogue.compressed.is_none()
             && self.dialogue.quit.is_none()
             && self.dialogue.in_data.is_none()
+            && !self.dialogue.gapped.client
             && self.dialogue.language.is_some()
             // What is said after the server's goodbye is not heard.
             && self

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Timestamp};
 use crate::diagnosis::Context;
-use crate::flow::{Endpoint, FlowKey, HopCount, SynOptions, TcpFacts, Witness};
+use crate::flow::{Endpoint, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
 
 /// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 131,072 places.
 /// What a server answered others must still be known when a SYN to it has been silent for three minutes.
@@ -136,6 +136,17 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.starttls = port.starttls.or(starttls);
+        } else if let Some(first) = tcp.sides[Side::Server].first
+            && tcp.opening == Opening::Midstream
+            && tcp.sides[Side::Server].hops.is_some()
+        {
+            // Its SYN-ACK came before the capture began: the port is served all the same.
+            let _ = known.ports.try_push(Port {
+                port: server.port,
+                answered: first,
+                options: SynOptions::default(),
+                starttls,
+            });
         }
         let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
         let silent = tcp.sides[Side::Server].segments == 0

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::connection::{Dialogue, Ended, Ending, MailFlow};
-use super::facts::{Endpoint, FlowKey};
+use super::facts::{Endpoint, FlowKey, Opening as HowItOpened};
 use super::foreign::{Foreigner, Guess};
 use super::opening::Opening;
 use super::ports::Ports;
@@ -191,8 +191,13 @@ impl<S: Dialogue> Table<S> {
         };
         let tuple = Tuple::new(source, from, to);
         let mut reused = false;
+        let answer = tcp.flags.syn() && tcp.flags.ack();
         if let Some(known) = self.slots.find(&tuple) {
             let side = self.side(known, from);
+            // An answer that was seen before its SYN: the SYN that it fits may have gone to another address.
+            if answer && self.unasked(known) && self.foreign_answer(source, mark, from, to, tcp) {
+                return None;
+            }
             match self.verdict(known, side, mark, tcp) {
                 Some(Verdict::SameConnection) => {
                     return self.feed(known, side, mark, link, ip, tcp);
@@ -206,10 +211,7 @@ impl<S: Dialogue> Table<S> {
                     return None;
                 }
             }
-        } else if tcp.flags.syn()
-            && tcp.flags.ack()
-            && self.foreign_answer(source, mark, from, to, tcp)
-        {
+        } else if answer && self.foreign_answer(source, mark, from, to, tcp) {
             return None;
         }
         let at = self.insert(tuple, mark, from, to, tcp, reused)?;
@@ -290,6 +292,18 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
+    /// Nothing of this connection was seen but SYN-ACKs, and resets of the client that knows nothing of it.
+    fn unasked(&self, at: u32) -> bool {
+        let facts = match self.slots.get(at).map(|slot| &slot.flow) {
+            Some(Flow::Mail(mail)) => mail.tracker.facts(),
+            _ => return false,
+        };
+        facts.opening == HowItOpened::SynAck
+            && facts.syns.count == 0
+            && facts.established.is_none()
+            && facts.sides.server.data_segments == 0
+    }
+
     /// Remembers a five-tuple as none of a connection, for a while.
     fn bury(&mut self, tuple: Tuple, client: Endpoint, time: Timestamp) {
         if self.slots.len() >= self.limit || self.slots.find(&tuple).is_some() {
@@ -320,8 +334,12 @@ impl<S: Dialogue> Table<S> {
             .facts_mut()
             .foreign_syn_ack
             .get_or_insert((mark, from));
-        // What the client then says to that address is no connection of its own.
-        self.bury(Tuple::new(source, from, to), to, mark.time);
+        // What the client then says to that address is no connection of its own, nor is what was taken for one.
+        let tuple = Tuple::new(source, from, to);
+        if let Some(known) = self.slots.find(&tuple) {
+            self.remove(known);
+        }
+        self.bury(tuple, to, mark.time);
         true
     }
 

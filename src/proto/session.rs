@@ -15,7 +15,7 @@ pub use preface::{Tunnel, TunnelKind};
 
 use crate::base::{Mark, PerSide, Side};
 use crate::proto::mail::{self, Dialogue, Language, Oddity};
-use crate::proto::tls::{self, Piece, Shared, TlsFacts};
+use crate::proto::tls::{self, Piece, Shared, TlsFacts, looks_like_record};
 use crate::proto::{Service, TlsMode};
 use preface::{Preface, Taken};
 use recognise::{Recogniser, Verdict};
@@ -280,7 +280,7 @@ impl Session {
         while let Some(&first) = rest.first() {
             let used = match self.layer[side] {
                 Layer::Undecided => {
-                    self.decide(side, mark, first);
+                    self.decide(side, mark, first, rest);
                     0
                 }
                 Layer::Clear => self.clear(side, mark, rest),
@@ -300,18 +300,22 @@ impl Session {
     }
 
     /// The first byte of a side, or its first after STARTTLS, tells TLS from clear text.
-    fn decide(&mut self, side: Side, mark: Mark, first: u8) {
+    fn decide(&mut self, side: Side, mark: Mark, first: u8, bytes: &[u8]) {
+        let headless = std::mem::take(&mut self.headless[side]);
+        if headless && self.recogniser.is_none() {
+            return self.decide_midstream(side, mark, bytes);
+        }
         let record = matches!(first, 0x14..=0x17);
         let accepted = self.decoder.dialogue().starttls_accepted.is_some();
         if record {
             self.layer[side] = Layer::Tls;
-            if !accepted && side == Side::Client && !self.headless.client {
+            if !accepted && side == Side::Client && !headless {
                 self.tls_from_start.get_or_insert(mark);
             }
             if self.recogniser.take().is_some() && self.service.is_none() {
                 self.foreign.get_or_insert((Oddity::NotMail, mark));
             }
-        } else if self.headless[side] && self.expects_tls() {
+        } else if headless && self.expects_tls() {
             self.layer[side] = Layer::Tls; // the middle of a record
         } else if accepted && self.layer[side.other()] == Layer::Tls {
             self.layer[side] = Layer::Tls; // the TLS decoder says that this is none
@@ -324,6 +328,28 @@ impl Session {
             } else if self.implicit() {
                 self.clear_on_tls_port[side].get_or_insert(mark);
             }
+        }
+    }
+
+    /// The first bytes of a side whose beginning was not captured. They may be from the middle of a TLS record, which
+    /// begins with any byte; text of mail has no control characters. A body of eight bits goes with a server that answers in clear.
+    fn decide_midstream(&mut self, side: Side, mark: Mark, bytes: &[u8]) {
+        let other = side.other();
+        let records = |session: &Session, side: Side| {
+            let tls = session.tls.as_deref().map(tls::Decoder::facts);
+            tls.is_some_and(|facts| facts.started[side].is_some())
+        };
+        let clear = !looks_like_record(bytes)
+            && (self.layer[other] == Layer::Clear
+                || !self.expects_tls() && !records(self, other) && can_be_text(bytes));
+        if !clear {
+            self.layer[side] = Layer::Tls;
+            self.tls_decoder().gap(side, mark, 0);
+            return;
+        }
+        self.layer[side] = Layer::Clear;
+        if self.layer[other] == Layer::Tls && !records(self, other) {
+            self.layer[other] = Layer::Clear;
         }
     }
 
@@ -398,6 +424,20 @@ fn decoder_for(service: Option<Service>) -> mail::Decoder {
         Some(service) => mail::Decoder::new(language_of(service)),
         None => mail::Decoder::unclaimed(),
     }
+}
+
+/// Bytes of a stream's middle that are looked at.
+const SAMPLE: usize = 256;
+
+/// Whether bytes from the middle of a stream can be a dialogue in clear: no control characters but those of lines, and
+/// nothing beyond ASCII but UTF-8 (a character may be cut at either end).
+fn can_be_text(bytes: &[u8]) -> bool {
+    let head = bytes.get(..SAMPLE).unwrap_or(bytes);
+    let start = head.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80);
+    let head = head.get(start.count()..).unwrap_or_default();
+    let control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
+    !head.iter().any(control)
+        && std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 /// The language that a service speaks.

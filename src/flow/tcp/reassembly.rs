@@ -14,7 +14,8 @@ use crate::base::{MILLISECOND, Mark, Nanos, Side, Timestamp};
 pub trait StreamSink {
     /// The next bytes of that side's stream, from the frame of `mark`.
     fn data(&mut self, side: Side, mark: Mark, bytes: &[u8]);
-    /// So many bytes of that side's stream were never captured; `mark` is the frame after them.
+    /// So many bytes of that side's stream were never captured; `mark` is the frame after them. 0 before its first bytes: what
+    /// was said before the capture began is not known.
     fn gap(&mut self, side: Side, mark: Mark, len: u64);
 }
 
@@ -83,7 +84,14 @@ impl Reassembly {
         out: &mut impl StreamSink,
     ) {
         let end = start.saturating_add(i64::from(len));
-        let next = *self.next.get_or_insert(start);
+        let next = match self.next {
+            Some(next) => next,
+            None => {
+                // The stream began before the capture did.
+                out.gap(side, mark, 0);
+                *self.next.insert(start)
+            }
+        };
         if end <= next {
             return;
         }

@@ -51,8 +51,6 @@ pub(super) struct Core {
     /// The literal just read, when it was to be kept.
     pub literal: PerSide<Vec<u8>>,
     pub pending: VecDeque<Pending>,
-    /// A gap on this side since it was last understood.
-    pub gapped: PerSide<bool>,
     /// This side said anything at all.
     pub spoke: PerSide<Option<Mark>>,
     /// The last bytes of this side.
@@ -77,7 +75,6 @@ impl Core {
             },
             literal: PerSide::default(),
             pending: VecDeque::new(),
-            gapped: PerSide::default(),
             spoke: PerSide::default(),
             latest: PerSide::default(),
             greeting_missed: false,
@@ -90,8 +87,10 @@ impl Core {
 
     /// `len` bytes of a side are missing; 0 where what it said before the capture began is.
     pub fn gap(&mut self, side: Side, len: u64) {
-        self.dialogue.gaps = self.dialogue.gaps.saturating_add(1);
-        self.gapped[side] = true;
+        if len > 0 {
+            self.dialogue.gaps = self.dialogue.gaps.saturating_add(1);
+        }
+        self.dialogue.gapped[side] = true;
         if len > 0 && (self.spoke[side].is_some() || !self.pending.is_empty()) {
             self.doubt[side] = true;
             self.replied_since = false;
@@ -119,6 +118,12 @@ impl Core {
         !self.dialogue.greeted && !self.greeting_missed
     }
 
+    /// The capture began within the session, and no command was seen since: what the server says answers what came before.
+    pub fn asked_unseen(&self) -> bool {
+        let exchanges = &self.dialogue.exchanges;
+        self.greeting_missed && exchanges.iter().all(|exchange| exchange.command.is_none())
+    }
+
     /// Writes a command down; returns the number of its exchange.
     pub fn command(&mut self, command: Command, phase: Phase) -> u64 {
         self.in_step();
@@ -127,14 +132,14 @@ impl Core {
 
     /// Writes a command down that is only noticed by its reply: it shows nothing of what came after a hole.
     pub fn command_of_before(&mut self, command: Command, phase: Phase) -> u64 {
-        if std::mem::take(&mut self.gapped.server)
+        if std::mem::take(&mut self.dialogue.gapped.server)
             && self.dialogue.language != Some(super::dialogue::Language::Imap)
         {
             // What was asked before the gap got its answer in the gap; the client would not go on otherwise.
             let known = self.asked_before_gap;
             self.pending.retain(|pending| pending.seq >= known);
         }
-        self.gapped.client = false;
+        self.dialogue.gapped.client = false;
         if command.verb == Verb::Starttls {
             self.dialogue.starttls_asked = Some(command.at);
         }
@@ -152,7 +157,7 @@ impl Core {
         let waited = self.pending.len();
         if waited == 0 && self.replied_since {
             self.doubt = PerSide::default();
-        } else if waited <= 1 && self.gapped.server {
+        } else if waited <= 1 && self.dialogue.gapped.server {
             self.doubt.server = false;
         }
     }
@@ -230,7 +235,8 @@ impl Core {
 
     /// Words of the server that nothing asked for, other than a greeting.
     pub fn unsolicited(&mut self, reply: Reply, phase: Phase) {
-        let expected = reply.status == Status::Bye || self.gapped.client || self.greeting_missed;
+        let expected =
+            reply.status == Status::Bye || self.dialogue.gapped.client || self.greeting_missed;
         if !expected && self.spoke.client.is_some() {
             self.odd(Oddity::Unsolicited, reply.at);
         }
@@ -346,7 +352,8 @@ pub(super) fn command(line: &Line, fallback: Mark, verb: Verb, text: &[u8]) -> C
 /// login, and not once bytes are missing, since the command that it belonged to may be among them.
 pub(super) fn unknown(core: &Core, line: &Line, fallback: Mark, near_login: bool) -> Command {
     let word = line.bytes.trim_ascii();
-    if core.dialogue.gaps > 0 || near_login && syntax::is_base64(word) {
+    let missed = core.dialogue.gaps > 0 || core.greeting_missed;
+    if missed || near_login && syntax::is_base64(word) {
         masked(line, fallback, Verb::Unknown, b"", word)
     } else {
         command(line, fallback, Verb::Unknown, &line.bytes)

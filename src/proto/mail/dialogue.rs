@@ -4,7 +4,7 @@
 //! written once. What differs (codes, response codes, tags) stays visible in [`Reply`]. Secrets are
 //! masked here, where they are recognised, and nowhere later.
 
-use crate::base::{Foreign, Mark, Secret, Timestamp};
+use crate::base::{Foreign, Mark, PerSide, Secret, Timestamp};
 
 /// Which language a dialogue is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +76,9 @@ pub struct Dialogue {
     pub data_bytes: u64,
     /// Bytes were missing inside the dialogue.
     pub gaps: u32,
+    /// Bytes of this side are missing, and it was not understood since. Until the client's next command its lines may be of
+    /// a message or a literal whose beginning is missing: what is no command then is none that failed.
+    pub gapped: PerSide<bool>,
     /// Strange things, bounded.
     pub oddities: Vec<(Oddity, Mark)>,
     /// The latest time at which each side said something.

@@ -6,7 +6,7 @@
 use super::body::{Body, Dots};
 use super::core::{Building, Core, Pending, command, login_step, masked, unknown};
 use super::dialogue::{Mechanism, Oddity, Phase, Reply, Status, Verb};
-use super::garbage::Garbage;
+use super::garbage::{Garbage, names_itself};
 use super::lines::Line;
 use super::sasl::{self, Login};
 use super::syntax::{contains, token};
@@ -78,8 +78,7 @@ impl Pop3 {
             b"NOOP" | b"RSET" => (Verb::Noop, Phase::Session, false),
             b"QUIT" => (Verb::Quit, Phase::Quit, false),
             _ => {
-                if line.after_gap {
-                    core.gapped.client = true;
+                if core.dialogue.gapped.client {
                     return;
                 }
                 if contains(&line.bytes, b" HTTP/1.") {
@@ -137,7 +136,7 @@ impl Pop3 {
     pub fn server_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
         let (word, rest) = token(&line.bytes);
         let status = match word {
-            _ if self.listing.is_some() && !core.gapped.server => None,
+            _ if self.listing.is_some() && !core.dialogue.gapped.server => None,
             b"+" => Some(Status::Intermediate),
             word if word.eq_ignore_ascii_case(b"+OK") => Some(Status::Positive),
             word if word.eq_ignore_ascii_case(b"-ERR") => Some(Status::Negative),
@@ -150,7 +149,7 @@ impl Pop3 {
             };
         };
         if self.listing.take().is_some() {
-            core.gapped.server = false; // the listing's end was in the gap
+            core.dialogue.gapped.server = false; // the listing's end was in the gap
         }
         let reply = reply(line, mark, status, rest);
         if core.awaits_greeting() {
@@ -229,7 +228,7 @@ impl Pop3 {
     fn listing_line(&mut self, core: &mut Core, line: &Line, mark: Mark, mut listing: Listing) {
         listing.lines = listing.lines.saturating_add(1);
         if line.bytes == b"." {
-            core.gapped.server = false;
+            core.dialogue.gapped.server = false;
             return self.listing_done(core, line.marks(mark).1, &listing);
         }
         if listing.verb == Verb::Capability && !line.after_gap {
@@ -267,8 +266,8 @@ impl Pop3 {
     }
 
     fn no_reply(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if line.after_gap || core.gapped.server {
-            core.gapped.server = true;
+        if (line.after_gap || core.dialogue.gapped.server) && !names_itself(&line.bytes) {
+            core.dialogue.gapped.server = true;
             return;
         }
         if line.bytes.trim_ascii().is_empty() {

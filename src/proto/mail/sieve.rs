@@ -69,10 +69,7 @@ impl Sieve {
             | b"DELETESCRIPT" | b"RENAMESCRIPT" | b"CHECKSCRIPT" | b"UNAUTHENTICATE" => {
                 (Verb::Other, Phase::Session)
             }
-            _ if line.after_gap => {
-                core.gapped.client = true;
-                return;
-            }
+            _ if core.dialogue.gapped.client => return,
             _ => (Verb::Unknown, Phase::Session),
         };
         if verb == Verb::Quit {

@@ -151,9 +151,12 @@ impl Decoder {
         }
     }
 
-    /// `len` bytes of a side are missing here; `mark` is the frame that shows it.
+    /// `len` bytes of a side are missing here; `mark` is the frame that shows it. 0 before its first bytes: they may be from
+    /// the middle of a record.
     pub fn gap(&mut self, side: Side, mark: Mark, len: u64) {
         if len == 0 {
+            self.facts.headless[side] = true;
+            self.stream(side).records.headless();
             return;
         }
         self.facts.gaps[side] = self.facts.gaps[side].saturating_add(1);

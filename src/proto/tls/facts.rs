@@ -16,6 +16,8 @@ pub struct Version(pub u16);
 pub struct TlsFacts {
     /// First byte of the first record, by side.
     pub started: PerSide<Option<Mark>>,
+    /// The beginning of this side was not captured: what comes first may be from the middle of a record.
+    pub headless: PerSide<bool>,
     /// The first ClientHello.
     pub client_hello: Option<ClientHello>,
     /// The ClientHello after a HelloRetryRequest.

@@ -232,6 +232,14 @@ impl Records {
         [kind, high, low]
     }
 
+    /// The beginning of this side was not captured: what comes first may be the middle of a record.
+    pub(super) fn headless(&mut self) {
+        if !self.any && matches!(self.place, Place::Header(0)) {
+            self.any = true;
+            self.place = Place::Searching(0);
+        }
+    }
+
     /// Bytes are missing.
     pub(super) fn gap(&mut self, len: u64) -> Missed {
         match self.place {

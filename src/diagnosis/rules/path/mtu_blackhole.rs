@@ -2,6 +2,7 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::Opening;
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
 const SMALLEST: u32 = 500;
@@ -41,6 +42,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             let spoke = c.tcp.sides[side]
                 .outstanding
                 .is_some_and(|o| o.peer_spoke_after || o.peer_acked_after);
+            // What arrived before the capture began may have been as large, and the peer acknowledge that.
+            let spoke = spoke && c.tcp.opening != Opening::Midstream;
             if mtu.smaller_arrived_after.is_none() && mtu.recovered.is_none() && !spoke {
                 continue;
             }

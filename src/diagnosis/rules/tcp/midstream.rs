@@ -3,8 +3,7 @@
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::{Farewell, farewell, in_order, reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::{Opening, ResetTrigger};
-use crate::proto::mail::{Exchange, Verb};
+use crate::flow::ResetTrigger;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -73,7 +72,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // A FIN is an offence only while something was owed or begun. What was not captured, or not in order, may have been the
     // answer, the QUIT, or the client's own FIN.
-    if !c.work_open() || c.partly_unseen() || !in_order(c.tcp) || !is_understood(c) {
+    if !c.work_open() || c.partly_unseen() || !in_order(c.tcp) {
         return;
     }
     let claim = Claim::new(
@@ -102,16 +101,6 @@ fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
                 && !c.work_open()
         }
     }
-}
-
-/// Whether what looks like an open command is one. Where the beginning was not captured it may be the inside of TLS, unless
-/// the server answered something that is known.
-fn is_understood(c: &Connection<'_>) -> bool {
-    let known = |exchange: &Exchange| {
-        let command = exchange.command.as_ref();
-        exchange.reply.is_some() && command.is_some_and(|command| command.verb != Verb::Unknown)
-    };
-    c.tcp.opening != Opening::Midstream || c.dialogue.exchanges.iter().any(known)
 }
 
 /// The same silence before several ends is a proxy's timeout: say so.

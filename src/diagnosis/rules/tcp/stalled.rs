@@ -48,11 +48,17 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if nothing_back && (client_was_silent(c, o.first) || c.partly_unseen()) {
             continue;
         }
-        let Some(confidence) = absence(c).confidence(if nothing_back { 0.6 } else { 0.88 }) else {
-            continue;
-        };
         // Nothing of that size ever arrived, and nothing smaller was sent since: its size may be why.
         let untried = o.packet_len >= LARGE && c.tcp.sides[side].mtu.largest_arrived < SMALL;
+        let begun_late = untried && c.tcp.opening == Opening::Midstream;
+        let full = if nothing_back || begun_late {
+            0.6
+        } else {
+            0.88
+        };
+        let Some(confidence) = absence(c).confidence(full) else {
+            continue;
+        };
         let (from, to) = match side {
             Side::Client => (c.client().ip, c.server().ip),
             Side::Server => (c.server().ip, c.client().ip),
@@ -79,7 +85,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .because(o.first, format!("{} bytes at stream offset {}, first time", o.range.end - o.range.start, o.range.start))
             .provisional_if(!c.ended())
             .advise(format!("Look at the path from {from} to {to} at this time: routing change, firewall state lost, link down"))
-            .or(Code::PathMtuBlackhole, if untried && nothing_back { 0.3 } else { 0.1 }, "a smaller segment sent later that is acknowledged");
+            .or(Code::PathMtuBlackhole, if begun_late || untried && nothing_back { 0.3 } else { 0.1 }, "a smaller segment sent later that is acknowledged");
         if let Some(error) = told {
             claim = claim.because(
                 error.at,

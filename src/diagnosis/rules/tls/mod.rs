@@ -59,7 +59,10 @@ fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
         return None;
     }
     tls.alerts.iter().find(|alert| {
-        let left = c.tcp.sides[alert.side.other()].fin;
+        let other = alert.side.other();
+        let left = c.tcp.sides[other].fin;
+        // What it answers came before the capture, or is no TLS: clear text draws alerts as well.
+        let answers_unseen = c.tcp.opening == Opening::Midstream && tls.started[other].is_none();
         // The end may be what was not captured.
         let remarks = match left {
             Some(left) => left.frame.number() < alert.at.frame.number(),
@@ -71,6 +74,7 @@ fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
         alert.fatal
             && !matches!(alert.description, 0 | 90)
             && !remarks
+            && !answers_unseen
             && tls.lost.is_none_or(|(_, at)| alert.at.time <= at.time)
     })
 }

@@ -4,7 +4,6 @@
 
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::Opening;
 use crate::proto::Service;
 use crate::proto::tls::TlsFacts;
 
@@ -15,8 +14,8 @@ pub fn tls_on_clear_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
     if !on_clear_port(c, tls) || c.service == Service::Other || c.one_sided() {
         return;
     }
-    // STARTTLS, and all that led to it, may lie before a capture that begins in the middle.
-    if c.tcp.opening == Opening::Midstream {
+    // STARTTLS, and all that led to it, may lie before the client's first bytes in this capture.
+    if tls.headless.client {
         return;
     }
     let Some(hello) = tls
@@ -113,9 +112,8 @@ pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
         return;
     }
     let alert = tls.alerts.iter().find(|alert| alert.side == Side::Server);
-    // Without an alert only the server's silence speaks, and a greeting in clear may be among what was not captured. What
-    // a capture shows first that begins in the middle is no first word, and may be the inside of TLS.
-    if alert.is_none() && (c.partly_unseen() || c.tcp.opening == Opening::Midstream) {
+    // Without an alert only the server's silence speaks, and a greeting in clear may be among what was not captured.
+    if alert.is_none() && c.partly_unseen() {
         return;
     }
     let (death, shown) = match (alert, c.ending) {

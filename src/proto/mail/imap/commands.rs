@@ -41,8 +41,7 @@ impl Imap {
         let verb = verb_of(&name);
         let (at, _) = line.marks(mark);
         if verb == Verb::Unknown {
-            if line.after_gap {
-                core.gapped.client = true;
+            if core.dialogue.gapped.client {
                 return;
             }
             if contains(&line.bytes, b" HTTP/1.") {
@@ -178,7 +177,7 @@ impl Imap {
     /// `DONE` ends an IDLE: the tagged reply is for it.
     fn idle_ends(&mut self, core: &mut Core, line: &Line, mark: Mark) -> bool {
         if !core.pending.iter().any(|p| p.verb == Verb::Idle) {
-            return core.gapped.client;
+            return core.dialogue.gapped.client;
         }
         core.dialogue.idling = false;
         let done = command(line, mark, Verb::Idle, b"DONE");

@@ -5,6 +5,7 @@ use crate::base::{Foreign, Mark};
 use crate::proto::mail::body::Body;
 use crate::proto::mail::core::{Building, Core, TEXT};
 use crate::proto::mail::dialogue::{Phase, Reply, Status, Verb};
+use crate::proto::mail::garbage::names_itself;
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::sasl;
 use crate::proto::mail::syntax::{astring, contains, literal, starts, token};
@@ -171,8 +172,8 @@ impl Imap {
     }
 
     fn garbage(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if line.after_gap {
-            core.gapped.server = true;
+        if line.after_gap && !names_itself(&line.bytes) {
+            core.dialogue.gapped.server = true;
             return;
         }
         let phase = self.phase(core);

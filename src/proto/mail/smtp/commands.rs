@@ -106,8 +106,7 @@ impl Smtp {
             );
             return;
         }
-        if line.after_gap {
-            core.gapped.client = true;
+        if core.dialogue.gapped.client {
             return;
         }
         if contains(&line.bytes, b" HTTP/1.") || contains(&line.bytes, b" HTTP/2") {

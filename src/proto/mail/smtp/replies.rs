@@ -5,6 +5,7 @@ use crate::base::{Foreign, Mark};
 use crate::proto::mail::body::Body;
 use crate::proto::mail::core::{Building, Core, Pending};
 use crate::proto::mail::dialogue::{Oddity, Phase, Reply, Status, Verb};
+use crate::proto::mail::garbage::names_itself;
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::sasl;
 use crate::proto::mail::syntax::{
@@ -57,8 +58,8 @@ impl Smtp {
 
     /// A line without a reply code: part of a reply, another protocol, or noise.
     fn no_reply(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if line.after_gap {
-            core.gapped.server = true;
+        if line.after_gap && !names_itself(&line.bytes) {
+            core.dialogue.gapped.server = true;
             return;
         }
         if line.bytes.trim_ascii().is_empty() {
@@ -98,7 +99,7 @@ impl Smtp {
             .pending
             .iter()
             .any(|pending| pending.verb == Verb::Quit);
-        if code == 221 && !quits && core.dialogue.quit.is_none() {
+        if code == 221 && !quits && core.dialogue.quit.is_none() && !core.asked_unseen() {
             // "Closing" (RFC 5321 4.2.3) to anything but QUIT: the server hangs up, as Postfix does on a web browser.
             reply.status = Status::Bye;
         }
@@ -110,7 +111,7 @@ impl Smtp {
 
     /// After a gap on the server's side some replies are lost: drop commands that this code cannot answer.
     fn skip_impossible(&mut self, core: &mut Core, code: u16) {
-        if !core.gapped.server {
+        if !core.dialogue.gapped.server {
             return;
         }
         while core.pending.len() > 1 {
@@ -135,7 +136,7 @@ impl Smtp {
     fn without_command(&mut self, core: &mut Core, reply: Reply) {
         if self.transfer == Transfer::Open {
             let done = core.latest.client.unwrap_or(reply.at);
-            let terminator_lost = core.gapped.client;
+            let terminator_lost = core.dialogue.gapped.client;
             self.message_of_before(core, done);
             self.transfer = Transfer::Answered;
             if reply.status == Status::Positive {
@@ -151,6 +152,13 @@ impl Smtp {
                 self.answer(core, pending, reply);
             }
             return;
+        }
+        let missed = core.dialogue.gapped.client || core.asked_unseen();
+        if reply.code == Some(354) && missed && self.transfer == Transfer::None {
+            // The server waits for a message (RFC 5321 4.1.1.4): its DATA is what was not captured.
+            self.transfer = Transfer::Open;
+            core.dialogue.in_data.get_or_insert(reply.done);
+            core.dialogue.data_bytes = 0;
         }
         let phase = if core.dialogue.quit.is_some() {
             Phase::Quit
