@@ -23,6 +23,9 @@ const BEHIND: usize = 64 << 20;
 /// How much of a mapped file is asked for at once, ahead of the reader: one call instead of a fault for each few pages.
 const AHEAD: usize = 4 << 20;
 
+/// What a processor fetches at once.
+const CACHE_LINE: usize = 64;
+
 /// A capture file in memory, shared with whoever analyses its frames on other threads.
 pub struct Mapping(Mmap);
 
@@ -202,6 +205,22 @@ impl Window {
             }
         }
         count.saturating_sub(left)
+    }
+}
+
+/// Asks for the cache lines of what stands at `at`, before it is wanted: waiting for memory then happens beside other work.
+#[inline]
+pub(super) fn foresee(bytes: &[u8], at: usize, len: usize) {
+    let wanted = at.checked_add(len).and_then(|end| bytes.get(at..end));
+    for line in wanted.unwrap_or_default().chunks(CACHE_LINE) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: it is a hint that reads nothing into the program, and the address is one of `bytes`.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
     }
 }
 

@@ -276,7 +276,7 @@ impl<S: Dialogue> Table<S> {
 
     fn side(&self, at: u32, from: Endpoint) -> Side {
         match self.slots.get(at) {
-            Some(slot) if slot.client == from => Side::Client,
+            Some(slot) if slot.client() == from => Side::Client,
             _ => Side::Server,
         }
     }
@@ -385,9 +385,8 @@ impl<S: Dialogue> Table<S> {
             })),
             None => Flow::Other(Box::new(Foreigner::new(key, mark))),
         };
-        let pending = (tcp.flags.opens() && service.is_some())
-            .then(|| (tuple.source, client, server.port, tcp.seq.wrapping_add(1)));
-        self.slots.put(tuple, client, flow, pending)
+        let awaited = (tcp.flags.opens() && service.is_some()).then(|| tcp.seq.wrapping_add(1));
+        self.slots.put(tuple, client, flow, awaited)
     }
 
     fn feed(
