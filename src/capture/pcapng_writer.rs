@@ -145,14 +145,7 @@ impl<W: Write> PcapngWriter<W> {
         received: u64,
         dropped: u64,
     ) -> io::Result<()> {
-        self.known(interface)?;
-        self.begin(INTERFACE_STATISTICS);
-        self.u32(interface);
-        self.time(time);
-        self.option(4, &received.to_le_bytes());
-        self.option(5, &dropped.to_le_bytes());
-        self.end_of_options();
-        self.end()
+        self.interface_statistics(interface, time, [received, dropped], None)
     }
 
     /// The same at the end of a live capture of mxray's own, with the statement that the wire was watched until `time` and
@@ -166,21 +159,36 @@ impl<W: Write> PcapngWriter<W> {
         dropped: u64,
         frames: u64,
     ) -> io::Result<()> {
+        self.interface_statistics(interface, time, [received, dropped], Some(frames))
+    }
+
+    /// An Interface Statistics Block; with the number of frames of a capture that was watched until `time`.
+    fn interface_statistics(
+        &mut self,
+        interface: u32,
+        time: Timestamp,
+        [received, dropped]: [u64; 2],
+        watched: Option<u64>,
+    ) -> io::Result<()> {
         self.known(interface)?;
         self.begin(INTERFACE_STATISTICS);
         self.u32(interface);
         self.time(time);
-        // isb_endtime
-        self.u16(3);
-        self.u16(8);
-        self.time(time);
+        if watched.is_some() {
+            // isb_endtime
+            self.u16(3);
+            self.u16(8);
+            self.time(time);
+        }
         self.option(4, &received.to_le_bytes());
         self.option(5, &dropped.to_le_bytes());
-        let mut mark = Vec::with_capacity(4 + WATCHED_MARK.len() + 20);
-        mark.extend_from_slice(&ENTERPRISE_NUMBER.to_le_bytes());
-        mark.extend_from_slice(WATCHED_MARK.as_bytes());
-        mark.extend_from_slice(frames.to_string().as_bytes());
-        self.option(OPT_CUSTOM_TEXT, &mark);
+        if let Some(frames) = watched {
+            let mut mark = Vec::with_capacity(4 + WATCHED_MARK.len() + 20);
+            mark.extend_from_slice(&ENTERPRISE_NUMBER.to_le_bytes());
+            mark.extend_from_slice(WATCHED_MARK.as_bytes());
+            mark.extend_from_slice(frames.to_string().as_bytes());
+            self.option(OPT_CUSTOM_TEXT, &mark);
+        }
         self.end_of_options();
         self.end()
     }

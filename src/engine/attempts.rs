@@ -17,7 +17,8 @@ use hashbrown::HashMap;
 pub use member::{Again, Member, Wanted, wrong_setting};
 use verdict::{faults, verdict_of};
 
-use super::causes::{Causes, Loss};
+use super::blame::Loss;
+use super::causes::Causes;
 use super::record::{AttemptRecord, CodeOnly, Record, Summary};
 use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use super::blame::{Blame, Loss};
 use super::record::{AtInfo, RootCause, VerdictInfo};
 
 /// Root causes kept; further ones are folded into the line of their code.
@@ -25,61 +26,6 @@ struct Key {
     place: String,
     /// For a silence whose place is unknown: who met it, and on which port.
     silence: Option<(IpAddr, u16)>,
-}
-
-/// What a root cause takes of a verdict.
-#[derive(Clone, Debug)]
-pub struct Blame {
-    code: &'static str,
-    class: Option<&'static str>,
-    at: AtInfo,
-    /// `None`: the cause has its words already.
-    words: Option<Box<Words>>,
-}
-
-/// What a root cause says.
-#[derive(Clone, Debug)]
-struct Words {
-    summary: Box<str>,
-    advice: Box<[String]>,
-}
-
-impl From<&VerdictInfo> for Blame {
-    fn from(verdict: &VerdictInfo) -> Blame {
-        Blame {
-            code: verdict.code,
-            class: verdict.class,
-            at: verdict.at.clone(),
-            words: Some(Box::new(Words {
-                summary: verdict.summary.as_str().into(),
-                advice: verdict.advice.clone().into(),
-            })),
-        }
-    }
-}
-
-impl Blame {
-    fn summary(&self) -> &str {
-        self.words.as_ref().map_or("", |words| &words.summary)
-    }
-}
-
-/// An attempt that failed or was degraded, as far as folding needs to know.
-pub struct Loss<'a> {
-    /// Its number, which counts once for a cause however many of its servers met it.
-    pub attempt: Option<u64>,
-    /// What it died of, or what it cost.
-    pub verdict: &'a Blame,
-    /// It failed; else it was degraded.
-    pub failed: bool,
-    /// Who tried; `None` for what belongs to no attempt.
-    pub client: Option<IpAddr>,
-    /// What it wanted (address and port, or resolver).
-    pub server: &'a str,
-    /// Its connections with that verdict.
-    pub connections: &'a [u64],
-    /// Its look-ups with that verdict.
-    pub lookups: &'a [u64],
 }
 
 #[derive(Clone, Debug)]
@@ -128,12 +74,7 @@ impl Causes {
     /// What an attempt of `client` at `server` keeps of a verdict. The words only of what is no cause yet: a cause keeps the first
     /// ones and does not go before the attempts of its world are over.
     pub fn blame(&self, verdict: &VerdictInfo, client: IpAddr, server: &str) -> Blame {
-        let wordless = Blame {
-            code: verdict.code,
-            class: verdict.class,
-            at: verdict.at.clone(),
-            words: None,
-        };
+        let wordless = Blame::wordless(verdict);
         // A wrong setting is known by its words; whose silence it is may be an attempt's of another client, behind a NAT.
         if is_setting(verdict.code)
             || is_silence(verdict.code, &verdict.at)
@@ -194,10 +135,7 @@ impl Causes {
                 lookups: Vec::new(),
                 attempts: 0,
                 text: verdict.summary().to_owned(),
-                advice: verdict
-                    .words
-                    .as_ref()
-                    .map_or_else(Vec::new, |words| words.advice.to_vec()),
+                advice: verdict.advice().to_vec(),
             },
             failed: 0,
             last: None,
@@ -372,27 +310,9 @@ fn port_of(server: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::record::{AtInfo, VerdictInfo};
 
     fn verdict(code: &'static str, address: Option<&str>) -> VerdictInfo {
-        VerdictInfo {
-            code,
-            class: Some("network"),
-            confidence: 0.9,
-            is_final: true,
-            at: AtInfo {
-                place: "network",
-                address: address.map(str::to_owned),
-                hop: None,
-                after_hop: None,
-            },
-            frame: None,
-            time: None,
-            summary: code.to_owned(),
-            evidence: Vec::new(),
-            advice: Vec::new(),
-            alternatives: Vec::new(),
-        }
+        VerdictInfo::plain(code, "network", address)
     }
 
     #[test]
@@ -400,7 +320,7 @@ mod tests {
         let mut causes = Causes::default();
         let client = IpAddr::from([10, 0, 0, 5]);
         let worded = |causes: &Causes, verdict: &VerdictInfo, server: &str| {
-            causes.blame(verdict, client, server).words.is_some()
+            !causes.blame(verdict, client, server).summary().is_empty()
         };
         let known = verdict("tcp.refused", Some("192.0.2.1"));
         assert!(worded(&causes, &known, "198.51.100.1:25"));

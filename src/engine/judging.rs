@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Config;
 use super::answers::Answers;
 use super::attempts::{Again, Attempts, Member, Wanted, wrong_setting};
-use super::causes::Blame;
+use super::blame::Blame;
 use super::closing::Source;
 use super::connections::{self, Judged, judge, record};
 use super::experiments::Experiments;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod attempts;
+mod blame;
 mod causes;
 mod clock;
 mod closing;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::{NEXT_TRY, RETRY};
 use crate::base::{Nanos, Timestamp, ip_text, socket_text};
 use crate::diagnosis::Outcome;
-use crate::engine::causes::Blame;
+use crate::engine::blame::Blame;
 use crate::engine::record::VerdictInfo;
 
 /// One member of an attempt.

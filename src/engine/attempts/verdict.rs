@@ -139,30 +139,13 @@ mod tests {
     use super::super::{Again, Attempts, Member, Wanted};
     use crate::base::{Foreign, MILLISECOND, SECOND, Timestamp};
     use crate::diagnosis::Outcome;
-    use crate::engine::causes::Blame;
-    use crate::engine::record::{AtInfo, Record, VerdictInfo};
+    use crate::engine::blame::Blame;
+    use crate::engine::record::{Record, VerdictInfo};
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
 
     fn blame(code: &'static str) -> Blame {
-        Blame::from(&VerdictInfo {
-            code,
-            class: Some("network"),
-            confidence: 0.9,
-            is_final: true,
-            at: AtInfo {
-                place: "server",
-                address: None,
-                hop: None,
-                after_hop: None,
-            },
-            frame: None,
-            time: None,
-            summary: code.to_owned(),
-            evidence: Vec::new(),
-            advice: Vec::new(),
-            alternatives: Vec::new(),
-        })
+        Blame::from(&VerdictInfo::plain(code, "server", None))
     }
 
     /// A connection to the host with that last byte, begun and opened so many milliseconds in.

@@ -193,6 +193,31 @@ impl VerdictInfo {
     }
 }
 
+#[cfg(test)]
+impl VerdictInfo {
+    /// A verdict of tests about what is made of verdicts: a fault of the network, final, its code for words.
+    pub fn plain(code: &'static str, place: &'static str, address: Option<&str>) -> VerdictInfo {
+        VerdictInfo {
+            code,
+            class: Some("network"),
+            confidence: 0.9,
+            is_final: true,
+            at: AtInfo {
+                place,
+                address: address.map(str::to_owned),
+                hop: None,
+                after_hop: None,
+            },
+            frame: None,
+            time: None,
+            summary: code.to_owned(),
+            evidence: Vec::new(),
+            advice: Vec::new(),
+            alternatives: Vec::new(),
+        }
+    }
+}
+
 impl From<Verdict> for VerdictInfo {
     fn from(mut verdict: Verdict) -> VerdictInfo {
         VerdictInfo::taking(&mut verdict)

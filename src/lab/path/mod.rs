@@ -4,6 +4,7 @@
 //! forwards what the kernels at both ends send, in the order of an event queue; it never opens a
 //! connection itself and knows no mail.
 
+mod checksum;
 pub mod craft;
 mod drive;
 pub mod fault;

@@ -5,6 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::checksum::Checksum;
+
 /// IP protocol numbers that the path reads.
 pub const ICMP: u8 = 1;
 /// TCP.
@@ -474,28 +476,4 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// The Internet checksum (RFC 1071).
-#[derive(Default)]
-struct Checksum(u32);
-
-impl Checksum {
-    /// Adds bytes; all but the last addition must be of even length.
-    fn add(&mut self, bytes: &[u8]) {
-        for pair in bytes.chunks(2) {
-            let high = pair.first().copied().unwrap_or(0);
-            let low = pair.get(1).copied().unwrap_or(0);
-            self.0 = self
-                .0
-                .wrapping_add(u32::from(u16::from_be_bytes([high, low])));
-        }
-    }
-
-    fn finish(mut self) -> u16 {
-        while self.0 >> 16 != 0 {
-            self.0 = (self.0 & 0xffff) + (self.0 >> 16);
-        }
-        !(self.0 as u16)
-    }
 }
