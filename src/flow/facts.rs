@@ -223,6 +223,8 @@ pub struct Direction {
     pub outstanding: Option<Outstanding>,
     /// Evidence about sizes that pass and sizes that do not, for what this side sends.
     pub mtu: MtuEvidence,
+    /// Bytes of any size that were never seen and that the peer never acknowledged, although later ones came: where that was seen.
+    pub hole: Option<Mark>,
     /// Times at which this side's advertised window was zero.
     pub zero_window: ZeroWindow,
     /// Its latest empty segment stands behind bytes that the capture never shows: where, and how many bytes. They were sent, and

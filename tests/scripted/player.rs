@@ -125,8 +125,12 @@ impl Player {
 
     fn act(&mut self, step: &str) -> u64 {
         for side in ['C', 'S'] {
-            for (mark, acked, unseen) in [("!", false, false), ("?", true, true), ("", true, false)]
-            {
+            for (mark, acked, unseen) in [
+                ("!", false, false),
+                ("?!", false, true),
+                ("?", true, true),
+                ("", true, false),
+            ] {
                 let Some(rest) = step.strip_prefix(&format!("{side}:{mark}")) else {
                     continue;
                 };

@@ -9,7 +9,7 @@
 //! causes CODE,CODE · causes none · attempts N · only NAME,… (manners) · never NAME,… (manners)
 //! open · conn [client=IP:PORT] [server=IP:PORT] · use N
 //! C: text · S: text           a line, CRLF added; escapes \r \n \xNN; `C:~` adds no CRLF
-//! C:! text                    sent, never acknowledged; `C:? text` sent, not in the capture
+//! C:! text                    sent, never acknowledged; `C:? text` sent, not in the capture; `C:?! text` both
 //! C tls hello 1.3 + ccs       records
 //! C again · C ack · C fin · C fin! · C rst · C rst bare · C keepalive · C keepalive!
 //! syn · synack · ack · refuse · icmp TYPE CODE [mtu=N] [from=IP] · window C N

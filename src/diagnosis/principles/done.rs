@@ -75,9 +75,8 @@ fn orderly_fin(c: &Connection<'_>) -> Option<Mark> {
     // A hole that never filled is owed as well: its sender is still trying.
     let hole = |side: Side| {
         c.tcp.sides[side]
-            .mtu
-            .unfilled_gap
-            .is_some_and(|(mark, _)| mark.time <= at.time)
+            .hole
+            .is_some_and(|mark| mark.time <= at.time)
     };
     if hole(Side::Client) || hole(Side::Server) {
         return None;

@@ -327,14 +327,26 @@ impl Scoreboard {
                 .filter(|(start, _)| *start <= range.start)
                 .map(|(_, mark)| mark);
         }
-        // A hole of whole packets with later bytes behind it, and nothing acknowledged beyond its beginning.
-        if let Some(range) = self.ranges.front().filter(|range| range.count == 0) {
+        // Of whole packets.
+        if let Some(range) = self.hole() {
             let length = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
-            if length >= range.mss && range.mss > 0 && self.ranges.len() > 1 {
+            if length >= range.mss && range.mss > 0 {
                 evidence.unfilled_gap = range.hole.map(|mark| (mark, length));
             }
         }
         evidence
+    }
+
+    /// Where a hole was seen that has later bytes behind it and that no acknowledgment passed.
+    pub(super) fn unfilled(&self) -> Option<Mark> {
+        self.hole()?.hole
+    }
+
+    /// Bytes never seen, with later ones behind them, and nothing acknowledged beyond their beginning.
+    fn hole(&self) -> Option<&Range> {
+        self.ranges
+            .front()
+            .filter(|range| range.count == 0 && self.ranges.len() > 1)
     }
 
     /// Starts of ranges and their ends, newest last, for the search of a SACK offset.

@@ -26,9 +26,11 @@ impl Tracker {
                         outstanding
                     });
             let mtu = self.halves[side].board.mtu();
+            let hole = self.halves[side].board.unfilled();
             let direction = &mut self.facts.sides[side];
             direction.outstanding = outstanding;
             direction.mtu = mtu;
+            direction.hole = hole;
         }
         self.facts.vantage = self.vantage();
     }

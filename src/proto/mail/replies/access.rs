@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Words] = &[
         "too many concurrent", "too many simultaneous", "connection limit exceeded", "connection limit reached",
         "connections limit", "max connections", "maximum connections", "too many smtp sessions",
         "too many imap connections", "too many pop3 connections", "session limit", "concurrent connection limit",
-        "concurrent connections limit", "concurrent session",
+        "concurrent connections limit", "concurrent session", "too many tls sessions",
     ]),
     words(TooManyConnections, Any, Sure, "Dovecot src/imap/main.c, src/pop3/main.c; Exchange receive connectors; Cyrus", &[
         "maximum number of connections", "maximum number of concurrent connections",
@@ -80,6 +80,14 @@ pub(super) const ROWS: &[Words] = &[
         "tls already active", "tls not", "not supported", "not implemented", "not available", "not enabled",
         "unrecognized command", "command not recognized", "unknown command", "temporar", "disabled",
         "command unrecognized", "command not implemented", "invalid command",
+    ]),
+    words(ServiceUnavailable, Any, Sure, "Exchange front end, whose back end does not answer; servers behind a proxy", &[
+        "primary target ip address responded with", "connection dropped due to", "connect to * connection timed out",
+        "connect to * connection refused",
+    ]),
+    words(ServiceUnavailable, Mailbox, Known, "qpopper; UW imapd; Dovecot: the login was right, its mailbox does not open", &[
+        "unable to open mailbox", "cannot open mailbox", "can't open mailbox", "unable to open maildrop",
+        "failed to open mailbox",
     ]),
     words(ServiceUnavailable, Any, Known, "Postfix src/postscreen; Exim; Exchange; Gmail; Courier; RFC 3463 3.4", &[
         "no system resources", "insufficient system resources", "insufficient system storage",

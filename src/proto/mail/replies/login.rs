@@ -16,6 +16,10 @@ pub(super) const ROWS: &[Words] = &[
         "application-specific password required", "invalidsecondfactor",
         "support.google.com/accounts/answer/185833",
     ]),
+    words(AppPasswordRequired, Login, Sure, "Mail.ru help.mail.ru/mail/security/protection/external; generic", &[
+        "application password is required", "app password is required", "app password required", "use app password",
+        "use an app password",
+    ]),
     words(AppPasswordRequired, Any, Known, "Yahoo, Apple, Fastmail, Zoho help pages on app passwords", &[
         "app password", "app-specific password", "application specific password", "application password",
         "use an app-password", "application-specific password", "two-factor authentication",
@@ -53,6 +57,11 @@ pub(super) const ROWS: &[Words] = &[
         "pop is disabled for", "imap access disabled for this account", "pop3 access disabled for this account",
         "pop3 access is disabled", "smtp access is disabled", "sieve access is disabled",
     ]),
+    words(ProtocolDisabled, Login, Sure, "Yandex yandex.com/support/mail; Zoho; generic: a service switched off for one account or domain", &[
+        "does not have access rights to this service", "smtp access disabled", "imap/smtp access disabled",
+        "imap access has been disabled", "pop3 access has been disabled", "pop access has been disabled",
+        "smtp access has been disabled", "authentication disabled for this", "authentication is disabled for",
+    ]),
     words(ProtocolDisabled, Login, Known, "Dovecot src/auth/auth-request.c (nologin)", &[
         "login disabled for this user", "imap access disabled", "pop access disabled", "pop3 access disabled",
         "service is disabled", "protocol is disabled", "protocol disabled", "not allowed to use imap",
@@ -88,6 +97,9 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(AuthServerFailure, Any, Sure, "Postfix src/smtpd/smtpd_sasl_glue.c; Dovecot src/login-common", &[
         "temporary authentication failure", "temporary authentication error",
+    ]),
+    words(AuthServerFailure, Login, Sure, "Postfix with Dovecot's auth socket; Cyrus SASL lib/checkpw.c; QQ", &[
+        "connection lost to authentication server", "can't connect to saslauthd", "cannot connect to saslauthd", "authentication failed, system busy",
     ]),
     words(AuthServerFailure, Login, Known, "Exim src/smtp_in.c; Google; Dovecot proxy; Cyrus; Courier authdaemon", &[
         "unable to authenticate at present", "cannot authenticate due to temporary system problem",
@@ -140,6 +152,7 @@ pub(super) const ROWS: &[Words] = &[
         "unrecognized authentication mechanism", "unimplemented authentication", "mechanism is not supported",
         "mechanism not supported", "unsupported sasl mechanism", "authentication type not supported",
         "auth mechanism not supported", "auth type unimplemented", "unknown sasl mechanism",
+        "mechanism * not available", "mechanism * not supported", "login not supported", "login is not supported",
     ]),
     words(MechanismUnsupported, Login, Known, "Cyrus SASL lib/common.c (SASL_NOMECH), as Cyrus IMAP and Postfix pass it on", &[
         "no mechanism available", "no worthy mechs found",
@@ -153,16 +166,19 @@ pub(super) const ROWS: &[Words] = &[
     words(AuthRequired, Smtp, Sure, "RFC 4954 6; Postfix src/smtpd/smtpd_check.c; Google; Exchange 5.7.57; Courier", &[
         "client not authenticated to send mail", "client was not authenticated to send anonymous mail",
         "client was not authenticated", "smtp authentication is required", "smtp authentication required",
+        "smtp auth is required", "bad sequence of commands * auth required",
+        "bad sequence of commands * authentication required",
     ]),
     words(AuthRequired, Smtp, Known, "RFC 4954 6; hMailServer; MailEnable; qmail smtp-auth patches; MDaemon", &[
         "authentication required", "authentication is required", "auth required", "must authenticate",
         "authenticate first", "please authenticate", "must be authenticated", "requires authentication",
         "not authenticated", "need to authenticate", "must log in", "must login first", "please log in first",
         "log in first", "login first", "authentication needed", "auth first", "you must be logged in",
-        "sender not authenticated", "smtp-auth required",
+        "sender not authenticated", "smtp-auth required", "turn on smtp authentication",
     ]),
     words(CredentialsRejected, Any, Sure, "Postfix src/smtpd/smtpd_sasl_glue.c; Exim; Google", &[
         "username and password not accepted", "incorrect authentication data", "badcredentials",
+        "invalid command or password",
     ]),
     words(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
         "authentication failed", "authentication failure", "authentication unsuccessful", "auth failed",

@@ -335,6 +335,17 @@ impl Asked {
             Family::AccountDisabled if self.command == Some(Verb::Rcpt) => {
                 Family::RecipientRejected
             }
+            // MAIL names the sender alone (RFC 5321 3.3): an address refused there is the sender's.
+            Family::RecipientRejected
+                if self.command == Some(Verb::Mail)
+                    && !reply
+                        .text
+                        .as_str()
+                        .to_ascii_lowercase()
+                        .contains("recipient") =>
+            {
+                Family::SenderRejected
+            }
             // "Come back later" for good is no greylist.
             Family::Greylisted if reply.status == Status::Negative && self.is_smtp() => {
                 Family::ServiceUnavailable

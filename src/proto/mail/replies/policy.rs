@@ -54,9 +54,10 @@ pub(super) const ROWS: &[Words] = &[
         "dul.", "dialup", "dial-up", "residential", "pbl", "sending ip * blocked", "your network is blocked",
         "spam source", "known spam", "spammer", "rejected due to * reputation",
         "unsolicited mail originating from your ip", "suspicious due to the very low reputation",
-        "client host blocked",
+        "client host blocked", "block for spam", "traffic not accepted from this ip",
     ]),
     words(Blocklisted, Connection, Sure, "generic: mailbox servers with lists of addresses, as greeting", BLOCKED),
+    words(Blocklisted, Connection, Sure, "EarthLink earthlink.net/block, as greeting", &["is blocked by"]),
     words(Blocklisted, Login, Known, "generic: the same, as answer to a login", BLOCKED),
     words(RdnsRequired, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c (reject_unknown_client_hostname); Gmail 5.7.25; Exchange Online 5.7.25; Exim; Sendmail; Yahoo", &[
         "cannot find your hostname", "cannot find your reverse hostname", "cannot find your reverse", "reverse dns",
@@ -65,6 +66,9 @@ pub(super) const ROWS: &[Words] = &[
         "forward confirmed", "forward-confirmed", "forward and reverse", "host name lookup", "unresolvable client",
         "client host rejected: cannot find", "no host name found for ip", "hostname for ip address",
         "your ip address has no", "ip name possibly forged", "must have a valid dns",
+    ]),
+    words(RdnsRequired, Smtp, Known, "Sendmail cf/m4/proto.m4 (a refused relay names it beside its cause)", &[
+        "ip name lookup failed",
     ]),
     words(DomainUnauthenticated, Smtp, Sure, "Gmail 5.7.26/27/30; Exchange Online 5.7.23, 5.7.515, 5.7.509; pypolicyd-spf; OpenDMARC; RFC 7372", &[
         "unauthenticated email from", "dmarc", "spf", "openspf", "dkim", "sender policy framework", "sender id",

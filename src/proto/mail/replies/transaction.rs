@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Words] = &[
         "list of allowed rcpthosts", "cannot relay", "rejected relay", "relaying mail to",
         "i cannot deliver mail for", "refused to relay", "open relay", "not a gateway", "is not hosted here",
         "domain not hosted", "not our customer", "domain isn't allowed to be relayed", "we don't handle mail for",
-        "attribution; relay", "tenantattribution",
+        "attribution; relay", "tenantattribution", "does not have permissions to submit to this server",
     ]),
     words(MessageTooLarge, Smtp, Sure, "Postfix src/smtpd/smtpd.c; Exim; Sendmail; Exchange; RFC 1870 6; Gmail", &[
         "message size exceeds", "message too large", "message too big", "message is too large",
@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Words] = &[
         "exceeds fixed maximum", "exceeds size limit", "message file too big", "max message size",
         "maximum message size", "message size limit", "message larger than", "exceeded storage allocation: message",
         "size limit exceeded", "larger than the current system limit", "too much mail data",
-        "message length exceeds", "exceeds the maximum size", "sorry, that message size exceeds", "message exceeds",
+        "message size * exceeds", "message length exceeds", "exceeds the maximum size", "sorry, that message size exceeds", "message exceeds",
     ]),
     words(MailboxFull, Any, Sure, "Dovecot src/plugins/quota; Postfix virtual; Exim; Gmail 4.2.2/5.2.2; Exchange; RFC 5530 OVERQUOTA; Cyrus", &[
         "mailbox full", "mailbox is full", "mailbox quota", "mail box full", "over quota", "overquota",
@@ -42,7 +42,8 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(RateLimited, Transaction, Sure, "Postfix src/smtpd/smtpd.c; Exim ACLs; RFC 3463 4.5.3", &[
         "too many recipients", "too many rcpt", "recipient limit", "maximum recipients", "rcpt limit",
-        "recipients per", "too many invalid recipients", "messages from * temporarily deferred", "deferred due to",
+        "recipients per", "too many invalid recipients", "too many bad recipients", "too many unknown recipients",
+         "messages from * temporarily deferred", "deferred due to",
     ]),
     words(SenderRejected, Transaction, Sure, "Postfix src/smtpd/smtpd_check.c; Exim sender verification; Sendmail; Exchange SendAsDenied", &[
         "sender verify failed", "sender rejected", "sender denied",
@@ -56,6 +57,7 @@ pub(super) const ROWS: &[Words] = &[
         "not allowed to use this sender", "sender must", "from address", "return address", "mailfrom",
         "spoofed sender", "sender blocked", "blocked sender", "sender is blocked", "sender address blocked",
         "you are not allowed to send", "must match the authenticated", "does not match authenticated",
+        "callback setup failed while verifying", "email address is not verified",
     ]),
     words(SenderRejected, Transaction, Part, "Postfix src/smtpd/smtpd_check.c (what a policy server says follows, SMTPD_POLICY_README)", &[
         "sender address rejected",
@@ -88,10 +90,13 @@ pub(super) const ROWS: &[Words] = &[
         "high probability of spam", "likely unsolicited", "unsolicited message", "unsolicited mail", "virus",
         "malware", "infected", "phishing", "suspicious content", "blocked due to content", "content policy",
         "message contains", "attachment", "security issue", "banned file", "banned content", "content filter",
-        "message blocked", "message was blocked", "message refused", "url in the message", "surbl", "uribl",
+        "url in the message", "surbl", "uribl",
         "rejected by content", "header checks", "body contains", "message header size exceeds", "message failed",
         "not rfc 5322 compliant", "rfc 5322", "rfc 2822", "not rfc", "missing header", "invalid header", "milter",
         "inappropriate content", "spamassassin",
+    ]),
+    words(ContentRejected, Smtp, Part, "generic: what was refused; the words beside it say why", &[
+        "message blocked", "message was blocked", "message refused",
     ]),
     words(ContentRejected, Data, Known, "generic: Haraka, Mailgun, Mimecast, Barracuda, Cisco ESA, OpenSMTPD after the dot", &[
         "spam", "message rejected", "rejected by policy", "policy violation", "content", "rejected due to policy",
