@@ -54,6 +54,9 @@ pub enum Settles {
     /// It could be what looks like something else: a verdict that rests on silence keeps its name and loses its certainty, and
     /// what was only slow is this.
     Doubt,
+    /// It is what this client of mxray's own lacks: other programs go on where it was turned away, so that an alert proves nothing
+    /// of the server, and nobody's fault is named.
+    Limit,
 }
 
 /// A measurement of mxray's own.
@@ -78,6 +81,8 @@ const REFINES: &[(&str, &str)] = &[
     ("route.loop", "route.unreachable"),
     ("tcp.reset-midstream-by-path", "tcp.reset-midstream"),
     ("tcp.reset-midstream-by-path", "tcp.reset-before-greeting"),
+    // The handshake's ACK alone drew the reset: the hello that followed it at once had no part in it.
+    ("tcp.reset-midstream-by-path", "tls.reset-on-hello"),
     ("dns.large-dropped", "dns.timeout"),
     ("dns.type-dropped", "dns.timeout"),
     ("dns.blocked", "dns.timeout"),
@@ -158,13 +163,43 @@ fn doubt(judgement: &mut Judgement, claim: &Claim) {
     }
 }
 
+/// Ends that a client brings upon itself by what it does not offer.
+const TURNED_AWAY: [Code; 3] = [Code::TlsCipher, Code::TlsVersion, Code::TlsAlert];
+
+/// It was turned away for what it lacks itself: no verdict stands for that, and what a client that lacks it too would die of is an
+/// alternative.
+fn limit(judgement: &mut Judgement, claim: &Claim) {
+    let seen = &judgement.verdict;
+    if judgement.outcome != Outcome::Failed || !TURNED_AWAY.contains(&seen.code) {
+        return;
+    }
+    let mut verdict = Verdict {
+        frame: seen.frame,
+        time: seen.time,
+        evidence: seen.evidence.clone(),
+        advice: claim.advice.clone(),
+        alternatives: claim.alternatives.clone(),
+        ..Verdict::without_fault(Code::Unknown, claim.summary.clone(), None)
+    };
+    add_evidence(&mut verdict, claim);
+    judgement.verdict = verdict;
+    judgement.outcome = Outcome::Incomplete;
+}
+
 /// Lets measurements weigh in on a judgement made from packets.
 pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a Measured>) {
     for one in measured {
         let claim = &one.claim;
-        if one.settles == Settles::Doubt {
-            doubt(judgement, claim);
-            continue;
+        match one.settles {
+            Settles::Doubt => {
+                doubt(judgement, claim);
+                continue;
+            }
+            Settles::Limit => {
+                limit(judgement, claim);
+                continue;
+            }
+            _ => {}
         }
         let works = matches!(judgement.outcome, Outcome::Healthy | Outcome::Degraded);
         if judgement.verdict.code == claim.code && claim.code != Code::Ok {

@@ -142,6 +142,32 @@ fn what_every_connection_pays_for_degrades_what_worked_and_nothing_else() {
 }
 
 #[test]
+fn what_only_this_client_lacks_blames_nobody() {
+    let mut one = measured(Code::TlsCipher);
+    one.settles = Settles::Limit;
+    for code in [Code::TlsCipher, Code::TlsAlert] {
+        let mut judgement = judged(Outcome::Failed, code);
+        weigh(&mut judgement, [one.clone()].iter());
+        assert_eq!(judgement.outcome, Outcome::Incomplete);
+        assert_eq!(judgement.verdict.code, Code::Unknown);
+        assert_eq!(judgement.verdict.time, Some(Timestamp(1)));
+        assert!(!judgement.verdict.evidence.is_empty());
+    }
+    // Another death is no matter of what was offered.
+    for (outcome, code) in [
+        (Outcome::Failed, Code::TlsCertExpired),
+        (Outcome::Healthy, Code::Ok),
+    ] {
+        let mut judgement = judged(outcome, code);
+        weigh(&mut judgement, [one.clone()].iter());
+        assert_eq!(judgement.outcome, outcome);
+        assert_eq!(judgement.verdict.code, code);
+    }
+    let back = Measured::from_text(one.to_text().unwrap().as_bytes()).unwrap();
+    assert_eq!(back.settles, Settles::Limit);
+}
+
+#[test]
 fn where_packets_say_nothing_the_measurement_does() {
     let mut judgement = judged(Outcome::Incomplete, Code::Unknown);
     weigh(&mut judgement, [measured(Code::TcpDropped)].iter());

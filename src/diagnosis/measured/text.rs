@@ -26,6 +26,7 @@ impl Settles {
             Settles::Session => 2,
             Settles::Doubt => 3,
             Settles::Cause => 4,
+            Settles::Limit => 5,
         }
     }
 
@@ -36,6 +37,7 @@ impl Settles {
             2 => Settles::Session,
             3 => Settles::Doubt,
             4 => Settles::Cause,
+            5 => Settles::Limit,
             _ => Settles::Finding,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! One hello with all that clients have offered in twenty years, a second one of TLS 1.0 for servers that cannot even be offered
 //! more. What the server then chooses says why nothing was in common: its version, its suite, its group or its signature algorithm.
-//! Where it chooses something that every client has, the alert had another reason, and nothing is said.
+//! Where it chooses something that every client has, the alert had another reason, and nothing is said. Where it chooses what most
+//! programs offer and this one lacks, the alert is this client's own doing, and the server is not blamed.
 
 use super::ask::{Ask, SessionOutcome};
 use super::claims::about;
@@ -44,7 +45,7 @@ pub(super) async fn which_version(context: &Context, ask: &Ask, outcome: &Sessio
             (chosen, offered) = (older, "everything from TLS 1.0 to 1.2");
         }
     }
-    let Some(claim) = claim(context, outcome, chosen) else {
+    let Some((claim, settles)) = claim(context, outcome, chosen) else {
         return;
     };
     let suite = cipher_name(chosen.suite).unwrap_or("a suite without a name");
@@ -52,7 +53,7 @@ pub(super) async fn which_version(context: &Context, ask: &Ask, outcome: &Sessio
         "offered {offered}, the server chose {} with {suite}",
         spoken(chosen.version)
     ));
-    context.measured(about(outcome, claim, Settles::Verdict));
+    context.measured(about(outcome, claim, settles));
 }
 
 /// As people write it.
@@ -63,7 +64,7 @@ fn spoken(version: u16) -> &'static str {
         .map_or("SSL 3.0", Highest::name)
 }
 
-fn claim(context: &Context, outcome: &SessionOutcome, chosen: Chosen) -> Option<Claim> {
+fn claim(context: &Context, outcome: &SessionOutcome, chosen: Chosen) -> Option<(Claim, Settles)> {
     let at = At::address(Where::Server, outcome.to.ip());
     let proof = Proof::Measured("ClientHello ladder", context.now());
     if chosen.version < TLS12 {
@@ -72,26 +73,36 @@ fn claim(context: &Context, outcome: &SessionOutcome, chosen: Chosen) -> Option<
             spoken(chosen.version)
         );
         let claim = Claim::new(Code::TlsVersion, at, proof, 0.95, text);
-        return Some(claim.advise(
+        let claim = claim.advise(
             "Server's operator: switch TLS 1.2 and 1.3 on (a newer TLS library, if there are none)",
-        ));
+        );
+        return Some((claim, Settles::Verdict));
     }
     let Unusual {
         what,
         is_widely_known,
     } = unusual(chosen)?;
-    let (sure, who) = match is_widely_known {
-        true => (
-            0.7,
-            "programs built on OpenSSL, GnuTLS or NSS may have it, others do not",
-        ),
-        false => (0.93, "clients of today refuse it"),
-    };
+    let advice = "Server's operator: allow ECDHE with x25519 or P-256 and AES-GCM or ChaCha20, and a certificate with an RSA 2048 or P-256 key";
+    if !is_widely_known {
+        let text = format!(
+            "Server and this client have no cryptography in common: of all that was ever used, the server chose {what}; clients of today refuse it."
+        );
+        let claim = Claim::new(Code::TlsCipher, at, proof, 0.93, text).advise(advice);
+        return Some((claim, Settles::Verdict));
+    }
     let text = format!(
-        "Server and this client have no cryptography in common: of all that was ever used, the server chose {what}; {who}."
+        "The server takes {what}, which this client lacks: programs built on OpenSSL or GnuTLS may well connect, so what lies behind the handshake is not known."
     );
-    let claim = Claim::new(Code::TlsCipher, at, proof, sure, text);
-    Some(claim.advise(
-        "Server's operator: allow ECDHE with x25519 or P-256 and AES-GCM or ChaCha20, and a certificate with an RSA 2048 or P-256 key",
-    ))
+    let claim = Claim::new(Code::TlsCipher, at, proof, 0.3, text)
+        .or(
+            Code::TlsCipher,
+            0.3,
+            format!("whether the client in question offers {what}"),
+        )
+        .advise(format!(
+            "Try with the program in question, or openssl s_client -connect {}",
+            outcome.to
+        ))
+        .advise(advice);
+    Some((claim, Settles::Limit))
 }

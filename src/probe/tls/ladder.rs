@@ -124,7 +124,11 @@ impl Ladder {
         let usual = || Shape::small(Highest::Tls13, server);
         let (shape, how, name) = match about {
             About::Version(version) => (
-                Shape::only(version, server),
+                // A server of one group alone speaks its versions all the same.
+                Shape {
+                    groups: ALL_GROUPS.to_vec(),
+                    ..Shape::only(version, server)
+                },
                 How::Whole,
                 format!("{} alone", version.name()),
             ),
@@ -307,7 +311,7 @@ fn says(ended: &Ended) -> String {
 pub struct Unusual {
     /// What.
     pub what: String,
-    /// Programs built on OpenSSL, GnuTLS or NSS offer it all the same.
+    /// Programs built on OpenSSL, GnuTLS or NSS offer it all the same: that a session of ours has it not proves nothing of the server.
     pub is_widely_known: bool,
 }
 
