@@ -92,8 +92,9 @@ pub async fn climb(context: &Context, to: SocketAddr) -> bool {
     }
     let mut all: Vec<&mut Way> = burst.iter_mut().chain([&mut control]).collect();
     settle(&mut all).await;
-    let answered = burst.iter().filter(|way| way.last_end.is_some()).count();
-    if answered == BURST {
+    // A limit may reset what is beyond it.
+    let opened = |way: &&Way| matches!(way.last_end, Some(Heard::Open { .. }));
+    if burst.iter().filter(opened).count() == BURST {
         return false;
     }
     let mut counts = Counts::default();
