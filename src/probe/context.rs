@@ -3,9 +3,11 @@
 //! Every socket of a run is made here, because a flow must be in the registry before its first packet leaves. Handles are
 //! opened when the context is made; afterwards nothing needs privilege.
 
+mod gathered;
+mod pace;
 mod sockets;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +19,11 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use gathered::Unknowable;
+pub use pace::{Ahead, Turn};
 pub use sockets::{Connect, ConnectError, Opened, Reserved};
 
+use self::pace::Pacing;
 use super::auth::{Lockout, Login, Turnstile};
 use super::control::Registry;
 use super::options::{Options, StageName};
@@ -29,30 +34,13 @@ use super::stage::local::{self, NoWay, Rules, Wanted, WayOut};
 use super::tap::{Tap, TapError};
 use super::tls::roots::Roots;
 use crate::base::Timestamp;
-use crate::diagnosis::{About, Claim, Code, Measured, Settles};
-use crate::engine::record::{MtuInfo, PathRecord};
+use crate::engine::record::PathRecord;
 use crate::privilege::Successor;
 use crate::proto::Service;
 use crate::wire::{Net, Packet};
 
 /// The tap is quiet when nothing of ours came for so long.
 const QUIET: Duration = Duration::from_millis(40);
-
-/// Something that could not be known for lack of privilege, and the command that grants it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Unknowable {
-    /// What.
-    pub what: &'static str,
-    /// How to get it.
-    pub grant: &'static str,
-}
-
-impl Unknowable {
-    /// In words.
-    pub fn says(&self) -> String {
-        format!("not known: {} ({})", self.what, self.grant)
-    }
-}
 
 /// Is told what is being done.
 pub type Progress = Box<dyn Fn(StageName, &str) + Send + Sync>;
@@ -65,7 +53,7 @@ struct Inner {
     recording: Mutex<Recording>,
     paths: Mutex<Vec<PathRecord>>,
     unknowable: Mutex<Vec<Unknowable>>,
-    pace: Mutex<HashMap<IpAddr, Pace>>,
+    pacing: Arc<Pacing>,
     random: Mutex<Pcg32>,
     next_id: AtomicU16,
     last_frame: AtomicU64,
@@ -89,14 +77,6 @@ struct Inner {
     rules: Option<Rules>,
     cautions: Mutex<Vec<String>>,
     barred: Mutex<HashSet<SocketAddr>>,
-}
-
-/// Packets that a target may get now, how many were paid for, and how many the tap saw leave.
-struct Pace {
-    tokens: f64,
-    at: Instant,
-    sent: u64,
-    left: u64,
 }
 
 /// While it lives, the deadline does not end the run.
@@ -150,6 +130,7 @@ impl Context {
         // While it is permitted.
         let rules = raw.as_ref().and_then(|_| Rules::read());
         let roots = Roots::load(&options.roots);
+        let pacing = Pacing::new(options.rate);
         let context = Context(Arc::new(Inner {
             options,
             // Crafted packets without a tap would be sent blind.
@@ -159,7 +140,7 @@ impl Context {
             recording: Mutex::new(recording),
             paths: Mutex::default(),
             unknowable: Mutex::default(),
-            pace: Mutex::default(),
+            pacing,
             random: Mutex::new(Pcg32::new(seed, u64::from(std::process::id()))),
             next_id: AtomicU16::new((seed >> 7) as u16),
             last_frame: AtomicU64::new(0),
@@ -291,42 +272,18 @@ impl Context {
 
     /// Waits until a target may be sent so many packets more (`--rate`).
     pub async fn spend(&self, target: IpAddr, packets: u32) {
-        // What may leave at once and what follows within a second are the rate together.
-        let rate = f64::from(self.0.options.rate.max(1));
-        let burst = (rate / 10.0).max(1.0);
-        let rate = (rate - burst).max(rate / 2.0);
-        loop {
-            let wait = {
-                let mut pace = lock(&self.0.pace);
-                let pace = pace.entry(target).or_insert(Pace {
-                    tokens: burst,
-                    at: Instant::now(),
-                    sent: 0,
-                    left: 0,
-                });
-                pace.tokens = (pace.tokens + pace.at.elapsed().as_secs_f64() * rate).min(burst);
-                pace.at = Instant::now();
-                if pace.tokens >= 1.0 {
-                    // A big request is paid for afterwards.
-                    pace.tokens -= f64::from(packets);
-                    pace.sent = pace.sent.saturating_add(u64::from(packets));
-                    return;
-                }
-                Duration::from_secs_f64((1.0 - pace.tokens) / rate)
-            };
-            tokio::time::sleep(wait).await;
-        }
+        self.spend_in(target, packets, Turn::Ordinary).await;
     }
 
-    /// A packet left for a target. What the kernel sends by itself, acknowledgements and resets, is paid for afterwards.
-    fn left_for(&self, target: IpAddr) {
-        if let Some(pace) = lock(&self.0.pace).get_mut(&target) {
-            pace.left = pace.left.saturating_add(1);
-            if pace.left > pace.sent {
-                pace.sent = pace.left;
-                pace.tokens -= 1.0;
-            }
-        }
+    /// The same, with a say in the order.
+    pub async fn spend_in(&self, target: IpAddr, packets: u32, turn: Turn) {
+        self.0.pacing.spend(target, packets, turn).await;
+    }
+
+    /// Something of this target is to be known before all else: until the guard is dropped, only what says [`Turn::First`]
+    /// leaves for it, for two seconds at the most.
+    pub fn go_ahead(&self, target: IpAddr) -> Ahead {
+        self.0.pacing.go_ahead(target)
     }
 
     /// A number nobody can guess from outside: ISNs, identifiers.
@@ -364,7 +321,7 @@ impl Context {
             Ordering::Relaxed,
         );
         if let Net::Ip(ip) = &packet.net {
-            self.left_for(ip.destination);
+            self.0.pacing.left_for(ip.destination);
         }
         lock(&self.0.recording).add(Taken {
             control: classified.role.control(),
@@ -396,79 +353,6 @@ impl Context {
         }
     }
 
-    /// A measurement: it goes to the engine and into `-w`.
-    pub fn measured(&self, measured: Measured) {
-        lock(&self.0.recording).measured.push(measured);
-    }
-
-    /// What was measured of a server under this code.
-    pub fn known_of(&self, server: SocketAddr, code: Code) -> Option<Measured> {
-        let recording = lock(&self.0.recording);
-        let mut measured = recording.measured.iter();
-        measured
-            .find(|one| one.about == About::Server(server) && one.claim.code == code)
-            .cloned()
-    }
-
-    /// A finding of the run that belongs to no connection and no look-up.
-    pub fn finding(&self, claim: Claim) {
-        self.measured(Measured {
-            about: About::Run,
-            claim,
-            settles: Settles::Finding,
-        });
-    }
-
-    /// A path for the report: what is known of the same path already is added to.
-    pub fn path(&self, record: PathRecord) {
-        let mut paths = lock(&self.0.paths);
-        let known = paths
-            .iter_mut()
-            .find(|known| known.target == record.target && known.port == record.port);
-        let Some(known) = known else {
-            paths.push(record);
-            return;
-        };
-        // The walk that sent more says more.
-        let weight = |path: &PathRecord| path.hops.iter().map(|hop| hop.sent).sum::<u32>();
-        if weight(&record) > weight(known) {
-            known.hops = record.hops;
-        }
-        known.mtu = match (record.mtu, known.mtu.take()) {
-            (Some(new), Some(old)) => Some(MtuInfo {
-                forward: new.forward.or(old.forward),
-                backward: new.backward.or(old.backward),
-                blackhole_after_hop: new.blackhole_after_hop.or(old.blackhole_after_hop),
-            }),
-            (new, old) => new.or(old),
-        };
-        known.loss = record.loss.or_else(|| known.loss.take());
-        known.tls = record.tls.or_else(|| known.tls.take());
-    }
-
-    /// Something that the report's reader has to know of how it was measured.
-    pub fn caution(&self, text: String) {
-        let mut all = lock(&self.0.cautions);
-        if !all.contains(&text) {
-            all.push(text);
-        }
-    }
-
-    /// What the reader has to know.
-    pub fn cautions(&self) -> Vec<String> {
-        lock(&self.0.cautions).clone()
-    }
-
-    /// A device on the way was measured to bar this port: it is no wrong one.
-    pub fn bars(&self, server: SocketAddr) {
-        lock(&self.0.barred).insert(server);
-    }
-
-    /// Whether a device on the way bars this port.
-    pub fn is_barred(&self, server: SocketAddr) -> bool {
-        lock(&self.0.barred).contains(&server)
-    }
-
     /// The way out of this host towards a destination.
     pub fn way_out(&self, to: IpAddr) -> Result<WayOut, Option<NoWay>> {
         let options = &self.0.options;
@@ -495,53 +379,16 @@ impl Context {
         lock(&self.0.registry).has_left(to)
     }
 
-    /// Something that cannot be known for lack of privilege.
-    pub fn unknowable(&self, what: &'static str, grant: &'static str) {
-        let one = Unknowable { what, grant };
-        let mut all = lock(&self.0.unknowable);
-        if !all.contains(&one) {
-            all.push(one);
-        }
-    }
-
     /// Says what is being done.
     pub fn progress(&self, stage: StageName, text: &str) {
         (self.0.progress)(stage, text);
-    }
-
-    /// Frames that were captured after the first `known`, each with its LINKTYPE_ value, and paths after the first
-    /// `paths`: for who looks on while it is measured. They stay where they are.
-    pub fn gathered_since(
-        &self,
-        known: usize,
-        paths: usize,
-    ) -> (Vec<(u16, Taken)>, Vec<PathRecord>) {
-        let frames = lock(&self.0.recording).since(known);
-        let walked = lock(&self.0.paths);
-        (frames, walked.get(paths..).unwrap_or_default().to_vec())
-    }
-
-    /// Takes what was gathered so far, for the engine; a new recording begins.
-    pub fn take(&self) -> (Recording, Vec<PathRecord>, Vec<Unknowable>) {
-        let mut recording = lock(&self.0.recording);
-        let mut empty = Recording::on(recording.interfaces.clone());
-        empty.keep_concealing(&recording);
-        let mut taken = std::mem::replace(&mut *recording, empty);
-        // The kernel counts from the beginning; a recording tells its own.
-        let lost = self.0.tap.as_ref().map_or(0, Tap::dropped);
-        let known = self.0.lost.swap(lost, Ordering::Relaxed);
-        taken.dropped = taken.dropped.saturating_add(lost.saturating_sub(known));
-        let unknowable = lock(&self.0.unknowable).clone();
-        taken.notes = self.cautions();
-        taken.notes.extend(unknowable.iter().map(Unknowable::says));
-        (taken, std::mem::take(&mut lock(&self.0.paths)), unknowable)
     }
 
     /// Forgets flows and pacing of a round that is over; the next one begins.
     pub fn forget(&self) {
         *lock(&self.0.round) = Instant::now();
         lock(&self.0.registry).clear();
-        lock(&self.0.pace).clear();
+        self.0.pacing.forget();
         lock(&self.0.opened).clear();
         lock(&self.0.barred).clear();
         lock(&self.0.handed).clear();

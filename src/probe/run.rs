@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::context::{Connect, ConnectError, Context};
+use super::context::{Connect, ConnectError, Context, Turn};
 use super::dns::blocklist::Whose;
 use super::dns::{self, Destination, OwnNames};
 use super::options::StageName;
@@ -20,6 +20,7 @@ use super::policy::Policies;
 use super::session::by_path::{Shown, interceptions};
 use super::session::{Binding, SessionEnd, SessionOutcome, ask_for, session};
 use super::settings::{self, Met};
+use super::stage::ports::{Guessed, Silent};
 use super::stage::size::Pings;
 use super::stage::{interception, local, loss, ports, rates, size, split};
 use super::target::Target;
@@ -140,7 +141,10 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
     let beside = Beside::of(context, target, &found, names);
     let reachable = context.options().wants(StageName::Tcp);
     let ways = ways(context, &found.destinations);
-    let start = |running: &mut JoinSet<Spoken>, destination: &Destination, address: IpAddr| {
+    let start = |running: &mut JoinSet<Spoken>,
+                 destination: &Destination,
+                 address: IpAddr,
+                 silent: Option<Silent>| {
         let to = SocketAddr::new(address, destination.setting.port);
         let (context, destination) = (context.clone(), destination.clone());
         let beside = beside.clone();
@@ -151,14 +155,14 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             });
         }
         running.spawn(async move {
-            let outcome = service(&context, &destination, to, &beside).await;
+            let outcome = service(&context, &destination, to, &beside, silent).await;
             (destination.name, to, outcome)
         });
     };
     let published = async {
         let mut running = JoinSet::new();
         for (destination, address) in published(context, target, &found, reachable).await {
-            start(&mut running, &destination, address);
+            start(&mut running, &destination, address, None);
         }
         while running.join_next().await.is_some() {}
     };
@@ -169,14 +173,17 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             .map(|(_, to)| to)
             .filter(|to| ways.contains(&to.ip()))
             .collect();
-        let closed = match reachable {
-            true => ports::closed(context, &guesses).await,
-            false => HashSet::new(),
+        let mut guessed = match reachable {
+            true => ports::guessed(context, &guesses).await,
+            false => Guessed::default(),
         };
-        for (destination, to) in endpoints(&found, |_| reachable) {
-            if ways.contains(&to.ip()) && !closed.contains(&to) {
-                start(&mut running, destination, to.ip());
-            }
+        let mut services = endpoints(&found, |_| reachable);
+        services.retain(|(_, to)| ways.contains(&to.ip()) && !guessed.closed.contains(to));
+        // What is silent already is looked into before the others speak.
+        services.sort_by_key(|(_, to)| !guessed.silent.contains_key(to));
+        for (destination, to) in services {
+            let silent = guessed.silent.remove(&to);
+            start(&mut running, destination, to.ip(), silent);
         }
         let (mut met, mut shown) = (Vec::new(), Vec::new());
         while let Some(done) = running.join_next().await {
@@ -356,12 +363,13 @@ async fn listed(context: &Context, found: &dns::Found) {
     }
 }
 
-/// One service at one address.
+/// One service at one address; `silent` where its port was seen to be so already.
 async fn service(
     context: &Context,
     destination: &Destination,
     to: SocketAddr,
     beside: &Beside,
+    silent: Option<Silent>,
 ) -> SessionOutcome {
     let options = context.options();
     context.serves(to.port(), destination.setting.service);
@@ -388,6 +396,10 @@ async fn service(
     };
     let how = Connect {
         source_port: options.source_port,
+        turn: match silent {
+            Some(_) => Turn::First,
+            None => Turn::Ordinary,
+        },
         ..Connect::default()
     };
     context.progress(StageName::Tcp, &format!("{to}"));
@@ -403,9 +415,11 @@ async fn service(
     let watching = async {
         context.handed(to).await;
         let begun = Instant::now();
-        tokio::time::sleep(SOON).await;
+        if silent.is_none() {
+            tokio::time::sleep(SOON).await;
+        }
         if !context.is_open(to) && options.wants(StageName::Tcp) {
-            ports::silent(context, to, begun).await;
+            ports::silent(context, to, begun, silent).await;
         }
         true
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::context::{Context, Reserved};
+use super::context::{Context, Reserved, Turn};
 use super::control::Role;
 use super::plain::Plain;
 use super::plan::walk::{Heard, Walk};
@@ -90,6 +90,7 @@ pub struct Way {
     bare: bool,
     /// TCP options of the latest SYN-ACK.
     pub last_options: Option<TcpOptions>,
+    turn: Turn,
 }
 
 impl Way {
@@ -111,7 +112,14 @@ impl Way {
             size: 0,
             bare: false,
             last_options: None,
+            turn: Turn::Ordinary,
         }
+    }
+
+    /// Its probes go before others to the same host, as long as something is to be known first there.
+    pub fn first(mut self) -> Way {
+        self.turn = Turn::First;
+        self
     }
 
     /// SYNs with no option but the MSS.
@@ -150,7 +158,7 @@ impl Way {
 
     /// Sends one probe with a TOS.
     pub async fn send_marked(&mut self, context: &Context, ttl: u8, tos: u8) -> bool {
-        context.spend(self.kind.host(), 1).await;
+        context.spend_in(self.kind.host(), 1, self.turn).await;
         let sent = match self.kind {
             _ if context.raw().is_none() => self.plainly(context, ttl, tos),
             Kind::Echo(host) => self.echo(context, host, ttl, tos),

@@ -166,7 +166,6 @@ pub fn healthy(recording: &Recording) -> Result<(), String> {
 /// A port that is dropped on a path without loss, from what the probe itself wrote down and when.
 pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), String> {
     let all = seen(recording);
-    // The judged connection's SYN is the first of all.
     let first = all
         .iter()
         .find(|one| one.syn && !one.ack)
@@ -185,11 +184,13 @@ pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), String> {
             return Err(format!("{name} after {took} ms"));
         }
     }
-    // The connection that is judged is over by then: the kernel would send more SYNs of it.
-    let judged = all
-        .iter()
-        .find(|one| one.at == first)
-        .and_then(|one| one.ports);
+    // The connection that is judged is over by then: the kernel, who sends its SYN again and again, would send more of it.
+    let mut sent: BTreeMap<(u16, u16), usize> = BTreeMap::new();
+    for ports in all.iter().filter(|one| one.syn && !one.ack) {
+        *sent.entry(ports.ports.unwrap_or_default()).or_default() += 1;
+    }
+    let judged = sent.into_iter().max_by_key(|(_, times)| *times);
+    let judged = judged.map(|(ports, _)| ports);
     let last = all.iter().rfind(|one| one.syn && one.ports == judged);
     let took = last.map_or(0, |one| milliseconds(first, one.at));
     match took > FINAL_MS {

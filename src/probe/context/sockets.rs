@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Context, lock};
+use super::{Context, Turn, lock};
 use crate::probe::control::{FlowKey, Registry, Role, TCP, UDP};
 use crate::probe::retold::{self, Teller};
 use crate::probe::seen::Seen;
@@ -37,6 +37,8 @@ pub struct Connect {
     pub mss: Option<u16>,
     /// The source port; any without one.
     pub source_port: Option<u16>,
+    /// When its SYN leaves where `--rate` holds packets back.
+    pub turn: Turn,
 }
 
 impl Default for Connect {
@@ -47,6 +49,7 @@ impl Default for Connect {
             held_back: None,
             mss: None,
             source_port: None,
+            turn: Turn::Ordinary,
         }
     }
 }
@@ -318,7 +321,7 @@ impl Context {
             remote: to,
         };
         self.enter(key, role, listener);
-        self.spend(to.ip(), 1).await;
+        self.spend_in(to.ip(), 1, how.turn).await;
         if role == Role::Target {
             lock(&self.0.handed).insert(to);
         }
@@ -332,7 +335,12 @@ impl Context {
                     if let Some(opening) = &opening {
                         opening.failed(self, &error);
                     }
-                    return Err(error.into());
+                    let error = ConnectError::from(error);
+                    // It was open until then.
+                    if role == Role::Target && matches!(error, ConnectError::Reset) {
+                        lock(&self.0.opened).insert(to);
+                    }
+                    return Err(error);
                 }
             },
             () = Opening::watch(&opening, self) => return Err(ConnectError::Timeout),

@@ -65,7 +65,7 @@ async fn look(context: &Context, known: &Known, due: bool, standing: Standing) -
         lookups: None,
         policies: Arc::new(Policies::new(None, None)),
     };
-    service(context, &known.destination, known.to, &beside).await;
+    service(context, &known.destination, known.to, &beside, None).await;
     true
 }
 

@@ -93,7 +93,7 @@ pub async fn place(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
         SessionEnd::Reset {
             after: Stage::Greeting,
             by_fin: false,
-        } => super::opening::place(context, outcome).await,
+        } => super::opening::place(context, ask, outcome).await,
         SessionEnd::Silent { after }
         | SessionEnd::Reset {
             after,

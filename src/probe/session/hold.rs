@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::ask::{Ask, SessionEnd, SessionOutcome, Stage, TlsSeen};
+use super::ask::{Ask, SessionEnd, SessionOutcome, Stage, TlsSeen, TlsWanted};
 use super::driver::{Driver, Event, Next};
 use super::wire::{Got, Patience, Wire};
 use crate::base::Timestamp;
@@ -28,6 +29,21 @@ pub async fn hold(
     let started = context.now();
     let opened = match context.connect(to, role, how).await {
         Ok(opened) => opened,
+        // The kernel says so of a handshake that was done: the reset came before anybody looked (tcp(7)).
+        Err(ConnectError::Reset) => {
+            let after = match ask.tls {
+                TlsWanted::Implicit => Stage::Tls,
+                _ => Stage::Greeting,
+            };
+            return SessionOutcome {
+                end: SessionEnd::Reset {
+                    after,
+                    by_fin: false,
+                },
+                error: None,
+                ..never_opened(context, to, started, ConnectError::Reset)
+            };
+        }
         Err(error) => return never_opened(context, to, started, error),
     };
     let local = opened.local;
@@ -135,6 +151,8 @@ pub struct Handed {
     pub inside: Inside,
     /// What the session would have written next, as it would have left; empty before a ClientHello.
     pub next: Vec<u8>,
+    /// How long the handshake of TCP took.
+    pub took: Duration,
 }
 
 /// Goes so far and hands the connection over: for hellos of our own, and for probes within it.
@@ -176,6 +194,7 @@ pub async fn up_to(
         stream,
         inside: Inside::new(opened.local, to, packets, said),
         next,
+        took: opened.took,
     })
 }
 

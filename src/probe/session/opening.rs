@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::ask::SessionOutcome;
+use super::ask::{Ask, SessionOutcome, TlsWanted};
 use super::claims::about;
 use super::offer::APART;
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
@@ -27,7 +27,7 @@ const AGAIN: u32 = 4;
 const LEAST: Duration = Duration::from_millis(150);
 
 /// Who reset it?
-pub async fn place(context: &Context, outcome: &SessionOutcome) {
+pub async fn place(context: &Context, ask: &Ask, outcome: &SessionOutcome) {
     if context.raw().is_none() || !context.options().wants(StageName::Trace) {
         return;
     }
@@ -59,6 +59,8 @@ pub async fn place(context: &Context, outcome: &SessionOutcome) {
             placed.says(),
             to.port()
         )),
+        // Of a port that begins with TLS it is said as an end that follows the hello (verdicts.md, tcp.reset-before-greeting).
+        Found::Server(_) if ask.tls == TlsWanted::Implicit => return,
         Found::Server(shown) => Claim::new(
             Code::TcpResetBeforeGreeting,
             At::address(Where::Server, to.ip()),

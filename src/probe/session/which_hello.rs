@@ -5,8 +5,9 @@
 //! large packets is no filter, and is looked for first.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::ask::{Ask, SessionEnd, SessionOutcome};
+use super::ask::{Ask, SessionEnd, SessionOutcome, TlsWanted};
 use super::claims::about;
 use super::hold::{Handover, up_to};
 use super::offer::{APART, Answer, hello, offer, quiet};
@@ -20,12 +21,17 @@ use crate::probe::{Connect, Context, Role};
 
 /// SYNs that say whether anything gets lost.
 const ASKED: u32 = 16;
+/// Nothing is sent for so long, and two round trips.
+const UNASKED: Duration = Duration::from_millis(200);
 /// What the measurements here are called.
 const LADDER: &str = "ClientHello ladder";
 
 /// What a control is to find out besides the answer to its hello.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Also {
+    /// Whether it is reset although nothing is sent: where TLS begins at once the hello follows the handshake so closely that
+    /// either may have drawn it.
+    silence: bool,
     /// What sizes pass.
     sizes: bool,
     /// The MSS that is announced.
@@ -35,6 +41,8 @@ struct Also {
 /// What a control showed.
 struct Control {
     answer: Answer,
+    /// It was reset before its hello was sent.
+    unasked: bool,
     /// Where its hello dies.
     placed: Option<trigger::Placed>,
     sizes: Option<size::Sized>,
@@ -61,12 +69,25 @@ async fn control(
         // Not even STARTTLS was reached: no answer to the hello, in any case.
         return Control {
             answer: Answer::Strange,
+            unasked: false,
             placed: None,
             sizes: None,
         };
     };
     let hello = hello(context, shape);
     let mut sizes = None;
+    if also.silence {
+        tokio::time::sleep(handed.took * 2 + UNASKED).await;
+        handed.inside.collect();
+        if handed.inside.reset().is_some() {
+            return Control {
+                answer: Answer::Ended,
+                unasked: true,
+                placed: None,
+                sizes,
+            };
+        }
+    }
     if also.sizes && context.raw().is_some() && context.options().wants(StageName::Mtu) {
         sizes = size::inside(context, &mut handed.inside).await;
     }
@@ -88,6 +109,7 @@ async fn control(
     });
     Control {
         answer,
+        unasked: false,
         placed,
         sizes,
     }
@@ -125,10 +147,15 @@ async fn experiments(tried: &Tried<'_>, small: &Shape) -> bool {
         return true;
     }
     let also = Also {
+        silence: tried.code == Code::TlsResetOnHello && ask.tls == TlsWanted::Implicit,
         sizes: tried.code == Code::TlsHelloDropped,
         mss: None,
     };
     let first = control(context, ask, to, small, "a small ClientHello", also).await;
+    if first.unasked {
+        super::opening::place(context, ask, tried.outcome).await;
+        return true;
+    }
     if let Some(sizes) = &first.sizes {
         size::report(context, to, sizes);
         // Nothing as large as the hello gets there, whatever it says.
@@ -200,8 +227,8 @@ impl Tried<'_> {
         let mss = if to.is_ipv4() { 536 } else { 1_220 };
         let why = "the same ClientHello where the server may send small segments only";
         let also = Also {
-            sizes: false,
             mss: Some(mss),
+            ..Also::default()
         };
         let same = Shape {
             post_quantum: true,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use guessed::closed;
+pub use guessed::{Guessed, Silent, guessed};
 pub use refusal::{device, refused};
 
 use super::local::{self, Neighbor};
@@ -33,20 +33,28 @@ const NEIGHBOR: Duration = Duration::from_millis(4_000);
 const SOON: Duration = Duration::from_millis(200);
 
 /// A port answers nothing for a while: finds out whether it is dropped, and where. `begun`: when the kernel's connection
-/// was begun.
-pub async fn silent(context: &Context, to: SocketAddr, begun: Instant) {
+/// was begun; `known`: it was seen to be silent already.
+pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Option<Silent>) {
     if stuck(context, to).await {
         return;
     }
-    context.progress(
-        StageName::Tcp,
-        &format!("{to} is silent: looking for a control"),
-    );
-    let reference = reference::find(context, to.ip(), to.port()).await;
+    let (control, ahead) = match known {
+        Some(known) => (Some(known.control), known.ahead),
+        None => (None, context.go_ahead(to.ip())),
+    };
+    let reference = match control {
+        Some(_) => control,
+        None => {
+            let looking = format!("{to} is silent: looking for a control");
+            context.progress(StageName::Tcp, &looking);
+            reference::find(context, to.ip(), to.port()).await
+        }
+    };
     if context.is_open(to) {
         return;
     }
     let (finding, end, series) = series(context, to, reference).await;
+    drop(ahead);
     match (finding, end) {
         // The kernel hears the same: what it is stands in its own packets, where it is the walk says.
         (_, Some(heard)) => refusal::answered(context, to, heard, reference).await,
@@ -186,7 +194,7 @@ async fn series(
                     Subject::Target => (Kind::Flows(to), "is the target's silence loss?"),
                     Subject::Control => (control, "control of the target's silence"),
                 };
-                let mut way = Way::new(kind, why);
+                let mut way = Way::new(kind, why).first();
                 if !way.send(context, 64).await {
                     return (Finding::Unclear, None, series);
                 }

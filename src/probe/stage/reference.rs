@@ -78,6 +78,18 @@ async fn reaches(context: &Context, kind: Kind) -> Option<u8> {
     None
 }
 
+/// A port that opened, as the control of others at its host.
+pub fn opened(to: SocketAddr, heard: Heard) -> Option<Reference> {
+    match heard {
+        Heard::Open { distance } if distance != UNSEEN => Some(Reference {
+            kind: Kind::OneFlow(to),
+            heard,
+            hops: distance.saturating_add(1),
+        }),
+        _ => None,
+    }
+}
+
 /// Looks for one. `not`: the target's port.
 pub async fn find(context: &Context, host: IpAddr, not: u16) -> Option<Reference> {
     let mut ways: Vec<Way> = CANDIDATES
@@ -88,9 +100,10 @@ pub async fn find(context: &Context, host: IpAddr, not: u16) -> Option<Reference
                 Kind::Flows(SocketAddr::new(host, *port)),
                 "looking for a control port",
             )
+            .first()
         })
         .collect();
-    let mut echo = Way::new(Kind::Echo(host), "looking for a control");
+    let mut echo = Way::new(Kind::Echo(host), "looking for a control").first();
     for way in &mut ways {
         way.send(context, 64).await;
     }

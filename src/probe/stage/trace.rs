@@ -16,6 +16,9 @@ use crate::probe::way::{Kind, Way, round, settle};
 const FOCUS: u32 = 24;
 /// The same by ordinary sockets: a control that opens is a connection each time.
 const PLAIN: u32 = 10;
+/// Probes of a new flow that confirm a boundary, and where packets get lost.
+const CONFIRMED: u32 = 3;
+const CONFIRMED_LOSSY: u32 = 8;
 /// Hops to a host of which nothing is known.
 const UNKNOWN: u8 = 16;
 
@@ -80,8 +83,14 @@ pub async fn silent(context: &Context, to: SocketAddr, reference: Option<Referen
     }
     // A walked flow may be treated as the walker's: a new one at the full TTL and at the boundary must agree.
     let mut fresh = Way::new(Kind::Flows(to), "a new flow confirms the place");
-    for _ in 0..3 {
+    let beyond = found.beyond.filter(|_| found.sure);
+    // Where packets get lost a router may have been missed by chance, and the walk looked until it seemed so.
+    let lossy = beyond.is_some_and(|beyond| beyond.reference.0 < beyond.reference.1);
+    for _ in 0..if lossy { CONFIRMED_LOSSY } else { CONFIRMED } {
         fresh.send(context, 64).await;
+        if let Some(beyond) = beyond {
+            fresh.send(context, beyond.ttl).await;
+        }
         if found.after_hop > 0 {
             fresh.send(context, found.after_hop).await;
         }

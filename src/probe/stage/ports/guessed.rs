@@ -4,25 +4,43 @@
 //! is the host's own word that nothing listens there, and no connection is judged for it. A RST from elsewhere, and silence,
 //! may be a device's doing and are looked into like those of a named port. Where nothing opens at all nothing is left out.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 
-use crate::probe::context::Context;
+use crate::probe::context::{Ahead, Context};
 use crate::probe::options::StageName;
 use crate::probe::plan::walk::Heard;
+use crate::probe::stage::reference::{self, Reference};
 use crate::probe::way::{Kind, Way, settle};
 
 /// SYNs to a port that does not answer: the first may be lost.
 const TRIES: u32 = 2;
 
-/// Those of the guessed ports that their hosts keep closed.
-pub async fn closed(context: &Context, guesses: &[SocketAddr]) -> HashSet<SocketAddr> {
+/// What is known of guessed ports.
+#[derive(Default)]
+pub struct Guessed {
+    /// Those that their hosts keep closed.
+    pub closed: HashSet<SocketAddr>,
+    /// Those that answered nothing while another port of their host opened.
+    pub silent: HashMap<SocketAddr, Silent>,
+}
+
+/// A port that was silent.
+pub struct Silent {
+    /// What answered meanwhile.
+    pub control: Reference,
+    /// It is looked into before all else.
+    pub ahead: Ahead,
+}
+
+/// Asks the guessed ports.
+pub async fn guessed(context: &Context, guesses: &[SocketAddr]) -> Guessed {
     let mut ways: Vec<(SocketAddr, Way)> = guesses
         .iter()
         .map(|to| (*to, Way::new(Kind::Flows(*to), "does the port open?")))
         .collect();
     if ways.len() < 2 {
-        return HashSet::new();
+        return Guessed::default();
     }
     context.progress(StageName::Tcp, "which of the usual mail ports open");
     for _ in 0..TRIES {
@@ -55,7 +73,20 @@ pub async fn closed(context: &Context, guesses: &[SocketAddr]) -> HashSet<Socket
             ports.join(", ")
         ));
     }
-    closed
+    let controls: HashMap<IpAddr, Reference> = answers
+        .iter()
+        .filter_map(|(to, heard)| Some((to.ip(), reference::opened(*to, *heard)?)))
+        .collect();
+    let silent = ways
+        .iter()
+        .filter(|(_, way)| way.last_end.is_none() && way.walk.last_router().is_none())
+        .filter_map(|(to, _)| {
+            let control = *controls.get(&to.ip())?;
+            let ahead = context.go_ahead(to.ip());
+            Some((*to, Silent { control, ahead }))
+        })
+        .collect();
+    Guessed { closed, silent }
 }
 
 /// Which refusals are the host's: those that come from as far as a SYN-ACK of it does.
