@@ -110,8 +110,12 @@ impl<'a> Lookup<'a> {
         format!("{} of {}", type_name(self.facts.kind), self.facts.name)
     }
 
-    /// Tries up to `end`, copies made by the capture not counted.
-    pub fn tries_until(&self, end: Timestamp) -> u32 {
+    /// Tries up to `end`, copies made by the capture not counted. Where times are alike, as in a capture without any, the order of
+    /// the frames tells.
+    pub fn tries_until(&self, end: Mark) -> u32 {
+        let before = |query: &Query| {
+            (query.at.time, query.at.frame.number()) <= (end.time, end.frame.number())
+        };
         let queries = &self.facts.queries;
         let is_copy = |index: usize, query: &Query| {
             queries.iter().take(index).any(|earlier| {
@@ -123,12 +127,12 @@ impl<'a> Lookup<'a> {
         let real = queries
             .iter()
             .enumerate()
-            .filter(|(index, query)| query.at.time <= end && !is_copy(*index, query))
+            .filter(|(index, query)| before(query) && !is_copy(*index, query))
             .count();
         let kept = u32::try_from(queries.len()).unwrap_or(u32::MAX);
         // Tries that are only counted came after the kept ones.
         let uncounted = match queries.last() {
-            Some(last) if last.at.time <= end => self.facts.tries.saturating_sub(kept),
+            Some(last) if before(last) => self.facts.tries.saturating_sub(kept),
             _ => 0,
         };
         u32::try_from(real)
@@ -191,7 +195,7 @@ impl<'a> Lookup<'a> {
     pub fn unanswered(&self) -> Option<Silence> {
         let facts = self.facts;
         let last = facts.last_query?;
-        let tries = self.tries_until(last.time);
+        let tries = self.tries_until(last);
         let after = self.horizon.since(last.time);
         let counts = (tries >= 3 && last.time.since(facts.first.time) >= 4 * SECOND)
             || (tries >= 2 && after >= 2 * SECOND)

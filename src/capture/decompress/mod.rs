@@ -6,6 +6,7 @@
 
 mod gzip;
 mod lz4;
+mod lz4_block;
 mod zstd;
 
 use std::io::{self, BufReader, Read};

@@ -39,7 +39,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         .iter()
         .filter(|reply| reply.at.time <= second.at.time)
         .count();
-    let tries = l.tries_until(second.at.time) as usize;
+    let tries = l.tries_until(second.at) as usize;
     if tries == 0 || answers <= tries {
         return;
     }

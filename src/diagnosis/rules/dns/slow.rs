@@ -15,7 +15,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if facts.last_query.is_none() {
         return;
     }
-    let tries = l.tries_until(first.at.time);
+    let tries = l.tries_until(first.at);
     let took = answer.at.time.since(facts.first.time);
     if tries < 2 && took < 2 * SECOND {
         return;
