@@ -2,8 +2,8 @@
 //!
 //! `Tracker` takes segments in capture order and fills `TcpFacts`; the bytes go to a `StreamSink`. Parts:
 //! `labels` (Wireshark's words), `scoreboard` and `range` (what was sent and what became of it), `reassembly` (bytes in
-//! order), `handshake`, `window`, `reset`, `icmp`, `pause` (what their names say), `settle` (what only the end can tell). No
-//! checksum is judged, no limit on a segment's length is assumed (offloading merges and splits them).
+//! order), `handshake`, `payload`, `window`, `reset`, `icmp`, `pause` (what their names say), `settle` (what only the end can
+//! tell). No checksum is judged, no limit on a segment's length is assumed (offloading merges and splits them).
 
 mod arrival;
 mod early;
@@ -12,6 +12,7 @@ mod handshake;
 mod icmp;
 mod labels;
 mod pause;
+mod payload;
 mod range;
 mod reassembly;
 mod recent;

@@ -16,6 +16,8 @@ use super::range::{Range, Segment};
 
 /// Ranges kept apart per direction; beyond it neighbours are told as one.
 const RANGES: usize = 512;
+/// Up to here room for ranges is made by the few; then as lists grow.
+const ROOM: usize = 4;
 /// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
 pub(super) const DEAD: u32 = 3;
 
@@ -367,9 +369,10 @@ impl Scoreboard {
             back.size = back.size.max(range.size);
             return;
         }
-        if self.ranges.capacity() == 0 {
-            // Most connections have one at a time.
-            self.ranges.reserve_exact(1);
+        let (kept, room) = (self.ranges.len(), self.ranges.capacity());
+        if kept == room && room < ROOM {
+            // Most connections have one at a time, and few more than two.
+            self.ranges.reserve_exact(room.max(1));
         }
         self.ranges.push_back(range);
     }

@@ -1,0 +1,177 @@
+//! What one segment carries: which of its bytes are new, sent again or late, and whether they are handed on at once.
+//!
+//! Sizes and counts go to the facts, the story of each range to the scoreboard, the bytes to reassembly. It does not know what an
+//! acknowledgement means, and judges nothing.
+
+use crate::base::{Mark, Nanos, Side};
+use crate::wire::{Ip, Tcp};
+
+use super::labels::Labels;
+use super::range::Segment;
+use super::reassembly::StreamSink;
+use super::scoreboard::{Novelty, equivalents};
+use super::tracker::{STRAY, Tracker};
+
+impl Tracker {
+    /// The place of a segment in its side's stream, and what it carries there. `silence`: of the connection before it.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn payload(
+        &mut self,
+        side: Side,
+        mark: Mark,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+        labels: Labels,
+        silence: Nanos,
+        out: &mut impl StreamSink,
+    ) {
+        let peer = side.other();
+        let Some(offset) = self.halves[side].offset(tcp.seq) else {
+            return;
+        };
+        let start = offset.saturating_add(i64::from(tcp.flags.syn()));
+        let (high, started) = (
+            self.halves[side].board.high(),
+            self.halves[side].board.started(),
+        );
+        let data_end = start.saturating_add(i64::from(tcp.payload_len));
+        let end = data_end.saturating_add(i64::from(tcp.flags.fin()));
+        let late = self.is_late(side, start, end, mark.time);
+        if !late && self.is_keep_alive(side, start, tcp) {
+            self.keep_alive(side, mark);
+            return;
+        }
+        if (tcp.payload_len == 0 && !tcp.flags.fin())
+            || (started && start.saturating_sub(high).abs() > STRAY)
+        {
+            if !started && !tcp.flags.syn() {
+                self.halves[side].board.begin(start);
+            }
+            let unseen = start.saturating_sub(high);
+            if started && tcp.flags.ack() && (1..=STRAY).contains(&unseen) {
+                let unseen = u32::try_from(unseen).unwrap_or(u32::MAX);
+                self.facts.sides[side].ahead = Some((mark, unseen));
+            }
+            return;
+        }
+        if tcp.flags.fin() {
+            self.halves[side].fin.get_or_insert(data_end);
+            self.halves[side].stream.ends(data_end);
+            self.facts.sides[side].fin.get_or_insert(mark);
+        }
+        let direction = &mut self.facts.sides[side];
+        if tcp.payload_len > 0 {
+            direction.data_segments = direction.data_segments.saturating_add(1);
+            direction.first_data.get_or_insert(mark);
+        }
+        if !self.interested {
+            self.count_foreign(side, mark, start, end, tcp);
+            return;
+        }
+        let mss = self.halves[side].packet_payload(self.halves[peer].mss);
+        let probe = labels.contains(Labels::ZERO_WINDOW_PROBE);
+        if probe {
+            self.probe(side);
+        }
+        let segment = Segment {
+            mark,
+            ordinal: self.ordinal,
+            start,
+            end,
+            payload: tcp.payload_len,
+            fin: tcp.flags.fin(),
+            packet_len: ip.total_len,
+            ip_id: ip.id,
+            tsval: tcp.options.timestamps.map(|(value, _)| value),
+            idle_before: silence,
+            mss,
+            rtt: self.facts.min_rtt[peer].or(self.facts.rtt_server),
+            asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
+            probe,
+        };
+        let novelty = if late {
+            self.shown_late(side, end);
+            Novelty::fresh(end.saturating_sub(start))
+        } else {
+            self.halves[side].board.sent(&segment)
+        };
+        let alone = u64::from(tcp.payload_len == 0);
+        self.facts.mss_equivalents = self
+            .facts
+            .mss_equivalents
+            .saturating_add(equivalents(tcp.payload_len, mss).max(alone));
+        let in_flight = u32::try_from(self.halves[side].board.in_flight()).unwrap_or(u32::MAX);
+        let direction = &mut self.facts.sides[side];
+        direction.max_in_flight = direction.max_in_flight.max(in_flight);
+        if novelty.fresh > 0 && tcp.payload_len > 0 {
+            let fresh = novelty.fresh.min(i64::from(tcp.payload_len)).unsigned_abs();
+            direction.bytes = direction.bytes.saturating_add(fresh);
+            direction.last_data = Some(mark);
+            direction.ahead = None;
+        }
+        if novelty.again && novelty.fresh == 0 {
+            direction.retransmitted = direction.retransmitted.saturating_add(1);
+        }
+        if tcp.payload_len > 0 {
+            let visible = self.facts.sides[peer].segments > 0;
+            let acknowledges = self.unseen(peer, tcp).filter(|_| visible);
+            if acknowledges.is_some() || !self.halves[side].early.is_empty() {
+                let (len, bytes) = (tcp.payload_len, tcp.payload);
+                let acknowledges = acknowledges.unwrap_or(0);
+                self.halves[side]
+                    .early
+                    .push(mark, start, len, bytes, acknowledges);
+            } else {
+                self.halves[side].stream.segment(
+                    side,
+                    mark,
+                    start,
+                    tcp.payload_len,
+                    tcp.payload,
+                    visible,
+                    out,
+                );
+            }
+        }
+        if novelty.fresh > 0 {
+            self.contradict_resets(
+                side,
+                mark,
+                tcp.seq
+                    .wrapping_add(tcp.payload_len)
+                    .wrapping_add(u32::from(tcp.flags.fin())),
+            );
+        }
+    }
+
+    /// What this segment acknowledges of the other side's stream beyond all that was captured of it.
+    fn unseen(&self, peer: Side, tcp: &Tcp<'_>) -> Option<i64> {
+        if !tcp.flags.ack() {
+            return None;
+        }
+        let half = &self.halves[peer];
+        let ack = half.offset(tcp.ack)?;
+        let ack = half.fin.map_or(ack, |fin| ack.min(fin));
+        let seen = half.stream.handed_on()?;
+        (ack > seen && ack.saturating_sub(seen) <= STRAY).then_some(ack)
+    }
+
+    /// Header statistics of a flow that is nobody's business: highest offset only.
+    fn count_foreign(&mut self, side: Side, mark: Mark, start: i64, end: i64, tcp: &Tcp<'_>) {
+        let high = self.halves[side].board.high();
+        self.halves[side].board.begin(start);
+        if end > high {
+            let fresh = end
+                .saturating_sub(start.max(high))
+                .min(i64::from(tcp.payload_len))
+                .unsigned_abs();
+            let direction = &mut self.facts.sides[side];
+            direction.bytes = direction.bytes.saturating_add(fresh);
+            direction.last_data = Some(mark);
+            self.halves[side].board.skip_to(end);
+        } else {
+            let direction = &mut self.facts.sides[side];
+            direction.retransmitted = direction.retransmitted.saturating_add(1);
+        }
+    }
+}
