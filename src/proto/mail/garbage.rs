@@ -10,14 +10,16 @@ use super::lines::Line;
 use super::syntax::starts;
 use crate::base::Mark;
 
-/// First words of web servers.
-const WEB: [&[u8]; 3] = [b"HTTP/", b"<html", b"<!doctype"];
+/// First word of web servers (RFC 9112 4).
+const HTTP: &[u8] = b"HTTP/";
+/// First words of web pages.
+const PAGE: [&[u8]; 2] = [b"<html", b"<!doctype"];
 /// First word of an SSH daemon (RFC 4253 4.2).
 const SSH: &[u8] = b"SSH-";
 
-/// Whether a line names its protocol itself: then it is no tail of a line whose beginning is missing.
-pub(super) fn names_itself(line: &[u8]) -> bool {
-    WEB.iter().any(|word| starts(line, word)) || line.starts_with(SSH)
+/// Whether the first line behind missing bytes names its protocol itself. A page does not: messages hold pages.
+pub(super) fn names_itself(line: &Line) -> bool {
+    line.after_gap && (line.bytes.starts_with(HTTP) || line.bytes.starts_with(SSH))
 }
 
 /// Lines written down at most, one after the other.
@@ -33,7 +35,7 @@ impl Garbage {
     /// One such line, while the dialogue is in that phase unless its greeting is still to come.
     pub fn line(&mut self, core: &mut Core, line: &Line, mark: Mark, phase: Phase) {
         let (at, _) = line.marks(mark);
-        if WEB.iter().any(|word| starts(&line.bytes, word)) {
+        if line.bytes.starts_with(HTTP) || PAGE.iter().any(|word| starts(&line.bytes, word)) {
             core.odd(Oddity::Http, at);
         } else if line.bytes.starts_with(SSH) {
             core.odd(Oddity::Ssh, at);

@@ -266,7 +266,7 @@ impl Pop3 {
     }
 
     fn no_reply(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if (line.after_gap || core.dialogue.gapped.server) && !names_itself(&line.bytes) {
+        if (line.after_gap || core.dialogue.gapped.server) && !names_itself(line) {
             core.dialogue.gapped.server = true;
             return;
         }

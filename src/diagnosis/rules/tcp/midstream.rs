@@ -3,7 +3,8 @@
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::{Farewell, farewell, in_order, reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::ResetTrigger;
+use crate::flow::{Opening, ResetTrigger};
+use crate::proto::mail::{Exchange, Verb};
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -72,7 +73,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // A FIN is an offence only while something was owed or begun. What was not captured, or not in order, may have been the
     // answer, the QUIT, or the client's own FIN.
-    if !c.work_open() || c.partly_unseen() || !in_order(c.tcp) {
+    if !c.work_open() || c.partly_unseen() || !in_order(c.tcp) || !is_understood(c) {
         return;
     }
     let claim = Claim::new(
@@ -101,6 +102,16 @@ fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
                 && !c.work_open()
         }
     }
+}
+
+/// Whether what looks like an open command is one. Where the beginning was not captured it may be the inside of TLS, unless
+/// the server answered something that is known.
+fn is_understood(c: &Connection<'_>) -> bool {
+    let known = |exchange: &Exchange| {
+        let command = exchange.command.as_ref();
+        exchange.reply.is_some() && command.is_some_and(|command| command.verb != Verb::Unknown)
+    };
+    c.tcp.opening != Opening::Midstream || c.dialogue.exchanges.iter().any(known)
 }
 
 /// The same silence before several ends is a proxy's timeout: say so.

@@ -172,7 +172,7 @@ impl Imap {
     }
 
     fn garbage(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if line.after_gap && !names_itself(&line.bytes) {
+        if line.after_gap && !names_itself(line) {
             core.dialogue.gapped.server = true;
             return;
         }

@@ -58,7 +58,7 @@ impl Smtp {
 
     /// A line without a reply code: part of a reply, another protocol, or noise.
     fn no_reply(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if line.after_gap && !names_itself(&line.bytes) {
+        if line.after_gap && !names_itself(line) {
             core.dialogue.gapped.server = true;
             return;
         }
