@@ -12,7 +12,10 @@ use crate::proto::TlsMode;
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    if c.tls_mode == TlsMode::Implicit || c.service.implicit_tls() || c.tls.is_some() {
+    // A TLS server answers the client's leaving with an alert (RFC 8446 6): until then it was as silent as any.
+    let late_alert = c.tls.is_some_and(|tls| tls.client_hello.is_none()) && !c.spoke(Side::Client);
+    let encrypted = c.tls_mode == TlsMode::Implicit || c.tls.is_some();
+    if c.service.implicit_tls() || encrypted && !late_alert {
         return;
     }
     let Some(established) = c.tcp.established else {
@@ -72,6 +75,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         0.05,
         "the server's configuration: does this port expect a PROXY header?",
     );
+    if late_alert {
+        claim = claim.or(
+            Code::TlsMutualWait,
+            0.35,
+            "a ClientHello at once: does the server, which said a TLS alert on the client's leaving, answer it?",
+        );
+    }
     if let Ending::Closed {
         by: Side::Client,
         at,

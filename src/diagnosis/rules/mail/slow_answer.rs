@@ -3,7 +3,7 @@
 //!
 //! Where TCP itself stood still – loss, zero window – the wait is not the server's program's.
 
-use crate::base::{MILLISECOND, Nanos, SECOND, Side, Timestamp};
+use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::mail::{Command, Language, Reply, Verb};
 
@@ -23,7 +23,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if let Some(command) = &exchange.command {
             // In a pipeline a command waits for the replies before it.
             let begin = previous.map_or(command.done.time, |p| p.max(command.done.time));
-            let waited = reply.at.time.since(begin);
+            let waited = answered(c, reply).time.since(begin);
             if waited >= patience(command)
                 && worst.is_none_or(|(longest, _, _)| waited > longest)
                 && !matches!(command.verb, Verb::Idle | Verb::Quit)
@@ -47,7 +47,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         Claim::new(
             Code::MailSlowAnswer,
             At::address(Where::Server, c.server().ip),
-            reply.at,
+            answered(c, reply),
             0.9,
             format!("The server took {seconds:.1} s to answer {asked}; TCP had acknowledged it at once."),
         )
@@ -58,6 +58,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .advise("Server's operator: read the log with times; content filters, milters, virus scanner, LDAP and DNSBLs that time out")
         .advise("Clients: wait 10 minutes after the final dot (RFC 5321 4.5.3.2.6), else the mail is sent twice"),
     );
+}
+
+/// Where the client had its answer. In SMTP that is the reply's last line (RFC 5321 4.2.1: the client waits for it), which a tarpit
+/// says piece by piece; what IMAP and POP3 answer may be long because it is much.
+fn answered(c: &Connection<'_>, reply: &Reply) -> Mark {
+    match c.dialogue.language {
+        Some(Language::Smtp | Language::Lmtp) => reply.done,
+        _ => reply.at,
+    }
 }
 
 /// From when on an answer is slow.
@@ -79,7 +88,9 @@ fn only_the_program(
     let lost = c.tcp.losses.iter().any(|loss| within(loss.at.time));
     let stalled = [Side::Client, Side::Server].into_iter().any(|side| {
         c.tcp.sides[side].stalls.iter().any(|stall| {
-            stall.length >= SECOND && stall.from.time < reply.at.time && stall.to.time > begin
+            stall.length >= SECOND
+                && stall.from.time < answered(c, reply).time
+                && stall.to.time > begin
         })
     });
     if lost || stalled {
