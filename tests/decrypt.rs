@@ -102,6 +102,50 @@ fn without_the_right_keys_nothing_inside_is_claimed() {
     }
 }
 
+/// OpenSMTPD with a key that it cannot sign with: its alert follows its certificate inside TLS 1.3, and of a handshake that fails
+/// there no client has logged more than the secrets of the handshake.
+#[test]
+fn an_alert_within_the_handshake_is_read_with_its_secrets_alone() {
+    let log = keys("t13alert");
+    let text = String::from_utf8_lossy(&log);
+    assert!(!text.contains("TRAFFIC_SECRET_0"), "{text}");
+    let judged = connection("t13alert", 465, Some(&log));
+    assert_eq!(judged["verdict"]["code"], "tls.alert", "{judged:#}");
+    assert_eq!(judged["verdict"]["at"]["where"], "server", "{judged:#}");
+    assert!(
+        judged["verdict"]["summary"]
+            .as_str()
+            .is_some_and(|summary| summary.contains("internal_error")),
+        "{judged:#}"
+    );
+    let opaque = connection("t13alert", 465, None);
+    assert_eq!(opaque["verdict"]["code"], "unknown", "{opaque:#}");
+}
+
+/// A log that lacks what follows the handshake: the certificate is read, and the verdict is no other than without a log.
+#[test]
+fn secrets_of_the_handshake_alone_change_no_verdict() {
+    for (name, port) in CAPTURES {
+        let whole = String::from_utf8(keys(name)).expect("a key log is text");
+        let part: Vec<&str> = whole
+            .lines()
+            .filter(|line| line.contains("HANDSHAKE"))
+            .collect();
+        if part.is_empty() {
+            continue; // TLS 1.2 has one secret.
+        }
+        let judged = connection(name, port, Some(part.join("\n").as_bytes()));
+        let opaque = connection(name, port, None);
+        let codes = [&opaque["verdict"]["code"], &serde_json::json!("unknown")];
+        assert!(
+            codes.contains(&&judged["verdict"]["code"]),
+            "{name}: {judged:#}"
+        );
+        let chain = judged["tls"]["certificates"].as_array().map(Vec::len);
+        assert_eq!(chain, Some(1), "{name}");
+    }
+}
+
 #[test]
 fn the_replies_inside_are_tsharks() {
     for (name, port) in CAPTURES {

@@ -121,8 +121,9 @@ impl hkdf::KeyType for Length {
 enum Manner {
     /// TLS 1.2: the outer type is the content's; AES-GCM carries a part of the nonce.
     V12 { explicit: bool },
-    /// TLS 1.3, before this direction's Finished: the secret of application data is to come.
-    Handshake { traffic: Bytes },
+    /// TLS 1.3, before this direction's Finished; then the secret of application data, if the log has it: of a handshake that
+    /// failed no client has logged one.
+    Handshake { traffic: Option<Bytes> },
     /// TLS 1.3 from there on; the secret, for an update of the keys.
     Traffic { secret: Bytes },
 }
@@ -146,27 +147,32 @@ pub(super) struct Opened {
     pub(super) text: Vec<u8>,
 }
 
-/// Both directions of a session; `None` when a secret is missing or the suite is none of these.
+/// The directions of a session of which the keys are known, client's and server's; neither where the suite is none of these. An
+/// end that gives up within a handshake of TLS 1.3 may have logged the other's secret alone (OpenSSL does).
 pub(super) fn directions(
     version: Version,
     cipher: u16,
     client: &Random,
     server: &Random,
     secrets: Secrets,
-) -> Option<(Direction, Direction)> {
-    let suite = Suite::of(version, cipher)?;
+) -> (Option<Direction>, Option<Direction>) {
+    let Some(suite) = Suite::of(version, cipher) else {
+        return (None, None);
+    };
     if version == Version(0x0304) {
-        let one = |handshake: Bytes, traffic: Bytes| {
-            Direction::v13(suite, &handshake, Manner::Handshake { traffic })
+        let one = |handshake: Option<Bytes>, traffic: Option<Bytes>| {
+            Direction::v13(suite, &handshake?, Manner::Handshake { traffic })
         };
-        return Some((
-            one(secrets.client_handshake?, secrets.client_traffic?)?,
-            one(secrets.server_handshake?, secrets.server_traffic?)?,
-        ));
+        return (
+            one(secrets.client_handshake, secrets.client_traffic),
+            one(secrets.server_handshake, secrets.server_traffic),
+        );
     }
-    let master = secrets.master?;
-    let one = |side| Direction::v12(suite, side, &master, client, server);
-    Some((one(Side::Client)?, one(Side::Server)?))
+    let one = |side| {
+        let master = secrets.master.as_ref()?;
+        Direction::v12(suite, side, master, client, server)
+    };
+    (one(Side::Client), one(Side::Server))
 }
 
 impl Direction {
@@ -294,7 +300,10 @@ impl Direction {
     }
 
     fn traffic(&self) -> Option<Direction> {
-        let Manner::Handshake { traffic } = &self.manner else {
+        let Manner::Handshake {
+            traffic: Some(traffic),
+        } = &self.manner
+        else {
             return None;
         };
         let secret = traffic.clone();

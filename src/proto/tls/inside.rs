@@ -115,15 +115,15 @@ impl Opener {
             return;
         };
         self.tried = true;
-        let keys = self
-            .log
-            .secrets(&client)
-            .and_then(|secrets| directions(hello.version, hello.cipher, &client, &server, secrets));
-        if let Some((client, server)) = keys {
-            self.sides.client.direction = Some(client);
-            self.sides.server.direction = Some(server);
+        let Some(secrets) = self.log.secrets(&client) else {
+            return;
+        };
+        let (client, server) = directions(hello.version, hello.cipher, &client, &server, secrets);
+        if client.is_some() || server.is_some() {
             facts.inside = Inside::Read;
         }
+        self.sides.client.direction = client;
+        self.sides.server.direction = server;
     }
 
     /// Bytes of the record; the record layer bounds them.
