@@ -298,10 +298,14 @@ impl<S: Dialogue> Table<S> {
             Some(Flow::Mail(mail)) => mail.tracker.facts(),
             _ => return false,
         };
-        facts.opening == HowItOpened::SynAck
-            && facts.syns.count == 0
-            && facts.established.is_none()
-            && facts.sides.server.data_segments == 0
+        let resets_alone = facts.opening == HowItOpened::Midstream
+            && facts.sides.server.segments == 0
+            && facts.sides.client.segments == u64::from(facts.reset_count);
+        resets_alone
+            || facts.opening == HowItOpened::SynAck
+                && facts.syns.count == 0
+                && facts.established.is_none()
+                && facts.sides.server.data_segments == 0
     }
 
     /// Remembers a five-tuple as none of a connection, for a while.

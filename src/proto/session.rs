@@ -341,7 +341,9 @@ impl Session {
         };
         let clear = !looks_like_record(bytes)
             && (self.layer[other] == Layer::Clear
-                || !self.expects_tls() && !records(self, other) && can_be_text(bytes));
+                || !self.expects_tls()
+                    && can_be_text(bytes)
+                    && (is_lines(bytes) || !records(self, other)));
         if !clear {
             self.layer[side] = Layer::Tls;
             self.tls_decoder().gap(side, mark, 0);
@@ -428,6 +430,15 @@ fn decoder_for(service: Option<Service>) -> mail::Decoder {
 
 /// Bytes of a stream's middle that are looked at.
 const SAMPLE: usize = 256;
+
+/// Bytes of lines from the middle of a stream that no encrypted record looks like by chance: of 16 random bytes all are
+/// printable once in ten million times.
+const LINES: usize = 16;
+
+/// Whether these bytes, which can be text, end as a line does, and are too many to be so by chance.
+fn is_lines(bytes: &[u8]) -> bool {
+    bytes.len() >= LINES && bytes.ends_with(b"\r\n")
+}
 
 /// Whether bytes from the middle of a stream can be a dialogue in clear: no control characters but those of lines, and
 /// nothing beyond ASCII but UTF-8 (a character may be cut at either end).
