@@ -298,10 +298,11 @@ impl<S: Dialogue> Table<S> {
             Some(Flow::Mail(mail)) => mail.tracker.facts(),
             _ => return false,
         };
-        let resets_alone = facts.opening == HowItOpened::Midstream
-            && facts.sides.server.segments == 0
+        // Also where the capture begins with such a reset.
+        let begun_late = facts.opening == HowItOpened::Midstream
+            && facts.sides.server.segments == u64::from(facts.syn_acks.count)
             && facts.sides.client.segments == u64::from(facts.reset_count);
-        resets_alone
+        begun_late
             || facts.opening == HowItOpened::SynAck
                 && facts.syns.count == 0
                 && facts.established.is_none()

@@ -71,9 +71,16 @@ fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
                 alert.description == DECODE_ERROR && unseen
             }
         };
+        // The server spoke in clear and never began with TLS: the alert is about its words (RFC 8446 6.2).
+        let met_clear_text = alert.side == Side::Client
+            && c.tcp.opening == Opening::Midstream
+            && c.dialogue.last_server.is_some()
+            && c.dialogue.starttls_accepted.is_none()
+            && tls.server_hello.is_none();
         alert.fatal
             && !matches!(alert.description, 0 | 90)
             && !remarks
+            && !met_clear_text
             && !answers_unseen
             && tls.lost.is_none_or(|(_, at)| alert.at.time <= at.time)
     })
