@@ -4,10 +4,12 @@
 //! first bytes show mail on a strange port, or show that it is not. Time is an argument: a flow is handed out some
 //! time (of the capture) after its end, and all queues are lists in order of last activity, so nothing is ever searched.
 
+mod wrong_address;
+
 use std::collections::VecDeque;
 
 use super::connection::{Dialogue, Ended, Ending, MailFlow};
-use super::facts::{Endpoint, FlowKey, Opening as HowItOpened};
+use super::facts::{Endpoint, FlowKey};
 use super::foreign::{Foreigner, Guess};
 use super::opening::Opening;
 use super::ports::Ports;
@@ -290,62 +292,6 @@ impl<S: Dialogue> Table<S> {
             Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
             Flow::Gone => None,
         }
-    }
-
-    /// Nothing of this connection was seen but SYN-ACKs, and resets of the client that knows nothing of it.
-    fn unasked(&self, at: u32) -> bool {
-        let facts = match self.slots.get(at).map(|slot| &slot.flow) {
-            Some(Flow::Mail(mail)) => mail.tracker.facts(),
-            _ => return false,
-        };
-        // Also where the capture begins with such a reset.
-        let begun_late = facts.opening == HowItOpened::Midstream
-            && facts.sides.server.segments == u64::from(facts.syn_acks.count)
-            && facts.sides.client.segments == u64::from(facts.reset_count);
-        begun_late
-            || facts.opening == HowItOpened::SynAck
-                && facts.syns.count == 0
-                && facts.established.is_none()
-                && facts.sides.server.data_segments == 0
-    }
-
-    /// Remembers a five-tuple as none of a connection, for a while.
-    fn bury(&mut self, tuple: Tuple, client: Endpoint, time: Timestamp) {
-        if self.slots.len() >= self.limit || self.slots.find(&tuple).is_some() {
-            return;
-        }
-        if let Some(at) = self.slots.put(tuple, client, Flow::Gone, None) {
-            self.queues.touch(at, Queue::Gone, time);
-        }
-    }
-
-    /// A SYN-ACK that fits a waiting SYN in all but the address.
-    fn foreign_answer(
-        &mut self,
-        source: SourceId,
-        mark: Mark,
-        from: Endpoint,
-        to: Endpoint,
-        tcp: &Tcp<'_>,
-    ) -> bool {
-        let pending = (source, to, from.port, tcp.ack);
-        let Some(at) = self.slots.waiting(&pending) else {
-            return false;
-        };
-        let Some(mail) = self.tracked(at) else {
-            return false;
-        };
-        mail.tracker
-            .facts_mut()
-            .foreign_syn_ack
-            .get_or_insert((mark, from));
-        // What the client then says to that address is no connection of its own, nor is what was taken for one.
-        let tuple = Tuple::new(source, from, to);
-        if let Some(known) = self.slots.find(&tuple) {
-            self.remove(known);
-        }
-        self.bury(tuple, to, mark.time);
-        true
     }
 
     fn insert(

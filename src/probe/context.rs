@@ -3,6 +3,7 @@
 //! Every socket of a run is made here, because a flow must be in the registry before its first packet leaves. Handles are
 //! opened when the context is made; afterwards nothing needs privilege.
 
+mod connect_error;
 mod gathered;
 mod pace;
 mod sockets;
@@ -19,9 +20,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use connect_error::ConnectError;
 pub use gathered::Unknowable;
 pub use pace::{Ahead, Turn};
-pub use sockets::{Connect, ConnectError, Opened, Reserved};
+pub use sockets::{Connect, Opened, Reserved};
 
 use self::pace::Pacing;
 use super::auth::{Lockout, Login, Turnstile};
