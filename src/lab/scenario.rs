@@ -147,10 +147,18 @@ pub struct ProbeSpec {
     /// Seconds after which it is ended, which is an error.
     #[serde(default = "default_patience")]
     pub patience_s: u32,
+    /// How often it may be run until it finds the fault: more than once only where what it sends meets the fault by chance (a
+    /// hash of its source ports chooses the branch). A run that says something wrong is wrong all the same.
+    #[serde(default = "default_tries")]
+    pub tries: u32,
 }
 
 fn default_patience() -> u32 {
     60
+}
+
+fn default_tries() -> u32 {
+    1
 }
 
 impl Scenario {
