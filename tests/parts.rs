@@ -72,20 +72,16 @@ fn verdicts(options: &[&str], files: &[&Path]) -> (Vec<String>, usize) {
     (said, sources)
 }
 
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+/// Names of a whole capture and of its two parts, in a folder of their own.
+fn files(folder: &str) -> [PathBuf; 3] {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     std::fs::create_dir_all(&folder).unwrap();
-    folder
+    ["w.pcapng", "1.pcapng", "2.pcapng"].map(|name| folder.join(name))
 }
 
 #[test]
 fn a_recording_cut_in_two_is_judged_as_the_whole() {
-    let folder = folder("rotated");
-    let (whole, one, two) = (
-        folder.join("w.pcapng"),
-        folder.join("1.pcapng"),
-        folder.join("2.pcapng"),
-    );
+    let [whole, one, two] = files("rotated");
     for name in CAPTURES {
         let held = frames(&shipped(name));
         write(&whole, &held);
@@ -115,12 +111,7 @@ fn a_recording_cut_in_two_is_judged_as_the_whole() {
 
 #[test]
 fn interleaved_files_need_merge() {
-    let folder = folder("merged");
-    let (whole, odd, even) = (
-        folder.join("w.pcapng"),
-        folder.join("1.pcapng"),
-        folder.join("2.pcapng"),
-    );
+    let [whole, odd, even] = files("merged");
     for name in CAPTURES {
         let held = frames(&shipped(name));
         write(&whole, &held);

@@ -10,7 +10,6 @@ use arrayvec::ArrayVec;
 use super::body::Body;
 use super::dialogue::{Command, Dialogue, Exchange, Oddity, Phase, Reply, Status, Verb};
 use super::lines::{Line, is_pause};
-use super::sasl::Login;
 use super::software;
 use super::syntax;
 use crate::base::{Foreign, Mark, PerSide, Secret, Side, limits};
@@ -376,27 +375,6 @@ pub(super) fn masked(
     let mut command = command(line, fallback, verb, &text);
     command.secret = Some(Secret::new(Foreign::from_bytes(secret)));
     command
-}
-
-/// A line of a running authentication exchange, base64 alone on it (RFC 4422 3.4 as SMTP, IMAP and POP3 carry it): the
-/// exchange is told, and the line is not shown but for a cancelling `*` and an empty one.
-pub(super) fn login_step(
-    core: &mut Core,
-    login: Option<&mut Login>,
-    line: &Line,
-    mark: Mark,
-) -> Command {
-    let blob = line.bytes.trim_ascii();
-    if blob != b"*"
-        && let Some(login) = login
-    {
-        login.message(blob, &mut core.dialogue);
-    }
-    if blob == b"*" || blob.is_empty() {
-        command(line, mark, Verb::AuthStep, blob)
-    } else {
-        masked(line, mark, Verb::AuthStep, b"", blob)
-    }
 }
 
 /// A reply in the making: its lines so far.

@@ -11,6 +11,7 @@ mod dialogue;
 mod garbage;
 mod imap;
 mod lines;
+mod login;
 mod pop3;
 pub mod replies;
 mod sasl;

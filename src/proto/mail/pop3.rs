@@ -4,10 +4,11 @@
 //! Mail that is handed out is skipped, listings are counted. It refuses to keep either.
 
 use super::body::{Body, Dots};
-use super::core::{Building, Core, Pending, command, login_step, masked, unknown};
+use super::core::{Building, Core, Pending, command, masked, unknown};
 use super::dialogue::{Mechanism, Oddity, Phase, Reply, Status, Verb};
 use super::garbage::{Garbage, names_itself};
 use super::lines::Line;
+use super::login::{self, Begun};
 use super::sasl::{self, Login};
 use super::syntax::{contains, token};
 use crate::base::{Foreign, Mark};
@@ -112,23 +113,16 @@ impl Pop3 {
     /// `AUTH mechanism [initial-response]` (RFC 5034 4).
     fn auth(&mut self, core: &mut Core, line: &Line, mark: Mark, word: &[u8], rest: &[u8]) {
         let (name, initial) = token(rest);
-        let mechanism = sasl::mechanism(name);
-        let mut login = Login::start(mechanism, &mut core.dialogue);
         self.login_asked = true;
-        let verb = Verb::Auth(mechanism);
-        let shown = [word, b" ".as_slice(), name].concat();
-        let command = if initial.is_empty() {
-            command(line, mark, verb, &shown)
-        } else {
-            login.message(initial, &mut core.dialogue);
-            masked(line, mark, verb, &shown, initial)
-        };
+        let before = [word, b" ".as_slice()].concat();
+        let begun = Begun::with_word(&before, name, initial);
+        let (login, _, command) = begun.start(core, line, mark);
         self.login = Some(login);
         core.ask(command, Phase::Auth);
     }
 
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        let command = login_step(core, self.login.as_mut(), line, mark);
+        let command = login::step(core, self.login.as_mut(), line, mark);
         core.ask(command, Phase::Auth);
     }
 
@@ -192,11 +186,12 @@ impl Pop3 {
             Verb::Pass | Verb::Apop if positive => core.dialogue.authenticated = Some(done),
             Verb::Auth(_) | Verb::AuthStep => {
                 if reply.status == Status::Intermediate {
-                    let challenge = reply.text.as_str().as_bytes();
-                    reply.sasl_error = sasl::error_json(challenge);
-                    if let Some(login) = self.login.as_mut() {
-                        login.challenge(challenge);
-                    }
+                    let challenge = reply.text.clone();
+                    login::challenged(
+                        &mut reply,
+                        self.login.as_mut(),
+                        challenge.as_str().as_bytes(),
+                    );
                 } else {
                     self.login = None;
                     if positive {

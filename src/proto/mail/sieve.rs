@@ -9,7 +9,8 @@ use super::core::{Building, Core, command, masked, unknown};
 use super::dialogue::{Phase, Status, Verb};
 use super::garbage::Garbage;
 use super::lines::Line;
-use super::sasl::{self, Login};
+use super::login::{self, Begun};
+use super::sasl::Login;
 use super::syntax::{astring, literal, token};
 use crate::base::{Foreign, Mark, Side};
 
@@ -108,21 +109,18 @@ impl Sieve {
     /// `AUTHENTICATE "mechanism" ["initial response"]` (RFC 5804 2.1).
     fn authenticate(&mut self, core: &mut Core, line: &Line, mark: Mark, rest: &[u8]) {
         let (name, rest) = astring(rest).unwrap_or_default();
-        let mechanism = sasl::mechanism(&name);
-        let mut login = Login::start(mechanism, &mut core.dialogue);
-        let verb = Verb::Auth(mechanism);
-        let shown = [b"AUTHENTICATE ".as_slice(), name.as_slice()].concat();
         self.credential = literal(rest).is_some();
-        let command = if rest.is_empty() {
-            command(line, mark, verb, &shown)
-        } else {
-            if !self.credential
-                && let Some((initial, _)) = astring(rest)
-            {
-                login.message(&initial, &mut core.dialogue);
-            }
-            masked(line, mark, verb, &shown, rest)
+        let initial = match self.credential {
+            true => None, // it comes in a literal
+            false => astring(rest),
         };
+        let begun = Begun {
+            before: b"AUTHENTICATE ",
+            name: &name,
+            behind: rest,
+            initial: initial.as_ref().map(|(text, _)| text.as_slice()),
+        };
+        let (login, _, command) = begun.start(core, line, mark);
         self.login = Some(login);
         core.ask(command, Phase::Auth);
         self.client_literal(core, line);
@@ -272,10 +270,7 @@ impl Sieve {
             let mut building = Building::new(line, mark);
             building.push(line, &text);
             let mut reply = building.finish(Status::Intermediate);
-            reply.sasl_error = sasl::error_json(&text);
-            if let Some(login) = self.login.as_mut() {
-                login.challenge(&text);
-            }
+            login::challenged(&mut reply, self.login.as_mut(), &text);
             if let Some(pending) = core.pending.pop_front() {
                 core.answer(pending.seq, reply);
             }

@@ -61,19 +61,19 @@ pub(super) struct Client {
     pub(super) session: Vec<u8>,
 }
 
-/// Reads the body of a ClientHello (without the four bytes of handshake header).
-pub(super) fn client(body: &[u8], at: Mark, done: Mark) -> Option<Client> {
-    let mut r = Reader::new(body);
-    let legacy = r.u16()?;
-    r.take(32)?;
-    let session = r.vec8()?.to_vec();
-    let ciphers = numbers(r.vec16()?);
-    r.vec8()?;
-    let mut hello = ClientHello {
+/// A ClientHello of which the extensions are still to be read, or that has none.
+fn without_extensions(
+    at: Mark,
+    done: Mark,
+    length: usize,
+    version: Version,
+    ciphers: Vec<u16>,
+) -> ClientHello {
+    ClientHello {
         at,
         done,
-        length: u32::try_from(body.len().saturating_add(4)).unwrap_or(u32::MAX),
-        max_version: Version(legacy),
+        length: u32::try_from(length).unwrap_or(u32::MAX),
+        max_version: version,
         min_version: None,
         sni: None,
         alpn: Vec::new(),
@@ -82,13 +82,20 @@ pub(super) fn client(body: &[u8], at: Mark, done: Mark) -> Option<Client> {
         key_shares: Vec::new(),
         ja4: Foreign::default(),
         post_quantum: false,
-    };
-    let mut print = Ja4 {
-        extensions: Vec::new(),
-        schemes: Vec::new(),
-        alpn: None,
-        sni: false,
-    };
+    }
+}
+
+/// Reads the body of a ClientHello (without the four bytes of handshake header).
+pub(super) fn client(body: &[u8], at: Mark, done: Mark) -> Option<Client> {
+    let mut r = Reader::new(body);
+    let legacy = r.u16()?;
+    r.take(32)?;
+    let session = r.vec8()?.to_vec();
+    let ciphers = numbers(r.vec16()?);
+    r.vec8()?;
+    let length = body.len().saturating_add(4);
+    let mut hello = without_extensions(at, done, length, Version(legacy), ciphers);
+    let mut print = Ja4::default();
     let mut early_data = false;
     let mut extensions = Reader::new(r.vec16().unwrap_or_default());
     while let Some((kind, data)) = extension(&mut extensions) {
@@ -196,27 +203,8 @@ pub(super) fn sslv2(body: &[u8], at: Mark, done: Mark) -> Option<Client> {
         .map(|&[_, a, b]| u16::from_be_bytes([a, b]))
         .take(LIST)
         .collect();
-    let mut hello = ClientHello {
-        at,
-        done,
-        length: u32::try_from(body.len()).unwrap_or(u32::MAX),
-        max_version: Version(version),
-        min_version: None,
-        sni: None,
-        alpn: Vec::new(),
-        ciphers,
-        groups: Vec::new(),
-        key_shares: Vec::new(),
-        ja4: Foreign::default(),
-        post_quantum: false,
-    };
-    let print = Ja4 {
-        extensions: Vec::new(),
-        schemes: Vec::new(),
-        alpn: None,
-        sni: false,
-    };
-    hello.ja4 = ja4::fingerprint(&hello, &print);
+    let mut hello = without_extensions(at, done, body.len(), Version(version), ciphers);
+    hello.ja4 = ja4::fingerprint(&hello, &Ja4::default());
     Some(Client {
         hello,
         early_data: false,

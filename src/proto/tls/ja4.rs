@@ -9,6 +9,7 @@ use crate::base::Foreign;
 use super::facts::{ClientHello, Version};
 
 /// What JA4 needs beside the facts: lists without GREASE, in the order sent.
+#[derive(Default)]
 pub(super) struct Ja4<'a> {
     pub(super) extensions: Vec<u16>,
     pub(super) schemes: Vec<u16>,

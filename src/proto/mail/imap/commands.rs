@@ -3,10 +3,11 @@
 use super::{Imap, Unfinished, verb_of};
 use crate::base::{Foreign, Mark, Secret, Side};
 use crate::proto::mail::body::Body;
-use crate::proto::mail::core::{Core, Pending, command, login_step, masked, unknown};
+use crate::proto::mail::core::{Core, Pending, command, masked, unknown};
 use crate::proto::mail::dialogue::{Command, Oddity, Phase, Verb};
 use crate::proto::mail::lines::Line;
-use crate::proto::mail::sasl::{self, Login};
+use crate::proto::mail::login::{self, Begun};
+use crate::proto::mail::sasl;
 use crate::proto::mail::syntax::{astring, contains, literal, token};
 
 /// Arguments of LOGIN looked at.
@@ -151,16 +152,9 @@ impl Imap {
         arguments: &[u8],
     ) {
         let (name, initial) = token(arguments);
-        let mechanism = sasl::mechanism(name);
-        let mut login = Login::start(mechanism, &mut core.dialogue);
-        let verb = Verb::Auth(mechanism);
-        let shown = [tag, b" AUTHENTICATE ".as_slice(), name].concat();
-        let command = if initial.is_empty() {
-            command(line, mark, verb, &shown)
-        } else {
-            login.message(initial, &mut core.dialogue);
-            masked(line, mark, verb, &shown, initial)
-        };
+        let before = [tag, b" AUTHENTICATE ".as_slice()].concat();
+        let begun = Begun::with_word(&before, name, initial);
+        let (login, verb, command) = begun.start(core, line, mark);
         self.login = Some(login);
         let seq = core.command(command, Phase::Auth);
         expect(core, seq, verb, tag);
@@ -168,7 +162,7 @@ impl Imap {
 
     /// A line of an AUTHENTICATE exchange; also an empty one counts.
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        let command = login_step(core, self.login.as_mut(), line, mark);
+        let command = login::step(core, self.login.as_mut(), line, mark);
         step(core, command, Phase::Auth, |verb| {
             matches!(verb, Verb::Auth(_) | Verb::AuthStep)
         });

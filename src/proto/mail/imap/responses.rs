@@ -7,7 +7,7 @@ use crate::proto::mail::core::{Building, Core, TEXT};
 use crate::proto::mail::dialogue::{Phase, Reply, Status, Verb};
 use crate::proto::mail::garbage::names_itself;
 use crate::proto::mail::lines::Line;
-use crate::proto::mail::sasl;
+use crate::proto::mail::login;
 use crate::proto::mail::syntax::{astring, contains, literal, starts, token};
 
 impl Imap {
@@ -99,10 +99,7 @@ impl Imap {
         if verb == Verb::Idle {
             core.dialogue.idling = true;
         } else {
-            reply.sasl_error = sasl::error_json(text);
-            if let Some(login) = self.login.as_mut() {
-                login.challenge(text);
-            }
+            login::challenged(&mut reply, self.login.as_mut(), text);
         }
         core.answer(seq, reply);
     }

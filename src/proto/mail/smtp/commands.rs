@@ -3,10 +3,10 @@
 use super::{Smtp, Transfer};
 use crate::base::{Mark, Side};
 use crate::proto::mail::body::Body;
-use crate::proto::mail::core::{Core, Pending, command, login_step, masked, unknown};
+use crate::proto::mail::core::{Core, Pending, command, unknown};
 use crate::proto::mail::dialogue::{Language, Oddity, Phase, Verb};
 use crate::proto::mail::lines::Line;
-use crate::proto::mail::sasl::{self, Login};
+use crate::proto::mail::login::{self, Begun};
 use crate::proto::mail::syntax::{contains, is_masked, number, token};
 
 /// Commands that are known but need no word of their own (IANA mail parameters, vendors' documents).
@@ -121,19 +121,10 @@ impl Smtp {
     /// `AUTH mechanism [initial-response]` (RFC 4954 4).
     fn auth(&mut self, core: &mut Core, line: &Line, mark: Mark, word: &[u8], rest: &[u8]) {
         let (name, initial) = token(rest);
-        let mechanism = sasl::mechanism(name);
-        let mut login = Login::start(mechanism, &mut core.dialogue);
         self.login_asked = true;
-        let verb = Verb::Auth(mechanism);
-        let shown = [word, b" ".as_slice(), name].concat();
-        let command = if initial.is_empty() {
-            command(line, mark, verb, &shown)
-        } else {
-            if initial != b"=" {
-                login.message(initial, &mut core.dialogue);
-            }
-            masked(line, mark, verb, &shown, initial)
-        };
+        let before = [word, b" ".as_slice()].concat();
+        let begun = Begun::with_word(&before, name, initial);
+        let (login, _, command) = begun.start(core, line, mark);
         self.login = Some(login);
         core.ask(command, Phase::Auth);
     }
@@ -166,7 +157,7 @@ impl Smtp {
     }
 
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        let command = login_step(core, self.login.as_mut(), line, mark);
+        let command = login::step(core, self.login.as_mut(), line, mark);
         core.ask(command, Phase::Auth);
     }
 

@@ -7,7 +7,7 @@ use crate::proto::mail::core::{Building, Core, Pending};
 use crate::proto::mail::dialogue::{Oddity, Phase, Reply, Status, Verb};
 use crate::proto::mail::garbage::names_itself;
 use crate::proto::mail::lines::Line;
-use crate::proto::mail::sasl;
+use crate::proto::mail::login;
 use crate::proto::mail::syntax::{
     contains, enhanced, enhanced_in_brackets, reply_line, starts, token,
 };
@@ -189,11 +189,12 @@ impl Smtp {
             }
             Verb::Auth(_) | Verb::AuthStep => {
                 if code == 334 {
-                    let challenge = reply.text.as_str().as_bytes();
-                    reply.sasl_error = sasl::error_json(challenge);
-                    if let Some(login) = self.login.as_mut() {
-                        login.challenge(challenge);
-                    }
+                    let challenge = reply.text.clone();
+                    login::challenged(
+                        &mut reply,
+                        self.login.as_mut(),
+                        challenge.as_str().as_bytes(),
+                    );
                 } else {
                     self.login = None;
                 }
