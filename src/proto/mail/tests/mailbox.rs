@@ -105,6 +105,37 @@ fn imap_authenticate_and_quoted_login() {
     assert!(dialogue.compressed.is_some() && decoder.is_over(S));
 }
 
+/// `=` is an empty initial response (RFC 5034 4, RFC 4959 3): the message that names the account is still to come.
+#[test]
+fn an_empty_initial_response_is_no_message() {
+    for (language, begin, go_on) in [
+        (
+            Language::Pop3,
+            b"AUTH SCRAM-SHA-256 =\r\n".as_slice(),
+            b"+ \r\n".as_slice(),
+        ),
+        (
+            Language::Imap,
+            b"1 AUTHENTICATE SCRAM-SHA-256 =\r\n",
+            b"+ \r\n",
+        ),
+        (Language::Smtp, b"AUTH SCRAM-SHA-256 =\r\n", b"334 \r\n"),
+    ] {
+        let greeting: &[u8] = match language {
+            Language::Pop3 => b"+OK hi\r\n",
+            Language::Imap => b"* OK hi\r\n",
+            _ => b"220 mx ESMTP\r\n",
+        };
+        let name = b"biwsbj1qb2Uscj14\r\n";
+        let decoder = split_everywhere(
+            language,
+            &[(S, greeting), (C, begin), (S, go_on), (C, name)],
+        );
+        let user = decoder.dialogue().user.as_ref().map(|user| user.as_str());
+        assert_eq!(user, Some("joe"), "{language:?}");
+    }
+}
+
 #[test]
 fn pop3_listings_and_mail() {
     let decoder = split_everywhere(
