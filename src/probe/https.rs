@@ -10,7 +10,7 @@ use super::context::{Connect, Context};
 use super::control::Role;
 use super::options::StageName;
 use super::session::wire::{Got, Patience, Wire};
-use super::tls::chain::{self, Identity};
+use super::tls::chain::{Identity, Judged};
 use super::tls::client::{Hello, Wish, client};
 use crate::base::SECOND;
 
@@ -80,12 +80,14 @@ pub async fn get(
     let shaken = wire.handshake(context, client, end).await;
     shaken.map_err(|_| Lack::Unreachable)?;
     let identity = Identity::Name(host.to_owned());
-    let sent = recorder.chain().unwrap_or_default();
-    let judged = chain::judge(&sent, &context.roots().der, &identity, context.now());
-    if !judged.validates() {
+    let judged = recorder.judged(&context.roots().der, &identity, context.now());
+    if !judged.as_ref().is_some_and(Judged::validates) {
         wire.close().await;
-        let why = judged.faults.into_iter().next().map(|fault| fault.text);
-        return Err(Lack::Untrusted(why.or(judged.unsure).unwrap_or_default()));
+        let why = judged.and_then(|judged| {
+            let fault = judged.faults.into_iter().next().map(|fault| fault.text);
+            fault.or(judged.unsure)
+        });
+        return Err(Lack::Untrusted(why.unwrap_or_default()));
     }
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mxray\r\nAccept: {}\r\nConnection: close\r\n\r\n",

@@ -37,13 +37,14 @@ impl ChainJudge for Arc<Judge> {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
+        staple: &[u8],
         now: UnixTime,
     ) -> Result<(), Error> {
         let outcome = match (self.refuse_with, self.trust, &self.roots) {
             (Some(alert), _, _) => Err(Error::InvalidCertificate(by_alert(alert))),
             (None, Trust::Anything, _) => Ok(()),
             (None, Trust::Lab, Some(roots)) => roots
-                .verify_server_cert(leaf, rest, name, &[], now)
+                .verify_server_cert(leaf, rest, name, staple, now)
                 .map(drop),
             (None, _, _) => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };

@@ -10,6 +10,7 @@ mod connection;
 mod dns;
 pub mod dns_message;
 mod imap;
+pub mod ocsp;
 pub mod pki;
 mod pop3;
 mod raw;

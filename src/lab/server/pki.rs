@@ -5,7 +5,8 @@
 //! `weak/` holds a leaf that such a root signed, valid from 2026 to 2126 for `example.net` and the names below it.
 //! It refuses to be a real authority: the private keys die with the run (the weak leaf's is public).
 
-use super::spec::CertificateKind;
+use super::ocsp;
+use super::spec::{CertificateKind, Staple};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
@@ -43,8 +44,11 @@ pub struct Pki {
     /// What a client shows when it is asked.
     pub client: Identity,
     issued: HashMap<(CertificateKind, Vec<String>), Identity>,
+    trusted: Authority,
+    made: u64,
 }
 
+#[derive(Debug)]
 struct Authority {
     intermediate: CertifiedIssuer<'static, KeyPair>,
     root: CertificateDer<'static>,
@@ -77,17 +81,28 @@ impl Pki {
         let weak = CertificateDer::from(&include_bytes!("weak/root.der")[..]);
         let roots_pem = pem(&trusted.root) + &pem(&weak);
         Ok(Pki {
-            roots: vec![trusted.root, weak],
+            roots: vec![trusted.root.clone(), weak],
             roots_pem,
             inspection_pem: pem(&inspection.root),
             client,
             issued,
+            trusted,
+            made: now,
         })
     }
 
     /// What was made for a wish.
     pub fn identity(&self, kind: CertificateKind, names: &[String]) -> Option<&Identity> {
         self.issued.get(&(kind, names.to_vec()))
+    }
+
+    /// An OCSP response about a certificate of the trusted authority, DER.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read or nothing can be signed, in words.
+    pub fn staple(&self, of: &Identity, staple: Staple) -> Result<Vec<u8>, String> {
+        let leaf = of.chain.first().ok_or("no certificate to staple to")?;
+        ocsp::response(&self.trusted.intermediate, leaf, staple, self.made)
     }
 }
 
@@ -162,14 +177,14 @@ fn issue(
     })
 }
 
-fn named(common: &str) -> DistinguishedName {
+pub(super) fn named(common: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common);
     name
 }
 
 /// Validity in days from `now`.
-fn dated(params: &mut CertificateParams, now: u64, from: i32, to: i32) {
+pub(super) fn dated(params: &mut CertificateParams, now: u64, from: i32, to: i32) {
     let at = |days: i32| {
         let now = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(now);
         let distance = DAY.saturating_mul(days.unsigned_abs());

@@ -61,6 +61,11 @@ pub fn configuration(spec: &TlsSpec, host: &str, pki: &Pki) -> Result<Arc<Server
     let identity = pki
         .identity(spec.certificate, &names)
         .ok_or("no certificate was made for this service")?;
+    // rustls staples nothing that is empty.
+    let staple = match spec.staple {
+        Some(staple) => pki.staple(identity, staple)?,
+        None => Vec::new(),
+    };
     let provider = provider(&spec.suites)?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(&spec.versions))
@@ -76,7 +81,7 @@ pub fn configuration(spec: &TlsSpec, host: &str, pki: &Pki) -> Result<Arc<Server
         builder.with_no_client_auth()
     };
     let mut config = builder
-        .with_single_cert(identity.chain.clone(), identity.key())
+        .with_single_cert_with_ocsp(identity.chain.clone(), identity.key(), staple)
         .map_err(|error| error.to_string())?;
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))

@@ -13,7 +13,7 @@ use crate::base::Timestamp;
 use crate::probe::auth::Turnstile;
 use crate::probe::inside::Inside;
 use crate::probe::options::StageName;
-use crate::probe::tls::chain::{self, Identity, Judged};
+use crate::probe::tls::chain::{Identity, Judged};
 use crate::probe::tls::client::{Wish, agreed, client};
 use crate::probe::{Connect, ConnectError, Context, Role};
 use crate::proto::mail::Dialogue;
@@ -324,10 +324,8 @@ impl Holder<'_> {
         let recorder = client.recorder.clone();
         let done = self.wire.handshake(self.context, client, until).await;
         let now = self.context.now();
-        if let Some(sent) = recorder.chain() {
-            let roots = self.context.roots();
-            self.judged = Some(chain::judge(&sent, &roots.der, &self.ask.identity, now));
-        }
+        let roots = self.context.roots();
+        self.judged = recorder.judged(&roots.der, &self.ask.identity, now);
         match done {
             Err(got) => self.ended(got),
             Ok(()) => {

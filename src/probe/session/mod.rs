@@ -112,6 +112,11 @@ pub async fn session(
             "install ca-certificates, or give --roots FILE",
         );
     }
+    if let Some(why) = outcome.judged.as_ref().and_then(|one| one.staple.as_ref()) {
+        context.caution(format!(
+            "certificate: the OCSP response that {to} staples says nothing of revocation: {why}; clients that insist on it refuse the server"
+        ));
+    }
     if let SessionEnd::NoLogin(why) = &outcome.end {
         context.unknowable("whether the account can log in", why.says());
     }

@@ -2,7 +2,8 @@
 //!
 //! Pure computation over facts of [`crate::proto::tls`], the trusted roots, the name that the user typed and a point in time. A
 //! replay sees a client's refusal and asks for its reason; here there is no client, so every fault counts that a careful
-//! client would refuse for. It fetches no missing certificate, asks nobody about revocation, and says nothing where the
+//! client would refuse for. It fetches no missing certificate, asks nobody about revocation (what the server staples about it
+//! is read by [`super::revocation`]), and says nothing where the
 //! verifier knows no answer ([`Judged::unsure`]).
 
 use std::net::IpAddr;
@@ -36,6 +37,8 @@ pub struct Judged {
     pub faults: Vec<Fault>,
     /// Why the verifier could say neither yes nor no, if so.
     pub unsure: Option<String>,
+    /// Why what the server stapled about revocation says nothing, if it stapled something.
+    pub staple: Option<String>,
 }
 
 impl Judged {
@@ -63,6 +66,7 @@ pub fn judge(sent: &[Vec<u8>], roots: &[Vec<u8>], who: &Identity, at: Timestamp)
         chain: Vec::new(),
         faults: Vec::new(),
         unsure: None,
+        staple: None,
     };
     let Some(leaf) = chain.first() else {
         judged.unsure = Some("the certificate cannot be read".to_owned());

@@ -13,5 +13,6 @@ pub mod interception;
 pub mod ladder;
 pub mod post_quantum;
 pub mod recorder;
+pub mod revocation;
 pub mod roots;
 pub mod sts;

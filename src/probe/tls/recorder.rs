@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use rustls::Error;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::chain::{self, Identity, Judged};
+use crate::base::Timestamp;
 use crate::proto::tls::ChainJudge;
 
 /// The chain as sent, leaf first, once the server's Certificate message was read.
@@ -17,13 +19,23 @@ pub type Sent = Vec<Vec<u8>>;
 /// Takes every chain; the caller keeps a clone and asks it afterwards.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    seen: Arc<Mutex<Option<Sent>>>,
+    seen: Arc<Mutex<Option<(Sent, Vec<u8>)>>>,
 }
 
 impl Recorder {
     /// The chain, leaf first; `None` when no Certificate message came.
     pub fn chain(&self) -> Option<Sent> {
-        self.seen.lock().ok().and_then(|seen| seen.clone())
+        let seen = self.seen.lock().ok()?;
+        seen.as_ref().map(|(sent, _)| sent.clone())
+    }
+
+    /// What the chain and what was stapled to it are worth; `None` when no Certificate message came.
+    pub fn judged(&self, roots: &[Vec<u8>], who: &Identity, at: Timestamp) -> Option<Judged> {
+        let seen = self.seen.lock().ok()?;
+        let (sent, staple) = seen.as_ref()?;
+        let mut judged = chain::judge(sent, roots, who, at);
+        judged.heed(staple, roots, at);
+        Some(judged)
     }
 }
 
@@ -33,11 +45,13 @@ impl ChainJudge for Recorder {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         _name: &ServerName<'_>,
+        staple: &[u8],
         _now: UnixTime,
     ) -> Result<(), Error> {
         if let Ok(mut seen) = self.seen.lock() {
             let all = std::iter::once(leaf).chain(rest);
-            *seen = Some(all.map(|certificate| certificate.to_vec()).collect());
+            let sent = all.map(|certificate| certificate.to_vec()).collect();
+            *seen = Some((sent, staple.to_vec()));
         }
         Ok(())
     }

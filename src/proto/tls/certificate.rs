@@ -235,7 +235,8 @@ fn signature_name(cert: &X509Certificate<'_>) -> Result<&'static str, String> {
     })
 }
 
-fn is_issued_by(cert: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
+/// Whether `issuer` is named as the issuer of `cert`, and its key signed it (RFC 5280 6.1.3).
+pub(super) fn is_issued_by(cert: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
     cert.issuer().as_raw() == issuer.subject().as_raw() && is_signed_by(cert, issuer)
 }
 

@@ -14,7 +14,7 @@ use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 /// Says whether a chain is taken.
 pub trait ChainJudge: Debug + Send + Sync {
-    /// The leaf and what was sent beside it, for this name.
+    /// The leaf and what was sent beside it, for this name; `staple` is the OCSP response that came with it, empty if none did.
     ///
     /// # Errors
     /// When the handshake is to end; the error decides the alert.
@@ -23,6 +23,7 @@ pub trait ChainJudge: Debug + Send + Sync {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
+        staple: &[u8],
         now: UnixTime,
     ) -> Result<(), Error>;
 }
@@ -47,10 +48,10 @@ impl<J: ChainJudge> ServerCertVerifier for KeyHolder<J> {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        _ocsp: &[u8],
+        staple: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge.judge(leaf, rest, name, now)?;
+        self.judge.judge(leaf, rest, name, staple, now)?;
         Ok(ServerCertVerified::assertion())
     }
 

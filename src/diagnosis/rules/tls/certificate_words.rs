@@ -94,6 +94,16 @@ pub fn weak(weak: &Certificate) -> String {
     )
 }
 
+/// Its issuer took it back: since when, and why if that is said.
+pub fn revoked(leaf: &Certificate, since: Timestamp, reason: Option<&str>) -> String {
+    let why = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!(
+        "The server's certificate {} was revoked on {}{why}",
+        leaf.subject,
+        date(since)
+    )
+}
+
 /// What to do about a fault that the server's operator has to mend; `None` for others.
 pub fn advice(code: Code, server: &str, leaf: Option<&Certificate>) -> Option<String> {
     let subject = leaf.map_or_else(|| server.to_owned(), |leaf| leaf.subject.to_string());

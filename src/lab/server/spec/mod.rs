@@ -8,7 +8,7 @@ mod dns;
 mod tls;
 
 pub use dns::{DnsAction, DnsRule, DnsSpec, DnsTransport};
-pub use tls::{CertificateKind, OnHello, TlsSpec, TlsVersion};
+pub use tls::{CertificateKind, OnHello, Staple, TlsSpec, TlsVersion};
 
 use serde::Deserialize;
 use std::net::IpAddr;

@@ -12,6 +12,8 @@ pub struct TlsSpec {
     /// What is wrong with the certificate.
     #[serde(default)]
     pub certificate: CertificateKind,
+    /// The OCSP response that is stapled to it; by default none.
+    pub staple: Option<Staple>,
     /// Names in the certificate; by default the host's.
     pub names: Option<Vec<String>>,
     /// Versions; empty: 1.2 and 1.3.
@@ -65,6 +67,28 @@ pub enum CertificateKind {
     WrongName,
     /// Signed with SHA-1 by a trusted root of 1,024 bits (RSA); made beforehand, for `example.net` and names below.
     Weak,
+}
+
+/// An OCSP response (RFC 6960) as a server staples it. Those from `expired` on say *revoked* and are not to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Staple {
+    /// Good, signed by the issuer.
+    Good,
+    /// The responder does not know the certificate.
+    Unknown,
+    /// Revoked since five days, for the compromise of its key; signed by the issuer.
+    Revoked,
+    /// The same, signed by a responder whom the issuer charged with it.
+    RevokedByDelegate,
+    /// It was to be replaced two days ago.
+    Expired,
+    /// It is about another certificate of the same issuer.
+    OfAnother,
+    /// Its signature is broken.
+    BadSignature,
+    /// It is signed with another certificate of the issuer's, which is not for that.
+    ByNobody,
 }
 
 /// A TLS version.
