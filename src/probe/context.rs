@@ -8,7 +8,7 @@ mod gathered;
 mod pace;
 mod sockets;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,7 @@ pub use sockets::{Connect, Opened, Reserved};
 use self::pace::Pacing;
 use super::auth::{Lockout, Login, Turnstile};
 use super::control::Registry;
+use super::host::Host;
 use super::options::{Options, StageName};
 use super::raw::Raw;
 use super::recording::{Recording, Taken};
@@ -79,6 +80,7 @@ struct Inner {
     rules: Option<Rules>,
     cautions: Mutex<Vec<String>>,
     barred: Mutex<HashSet<SocketAddr>>,
+    hosts: Mutex<HashMap<IpAddr, Arc<Host>>>,
 }
 
 /// While it lives, the deadline does not end the run.
@@ -162,6 +164,7 @@ impl Context {
             rules,
             cautions: Mutex::default(),
             barred: Mutex::default(),
+            hosts: Mutex::default(),
         }));
         (context, error)
     }
@@ -288,6 +291,11 @@ impl Context {
         self.0.pacing.go_ahead(target)
     }
 
+    /// What all services of an address share.
+    pub fn host(&self, address: IpAddr) -> Arc<Host> {
+        lock(&self.0.hosts).entry(address).or_default().clone()
+    }
+
     /// A number nobody can guess from outside: ISNs, identifiers.
     pub fn random(&self) -> u32 {
         lock(&self.0.random).next_u32()
@@ -393,6 +401,7 @@ impl Context {
         self.0.pacing.forget();
         lock(&self.0.opened).clear();
         lock(&self.0.barred).clear();
+        lock(&self.0.hosts).clear();
         lock(&self.0.handed).clear();
         lock(&self.0.held).clear();
         self.0.given_up.send_modify(Vec::clear);

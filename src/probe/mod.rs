@@ -10,6 +10,7 @@ pub mod context;
 pub mod control;
 pub mod dns;
 pub mod history;
+pub mod host;
 mod https;
 pub mod idle;
 pub mod inside;

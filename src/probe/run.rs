@@ -154,6 +154,7 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
                 to,
             });
         }
+        context.host(address).serves();
         running.spawn(async move {
             let outcome = service(&context, &destination, to, &beside, silent).await;
             (destination.name, to, outcome)
@@ -446,7 +447,10 @@ async fn service(
         _ if context.is_open(to) && options.wants(StageName::Tcp) => {
             let sizes = async {
                 match options.wants(StageName::Mtu) {
-                    true => size::pings(context, to).await,
+                    true => {
+                        let host = context.host(to.ip());
+                        *host.pings.get_or_init(|| size::pings(context, to)).await
+                    }
                     false => Pings::Unknown,
                 }
             };

@@ -4,6 +4,7 @@ mod branches;
 pub mod interception;
 pub mod local;
 pub mod loss;
+pub mod near;
 pub mod options;
 pub mod ports;
 pub mod rates;

@@ -2,24 +2,28 @@
 //!
 //! Twice eight flows are asked once; only where one stays silent is more sent. A flow counts as dead when it was silent so often
 //! that the other flows' loss excludes chance, for all flows together (Holm). An address hash moves nobody between two
-//! packets of one flow, so a mixed flow is loss and says nothing. It also leaves the report a light walk of the path, and
-//! looks whether the answers come from too near.
+//! packets of one flow, so a mixed flow is loss and says nothing. A hash reads the server's port as well as ours: where one
+//! address has many services, their flows together go over its paths, and each needs fewer.
 
 use std::net::SocketAddr;
 
-use super::trace;
+use super::near;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::walk::{FARTHEST, Heard, boundary};
+use crate::probe::plan::walk::{Heard, boundary};
 use crate::probe::stats::{CERTAIN, holm, wilson};
 use crate::probe::way::{Kind, Way, round, settle};
 use crate::wire::TcpOptions;
 
 /// Flows that are asked; half-open at once at the most.
 const FLOWS: usize = 8;
-/// So many times: of four branches one is met by sixteen flows but once in a hundred runs not.
-const BATCHES: usize = 2;
+/// Flows of one port: of four branches one is met by sixteen flows but once in a hundred runs not.
+const OF_PORT: usize = 16;
+/// Flows of all ports of one address together, and of a port at least: what 300 packets and 50 a second have room for beside the
+/// sessions (Manners).
+const OF_HOST: usize = 32;
+const LEAST: usize = 5;
 /// Living flows beside silent ones: one alone, asked a few times, does not exclude loss.
 const ALIVE: usize = 3;
 /// Times that a silent flow is asked.
@@ -34,9 +38,16 @@ pub async fn sample(context: &Context, to: SocketAddr) -> (u32, u32) {
         return (0, 0);
     }
     context.progress(StageName::Tcp, &format!("{to} from several source ports"));
+    let host = context.host(to.ip());
+    let wanted = match context.options().intensive {
+        true => OF_PORT,
+        false => (OF_HOST / host.services()).clamp(LEAST, OF_PORT),
+    };
+    // What is half open at an address counts for all its ports.
+    let turn = host.turn().await;
     let mut flows: Vec<Way> = Vec::new();
-    for _ in 0..BATCHES {
-        for _ in 0..FLOWS {
+    while flows.len() < wanted {
+        for _ in 0..FLOWS.min(wanted - flows.len()) {
             let mut way = Way::new(Kind::OneFlow(to), "one of several source ports");
             way.send(context, 64).await;
             flows.push(way);
@@ -48,6 +59,7 @@ pub async fn sample(context: &Context, to: SocketAddr) -> (u32, u32) {
             break;
         }
     }
+    drop(turn);
     let distance = flows.iter().find_map(|way| match way.last_end {
         Some(Heard::Open { distance }) => Some(distance),
         _ => None,
@@ -67,7 +79,7 @@ pub async fn sample(context: &Context, to: SocketAddr) -> (u32, u32) {
         }
     }
     if context.options().wants(StageName::Trace) && !context.is_cancelled() {
-        near(context, to, distance.saturating_add(1)).await;
+        near::look(context, to, distance.saturating_add(1)).await;
     }
     match split_seen {
         true => (0, 0),
@@ -227,67 +239,5 @@ async fn split(
         about: About::Server(to),
         claim,
         settles: Settles::Cause,
-    });
-}
-
-/// A light walk for the report, beside pings: what answers a SYN with fewer hops than the host has is not the host.
-async fn near(context: &Context, to: SocketAddr, hops: u8) {
-    let mut target = Way::new(Kind::Flows(to), "TTL walk of the target port");
-    let mut ping = Way::new(Kind::Echo(to.ip()), "TTL walk of a ping");
-    // A device that answers nearby hides how far the host is; its own echo tells.
-    round(context, &mut [&mut target, &mut ping], &[64]).await;
-    let host = match ping.last_end {
-        Some(Heard::Open { distance }) => distance.saturating_add(1),
-        _ => hops,
-    };
-    let hops = hops.max(host).saturating_add(1).min(FARTHEST);
-    let ttls: Vec<u8> = (1..=hops).rev().collect();
-    round(context, &mut [&mut target, &mut ping], &ttls).await;
-    let too_near = |target: &Way, ping: &Way| {
-        let (first, heard) = target.walk.first_end()?;
-        let (router, _) = ping.walk.last_router()?;
-        // Two flows may take ways that differ by one hop; a difference of two is none of theirs.
-        (matches!(heard, Heard::Open { .. }) && router > first).then_some(first)
-    };
-    if let Some(first) = too_near(&target, &ping) {
-        for _ in 0..3 {
-            round(context, &mut [&mut target, &mut ping], &[first, first + 1]).await;
-        }
-        let drew = target.walk.at(first).map_or(0, |rung| rung.ends);
-        if drew >= 2 && too_near(&target, &ping) == Some(first) {
-            intercepted(context, to, first, &target, &ping);
-        }
-    }
-    trace::record(context, to, &target);
-}
-
-fn intercepted(context: &Context, to: SocketAddr, first: u8, target: &Way, ping: &Way) {
-    let before = first.saturating_sub(1);
-    let router = target.walk.at(before).and_then(|rung| rung.router);
-    let farther = ping.walk.last_router().map_or(first, |(ttl, _)| ttl);
-    let at = At {
-        place: Where::Network,
-        address: router,
-        hop: (before > 0).then_some(before),
-        after_hop: Some(before),
-    };
-    let claim = Claim::new(
-        Code::TcpIntercepted,
-        at,
-        Proof::Measured("TTL-limited SYNs", context.now()),
-        0.95,
-        format!(
-            "A device near hop {before} answers for {to}: its SYN-ACK comes for a TTL that does not reach the server."
-        ),
-    )
-    .weighing(Weight::Finding)
-    .shown_by(format!(
-        "a SYN with TTL {first} is answered by a SYN-ACK, while a ping still runs out of TTL at hop {farther}"
-    ))
-    .advise("Find out who runs a mail proxy or SYN proxy there; the server may be closed behind it");
-    context.measured(Measured {
-        about: About::Server(to),
-        claim,
-        settles: Settles::Finding,
     });
 }
