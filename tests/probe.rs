@@ -4,15 +4,14 @@
 //! target connection and look-up must have the same outcome, code, frame and place. A healthy server must have cost no
 //! more packets than promised.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mxray::lab::verify::{expected, verify_probe};
-use mxray::lab::{Listed, ProbeSpec, Scenario, list, lossy, probe_once, vary};
+use mxray::lab::verify::expected;
+use mxray::lab::{Listed, ProbeSpec, Scenario, list, probe_once};
 use serde_json::Value;
 
 #[path = "probe/budget.rs"]
@@ -51,150 +50,14 @@ fn main() -> ExitCode {
         Ok(_) => return suite::skip(true, "there are no scenarios"),
         Err(error) => return suite::skip(true, &error.to_string()),
     };
-    if let Some(seeds) = std::env::var("MXRAY_VARIATIONS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-    {
-        return matrix(&listed, seeds);
-    }
     let all: Vec<suite::Trial> = listed.into_iter().flat_map(trials).collect();
     suite::run(all, WORKERS, LIMIT)
-}
-
-/// Shares of loss that are laid on top of the faults (`MXRAY_LOSS`).
-const LOSSES: [f64; 3] = [0.05, 0.15, 0.3];
-
-/// Faults that are told apart before a dialogue begins, and those that sizes and hellos show.
-const VARIED: [&str; 8] = [
-    "tcp.dropped",
-    "path.mtu-blackhole",
-    "tls.hello-dropped",
-    "tcp.refused",
-    "tcp.reset-by-path",
-    "tcp.prohibited",
-    "route.unreachable",
-    "ok",
-];
-
-/// Prints the confusion matrix of so many seeded variations (hop, port, RTT, loss) of each main fault:
-/// `MXRAY_VARIATIONS=20 cargo test --test probe`. With `MXRAY_LOSS=1` the scenarios are as they are, but for 5, 15 and 30 % of
-/// loss on one link. `-- WORD` runs those whose title holds the word. It fails when a definite verdict, or a hop, is wrong; a
-/// verdict that is missing, or says itself that it is a guess (below 0.7, with what else it may be), is no wrong one.
-fn matrix(listed: &[Listed], seeds: u64) -> ExitCode {
-    let on_top = std::env::var_os("MXRAY_LOSS").is_some();
-    let word = std::env::args().skip(1).find(|one| !one.starts_with('-'));
-    let work: Vec<(String, Scenario)> = listed
-        .iter()
-        .filter(|one| VARIED.contains(&one.title().split('/').next().unwrap_or_default()))
-        .filter(|one| word.as_ref().is_none_or(|word| one.title().contains(word)))
-        .filter_map(|one| Some((one.title(), one.scenario().ok()?)))
-        .filter(|(_, scenario)| !scenario.probe.is_empty() && scenario.lacking().is_empty())
-        .flat_map(|(title, scenario)| {
-            let varied: Vec<(String, Scenario)> = (1..=seeds)
-                .flat_map(|seed| match on_top {
-                    false => vec![(format!("{title} {seed}"), vary(&scenario, seed))],
-                    true => LOSSES
-                        .iter()
-                        .map(|rate| {
-                            let name = format!("{title} {seed} with {:.0} % of loss", rate * 100.0);
-                            (name, lossy(&scenario, *rate, seed))
-                        })
-                        .collect(),
-                })
-                .collect();
-            varied
-        })
-        .collect();
-    let queue = Mutex::new(work);
-    let counts: Mutex<BTreeMap<(String, String), u32>> = Mutex::default();
-    let wrong: Mutex<Vec<String>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                while let Some((title, scenario)) =
-                    queue.lock().ok().and_then(|mut queue| queue.pop())
-                {
-                    let Some(mut spec) = scenario.probe.first().cloned() else {
-                        continue;
-                    };
-                    // Where packets get lost the deadline ends it, not the test.
-                    spec.patience_s = spec.patience_s.max(100);
-                    let spec = &spec;
-                    let wanted = truth(&scenario, spec);
-                    let (found, unsure, mismatches) =
-                        match probe_once(&scenario, spec, Path::new(MXRAY)) {
-                            Ok(probed) => {
-                                let found = found(&probed.report);
-                                let unsure = unsure(&probed.report, &found);
-                                let wrong = verify_probe(&scenario, spec, &probed.report);
-                                (found, unsure, wrong)
-                            }
-                            Err(error) => (error.to_string(), false, Vec::new()),
-                        };
-                    let said: Vec<String> = mismatches.iter().map(ToString::to_string).collect();
-                    // Loss that is there may be said; a place that was not found is no wrong place.
-                    let open = matches!(found.as_str(), "ok" | "unknown" | "path.loss")
-                        || on_top && found == "dns.slow";
-                    let misplaced = said
-                        .iter()
-                        .any(|one| one.contains("hop is") && !one.contains("hop is null"));
-                    if (found != wanted && !open && !unsure || misplaced)
-                        && let (Ok(mut wrong), false) = (wrong.lock(), said.is_empty())
-                    {
-                        wrong.push(format!("{title}: {}", said.join("; ")));
-                    }
-                    let found = if unsure { format!("{found}?") } else { found };
-                    if let Ok(mut counts) = counts.lock() {
-                        *counts.entry((wanted, found)).or_default() += 1;
-                    }
-                }
-            });
-        }
-    });
-    println!("{:<22} {:<22} {:>6}", "truth", "found (? unsure)", "times");
-    for ((wanted, found), times) in counts.into_inner().unwrap_or_default() {
-        println!("{wanted:<22} {found:<22} {times:>6}");
-    }
-    let wrong = wrong.into_inner().unwrap_or_default();
-    for one in &wrong {
-        println!("WRONG {one}");
-    }
-    if wrong.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
 }
 
 /// What a probe of a scenario finds, as its truth says; `ok` where it is no fault.
 fn truth(scenario: &Scenario, spec: &ProbeSpec) -> String {
     let codes = expected(scenario, spec).unwrap_or_default();
     codes.into_iter().next().unwrap_or_else(|| "ok".to_owned())
-}
-
-/// What is said below this is a guess that names what else it may be.
-const DEFINITE: f64 = 0.7;
-
-/// Whether no connection is sure of that code.
-fn unsure(report: &Value, code: &str) -> bool {
-    let connections = report["connections"].as_array();
-    let mut sure = connections
-        .into_iter()
-        .flatten()
-        .filter(|one| one["verdict"]["code"] == code)
-        .filter_map(|one| one["verdict"]["confidence"].as_f64())
-        .peekable();
-    sure.peek().is_some() && sure.all(|sure| sure < DEFINITE)
-}
-
-/// The first root cause; without one `ok`, or `unknown` when something is incomplete.
-fn found(report: &Value) -> String {
-    let summary = &report["summary"];
-    if let Some(code) = summary["root_causes"][0]["code"].as_str() {
-        return code.to_owned();
-    }
-    let incomplete = summary["incomplete"].as_u64().unwrap_or(0) > 0;
-    if incomplete { "unknown" } else { "ok" }.to_owned()
 }
 
 fn trials(one: Listed) -> Vec<suite::Trial> {

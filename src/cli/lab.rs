@@ -69,6 +69,10 @@ enum Command {
         /// Count what a probe finds, not what the client's capture shows
         #[arg(long)]
         probe: bool,
+        /// Lay so much loss on one link, in percent, in place of other variations; what is then missing, or said to be a
+        /// guess, is not wrong
+        #[arg(long, value_name = "PERCENT", value_delimiter = ',', requires = "probe", value_parser = clap::value_parser!(u8).range(1..=90))]
+        loss: Vec<u8>,
         #[command(flatten)]
         shared: Shared,
     },
@@ -106,6 +110,9 @@ struct Named {
     /// With other distances, delays, losses and services, as the seed decides
     #[arg(long)]
     vary: bool,
+    /// With so much loss on one link, in percent; the seed decides on which
+    #[arg(long, value_name = "PERCENT", conflicts_with = "vary", value_parser = clap::value_parser!(u8).range(1..=90))]
+    loss: Option<u8>,
     #[command(flatten)]
     shared: Shared,
 }
@@ -121,8 +128,16 @@ pub fn run(arguments: &Arguments) -> u8 {
             seeds,
             jobs,
             probe,
+            loss,
             shared,
-        } => all(shared).and_then(|all| matrix::matrix(&all, names, *seeds, *jobs, *probe)),
+        } => {
+            let kind = matrix::Kind {
+                seeds: *seeds,
+                probe: *probe,
+                loss,
+            };
+            all(shared).and_then(|all| matrix::matrix(&all, names, kind, *jobs))
+        }
         Command::Record {
             names,
             shared,
@@ -269,8 +284,11 @@ fn enact(scenario: &Scenario) -> Result<(Run, Probes), LabError> {
 fn chosen(named: &Named) -> Result<(String, Scenario), LabError> {
     let one = lab::find(&all(&named.shared)?, &named.name)?;
     let mut scenario = one.scenario()?;
+    let seed = named.seed.unwrap_or(1);
     if named.vary {
-        scenario = lab::vary(&scenario, named.seed.unwrap_or(1));
+        scenario = lab::vary(&scenario, seed);
+    } else if let Some(percent) = named.loss {
+        scenario = lab::lossy(&scenario, percent, seed);
     } else if let Some(seed) = named.seed {
         scenario.seed = seed;
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -108,7 +109,8 @@ pub struct ProbeSpec {
     pub password: Option<String>,
     /// The OAuth token of `--user`, handed to it in a file.
     pub token: Option<String>,
-    /// The root cause that it finds, `ok` for none; absent: those of the truth.
+    /// The root cause that it finds, `ok` for none; absent: those of the truth. Place and words are its, or those of the first of
+    /// `findings` where there is none.
     pub code: Option<String>,
     /// Codes that are right in its stead.
     #[serde(default)]
@@ -123,6 +125,8 @@ pub struct ProbeSpec {
     pub hop: Option<u32>,
     /// The last hop that still got through.
     pub after_hop: Option<u32>,
+    /// The culprit's address that it finds, or the last hop's.
+    pub address: Option<IpAddr>,
     /// Codes that must stand somewhere: as a verdict or finding of a target, a look-up or the report.
     #[serde(default)]
     pub findings: Vec<String>,

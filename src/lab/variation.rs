@@ -135,15 +135,21 @@ fn delay(scenario: &mut Scenario, random: &mut Pcg32) {
     }
 }
 
+/// A probe that loses packets takes up to its deadline, seconds.
+const PATIENCE_S: u32 = 100;
+
 /// A scenario with loss on top of its fault: one link, chosen by the seed, loses that share of packets both ways.
-pub fn lossy(scenario: &Scenario, rate: f64, seed: u64) -> Scenario {
+pub fn lossy(scenario: &Scenario, percent: u8, seed: u64) -> Scenario {
     let mut scenario = scenario.clone();
     let mut random = Pcg32::new(seed, 0x1055);
     scenario.seed = seed;
     let last = scenario.path.hop.len().saturating_sub(1) as u32;
     let at = among(&mut random, 0..=last) as usize;
     if let Some(hop) = scenario.path.hop.get_mut(at) {
-        hop.link.loss = Some(Loss::Random(rate));
+        hop.link.loss = Some(Loss::Random(f64::from(percent) / 100.0));
+    }
+    for probe in &mut scenario.probe {
+        probe.patience_s = probe.patience_s.max(PATIENCE_S);
     }
     scenario
 }
@@ -289,7 +295,7 @@ fn may_be_translated(scenario: &Scenario, old: ServiceKind) -> bool {
                 && fault.matching.after_packets.is_none()
                 && !matches!(
                     fault.action,
-                    Action::SmtpFixup { .. } | Action::StripStarttls
+                    Action::SmtpFixup { .. } | Action::StripStarttls | Action::DeleteStarttls
                 )
         })
         && scenario

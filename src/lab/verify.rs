@@ -4,6 +4,7 @@
 //! connection or look-up that the truth does not speak of is a mismatch, and every mismatch is said in words.
 
 mod death;
+mod lossy;
 mod probe;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::engine::record::{ConnectionRecord, LookupRecord, Record, VerdictInfo}
 use crate::engine::{Config, Engine};
 use death::Timeline;
 
+pub use lossy::verify_lossy;
 pub use probe::{expected, verify_probe};
 
 /// One way in which a report differs from the truth.

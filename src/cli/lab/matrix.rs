@@ -1,7 +1,7 @@
 //! `mxray lab matrix`: many variations of many faults, and which verdict each of them got.
 //!
 //! The table is the confusion matrix of the rules against networks that they were not written for. Verdicts that a
-//! scenario declares as right as well count as right.
+//! scenario declares as right as well count as right. With loss on top, what is missing is counted and is not wrong.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,14 +11,46 @@ use std::thread;
 
 use crate::cli::exit;
 use crate::engine::record::Record;
-use crate::lab::verify::{expected, replay, verify, verify_probe};
+use crate::lab::verify::{expected, replay, verify, verify_lossy, verify_probe};
 use crate::lab::{self, LabError, Listed, Scenario};
+
+/// What is varied, and how it is judged.
+#[derive(Clone, Copy)]
+pub struct Kind<'a> {
+    /// Variations of each scenario.
+    pub seeds: u64,
+    /// By probing.
+    pub probe: bool,
+    /// Shares of loss on top, in percent; empty: the fault is put elsewhere instead.
+    pub loss: &'a [u8],
+}
 
 /// A scenario in one of its variations.
 struct Trial {
     title: String,
     seed: u64,
+    loss: Option<u8>,
     scenario: Scenario,
+}
+
+impl Trial {
+    fn varied(one: &Listed, scenario: &Scenario, seed: u64) -> Trial {
+        Trial {
+            title: one.title(),
+            seed,
+            loss: None,
+            scenario: lab::vary(scenario, seed),
+        }
+    }
+
+    fn lossy(one: &Listed, scenario: &Scenario, seed: u64, percent: u8) -> Trial {
+        Trial {
+            title: one.title(),
+            seed,
+            loss: Some(percent),
+            scenario: lab::lossy(scenario, percent, seed),
+        }
+    }
 }
 
 /// What came of a trial.
@@ -37,9 +69,8 @@ struct Told {
 pub fn matrix(
     all: &[Listed],
     names: &[String],
-    seeds: u64,
+    kind: Kind<'_>,
     jobs: usize,
-    probe: bool,
 ) -> Result<(String, u8), LabError> {
     let mut trials = Vec::new();
     for one in chosen(all, names)? {
@@ -47,15 +78,17 @@ pub fn matrix(
         if !scenario.lacking().is_empty() || (names.is_empty() && !is_plain(&scenario)) {
             continue;
         }
-        if probe && scenario.probe.is_empty() {
+        if kind.probe && scenario.probe.is_empty() {
             continue;
         }
-        for seed in 1..=seeds {
-            trials.push(Trial {
-                title: one.title(),
-                seed,
-                scenario: lab::vary(&scenario, seed),
-            });
+        for seed in 1..=kind.seeds {
+            match kind.loss {
+                [] => trials.push(Trial::varied(&one, &scenario, seed)),
+                shares => {
+                    let lossy = |percent: &u8| Trial::lossy(&one, &scenario, seed, *percent);
+                    trials.extend(shares.iter().map(lossy));
+                }
+            }
         }
     }
     lab::claim()?;
@@ -72,7 +105,7 @@ pub fn matrix(
         for _ in 0..jobs.clamp(1, count.max(1)) {
             scope.spawn(|| {
                 while let Some(trial) = taken(&queue) {
-                    let results = if probe {
+                    let results = if kind.probe {
                         probed(&trial, &mxray)
                     } else {
                         replayed(&trial)
@@ -181,7 +214,11 @@ fn probed(trial: &Trial, mxray: &Path) -> Vec<Told> {
                         .into_iter()
                         .flatten()
                         .filter_map(|cause| cause["code"].as_str().map(str::to_owned));
-                    let wrong = verify_probe(scenario, spec, &probed.report);
+                    let verify = match trial.loss {
+                        Some(_) => verify_lossy,
+                        None => verify_probe,
+                    };
+                    let wrong = verify(scenario, spec, &probed.report);
                     (
                         joined(codes),
                         wrong.iter().map(ToString::to_string).collect(),
@@ -201,7 +238,11 @@ fn probed(trial: &Trial, mxray: &Path) -> Vec<Told> {
 }
 
 fn again(trial: &Trial) -> String {
-    format!("mxray lab run {} --vary --seed {}", trial.title, trial.seed)
+    let how = match trial.loss {
+        Some(percent) => format!("--loss {percent}"),
+        None => "--vary".to_owned(),
+    };
+    format!("mxray lab run {} {how} --seed {}", trial.title, trial.seed)
 }
 
 /// Codes once each, without those that say that nothing is wrong where something is.

@@ -56,8 +56,14 @@ pub fn verify_probe(scenario: &Scenario, spec: &ProbeSpec, report: &Value) -> Ve
     }
     let cause = causes
         .iter()
+        .copied()
         .find(|cause| code(cause).is_some_and(|code| wanted.iter().any(|w| stands_for(w, code))));
-    if let Some(cause) = cause {
+    let finding = || {
+        spec.findings
+            .first()
+            .and_then(|code| found_as(report, code))
+    };
+    if let Some(cause) = cause.or_else(finding) {
         let at = &cause["at"];
         for (what, wanted) in [("hop", spec.hop), ("after_hop", spec.after_hop)] {
             if let Some(wanted) = wanted
@@ -66,7 +72,13 @@ pub fn verify_probe(scenario: &Scenario, spec: &ProbeSpec, report: &Value) -> Ve
                 say(format!("{what} is {}, should be {wanted}", at[what]));
             }
         }
-        let text = cause["text"].as_str().unwrap_or_default();
+        if let Some(wanted) = spec.address
+            && at["address"] != wanted.to_string()
+        {
+            say(format!("address is {}, should be {wanted}", at["address"]));
+        }
+        let text = cause["text"].as_str().or(cause["summary"].as_str());
+        let text = text.unwrap_or_default();
         for (words, wanted) in [(&spec.says, true), (&spec.unsaid, false)] {
             for word in words.iter().filter(|word| text.contains(*word) != wanted) {
                 let verb = if wanted { "lacks" } else { "has" };
@@ -122,6 +134,18 @@ pub fn expected(scenario: &Scenario, spec: &ProbeSpec) -> Result<Vec<String>, St
     }
 }
 
+/// A finding, of a target, a look-up or of the report, that has this code.
+fn found_as<'a>(report: &'a Value, wanted: &str) -> Option<&'a Value> {
+    let records = ["connections", "lookups", "attempts"]
+        .iter()
+        .flat_map(|kind| entries(&report[*kind]))
+        .filter(|one| one["role"] != "control");
+    records
+        .flat_map(|one| entries(&one["findings"]))
+        .chain(entries(&report["findings"]))
+        .find(|one| code(one) == Some(wanted))
+}
+
 /// Every code that the report says of its targets, and where.
 fn said(report: &Value) -> Vec<(&str, &'static str)> {
     let mut said = Vec::new();
@@ -161,11 +185,11 @@ fn said(report: &Value) -> Vec<(&str, &'static str)> {
     said
 }
 
-fn entries(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn entries(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-fn code(record: &Value) -> Option<&str> {
+pub(super) fn code(record: &Value) -> Option<&str> {
     record["code"].as_str()
 }
 
