@@ -4,6 +4,7 @@
 //! up; what it cannot read it forwards by its addresses alone. Nothing here decides anything.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use super::checksum::Checksum;
 
@@ -338,6 +339,20 @@ impl Packet {
     /// What the transport carries, to be changed in place.
     pub fn payload_mut(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.payload..).unwrap_or(&mut [])
+    }
+
+    /// Takes bytes out of what the transport carries, and corrects the length.
+    pub fn remove(&mut self, bytes: Range<usize>) {
+        let (from, to) = (self.payload + bytes.start, self.payload + bytes.end);
+        if from > to || to > self.bytes.len() {
+            return;
+        }
+        self.bytes.drain(from..to);
+        let length = self.bytes.len() as u16;
+        match self.version() {
+            4 => self.put(2, &length.to_be_bytes()),
+            _ => self.put(4, &(length - 40).to_be_bytes()),
+        }
     }
 
     /// The transport header and all after it.

@@ -24,6 +24,8 @@ pub enum TlsWanted {
     Required,
     /// STARTTLS where it is offered.
     IfOffered,
+    /// STARTTLS, also where it is not on offer: does the server know it all the same?
+    Unoffered,
     /// None.
     None,
 }

@@ -1,8 +1,9 @@
-//! STARTTLS is demanded and not on offer: is it offered by the same host elsewhere (field B6, C11)?
+//! STARTTLS is demanded and not on offer: does the server know it all the same, and is it offered by the same host elsewhere
+//! (field B6, C11)?
 //!
-//! The same host over the other family, or on its other SMTP port, is asked for its listing, one connection each. A difference alone proves no
-//! device: a server may be set up so, and a name may have several back ends, which their greetings tell apart. So it is
-//! evidence beside what was found, with stripping as the alternative, never a verdict of its own.
+//! A server that does as STARTTLS says offers it, if it is not set up oddly: then the offer was taken out on the way. The same host over the other family, or on its other SMTP port, is asked for its listing, one connection each. A difference alone proves no
+//! device: a server may be set up so, and a name may have several back ends, which their greetings tell apart. So that is
+//! evidence beside what was found, never a verdict of its own.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -10,8 +11,9 @@ use std::time::Duration;
 use super::ask::{Ask, SessionEnd, SessionOutcome, TlsWanted, Until};
 use super::claims::about;
 use super::hold::hold;
-use super::offer::{APART, quiet};
+use super::offer::{APART, alone, quiet};
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
+use crate::probe::tls::hello::{Highest, Shape};
 use crate::probe::{Connect, Context, Role};
 use crate::proto::Service;
 use crate::proto::mail::Dialogue;
@@ -20,6 +22,8 @@ use crate::proto::mail::Dialogue;
 const OPENS: Duration = Duration::from_secs(3);
 /// Places that are asked.
 const PLACES: usize = 2;
+/// What is said to the server itself.
+const UNASKED: &str = "STARTTLS that is not on offer";
 
 /// Asks where else; `others` are all addresses of the host.
 pub async fn offered(context: &Context, ask: &Ask, outcome: &SessionOutcome, others: &[IpAddr]) {
@@ -49,24 +53,37 @@ pub async fn offered(context: &Context, ask: &Ask, outcome: &SessionOutcome, oth
             seen.push((to, offer.starttls(), same));
         }
     }
-    if seen.is_empty() {
+    let taken = takes(context, ask, outcome.to).await;
+    if seen.is_empty() && !taken {
         return;
     }
     let proof = Proof::Measured("the listing elsewhere", context.now());
     let differs = seen.iter().any(|(_, offers, same)| *offers && *same);
-    let (missing, stripped) = if differs { (0.75, 0.22) } else { (0.93, 0.05) };
-    let mut claim = Claim::new(
-        Code::MailStarttlsMissing,
-        At::address(Where::Server, outcome.to.ip()),
-        proof,
-        missing,
-        "The settings demand STARTTLS, and the server does not offer it.".to_owned(),
-    )
-    .or(
-        Code::MailStarttlsStripped,
-        stripped,
-        "a capture at the server: does STARTTLS stand in the list that it sends?",
-    );
+    const TOLD: &str = "a capture at the server: does STARTTLS stand in the list that it sends?";
+    let mut claim = if taken {
+        // Postfix can be told to keep a keyword to itself (smtpd_discard_ehlo_keywords).
+        let (stripped, missing) = if differs { (0.9, 0.08) } else { (0.8, 0.15) };
+        Claim::new(
+            Code::MailStarttlsStripped,
+            At::of(Where::Network),
+            Proof::Measured(UNASKED, context.now()),
+            stripped,
+            "The server starts TLS when it is told to, and its offer arrives without STARTTLS: a device on the way takes it out.".to_owned(),
+        )
+        .shown_by("STARTTLS, said on a second connection though it is not in the list, is followed and a ClientHello answered")
+        .or(Code::MailStarttlsMissing, missing, TOLD)
+        .advise("Look for a device that inspects mail on the way and switch that off (no inspect esmtp, or allow-tls), or use implicit TLS")
+    } else {
+        let (missing, stripped) = if differs { (0.75, 0.22) } else { (0.93, 0.05) };
+        Claim::new(
+            Code::MailStarttlsMissing,
+            At::address(Where::Server, outcome.to.ip()),
+            proof,
+            missing,
+            "The settings demand STARTTLS, and the server does not offer it.".to_owned(),
+        )
+        .or(Code::MailStarttlsStripped, stripped, TOLD)
+    };
     for (at, (to, offers, same)) in seen.into_iter().enumerate() {
         let offers = if offers {
             "offers STARTTLS"
@@ -80,14 +97,24 @@ pub async fn offered(context: &Context, ask: &Ask, outcome: &SessionOutcome, oth
         };
         let text = format!("{to} {offers} ({who})");
         claim = match at {
-            0 => claim.shown_by(text),
+            0 if !taken => claim.shown_by(text),
             _ => claim.because(proof, text),
         };
     }
-    if differs {
+    if differs && !taken {
         claim = claim.advise("Server's operator: compare the TLS settings of both listeners; if they are alike, look for a device that inspects mail on the way");
     }
     context.measured(about(outcome, claim, Settles::Session));
+}
+
+/// Whether the server starts TLS although STARTTLS is not in its list.
+async fn takes(context: &Context, ask: &Ask, to: SocketAddr) -> bool {
+    let ask = Ask {
+        tls: TlsWanted::Unoffered,
+        ..ask.clone()
+    };
+    let shape = Shape::small(Highest::Tls13, ask.sni.as_deref());
+    alone(context, &ask, to, &shape, UNASKED).await.passes()
 }
 
 /// The other family of the same host, and its other port for the same protocol in clear.

@@ -12,6 +12,7 @@ mod options;
 mod reject;
 mod sequence;
 mod share;
+mod shorten;
 mod spec;
 mod words;
 

@@ -21,6 +21,7 @@ use super::options::{ClampMss, StripOptions, TcpOption};
 use super::reject::{Prohibit, ProhibitSpec, Reset, ResetSpec};
 use super::sequence::{Randomise, RandomiseSpec, SynProxy, SynProxySpec};
 use super::share::{RateLimit, RateSpec, Split, SplitSpec};
+use super::shorten::DeleteStartTls;
 
 /// One fault: where, about what, and what it does.
 #[derive(Clone, Debug, Deserialize)]
@@ -115,6 +116,8 @@ pub enum Action {
     },
     /// STARTTLS and STLS are overwritten in what the server offers.
     StripStarttls,
+    /// They are taken out of it, and nothing tells of that.
+    DeleteStarttls,
     /// A DNS query is answered by the hop, in the resolver's name.
     DnsForge(ForgeSpec),
 }
@@ -150,6 +153,7 @@ impl Action {
                 commands,
             } => Box::new(SmtpFixup::new(banner, keywords, commands)),
             Action::StripStarttls => Box::new(StripStartTls),
+            Action::DeleteStarttls => Box::new(DeleteStartTls::default()),
             Action::DnsForge(spec) => Box::new(DnsForge::new(spec)),
         }
     }

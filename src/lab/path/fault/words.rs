@@ -41,6 +41,7 @@ impl FaultSpec {
             Action::RandomiseSequence(_) => format!("randomises the sequence numbers of {what}"),
             Action::SynProxy(_) => format!("answers SYNs in the server's name: {what}"),
             Action::SmtpFixup { .. } => format!("masks the SMTP dialogue of {what}"),
+            Action::DeleteStarttls => format!("takes STARTTLS out of {what}"),
             Action::StripStarttls => format!("overwrites STARTTLS in {what}"),
             Action::DnsForge(_) => format!("answers DNS in the resolver's name: {what}"),
         }

@@ -172,6 +172,48 @@ fn starttls_is_overwritten_in_every_protocol() {
 }
 
 #[test]
+fn starttls_is_taken_out_and_the_numbers_fit() {
+    for ends in families() {
+        for (said, heard) in [
+            (
+                "250-SIZE 9\r\n250-STARTTLS\r\n250 HELP\r\n",
+                "250-SIZE 9\r\n250 HELP\r\n",
+            ),
+            ("250-SIZE 9\r\n250 STARTTLS\r\n", "250 SIZE 9\r\n"),
+            (
+                "* CAPABILITY IMAP4rev1 STARTTLS IDLE\r\n",
+                "* CAPABILITY IMAP4rev1 IDLE\r\n",
+            ),
+            ("+OK\r\nSTLS\r\nUIDL\r\n.\r\n", "+OK\r\nUIDL\r\n.\r\n"),
+            ("250 SIZE 9\r\n", "250 SIZE 9\r\n"),
+        ] {
+            let mut path = path("[[fault]]\nhop = 2\naction = \"delete-starttls\"");
+            let offer = ends.answers(said.as_bytes());
+            let (begun, length) = (offer.segment().expect("TCP").seq, said.len() as u32);
+            let gone = (said.len() - heard.len()) as u32;
+            // Sent again it is cut again.
+            for _ in 0..2 {
+                let (_, arrived) = only(send(&mut path, Toward::Client, offer.clone()));
+                assert_eq!(String::from_utf8_lossy(arrived.payload()), heard);
+                assert_eq!(arrived.segment().expect("TCP").seq, begun);
+            }
+            let mut next = ends.answers(b"220 go ahead\r\n");
+            next.set_seq(begun.wrapping_add(length));
+            next.seal();
+            let (_, arrived) = only(send(&mut path, Toward::Client, next));
+            let seq = arrived.segment().expect("TCP").seq;
+            assert_eq!(seq, begun.wrapping_add(length - gone));
+            let mut answer = ends.says(b"STARTTLS\r\n");
+            answer.set_ack(begun.wrapping_add(length - gone));
+            answer.seal();
+            let (_, arrived) = only(send(&mut path, Toward::Server, answer));
+            let ack = arrived.segment().expect("TCP").ack;
+            assert_eq!(ack, begun.wrapping_add(length));
+        }
+    }
+}
+
+#[test]
 fn dns_is_forged_in_the_resolvers_name() {
     for ends in families() {
         let (asked, address) = if ends.v4() {

@@ -196,12 +196,12 @@ impl Driver {
     pub(super) fn after_hello(&mut self) {
         let offered = self.capabilities().is_some_and(Capabilities::starttls);
         let wants = match self.ask.tls {
-            TlsWanted::Required => true,
+            TlsWanted::Required | TlsWanted::Unoffered => true,
             TlsWanted::IfOffered => offered,
             TlsWanted::Implicit | TlsWanted::None => false,
         };
         if wants && !self.secure && self.ask.until > Until::Capabilities {
-            if !offered {
+            if !offered && self.ask.tls != TlsWanted::Unoffered {
                 return self.quit(SessionEnd::NotOffered);
             }
             self.step = Step::Starttls;
