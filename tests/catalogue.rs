@@ -2,6 +2,8 @@
 //! that loops over the folder. This test holds the catalogue, the pages and `captures/` together, and
 //! replays every recording against the truth that was written by hand beside it.
 
+#[path = "catalogue/by_probing.rs"]
+mod by_probing;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
