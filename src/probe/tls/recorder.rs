@@ -16,10 +16,13 @@ use crate::proto::tls::ChainJudge;
 /// The chain as sent, leaf first, once the server's Certificate message was read.
 pub type Sent = Vec<Vec<u8>>;
 
+/// The chain, and the OCSP response that came with it (DER; empty if none did).
+type Shown = (Sent, Vec<u8>);
+
 /// Takes every chain; the caller keeps a clone and asks it afterwards.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    seen: Arc<Mutex<Option<(Sent, Vec<u8>)>>>,
+    seen: Arc<Mutex<Option<Shown>>>,
 }
 
 impl Recorder {
