@@ -424,7 +424,8 @@ async fn service(
         }
         true
     };
-    tokio::pin!(speaking, watching);
+    tokio::pin!(speaking);
+    let mut watching = Box::pin(watching);
     let mut watched = false;
     let outcome = loop {
         tokio::select! {
@@ -445,6 +446,8 @@ async fn service(
         }
         // It opens: also from other ports?
         _ if context.is_open(to) && options.wants(StageName::Tcp) => {
+            // What it began is begun anew, and waits for its turn.
+            drop(watching);
             let sizes = async {
                 match options.wants(StageName::Mtu) {
                     true => {
