@@ -21,8 +21,12 @@ mod plain;
 #[path = "support/suite.rs"]
 mod suite;
 
-/// What a probe and the replay of its capture may take.
-const LIMIT: Duration = Duration::from_secs(45);
+use budget::Over;
+
+/// A probe and the replay of its capture hang when they take longer, on however busy a machine.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Other probes and their networks run beside each: a clock that was missed is measured again, so often at the most.
+const CLOCKED: u32 = 3;
 /// Probes that run side by side: they mostly wait.
 const WORKERS: usize = 8;
 /// The program that probes and replays.
@@ -89,6 +93,18 @@ fn trials(one: Listed) -> Vec<suite::Trial> {
 }
 
 fn agrees(title: &str, scenario: &Scenario, at: usize) -> Result<(), String> {
+    let mut late = String::new();
+    for _ in 0..CLOCKED {
+        match agrees_in_time(title, scenario, at)? {
+            None => return Ok(()),
+            Some(missed) => late = missed,
+        }
+    }
+    Err(format!("{CLOCKED} times in a row too late: {late}"))
+}
+
+/// Probes once. Gives back which clock was missed; everything else that is wrong is an error.
+fn agrees_in_time(title: &str, scenario: &Scenario, at: usize) -> Result<Option<String>, String> {
     let path = kept(title, at)?;
     let mut spec = scenario
         .probe
@@ -131,16 +147,21 @@ fn agrees(title: &str, scenario: &Scenario, at: usize) -> Result<(), String> {
     // A path that is slow or lossy on purpose has other clocks.
     let clean = scenario.path.hop.iter().all(|hop| hop.link.loss.is_none());
     let quick = ordinary && clean && scenario.takes_s == 0;
-    match truth(scenario, &spec).as_str() {
-        "ok" if quick && probed.exit == 0 => budget::healthy(&probed.recording)?,
+    let kept = match truth(scenario, &spec).as_str() {
+        "ok" if quick && probed.exit == 0 => budget::healthy(&probed.recording),
         "tcp.dropped" if quick && spec.after_hop.is_some() => {
             let bytes = fs::read(&path).map_err(|error| error.to_string())?;
-            budget::dropped(&probed.recording, &bytes)?;
+            budget::dropped(&probed.recording, &bytes)
         }
-        _ => {}
-    }
+        _ => Ok(()),
+    };
+    let late = match kept {
+        Ok(()) => None,
+        Err(Over::Time(text)) => Some(text),
+        Err(Over::Sent(text)) => return Err(text),
+    };
     let _ = fs::remove_file(&path);
-    Ok(())
+    Ok(late)
 }
 
 /// What must be the same, one line for each connection or look-up.

@@ -135,8 +135,16 @@ fn half_open(all: &[Seen], server: IpAddr) -> Result<(), String> {
     }
 }
 
+/// What a budget was not kept in.
+pub enum Over {
+    /// In what was sent.
+    Sent(String),
+    /// In time: the probe's fault, or that of a machine that was busy elsewhere.
+    Time(String),
+}
+
 /// A target that was found healthy.
-pub fn healthy(recording: &Recording) -> Result<(), String> {
+pub fn healthy(recording: &Recording) -> Result<(), Over> {
     let all = seen(recording);
     // What the machine says to nobody in particular (router solicitations, MLD) is not the probe's.
     let asked = servers(&all);
@@ -148,7 +156,8 @@ pub fn healthy(recording: &Recording) -> Result<(), String> {
     for server in servers(&all) {
         let sent = all.iter().filter(|one| one.to == server).count();
         if sent > PACKETS {
-            return Err(format!("{sent} packets to {server}, which is healthy"));
+            let text = format!("{sent} packets to {server}, which is healthy");
+            return Err(Over::Sent(text));
         }
         most = most.max(i64::try_from(sent).unwrap_or(i64::MAX));
         let syn = all.iter().find(|one| one.to == server && one.syn);
@@ -162,24 +171,24 @@ pub fn healthy(recording: &Recording) -> Result<(), String> {
     let took = milliseconds(first.at, last.at);
     let due = HEALTHY_MS.max(most * PACKET_MS) + ROUND_TRIPS * rtt;
     match took > due {
-        true => Err(format!(
+        true => Err(Over::Time(format!(
             "{took} ms and {most} packets for a healthy target {rtt} ms away"
-        )),
+        ))),
         false => Ok(()),
     }
 }
 
 /// A port that is dropped on a path without loss, from what the probe itself wrote down and when.
-pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), String> {
+pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), Over> {
     let all = seen(recording);
-    let first = all
-        .iter()
-        .find(|one| one.syn && !one.ack)
-        .ok_or("no SYN")?
-        .at;
-    let after = |name: &str| -> Result<i64, String> {
-        let time = written(kept, name).ok_or_else(|| format!("nothing says {name}"))?;
-        Ok(milliseconds(first, time))
+    let first = all.iter().find(|one| one.syn && !one.ack);
+    let Some(Seen { at: first, .. }) = first else {
+        return Err(Over::Sent("no SYN".to_owned()));
+    };
+    let after = |name: &str| -> Result<i64, Over> {
+        let time = written(kept, name);
+        let time = time.ok_or_else(|| Over::Sent(format!("nothing says {name}")))?;
+        Ok(milliseconds(*first, time))
     };
     for (name, text, most) in [
         ("provisional", "unanswered, while", PROVISIONAL_MS),
@@ -187,7 +196,7 @@ pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), String> {
     ] {
         let took = after(text)?;
         if took > most {
-            return Err(format!("{name} after {took} ms"));
+            return Err(Over::Time(format!("{name} after {took} ms")));
         }
     }
     // The connection that is judged is over by then: the kernel, who sends its SYN again and again, would send more of it.
@@ -198,9 +207,11 @@ pub fn dropped(recording: &Recording, kept: &[u8]) -> Result<(), String> {
     let judged = sent.into_iter().max_by_key(|(_, times)| *times);
     let judged = judged.map(|(ports, _)| ports);
     let last = all.iter().rfind(|one| one.syn && one.ports == judged);
-    let took = last.map_or(0, |one| milliseconds(first, one.at));
+    let took = last.map_or(0, |one| milliseconds(*first, one.at));
     match took > FINAL_MS {
-        true => Err(format!("the verdict was not final after {took} ms")),
+        true => Err(Over::Time(format!(
+            "the verdict was not final after {took} ms"
+        ))),
         false => Ok(()),
     }
 }
