@@ -24,7 +24,7 @@ pub use ladder::{Ladder, Stage};
 pub use lookup_view::{Lookup, LookupContext, Sibling, WENT_ON};
 pub use measured::{About, Measured, Settles};
 pub use rules::capture::{SourceState, judge_source};
-pub use rules::dns::{Told, judge_answers};
+pub use rules::dns::{Told, judge_answers, withheld};
 pub use rules::path::{Dead, Living, judge_split};
 pub use rules::route::judge_neighbors;
 pub use verdict::{Alternative, At, Claim, Evidence, Outcome, Proof, Verdict, Weight, Where};

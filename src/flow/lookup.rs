@@ -33,6 +33,8 @@ pub const SEEN_TWICE: Nanos = 3 * MILLISECOND;
 const EARLY: usize = 16;
 
 type Key = (SourceId, IpAddr, IpAddr, Foreign, RecordType);
+/// Source, client, resolver.
+type Pair = (SourceId, IpAddr, IpAddr);
 type Fast = foldhash::fast::RandomState;
 
 /// An answer as it was captured.
@@ -58,7 +60,9 @@ pub struct Lookups {
     /// The latest by source, client, resolver and client's port.
     ports: HashMap<(SourceId, IpAddr, IpAddr, u16), u32, Fast>,
     /// The latest by client and resolver.
-    pairs: HashMap<(SourceId, IpAddr, IpAddr), u32, Fast>,
+    pairs: HashMap<Pair, u32, Fast>,
+    /// The latest look-up of each pair that was answered with "truncated".
+    cut_off: HashMap<Pair, u32, Fast>,
     queues: Queues,
     ready: Vec<LookupFacts>,
     /// Answers that stand in the capture before what they answer, oldest first.
@@ -165,13 +169,13 @@ impl Lookups {
         let source = self.worlds.of(mark.frame.source());
         let tcp = quote.ip.protocol == 6;
         let at = if tcp {
-            self.pairs
-                .get(&(source, quote.ip.source, quote.ip.destination))
+            self.by_tcp((source, quote.ip.source, quote.ip.destination))
         } else {
             self.ports
                 .get(&(source, quote.ip.source, quote.ip.destination, port))
+                .copied()
         };
-        let Some(at) = at.copied() else { return false };
+        let Some(at) = at else { return false };
         let Some(facts) = self.get_mut(at) else {
             return false;
         };
@@ -190,13 +194,11 @@ impl Lookups {
         true
     }
 
-    /// Something happened between a client and TCP/53 of a resolver; counts for the latest look-up of the two.
+    /// Something happened between a client and TCP/53 of a resolver; counts for the look-up of the two whose answer was cut off and is
+    /// still wanted, else for their latest.
     pub fn tcp(&mut self, mark: Mark, client: IpAddr, resolver: IpAddr, event: TcpEvent, ttl: u8) {
-        let Some(at) = self
-            .pairs
-            .get(&(self.worlds.of(mark.frame.source()), client, resolver))
-            .copied()
-        else {
+        let pair = (self.worlds.of(mark.frame.source()), client, resolver);
+        let Some(at) = self.by_tcp(pair) else {
             return;
         };
         let Some(facts) = self.get_mut(at) else {
@@ -218,6 +220,15 @@ impl Lookups {
         facts.last = mark;
         let queue = queue(facts);
         self.queues.touch(at, queue, mark.time);
+    }
+
+    /// The look-up of a client and a resolver that goes on over TCP (RFC 1035 4.2.1, RFC 7766 5).
+    fn by_tcp(&self, pair: Pair) -> Option<u32> {
+        let cut_off = self.cut_off.get(&pair).copied().filter(|at| {
+            self.get(*at)
+                .is_some_and(|facts| facts.truncated().is_some() && !facts.settled())
+        });
+        cut_off.or_else(|| self.pairs.get(&pair).copied())
     }
 
     /// The next look-up that is over at `now`; to be asked until there is none.
@@ -354,8 +365,13 @@ impl Lookups {
             list.push(reply);
         }
         facts.last = mark;
+        let pair = (facts.source, facts.client, facts.resolver);
+        let cut_off = facts.truncated().is_some();
         let queue = queue(facts);
         self.queues.touch(at, queue, mark.time);
+        if cut_off {
+            self.cut_off.insert(pair, at);
+        }
     }
 
     fn get(&self, at: u32) -> Option<&LookupFacts> {
@@ -418,8 +434,10 @@ impl Lookups {
                 self.ports.remove(&port);
             }
         }
-        if self.pairs.get(&(source, client, resolver)) == Some(&at) {
-            self.pairs.remove(&(source, client, resolver));
+        for latest in [&mut self.pairs, &mut self.cut_off] {
+            if latest.get(&(source, client, resolver)) == Some(&at) {
+                latest.remove(&(source, client, resolver));
+            }
         }
         self.free.push(at);
         Some(facts)

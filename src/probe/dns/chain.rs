@@ -240,7 +240,9 @@ impl Chain {
         let mut found = Vec::new();
         for kind in &self.kinds {
             for record in self.records(&Question::new(name, *kind)) {
+                // No host has the unspecified address (RFC 1122 3.2.1.3, RFC 4291 2.5.2): filters answer with it.
                 if let Answer::Address(address) = record.answer
+                    && !address.is_unspecified()
                     && !found.contains(&address)
                     && found.len() < ADDRESSES
                 {

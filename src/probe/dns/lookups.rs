@@ -11,10 +11,11 @@ use tokio::task::JoinSet;
 use super::asking::{Asking, Fate, Manner};
 use super::chain::{Aim, Chain, Learned, Reached};
 use super::exchange::{Exchanged, Server, exchange};
-use super::question::{Question, Shape};
+use super::question::{Host, Question, Shape};
 use super::resolvers::Resolvers;
 use super::stub::{Cost, Treatment, cost};
 use crate::base::MILLISECOND;
+use crate::diagnosis::withheld;
 use crate::probe::context::Context;
 use crate::probe::control::Role;
 use crate::probe::options::{Families, StageName};
@@ -224,6 +225,26 @@ impl Lookups {
             exchanged,
         }));
         learned
+    }
+
+    /// DNS itself says of every judged question about `name` that there is nothing, and no filter makes it say so.
+    pub fn deny(&self, name: &Host) -> bool {
+        let log = self.log();
+        let mut asked = log
+            .iter()
+            .filter(|asked| asked.is_target && asked.question.name == *name)
+            .peekable();
+        asked.peek().is_some()
+            && asked.all(|asked| {
+                let Some(Fate::Answered(answer)) = &asked.exchanged.fate else {
+                    return false;
+                };
+                withheld(&answer.message).is_none()
+                    && matches!(
+                        learned(&asked.question, &asked.exchanged),
+                        Some(Learned::NoData | Learned::NoName)
+                    )
+            })
     }
 
     /// What every look-up of a stub resolver costs, as the servers behave. Those that were not asked are taken for alive.

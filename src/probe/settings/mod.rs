@@ -75,7 +75,14 @@ pub async fn judge(context: &Context, target: &Target, found: &Found, met: &[Met
     }
     let said = !works && case.mistaken().await;
     // Nothing of that name is there, or the host serves no mail: is it a slip?
-    let nothing = met.iter().all(|one| one.refused && !one.barred);
+    let nothing = match met {
+        // No answer at all, or one that a filter made, is no word about the name.
+        [] => name
+            .as_ref()
+            .zip(found.lookups())
+            .is_some_and(|(name, lookups)| lookups.deny(name)),
+        _ => met.iter().all(|one| one.refused && !one.barred),
+    };
     if let Some(name) = name.as_ref().filter(|_| !works && !said && nothing) {
         let slip = typo::Slip {
             context,

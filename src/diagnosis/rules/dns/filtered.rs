@@ -5,28 +5,32 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::base::Foreign;
 use crate::diagnosis::lookup_view::{Content, Lookup};
 use crate::diagnosis::{At, Claim, Code, Where};
+use crate::proto::dns::Message;
+
+/// The extended error by which a resolver says that it withholds a name: number, name and text (RFC 8914 4).
+pub fn withheld(message: &Message) -> Option<(u16, &'static str, &Foreign)> {
+    message.extended_errors.iter().find_map(|(code, text)| {
+        let name = match code {
+            4 => "forged answer",
+            15 => "blocked",
+            16 => "censored",
+            17 => "filtered",
+            // Who admits only some clients annotates REFUSED with it (4.19): `dns.refused`.
+            18 if message.rcode != 5 => "prohibited",
+            _ => return None,
+        };
+        Some((*code, name, text))
+    })
+}
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let Some(reply) = l.answer() else { return };
     let facts = l.facts;
-    let named = reply
-        .message
-        .extended_errors
-        .iter()
-        .find_map(|(code, text)| {
-            let name = match code {
-                4 => "forged answer",
-                15 => "blocked",
-                16 => "censored",
-                17 => "filtered",
-                18 => "prohibited",
-                _ => return None,
-            };
-            Some((*code, name, text))
-        });
+    let named = withheld(&reply.message);
     let advice = || {
         format!(
             "Ask whoever runs {} to except {} from its list",
@@ -35,17 +39,15 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     };
     let at = At::address(Where::Resolver, facts.resolver);
     if let Some((number, name, text)) = named {
-        // Servers that admit only some clients say "prohibited" as well (RFC 8914 4.19).
-        let access = number == 18 && reply.message.rcode == 5;
         let mut words = format!("extended error {number} ({name})");
         if !text.is_empty() {
             words.push_str(&format!(": \"{text}\""));
         }
-        let mut claim = Claim::new(
+        let claim = Claim::new(
             Code::DnsFiltered,
             at,
             reply.at,
-            if access { 0.6 } else { 0.96 },
+            0.96,
             format!(
                 "Resolver {} withholds {} by its filter: {name}.",
                 facts.resolver, facts.name
@@ -54,13 +56,6 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         .shown_by(words)
         .because(facts.first, format!("query for {}", l.question()))
         .advise(advice());
-        if access {
-            claim = claim.or(
-                Code::DnsRefused,
-                0.38,
-                "another name at the same resolver: an access list refuses them all",
-            );
-        }
         claims.push(claim);
         return;
     }

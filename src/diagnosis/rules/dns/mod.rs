@@ -19,6 +19,7 @@ mod timeout;
 mod truncated_no_tcp;
 mod type_dropped;
 
+pub use filtered::withheld;
 pub use inconsistent::{Told, weigh as judge_answers};
 pub use rejected::refusal;
 

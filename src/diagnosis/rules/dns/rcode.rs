@@ -50,7 +50,12 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         5 => (
             Code::DnsRefused,
             Where::Resolver,
-            0.95,
+            // "Prohibited" is an access list's word, and some filters' (RFC 8914 4.19).
+            if extended(18..=18).is_some() {
+                0.8
+            } else {
+                0.95
+            },
             format!("Resolver {resolver} refuses to answer {}.", facts.client),
             format!(
                 "Use a resolver meant for this network, or let {resolver} admit {}",
@@ -93,6 +98,13 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
                 "dig +cd @{resolver} {}: an answer means that DNSSEC validation fails",
                 facts.name
             ),
+        );
+    }
+    if code == Code::DnsRefused && extended(18..=18).is_some() {
+        claim = claim.or(
+            Code::DnsFiltered,
+            0.18,
+            "another name at the same resolver: an access list refuses them all",
         );
     }
     claims.push(claim);

@@ -23,6 +23,13 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     else {
         return;
     };
+    // What drops a type drops it always: this one came through a moment ago, or a moment later.
+    let passes = l.same_name().any(|sibling| {
+        sibling.resolver == facts.resolver && sibling.kind == facts.kind && sibling.answer.is_some()
+    });
+    if passes {
+        return;
+    }
     let kind = type_name(facts.kind);
     let confidence = if silence.tries >= 3 { 0.9 } else { 0.75 };
     let mut claim = Claim::new(
