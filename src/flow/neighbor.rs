@@ -10,11 +10,13 @@ use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
 use super::worlds::Worlds;
-use crate::base::{Mark, SourceId};
+use crate::base::{MILLISECOND, Mark, Nanos, SourceId};
 use crate::wire::{Arp, Neighbor};
 
 /// Addresses that are remembered per table; beyond it new ones are not.
 const ADDRESSES: usize = 16_384;
+/// Answers of two owners this close may be answers to one request.
+const TOGETHER: Nanos = 500 * MILLISECOND;
 
 /// One address that was asked for or answered for, on one source.
 #[derive(Clone, Debug)]
@@ -39,6 +41,9 @@ pub struct NeighborFacts {
     pub owners: ArrayVec<([u8; 6], Mark), 4>,
     /// How often the owner changed back to one that had answered before: two hosts, not a replaced one.
     pub alternations: u32,
+    /// Two owners answered one request: the second within [`TOGETHER`] of the first, and nobody had asked again meanwhile. Whoever takes an
+    /// address over (a standby, a new card) answers the requests after that, or announces itself.
+    pub contested: bool,
 }
 
 /// All addresses.
@@ -58,11 +63,10 @@ impl Neighbors {
     /// Takes an ARP message.
     pub fn arp(&mut self, mark: Mark, arp: &Arp) {
         let probe = arp.sender_ip.is_unspecified();
-        if arp.reply {
-            self.answer(mark, arp.sender_ip, arp.sender_mac);
-        } else if arp.sender_ip == arp.target_ip {
-            // An announcement (RFC 5227 3).
-            self.answer(mark, arp.sender_ip, arp.sender_mac);
+        if arp.reply || arp.sender_ip == arp.target_ip {
+            // For itself it is an announcement (RFC 5227 3), as a request or as a reply.
+            let asked = arp.sender_ip != arp.target_ip;
+            self.answer(mark, arp.sender_ip, arp.sender_mac, asked);
         } else if !probe {
             self.request(mark, arp.target_ip, arp.sender_ip);
         }
@@ -78,7 +82,7 @@ impl Neighbors {
     ) {
         if neighbor.advertisement {
             if let Some(mac) = neighbor.mac.or(link_source) {
-                self.answer(mark, neighbor.target, mac);
+                self.answer(mark, neighbor.target, mac, true);
             }
         } else if !sender.is_unspecified() {
             // From the unspecified address it is duplicate address detection: silence is the good answer (RFC 4862 5.4).
@@ -115,18 +119,23 @@ impl Neighbors {
         facts.last = Some(mark);
     }
 
-    fn answer(&mut self, mark: Mark, target: IpAddr, mac: [u8; 6]) {
+    /// `asked`: it may answer a request.
+    fn answer(&mut self, mark: Mark, target: IpAddr, mac: [u8; 6], asked: bool) {
         let Some(facts) = self.entry(mark, target) else {
             return;
         };
         facts.answers = facts.answers.saturating_add(1);
         facts.last_answer = Some(mark);
+        let again = facts.unanswered > 0;
         facts.unanswered = 0;
         facts.since = None;
         facts.last = None;
         if is_virtual_router(mac) {
             return;
         }
+        let other = facts.owners.last().filter(|(known, _)| *known != mac);
+        let together = other.is_some_and(|(_, at)| mark.time.since(at.time).abs() <= TOGETHER);
+        facts.contested |= together && asked && !again;
         match facts.owners.iter().position(|(known, _)| *known == mac) {
             Some(at) => {
                 // The latest owner stands last.
@@ -159,6 +168,7 @@ impl Neighbors {
             last_answer: None,
             owners: ArrayVec::new(),
             alternations: 0,
+            contested: false,
         }))
     }
 }

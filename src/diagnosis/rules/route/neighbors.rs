@@ -16,8 +16,6 @@ const REQUESTS: u32 = 3;
 const AT_LEAST: Nanos = 1_800 * MILLISECOND;
 /// Silent targets of one asker beyond which it is a scanner.
 const SCAN: u32 = 8;
-/// Answers of two owners this close are answers to one request.
-const TOGETHER: Nanos = 500 * MILLISECOND;
 
 /// Judges the neighbours of one source. `unicast_visible`: frames to single stations are seen here (or the capturing host
 /// itself asked). `concerned`: that asker is one that mail is about; a printer that is switched off is nobody's mail fault.
@@ -96,8 +94,7 @@ fn unresolved(facts: &NeighborFacts) -> Option<Claim> {
 
 fn duplicate(facts: &NeighborFacts) -> Option<Claim> {
     let (old, new) = closest(facts)?;
-    let together = new.1.time.since(old.1.time).abs() <= TOGETHER;
-    if !together && facts.alternations < 2 {
+    if !facts.contested && facts.alternations < 2 {
         return None;
     }
     Some(
@@ -205,6 +202,22 @@ mod tests {
             }
         }
         assert!(codes(&neighbors, true).is_empty());
+    }
+
+    #[test]
+    fn an_address_that_moves_is_no_second_owner() {
+        let mut neighbors = Neighbors::default();
+        ask(&mut neighbors, 0, "10.0.0.1");
+        answer(&mut neighbors, 1, 4);
+        // A standby takes over (RFC 5227 4): it answers the next request.
+        ask(&mut neighbors, 50, "10.0.0.1");
+        answer(&mut neighbors, 51, 6);
+        assert!(codes(&neighbors, true).is_empty());
+        // Both answer one.
+        ask(&mut neighbors, 100, "10.0.0.1");
+        answer(&mut neighbors, 101, 6);
+        answer(&mut neighbors, 102, 4);
+        assert_eq!(codes(&neighbors, true), [Code::RouteDuplicateAddress]);
     }
 
     #[test]
