@@ -216,8 +216,10 @@ impl<'a> Connection<'a> {
         if self.partly_unseen() || exchange.unsure {
             return false;
         }
+        // A message of which nothing was sent has no end either.
         let whole = exchange.command.as_ref().is_some_and(|command| {
-            !(command.verb == Verb::Data && self.dialogue.in_data.is_some())
+            let cut_short = self.dialogue.in_data.is_some() || command.bytes == 0;
+            !(command.verb == Verb::Data && cut_short)
         });
         !whole && (left.time, left.frame.number()) < (reply.at.time, reply.at.frame.number())
     }
@@ -244,6 +246,17 @@ impl<'a> Connection<'a> {
             Ending::Closed { at, .. } => said.frame.number() < at.frame.number(),
             Ending::Open => true,
         })
+    }
+
+    /// The client spoke where the server has to speak first (RFC 5321 3.1, RFC 9051 7.1, RFC 1939 4), after ≥ 5 s of silence of both: it had
+    /// given up, and what it says is its goodbye.
+    pub fn gave_up_waiting(&self) -> Option<Mark> {
+        let (said, opened) = (
+            self.tcp.sides[Side::Client].first_data?,
+            self.tcp.established?,
+        );
+        let silent = !self.spoke(Side::Server) && !self.service.implicit_tls();
+        (silent && said.time.since(opened.time) >= 5 * SECOND).then_some(said)
     }
 
     /// Only one side's packets are in the capture.
@@ -302,6 +315,9 @@ impl<'a> Connection<'a> {
                 transaction &= !(ends && self.dialogue.gaps > 0);
                 continue;
             };
+            if self.remarks_leaving(exchange) {
+                continue;
+            }
             match command.verb {
                 Verb::Mail | Verb::Rcpt | Verb::DataStart => {
                     transaction = matches!(reply.status, Status::Positive | Status::Intermediate)

@@ -270,6 +270,9 @@ pub struct Outstanding {
     pub peer_spoke_after: bool,
     /// The other side acknowledged something (old) after the first transmission: it hears us, or keeps talking.
     pub peer_acked_after: bool,
+    /// After the first transmission the other side sent twice or more what this side had acknowledged already: nothing of this side, of any
+    /// size, reaches it.
+    pub peer_is_deaf: bool,
     /// Length of the IP packet that carried it, largest transmission.
     pub packet_len: u32,
     /// Silence of the connection in both directions before the first transmission.

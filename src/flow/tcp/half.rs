@@ -37,6 +37,8 @@ pub(super) struct Half {
     /// Running number of its latest segment, and of its latest with ACK (RST not counted).
     pub(super) ordinal: u64,
     pub(super) ack_ordinal: u64,
+    /// Running numbers of its two latest segments that were needless: their bytes had been acknowledged.
+    pub(super) needless: [u64; 2],
     /// Latest acknowledgement number and window as sent.
     pub(super) ack: Option<u32>,
     pub(super) raw_window: Option<u16>,

@@ -73,6 +73,11 @@ impl Tracker {
         if probe {
             self.probe(side);
         }
+        if labels.contains(Labels::SPURIOUS_RETRANSMISSION) {
+            let half = &mut self.halves[side];
+            let [_, latest] = half.needless;
+            half.needless = [latest, self.ordinal];
+        }
         let segment = Segment {
             mark,
             ordinal: self.ordinal,

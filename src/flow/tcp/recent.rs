@@ -10,7 +10,7 @@ use crate::wire::{Ip, Tcp};
 /// Copies without a telling identification arrive within this time.
 const IDENTICAL: Nanos = 3 * MILLISECOND;
 /// Copies with the same identification arrive within this time, long before a counter of 16 bits comes round.
-const SAME_ID: Nanos = 5 * SECOND;
+pub(super) const SAME_ID: Nanos = 5 * SECOND;
 const KEPT: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,6 +8,7 @@ use crate::wire::{Ip, Link, Tcp};
 
 use super::super::facts::Opening;
 use super::super::resets::{HopCount, Reset, ResetTrigger};
+use super::recent::SAME_ID;
 use super::tracker::Tracker;
 
 /// Data this soon after a reset may have been overtaken by it.
@@ -23,9 +24,22 @@ impl Tracker {
     /// A segment with RST.
     pub(super) fn reset(&mut self, side: Side, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) {
         let peer = side.other();
+        let nonzero = ip.id.filter(|id| *id != 0);
+        // Two capture points merged, at other distances and by other clocks: it ended the connection once.
+        let known = |reset: &Reset| {
+            reset.side == side
+                && reset.ip_id == nonzero
+                && reset.flags == tcp.flags
+                && reset.timestamps == tcp.options.timestamps.is_some()
+                && mark.time.since(reset.at.time).abs() <= SAME_ID
+        };
+        let again = self.reset_seqs[side].is_some_and(|(seq, _)| seq == tcp.seq);
+        if again && nonzero.is_some() && self.facts.resets.iter().any(known) {
+            self.facts.duplicates = self.facts.duplicates.saturating_add(1);
+            return;
+        }
         let trigger = self.trigger(side, tcp);
         let (own, other) = (&self.halves[side], &self.halves[peer]);
-        let nonzero = ip.id.filter(|id| *id != 0);
         let seq_exact = match trigger {
             ResetTrigger::Syn => None,
             _ => own

@@ -297,6 +297,7 @@ impl Scoreboard {
                 fin_only,
                 peer_spoke_after: false,
                 peer_acked_after: false,
+                peer_is_deaf: false,
                 packet_len: range.packet_len,
                 idle_before: range.idle_before,
             },

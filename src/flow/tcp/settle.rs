@@ -23,6 +23,7 @@ impl Tracker {
                     .map(|(mut outstanding, ordinal)| {
                         outstanding.peer_spoke_after = peer.ordinal > ordinal;
                         outstanding.peer_acked_after = peer.ack_ordinal > ordinal;
+                        outstanding.peer_is_deaf = peer.needless.iter().all(|at| *at > ordinal);
                         outstanding
                     });
             let mtu = self.halves[side].board.mtu();

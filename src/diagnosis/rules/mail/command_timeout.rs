@@ -6,6 +6,7 @@
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::absence;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::flow::Vantage;
 use crate::proto::mail::{Command, Oddity, Verb};
 
 use super::progress::{cut, has_oddity, readable};
@@ -78,7 +79,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if waited < least * SECOND {
         return;
     }
-    let Some(confidence) = absence(c).confidence(if gave_up.is_some() { 0.9 } else { 0.85 }) else {
+    // Where the server says nothing at all after it, not even to the client's leaving, its answer may be what the path loses.
+    let unheard = !c.tcp.sides[Side::Client].fin_acked && c.tcp.vantage != Vantage::Server;
+    let full = match (gave_up.is_some(), unheard) {
+        (true, true) => 0.8,
+        (true, false) => 0.9,
+        (false, _) => 0.85,
+    };
+    let Some(confidence) = absence(c).confidence(full) else {
         return;
     };
     let seconds = waited as f64 / SECOND as f64;
@@ -94,6 +102,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     .shown_by(format!("{text}: acknowledged by TCP, no reply"))
     .provisional_if(!c.ended())
     .advise("Server's operator: see what the process does at this point (log with times, strace): milters, filters, directory, disk, locks");
+    if unheard && gave_up.is_some() {
+        claim = claim.or(
+            Code::PathMtuBlackhole,
+            0.12,
+            "a capture at the server: whether its answer leaves, and is sent again and again",
+        );
+    }
     if is_dot(last) {
         claim = claim.advise("Client: wait 10 minutes after the final dot (RFC 5321 4.5.3.2.6); a shorter timeout sends the mail twice");
     }

@@ -38,7 +38,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             ..
         }
     );
-    if by_server || !c.silence_counts(established.time, 30) {
+    let gave_up = c.gave_up_waiting();
+    if by_server && gave_up.is_none() || !c.silence_counts(established.time, 30) {
         return;
     }
     // Whether the host answers at all after the handshake tells a silent program from a dead path.
@@ -57,7 +58,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(confidence) = absence(c).confidence(full) else {
         return;
     };
-    let waited = c.watched_after(established.time) as f64 / SECOND as f64;
+    let waited = match gave_up.filter(|_| by_server) {
+        Some(said) => said.time.since(established.time),
+        None => c.watched_after(established.time),
+    } as f64
+        / SECOND as f64;
     let text = c.server_text();
     let mut claim = Claim::new(
         Code::MailNoGreeting,
@@ -89,6 +94,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     } = c.ending
     {
         claim = claim.because(at, format!("the client gives up after {waited:.1} s"));
+    } else if let Some(said) = gave_up.filter(|_| by_server) {
+        claim = claim.because(
+            said,
+            format!("the client gives up after {waited:.1} s, and says so; only then does the server's side end it"),
+        );
     }
     if let Some(o) = unheard {
         claim = claim

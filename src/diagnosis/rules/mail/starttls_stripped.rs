@@ -24,6 +24,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     let Some(sign) = sign(c) else { return };
+    // What was missed may have been the login after which no server offers it (RFC 9051 6.2.1).
+    if matches!(sign, Sign::Elsewhere(_)) && c.partly_unseen() {
+        return;
+    }
     let Some(list) = listing(c.dialogue) else {
         return;
     };

@@ -39,9 +39,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             {
                 continue;
             }
+            // A peer that says again and again what was acknowledged does not get the acknowledgements: small packets vanish as well.
             let spoke = c.tcp.sides[side]
                 .outstanding
-                .is_some_and(|o| o.peer_spoke_after || o.peer_acked_after);
+                .is_some_and(|o| (o.peer_spoke_after || o.peer_acked_after) && !o.peer_is_deaf);
             // What arrived before the capture began may have been as large, and the peer acknowledge that.
             let spoke = spoke && c.tcp.opening != Opening::Midstream;
             if mtu.smaller_arrived_after.is_none() && mtu.recovered.is_none() && !spoke {

@@ -37,7 +37,16 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let (server, sender) = (c.server().ip, error.sender);
     let seconds = waited as f64 / SECOND as f64;
     let about_host = matches!((error.v6, error.code), (false, 1 | 7) | (true, 3));
-    let (summary, advice) = if waited >= 2 * SECOND && about_host {
+    let (summary, advice) = if sender == server {
+        (
+            format!(
+                "{server} itself says ICMP {name}: it passes on to a host that it cannot reach, or a rule of its own says so."
+            ),
+            format!(
+                "Ask whoever runs {server}: with NAT or a load balancer, whether the host behind it is up and rightly entered; else for rules that reject with {name}"
+            ),
+        )
+    } else if waited >= 2 * SECOND && about_host {
         (
             format!(
                 "The last router, {sender}, gets no answer from {server} by ARP or NDP: the host is down or gone."

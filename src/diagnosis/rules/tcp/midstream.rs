@@ -23,6 +23,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if reset && may_have_quit(c, at) {
         return;
     }
+    // Of lines that the capture cut short one may have been QUIT, and another its answer.
+    if reset && c.tls.is_none() && c.tcp.cut_frames > 0 && c.unanswered().is_none() {
+        return;
+    }
     let server_text = c.server_text();
     let phase = c
         .dialogue
@@ -73,7 +77,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // A FIN is an offence only while something was owed or begun. What was not captured, or not in order, may have been the
     // answer, the QUIT, or the client's own FIN.
-    if !c.work_open() || c.partly_unseen() || !in_order(c.tcp) || !is_understood(c) {
+    let owed = c.work_open() || owes_tls(c, at);
+    if !owed || c.partly_unseen() || !in_order(c.tcp) || !is_understood(c) {
         return;
     }
     let claim = Claim::new(
@@ -86,6 +91,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     .shown_by("FIN of the server; no 421, BYE or final -ERR before it")
     .advise("Look into the server's log at this time: a crash, a restart, a time limit, a proxy in front of it");
     claims.push(idle_hint(c, claim));
+}
+
+/// The server said that TLS may begin (RFC 3207 4), and ended before the client's hello came: after a hello it is `tls.reset-on-hello`.
+fn owes_tls(c: &Connection<'_>, end: Mark) -> bool {
+    let hello = c.tls.and_then(|tls| tls.started[Side::Client]);
+    let begun = hello.is_some_and(|hello| hello.frame.number() < end.frame.number());
+    let left = c.tcp.sides[Side::Client].fin;
+    c.dialogue.starttls_accepted.is_some() && !begun && left.is_none_or(|fin| fin.time > end.time)
 }
 
 /// What has the size of QUIT was answered, and the server ended at once: it may have owed nothing.

@@ -311,6 +311,9 @@ async fn prohibited(
             "A firewall at {from}{place} rejects TCP port {}: {name}.",
             to.port()
         ),
+        _ if from == to.ip() => format!(
+            "{from}{place} itself says {name}: it passes on to a host that it cannot reach, or a rule of its own says so."
+        ),
         _ => format!(
             "{from}{place} says that {} cannot be reached: {name}.",
             to.ip()
