@@ -299,6 +299,18 @@ fn dropped(
             }
         }
     }
+    if last && let Some(place) = &at.address {
+        // How far the answers come on their way back, no TTL of ours tells.
+        summary = format!(
+            "SYN packets get as far as hop {} ({place}), the last before the server, and no answer comes back.",
+            at.after_hop.unwrap_or_default()
+        );
+        advice = format!(
+            "Look at {}'s own firewall, and at every device between for rules about answers from TCP port {}",
+            to.ip(),
+            to.port()
+        );
+    }
     let mut claim = Claim::new(Code::TcpDropped, at, proof, confidence, summary)
         .shown_by(counted)
         .advise(advice);
@@ -307,11 +319,17 @@ fn dropped(
     }
     if last {
         claim.confidence = 0.9;
-        claim = claim.or(
-            Code::TcpListenOverflow,
-            0.08,
-            "a capture at the server: SYNs that arrive there and are not answered while others are",
-        );
+        claim = claim
+            .or(
+                Code::TcpListenOverflow,
+                0.05,
+                "a capture at the server: SYNs that arrive there and are not answered while others are",
+            )
+            .or(
+                Code::TcpSynackLost,
+                0.04,
+                "a capture at the server: SYN-ACKs that leave there, and are lost on the way back",
+            );
     }
     say(context, to, claim);
 }

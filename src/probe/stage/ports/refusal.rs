@@ -106,7 +106,7 @@ async fn who_reset(
         .as_ref()
         .and_then(|control| control.walk.first_end())
         .filter(|(_, heard)| matches!(heard, Heard::Open { .. } | Heard::Reset { .. }));
-    let Some((reaches, _)) = own else {
+    let Some((reaches, answer)) = own else {
         return Err(format!(
             "a SYN with TTL {first} draws a RST; nothing else of the host answers, against which that could be held"
         ));
@@ -192,7 +192,22 @@ async fn who_reset(
                 );
             }
             Stack::Rule => {
-                claim.confidence = 0.85;
+                // The last router rejects behind its TTL check: no TTL tells it from the server, but its RST comes from nearer.
+                let (Heard::Open { distance: usual }
+                | Heard::Reset {
+                    distance: usual, ..
+                }) = answer
+                else {
+                    return Ok(());
+                };
+                let nearer = distance < usual;
+                claim.confidence = if nearer { 0.55 } else { 0.85 };
+                if nearer {
+                    claim = claim.because(
+                        Proof::Measured("TTL-limited SYNs", context.now()),
+                        format!("the RST comes from {distance} hops away, the server's answers to {name} from {usual}"),
+                    );
+                }
                 claim = claim
                     .because(
                         Proof::Measured("DSCP echo", context.now()),
@@ -201,8 +216,8 @@ async fn who_reset(
                     )
                     .or(
                         Code::TcpResetByPath,
-                        0.12,
-                        "a look at the server's own firewall rules",
+                        if nearer { 0.42 } else { 0.12 },
+                        "a look at the firewall rules of the server and of the router before it",
                     );
             }
             Stack::Unknown => {}
