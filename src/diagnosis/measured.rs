@@ -109,6 +109,8 @@ const REFINES: &[(&str, &str)] = &[
     ("tls.version", "tls.alert"),
     ("tls.version", "tls.cipher"),
     ("tls.cert-", "tls.cert-rejected"),
+    // The alert of our own refusal, where its key log opens it: what it was refused for is known.
+    ("tls.cert-", "tls.alert"),
     ("tls.client-", "tls.cert-rejected"),
     ("tls.dane-mismatch", "tls.cert-rejected"),
     ("tls.intercepted", "tls.cert-untrusted"),

@@ -26,6 +26,7 @@ pub use pace::{Ahead, Turn};
 pub use sockets::{Connect, Opened, Reserved};
 
 use self::pace::Pacing;
+use self::sockets::Parities;
 use super::auth::{Lockout, Login, Turnstile};
 use super::control::Registry;
 use super::host::Host;
@@ -81,6 +82,7 @@ struct Inner {
     cautions: Mutex<Vec<String>>,
     barred: Mutex<HashSet<SocketAddr>>,
     hosts: Mutex<HashMap<IpAddr, Arc<Host>>>,
+    parities: Parities,
 }
 
 /// While it lives, the deadline does not end the run.
@@ -165,6 +167,7 @@ impl Context {
             cautions: Mutex::default(),
             barred: Mutex::default(),
             hosts: Mutex::default(),
+            parities: Parities::default(),
         }));
         (context, error)
     }
@@ -402,6 +405,7 @@ impl Context {
         lock(&self.0.opened).clear();
         lock(&self.0.barred).clear();
         lock(&self.0.hosts).clear();
+        self.0.parities.forget();
         lock(&self.0.handed).clear();
         lock(&self.0.held).clear();
         self.0.given_up.send_modify(Vec::clear);

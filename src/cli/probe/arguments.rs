@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::options::Reporting;
 use crate::cli::screen::Screen;
@@ -103,18 +104,20 @@ pub struct Arguments {
         long,
         value_name = "STAGE",
         value_delimiter = ',',
+        value_parser = stage(),
         conflicts_with = "skip",
         help_heading = "Measure"
     )]
-    pub(super) only: Vec<StageArgument>,
+    pub(super) only: Vec<StageName>,
     /// Leave these stages out
     #[arg(
         long,
         value_name = "STAGE",
         value_delimiter = ',',
+        value_parser = stage(),
         help_heading = "Measure"
     )]
-    pub(super) skip: Vec<StageArgument>,
+    pub(super) skip: Vec<StageName>,
     /// End by then (a round, with --every; a group of 40 targets, with a longer --list)
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Measure")]
     pub(super) deadline: Duration,
@@ -155,32 +158,13 @@ pub struct Arguments {
     pub(super) reporting: Reporting,
 }
 
-/// A stage, for clap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum StageArgument {
-    Dns,
-    Tcp,
-    Trace,
-    Mtu,
-    Loss,
-    Tls,
-    Mail,
-    Auth,
-}
-
-impl From<StageArgument> for StageName {
-    fn from(stage: StageArgument) -> StageName {
-        match stage {
-            StageArgument::Dns => StageName::Dns,
-            StageArgument::Tcp => StageName::Tcp,
-            StageArgument::Trace => StageName::Trace,
-            StageArgument::Mtu => StageName::Mtu,
-            StageArgument::Loss => StageName::Loss,
-            StageArgument::Tls => StageName::Tls,
-            StageArgument::Mail => StageName::Mail,
-            StageArgument::Auth => StageName::Auth,
-        }
-    }
+/// A stage by its name.
+fn stage() -> impl TypedValueParser<Value = StageName> {
+    PossibleValuesParser::new(StageName::ALL.map(StageName::name)).try_map(|text| {
+        let mut all = StageName::ALL.into_iter();
+        all.find(|stage| stage.name() == text)
+            .ok_or("no stage is called so")
+    })
 }
 
 /// `30s`, `5m`, `8h`, `500ms`, or seconds.
@@ -252,18 +236,8 @@ pub(super) fn options(arguments: &Arguments) -> Result<Options, String> {
             (_, true) => Families::V6,
             _ => Families::Both,
         },
-        only: arguments
-            .only
-            .iter()
-            .copied()
-            .map(StageName::from)
-            .collect(),
-        skip: arguments
-            .skip
-            .iter()
-            .copied()
-            .map(StageName::from)
-            .collect(),
+        only: arguments.only.clone(),
+        skip: arguments.skip.clone(),
         deadline: arguments.deadline,
         rate: arguments.rate,
         intensive: arguments.intensive,

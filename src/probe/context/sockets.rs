@@ -2,9 +2,11 @@
 //!
 //! Kernel connections, UDP sockets, and ports that are kept for crafted packets. It refuses to say what an answer means.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
@@ -20,6 +22,25 @@ use crate::probe::stage::local;
 
 /// Local ports that are chosen from (the kernel's default range).
 const PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
+
+/// Whether the next flow to a server leaves from an odd port or an even one.
+#[derive(Debug, Default)]
+pub(super) struct Parities(Mutex<HashMap<SocketAddr, u16>>);
+
+impl Parities {
+    /// 0 and 1 in turn.
+    fn next(&self, remote: SocketAddr) -> u16 {
+        let mut last = lock(&self.0);
+        let last = last.entry(remote).or_default();
+        *last ^= 1;
+        *last
+    }
+
+    /// A round is over.
+    pub(super) fn forget(&self) {
+        lock(&self.0).clear();
+    }
+}
 
 /// Whether a SYN was handed to the kernel is looked at this often.
 const HANDED: Duration = Duration::from_millis(5);
@@ -183,7 +204,7 @@ impl Context {
         }
         match port {
             Some(port) => socket.bind(&SockAddr::from(SocketAddr::new(source, port)))?,
-            None => self.bind_somewhere(socket, source)?,
+            None => self.bind_somewhere(socket, source, None)?,
         }
         set_tos(socket, to, self.0.options.dscp << 2)?;
         socket
@@ -194,10 +215,18 @@ impl Context {
     }
 
     /// Binds to a port by chance: the kernel's own choice is all odd or all even, which a hash may send one way.
-    fn bind_somewhere(&self, socket: &Socket, source: IpAddr) -> io::Result<()> {
+    /// Flows to one server get odd and even ports in turn, so that a hash that looks no farther is met by few of them.
+    fn bind_somewhere(
+        &self,
+        socket: &Socket,
+        source: IpAddr,
+        remote: Option<SocketAddr>,
+    ) -> io::Result<()> {
+        let parity = remote.map(|remote| self.0.parities.next(remote));
         for _ in 0..16 {
             let port =
                 PORTS.start() + (self.random() % u32::from(PORTS.end() - PORTS.start())) as u16;
+            let port = parity.map_or(port, |parity| port & !1 | parity);
             match socket.bind(&SockAddr::from(SocketAddr::new(source, port))) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 other => return other,
@@ -386,7 +415,7 @@ impl Context {
         let source = self.source_for(remote.ip())?;
         let socket = Socket::new(family(remote.ip()), Type::STREAM, Some(Protocol::TCP))?;
         self.bind_device(&socket)?;
-        self.bind_somewhere(&socket, source)?;
+        self.bind_somewhere(&socket, source, Some(remote))?;
         let local = socket
             .local_addr()?
             .as_socket()
