@@ -154,7 +154,10 @@ fn doubt(judgement: &mut Judgement, claim: &Claim) {
         confidence: DOUBTED.1,
         told_apart_by: format!("the same again when nothing is lost: {}", claim.summary),
     };
-    if judgement.outcome == Outcome::Failed && SILENT.contains(&verdict.code) {
+    // A hello that vanishes is a large packet that does: each may be the other.
+    let hello = claim.code == Code::TlsHelloDropped && verdict.code == Code::PathMtuBlackhole;
+    let silent = SILENT.contains(&verdict.code) && verdict.code != claim.code;
+    if judgement.outcome == Outcome::Failed && (silent || hello) {
         verdict.confidence = verdict.confidence.min(DOUBTED.0);
         verdict.alternatives.retain(|one| one.code != claim.code);
         verdict.alternatives.push(other(claim.code));

@@ -142,6 +142,26 @@ fn what_every_connection_pays_for_degrades_what_worked_and_nothing_else() {
 }
 
 #[test]
+fn a_vanished_hello_and_a_narrow_link_cast_doubt_on_each_other_alone() {
+    let mut one = measured(Code::TlsHelloDropped);
+    one.settles = Settles::Doubt;
+    for (code, doubted) in [
+        (Code::PathMtuBlackhole, true),
+        (Code::TlsHelloDropped, false),
+        (Code::TcpRefused, false),
+    ] {
+        let mut judgement = judged(Outcome::Failed, code);
+        let before = judgement.verdict.confidence;
+        weigh(&mut judgement, [one.clone()].iter());
+        let verdict = &judgement.verdict;
+        assert_eq!(verdict.code, code);
+        assert_eq!(verdict.confidence < before, doubted, "{code}");
+        let named = |other: &super::Alternative| other.code == Code::TlsHelloDropped;
+        assert_eq!(verdict.alternatives.iter().any(named), doubted, "{code}");
+    }
+}
+
+#[test]
 fn what_only_this_client_lacks_blames_nobody() {
     let mut one = measured(Code::TlsCipher);
     one.settles = Settles::Limit;

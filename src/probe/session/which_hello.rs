@@ -263,13 +263,23 @@ impl Tried<'_> {
 
     /// Nothing tells a filter from a narrow link: what the packets say stands with less certainty.
     fn untold(&self) {
-        let summary = "Whether large packets pass was not measured.".to_owned();
         let proof = Proof::Measured(LADDER, self.context.now());
-        let at = At::of(Where::Network);
-        let claim = Claim::new(Code::PathMtuBlackhole, at, proof, 0.4, summary)
-            .shown_by("the experiments that tell a filter from a narrow link came to no end");
-        self.context
-            .measured(about(self.outcome, claim, Settles::Doubt));
+        for (code, summary) in [
+            (
+                Code::PathMtuBlackhole,
+                "Whether large packets pass was not measured.",
+            ),
+            (
+                Code::TlsHelloDropped,
+                "Whether large packets other than a ClientHello pass was not measured.",
+            ),
+        ] {
+            let at = At::of(Where::Network);
+            let claim = Claim::new(code, at, proof, 0.4, summary.to_owned())
+                .shown_by("the experiments that tell a filter from a narrow link came to no end");
+            self.context
+                .measured(about(self.outcome, claim, Settles::Doubt));
+        }
     }
 
     /// Whether what died dies again. Where nothing gets lost, once is enough.

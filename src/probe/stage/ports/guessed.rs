@@ -15,6 +15,8 @@ use crate::probe::way::{Kind, Way, settle};
 
 /// SYNs to a port that does not answer: the first may be lost.
 const TRIES: u32 = 2;
+/// The same where a port answered its second SYN only: packets get lost here, and a closed port is not to look like a silent one.
+const TRIES_LOSSY: u32 = 12;
 
 /// What is known of guessed ports.
 #[derive(Default)]
@@ -43,13 +45,21 @@ pub async fn guessed(context: &Context, guesses: &[SocketAddr]) -> Guessed {
         return Guessed::default();
     }
     context.progress(StageName::Tcp, "which of the usual mail ports open");
-    for _ in 0..TRIES {
+    let mut lossy = false;
+    for turn in 0..TRIES_LOSSY {
+        if turn >= TRIES && !lossy {
+            break;
+        }
         let mut all: Vec<&mut Way> = ways.iter_mut().map(|(_, way)| way).collect();
         for way in all.iter_mut().filter(|way| way.last_end.is_none()) {
             way.send(context, 64).await;
         }
         // Those that answered say how long an answer takes.
         settle(&mut all).await;
+        lossy |= all
+            .iter()
+            .filter_map(|way| way.walk.at(64))
+            .any(|rung| rung.ends > 0 && rung.sent > 1);
         let none = ways.iter().all(|(_, way)| way.last_end.is_none());
         if none || context.is_cancelled() {
             break;
