@@ -44,6 +44,8 @@ impl Dialogue for Nobody {
     fn open((): &(), _: Option<Service>) -> Nobody {
         Nobody
     }
+
+    fn rest(&mut self) {}
 }
 
 fn captures(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -5,18 +5,18 @@
 //! enough of them, they become the old ones, and the old ones before them are forgotten. So at least the last `most` keys
 //! written are there, at most twice as many. Reading changes nothing: what is remembered depends on what was written alone.
 
+mod dense;
+
 use std::hash::Hash;
 
-use hashbrown::hash_map::Entry;
-use hashbrown::{Equivalent, HashMap};
-
-type Fast = foldhash::fast::RandomState;
+use dense::Dense;
+use hashbrown::Equivalent;
 
 /// Values by key, the latest `most` to twice as many.
 #[derive(Debug)]
 pub struct Remembered<K, V> {
-    young: HashMap<K, V, Fast>,
-    old: HashMap<K, V, Fast>,
+    young: Dense<K, V>,
+    old: Dense<K, V>,
     most: usize,
 }
 
@@ -24,9 +24,9 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
     /// An empty map that remembers the last `most` keys (at least one).
     pub fn new(most: usize) -> Remembered<K, V> {
         Remembered {
-            young: HashMap::default(),
-            old: HashMap::default(),
-            most: most.max(1),
+            young: Dense::default(),
+            old: Dense::default(),
+            most: most.clamp(1, u32::MAX as usize),
         }
     }
 
@@ -48,13 +48,9 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
         if self.young.len() >= self.most {
             self.old = std::mem::take(&mut self.young);
         }
-        match self.young.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let value = self.old.remove(place.key()).unwrap_or_else(make);
-                place.insert(value)
-            }
-        }
+        let old = &mut self.old;
+        self.young
+            .entry(key, |key| old.remove(key).unwrap_or_else(make))
     }
 
     /// Remembers a value; what was there before is gone.
@@ -63,7 +59,12 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
             self.old = std::mem::take(&mut self.young);
         }
         self.old.remove(&key);
-        self.young.insert(key, value);
+        match self.young.get_mut(&key) {
+            Some(known) => *known = value,
+            None => {
+                self.young.add(key, value);
+            }
+        }
     }
 
     /// Everything that is remembered, in no order; nothing is afterwards.

@@ -6,6 +6,7 @@
 //! oldest is closed first.
 
 mod member;
+mod purposes;
 mod verdict;
 
 use std::cmp::Reverse;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 
 pub use member::{Again, Member, Wanted, wrong_setting};
+use purposes::Purposes;
 use verdict::{faults, verdict_of};
 
 use super::blame::Loss;
@@ -55,6 +57,10 @@ struct Attempt {
 }
 
 impl Attempt {
+    fn key(&self) -> Key<'_> {
+        (self.client, self.family, &self.target)
+    }
+
     /// From when on nothing can join it any more.
     fn expires(&self) -> Timestamp {
         // Another family of the same try may still be judged.
@@ -118,7 +124,11 @@ fn beside(one: &Member, other: &Member) -> bool {
         && worked.started.since(failed.started).abs() < FIRST_TIMEOUT
 }
 
-type Key = (IpAddr, &'static str, Foreign);
+/// Who wanted what (the family of services, or `dns`) of whom.
+type Key<'a> = (IpAddr, &'static str, &'a Foreign);
+
+/// Attempts that may still grow, by number.
+type Open = HashMap<u64, Box<Attempt>, foldhash::fast::RandomState>;
 
 /// A SYN's initial sequence number and TSval: the same on both sides of a NAT.
 pub type Twin = (u32, u32);
@@ -126,12 +136,13 @@ pub type Twin = (u32, u32);
 /// All attempts that may still grow, and the counts of those that are over.
 #[derive(Default)]
 pub struct Attempts {
-    open: HashMap<u64, Box<Attempt>, foldhash::fast::RandomState>,
+    open: Open,
     /// Their numbers in order, and those of some that are over.
     order: VecDeque<u64>,
     /// When each of them is looked at. One that has grown is looked at too early, which costs less than to move it each time.
     expiry: BinaryHeap<Reverse<(Timestamp, u64)>>,
-    by_purpose: HashMap<Key, u64, foldhash::fast::RandomState>,
+    /// The latest of each purpose.
+    by_purpose: Purposes,
     /// Connections that a NAT may show again under other addresses: counted once.
     twins: HashMap<Twin, u64, foldhash::fast::RandomState>,
     next: u64,
@@ -164,8 +175,8 @@ impl Attempts {
         member: Member,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
-        let key = (client, "dns", name.clone());
-        let known = self.by_purpose.get(&key).copied().filter(|id| {
+        let key = (client, "dns", name);
+        let known = self.by_purpose.get(&self.open, key).filter(|id| {
             self.open.get(id).is_some_and(|attempt| {
                 attempt.connections.is_empty() && member.started.since(attempt.last) <= NEXT_TRY
             })
@@ -173,7 +184,7 @@ impl Attempts {
         // A look-up is judged a while after its end, and the next exchanger's may come after the first one failed.
         let known = known.or_else(|| {
             FAMILIES.iter().find_map(|family| {
-                let id = *self.by_purpose.get(&(client, *family, name.clone()))?;
+                let id = self.by_purpose.get(&self.open, (client, family, name))?;
                 let attempt = self.open.get(&id)?;
                 let early = member.started.since(attempt.last) <= NEXT_TRY;
                 let winner = attempt.success();
@@ -181,7 +192,7 @@ impl Attempts {
                     .then_some(id)
             })
         });
-        let id = known.unwrap_or_else(|| self.start(key, None, name.clone(), member.started, out));
+        let id = known.unwrap_or_else(|| self.start(key, None, member.started, out));
         if let Some(attempt) = self.open.get_mut(&id) {
             attempt.last = attempt.last.max(member.ended);
             let _ = attempt.lookups.try_push(member);
@@ -229,9 +240,8 @@ impl Attempts {
             return id;
         }
         let family = family(service);
-        let target = name.unwrap_or(address).clone();
         let works = member.works();
-        let key = (client, family, target.clone());
+        let key = (client, family, name.unwrap_or(address));
         let joins = |attempt: &Attempt| {
             if attempt.contradicts(&member) {
                 return false;
@@ -255,33 +265,36 @@ impl Attempts {
         // Look-ups of the name that wait for their connection, then earlier tries of the same purpose.
         let mut known = self
             .by_purpose
-            .get(&key)
-            .copied()
+            .get(&self.open, key)
             .filter(|id| self.open.get(id).is_some_and(|attempt| joins(attempt)));
         if known.is_none()
             && let Some(name) = name
-            && let Some(id) = self.by_purpose.remove(&(client, "dns", name.clone()))
-            && let Some(attempt) = self.open.get_mut(&id)
-            && attempt.connections.is_empty()
+            && let Some(id) = self.by_purpose.get(&self.open, (client, "dns", name))
         {
-            attempt.family = family;
-            attempt.service = Some(service);
-            self.by_purpose.insert(key.clone(), id);
-            known = Some(id);
+            self.by_purpose.forget(&self.open, id);
+            if let Some(attempt) = self.open.get_mut(&id)
+                && attempt.connections.is_empty()
+            {
+                attempt.family = family;
+                attempt.service = Some(service);
+                self.by_purpose.set(&self.open, id);
+                known = Some(id);
+            }
         }
         // A check beside work that failed stands alone, and the next try of that work still finds the attempt.
         let aside = known.is_none()
             && member.check
             && self
                 .by_purpose
-                .get(&key)
-                .and_then(|id| self.open.get(id))
+                .get(&self.open, key)
+                .and_then(|id| self.open.get(&id))
                 .is_some_and(|attempt| attempt.contradicts(&member));
-        let of_work = aside.then(|| self.by_purpose.get(&key).copied()).flatten();
-        let id = known
-            .unwrap_or_else(|| self.start(key.clone(), Some(service), target, member.started, out));
+        let of_work = aside
+            .then(|| self.by_purpose.get(&self.open, key))
+            .flatten();
+        let id = known.unwrap_or_else(|| self.start(key, Some(service), member.started, out));
         if let Some(work) = of_work.filter(|work| self.open.contains_key(work)) {
-            self.by_purpose.insert(key, work);
+            self.by_purpose.set(&self.open, work);
         }
         if let Some(attempt) = self.open.get_mut(&id) {
             attempt.service = attempt.service.or(Some(service));
@@ -301,9 +314,8 @@ impl Attempts {
 
     fn start(
         &mut self,
-        key: Key,
+        (client, family, target): Key<'_>,
         service: Option<&'static str>,
-        target: Foreign,
         at: Timestamp,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
@@ -314,10 +326,10 @@ impl Attempts {
         self.next += 1;
         let attempt = Attempt {
             id,
-            client: key.0,
-            family: key.1,
+            client,
+            family,
             service,
-            target,
+            target: target.clone(),
             connections: Few::new(),
             lookups: Few::new(),
             last: at,
@@ -325,8 +337,8 @@ impl Attempts {
             over: at,
             looked_at: None,
         };
-        self.by_purpose.insert(key, id);
         self.open.insert(id, Box::new(attempt));
+        self.by_purpose.set(&self.open, id);
         self.order.push_back(id);
         if self.order.len() > 2 * self.open.len() + OPEN {
             self.order.retain(|id| self.open.contains_key(id));
@@ -343,11 +355,8 @@ impl Attempts {
     }
 
     fn close_one(&mut self, id: u64, out: &mut dyn FnMut(Record)) {
+        self.by_purpose.forget(&self.open, id);
         if let Some(attempt) = self.open.remove(&id) {
-            let key = (attempt.client, attempt.family, attempt.target.clone());
-            if self.by_purpose.get(&key) == Some(&attempt.id) {
-                self.by_purpose.remove(&key);
-            }
             self.close(*attempt, out);
         }
     }

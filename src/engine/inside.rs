@@ -60,4 +60,10 @@ impl Dialogue for Inside {
             shared: shared.clone(),
         }
     }
+
+    fn rest(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.rest();
+        }
+    }
 }

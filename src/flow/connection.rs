@@ -15,6 +15,9 @@ pub trait Dialogue: StreamSink {
 
     /// A decoder for a connection that is meant for `service`, if that is known.
     fn open(seed: &Self::Seed, service: Option<Service>) -> Self;
+
+    /// Nothing was said for a while: gives back memory that holds nothing.
+    fn rest(&mut self);
 }
 
 /// A connection of mail.

@@ -1,4 +1,4 @@
-//! A connection of which only the client's SYN was seen, sent once or again.
+//! A connection of which only the client's SYN was seen, sent once or again, and perhaps a router's error about it.
 //!
 //! It exists because a firewall's silence, or a flood, leaves very many of these waiting for three minutes, and because a tracker
 //! with all it can know is twenty times as large as what there is to know of them. The segments are held back as they were; a
@@ -10,10 +10,17 @@ use super::foreign::Held;
 use super::tcp::{StreamSink, Tracker, Verdict};
 use crate::base::{Few, Mark, Side, Timestamp};
 use crate::proto::Service;
-use crate::wire::{Ip, Link, Tcp};
+use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 
-/// Sendings held back; Linux sends seven in two minutes.
+/// Sendings and errors held back; Linux sends seven in two minutes.
 const HELD: usize = 8;
+
+/// What happened while it opened.
+#[derive(Debug)]
+enum Event {
+    Syn(Held),
+    Error(Box<(Mark, Ip, Icmp<'static>, Quote)>),
+}
 
 /// SYNs without an answer.
 #[derive(Debug)]
@@ -24,7 +31,9 @@ pub(super) struct Opening {
     /// Its five-tuple belonged to an earlier connection.
     reused: bool,
     service: Service,
-    held: Few<Held, HELD>,
+    /// When its last SYN was sent.
+    last: Timestamp,
+    held: Few<Event, HELD>,
 }
 
 impl Opening {
@@ -42,6 +51,7 @@ impl Opening {
             isn: tcp.seq,
             reused,
             service,
+            last: first.time,
             held: Few::new(),
         }
     }
@@ -73,8 +83,23 @@ impl Opening {
         if !Opening::holds(side, tcp) || tcp.seq != self.isn || self.held.is_full() {
             return false;
         }
-        self.held.push(Held::new(side, mark, link, ip, tcp));
+        self.last = mark.time;
+        self.held
+            .push(Event::Syn(Held::new(side, mark, link, ip, tcp)));
         true
+    }
+
+    /// Holds back an error that quotes it. False when there is no room for it.
+    pub(super) fn hold_error(
+        &mut self,
+        mark: Mark,
+        ip: &Ip,
+        icmp: &Icmp<'_>,
+        quote: &Quote,
+    ) -> bool {
+        let error = Icmp { body: &[], ..*icmp };
+        let held = Box::new((mark, *ip, error, *quote));
+        self.held.try_push(Event::Error(held)).is_ok()
     }
 
     pub(super) fn first(&self) -> Mark {
@@ -83,9 +108,7 @@ impl Opening {
 
     /// When its last SYN was sent.
     pub(super) fn last(&self) -> Timestamp {
-        self.held
-            .last()
-            .map_or(self.first.time, |held| held.mark.time)
+        self.last
     }
 
     /// The connection as it is when nothing more comes: see [`Opening::open`].
@@ -112,15 +135,23 @@ impl Opening {
         let MailFlow {
             tracker, dialogue, ..
         } = mail.as_mut();
-        for held in self.held.iter() {
-            tracker.segment(
-                held.side,
-                held.mark,
-                &held.link,
-                &held.ip,
-                &held.tcp(),
-                dialogue,
-            );
+        for event in self.held.iter() {
+            match event {
+                Event::Syn(held) => {
+                    tracker.segment(
+                        held.side,
+                        held.mark,
+                        &held.link,
+                        &held.ip,
+                        &held.tcp(),
+                        dialogue,
+                    );
+                }
+                Event::Error(error) => {
+                    let (mark, ip, icmp, quote) = error.as_ref();
+                    tracker.icmp(*mark, ip, icmp, quote);
+                }
+            }
         }
         mail
     }

@@ -7,7 +7,7 @@ use crate::base::{Nanos, SECOND, Timestamp};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
-const QUEUES: usize = 5;
+const QUEUES: usize = 6;
 
 /// What a flow waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(super) enum Queue {
     HalfOpen,
     /// Open, or seen in the middle.
     Open,
+    /// The same, silent for a while: it holds no more memory than it needs.
+    Resting,
     /// Handed out.
     Gone,
 }
@@ -29,7 +31,8 @@ pub(super) const RIPE: [(Queue, Nanos); QUEUES] = [
     (Queue::Closing, 2 * SECOND),
     (Queue::Reset, 3 * SECOND),
     (Queue::HalfOpen, 180 * SECOND),
-    (Queue::Open, 7_800 * SECOND),
+    (Queue::Resting, 7_800 * SECOND),
+    (Queue::Open, 10 * SECOND),
     (Queue::Gone, 60 * SECOND),
 ];
 
@@ -98,6 +101,11 @@ impl Queues {
         if let Some(node) = self.nodes.get_mut(before as usize) {
             node.after = at;
         }
+    }
+
+    /// When a slot was last touched.
+    pub(super) fn last(&self, at: u32) -> Option<Timestamp> {
+        self.node(at).map(|(_, last)| last)
     }
 
     /// Takes a slot out of its list.

@@ -238,6 +238,12 @@ impl<S: Dialogue> Table<S> {
         let Some(at) = self.slots.find(&tuple) else {
             return false;
         };
+        if let Some(slot) = self.slots.get_mut(at)
+            && let Flow::Opening(opening) = &mut slot.flow
+            && opening.hold_error(mark, ip, icmp, quote)
+        {
+            return true;
+        }
         let known = match self.tracked(at) {
             Some(mail) => mail.tracker.icmp(mark, ip, icmp, quote),
             None => self.slots.get(at).is_some(),
@@ -257,7 +263,8 @@ impl<S: Dialogue> Table<S> {
                 Queue::Gone => self.remove(at),
                 Queue::Closing | Queue::Reset => self.hand_out(at, Ending::Closed),
                 Queue::HalfOpen => self.hand_out(at, Ending::Unanswered),
-                Queue::Open => self.hand_out(at, Ending::Silent),
+                Queue::Open => self.rest(at),
+                Queue::Resting => self.hand_out(at, Ending::Silent),
             }
         }
     }
@@ -404,6 +411,18 @@ impl<S: Dialogue> Table<S> {
             self.note(at);
         }
         labels
+    }
+
+    /// A connection that is silent gives back the room that its next segments would have had: most of those that are open for long
+    /// are stuck.
+    fn rest(&mut self, at: u32) {
+        if let Some(mail) = self.mail_mut(at) {
+            mail.tracker.rest();
+            mail.dialogue.rest();
+        }
+        if let Some(last) = self.queues.last(at) {
+            self.queues.touch(at, Queue::Resting, last);
+        }
     }
 
     /// Moves a connection out for judging and leaves a tombstone.

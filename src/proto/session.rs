@@ -116,6 +116,11 @@ impl Session {
         }
     }
 
+    /// Nothing was said for a while: gives back memory that holds nothing.
+    pub fn rest(&mut self) {
+        self.decoder.rest();
+    }
+
     /// Bytes of a side, each once and in stream order, of one frame. Never panics.
     pub fn data(&mut self, side: Side, mark: Mark, bytes: &[u8]) {
         let mut bytes = bytes;

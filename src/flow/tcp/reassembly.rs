@@ -60,6 +60,11 @@ impl Reassembly {
         }
     }
 
+    /// Gives back memory that holds nothing.
+    pub(super) fn rest(&mut self) {
+        self.waiting.shrink_to_fit();
+    }
+
     /// Whether any byte was handed on or waits.
     pub(super) fn started(&self) -> bool {
         self.next.is_some_and(|next| next > 0) || !self.waiting.is_empty()

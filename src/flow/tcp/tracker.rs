@@ -180,6 +180,15 @@ impl Tracker {
         labels
     }
 
+    /// Nothing came for a while: gives back memory that holds nothing.
+    pub fn rest(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            let half = &mut self.halves[side];
+            half.board.ranges.shrink_to_fit();
+            half.stream.rest();
+        }
+    }
+
     /// Settles what depends on the end and hands on what still waited. Nothing may follow but [`Tracker::facts`].
     pub fn finish(&mut self, now: Timestamp, out: &mut impl StreamSink) {
         self.release(None, out);

@@ -84,6 +84,16 @@ impl Core {
         }
     }
 
+    /// Gives back memory that holds nothing.
+    pub fn rest(&mut self) {
+        self.dialogue.exchanges.shrink_to_fit();
+        self.dialogue.capabilities.shrink_to_fit();
+        self.pending.shrink_to_fit();
+        for side in [Side::Client, Side::Server] {
+            self.literal[side].shrink_to_fit();
+        }
+    }
+
     /// `len` bytes of a side are missing; 0 where what it said before the capture began is.
     pub fn gap(&mut self, side: Side, len: u64) {
         if len > 0 {

@@ -56,6 +56,14 @@ impl Decoder {
         }
     }
 
+    /// Nothing was said for a while: gives back memory that holds nothing.
+    pub fn rest(&mut self) {
+        self.core.rest();
+        for side in [Side::Client, Side::Server] {
+            self.lines[side].rest();
+        }
+    }
+
     /// What was said so far.
     pub fn dialogue(&self) -> &Dialogue {
         &self.core.dialogue

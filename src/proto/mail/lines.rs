@@ -63,6 +63,11 @@ pub(super) struct Fed {
 }
 
 impl LineBuffer {
+    /// Gives back memory that holds nothing.
+    pub fn rest(&mut self) {
+        self.line.bytes.shrink_to_fit();
+    }
+
     /// Takes bytes up to the end of the line; call again with the rest. An empty slice is fine.
     pub fn feed(&mut self, mark: Mark, bytes: &[u8]) -> Fed {
         let Some(&first) = bytes.first() else {

@@ -1,0 +1,193 @@
+//! A map whose pairs lie one behind the other, found through an index of their numbers.
+//!
+//! It exists for maps of tens of thousands of pairs: a hash table that holds its pairs itself keeps room for up to twice as many,
+//! and for all of them once more while it grows. Here only the index does, which has four bytes a pair; the pairs lie in blocks that
+//! never move. It refuses to keep an order.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::{Equivalent, HashTable};
+
+type Fast = foldhash::fast::RandomState;
+
+/// Pairs of one block.
+const BLOCK: usize = 512;
+
+/// Pairs of key and value, fewer than 2^32.
+#[derive(Debug)]
+pub(super) struct Dense<K, V> {
+    /// The numbers of the pairs.
+    index: HashTable<u32>,
+    pairs: Blocks<(K, V)>,
+    hasher: Fast,
+}
+
+impl<K, V> Default for Dense<K, V> {
+    fn default() -> Dense<K, V> {
+        Dense {
+            index: HashTable::new(),
+            pairs: Blocks(Vec::new()),
+            hasher: Fast::default(),
+        }
+    }
+}
+
+impl<K: Hash + Eq, V> Dense<K, V> {
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    #[inline]
+    fn find<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<u32> {
+        let same = |at: &u32| {
+            let pair = self.pairs.get(*at);
+            pair.is_some_and(|(known, _)| key.equivalent(known))
+        };
+        self.index.find(self.hasher.hash_one(key), same).copied()
+    }
+
+    pub(super) fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
+        self.pairs.get(self.find(key)?).map(|(_, value)| value)
+    }
+
+    pub(super) fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
+        let at = self.find(key)?;
+        self.pairs.get_mut(at).map(|(_, value)| value)
+    }
+
+    /// What is under the key, else what `make` makes.
+    pub(super) fn entry(&mut self, key: K, make: impl FnOnce(&K) -> V) -> &mut V {
+        match self.find(&key) {
+            Some(at) => &mut self.pairs.at(at).1,
+            None => {
+                let value = make(&key);
+                self.add(key, value)
+            }
+        }
+    }
+
+    /// Adds a pair whose key is new.
+    pub(super) fn add(&mut self, key: K, value: V) -> &mut V {
+        let Dense {
+            index,
+            pairs,
+            hasher,
+        } = self;
+        let hash = |at: &u32| {
+            let pair = pairs.get(*at);
+            pair.map_or(0, |(key, _)| hasher.hash_one(key))
+        };
+        let at = index.len() as u32;
+        index.insert_unique(hasher.hash_one(&key), at, hash);
+        let (_, value) = pairs.push((key, value));
+        value
+    }
+
+    /// Takes a pair out; the last one has its place then.
+    pub(super) fn remove<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<V> {
+        let Dense {
+            index,
+            pairs,
+            hasher,
+        } = self;
+        let same = |at: &u32| {
+            let pair = pairs.get(*at);
+            pair.is_some_and(|(known, _)| key.equivalent(known))
+        };
+        let entry = index.find_entry(hasher.hash_one(key), same).ok()?;
+        let (at, _) = entry.remove();
+        let last = index.len() as u32;
+        let moved = pairs.pop()?;
+        let Some(place) = pairs.get_mut(at) else {
+            return Some(moved.1);
+        };
+        let number = index.find_mut(hasher.hash_one(&moved.0), |number| *number == last);
+        if let Some(number) = number {
+            *number = at;
+        }
+        Some(std::mem::replace(place, moved).1)
+    }
+
+    /// All pairs, in no order; none afterwards.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
+        self.index.clear();
+        std::mem::take(&mut self.pairs.0).into_iter().flatten()
+    }
+}
+
+/// A list that grows without moving what it holds. All blocks but the last one are full, and none is empty.
+#[derive(Debug)]
+struct Blocks<T>(Vec<Vec<T>>);
+
+impl<T> Blocks<T> {
+    #[inline]
+    fn get(&self, at: u32) -> Option<&T> {
+        let at = at as usize;
+        self.0.get(at / BLOCK)?.get(at % BLOCK)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        let at = at as usize;
+        self.0.get_mut(at / BLOCK)?.get_mut(at % BLOCK)
+    }
+
+    /// The item of a number that the index has.
+    #[inline]
+    fn at(&mut self, at: u32) -> &mut T {
+        let at = at as usize;
+        &mut self.0[at / BLOCK][at % BLOCK]
+    }
+
+    fn push(&mut self, item: T) -> &mut T {
+        if self.0.last().is_none_or(|last| last.len() >= BLOCK) {
+            self.0.push(Vec::new());
+        }
+        let blocks = self.0.len();
+        let last = &mut self.0[blocks - 1];
+        last.push(item);
+        let items = last.len();
+        &mut last[items - 1]
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let last = self.0.last_mut()?;
+        let item = last.pop();
+        if last.is_empty() {
+            self.0.pop();
+        }
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::Dense;
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_hash_map_holds(steps in prop::collection::vec((0..4_u8, 0..1_100_u16, any::<u32>()), 0..4_000)) {
+            let mut dense = Dense::default();
+            let mut plain = HashMap::new();
+            for (step, key, value) in steps {
+                match step {
+                    0 => prop_assert_eq!(dense.remove(&key), plain.remove(&key)),
+                    1 => prop_assert_eq!(dense.get_mut(&key), plain.get_mut(&key)),
+                    2 => prop_assert_eq!(dense.get(&key), plain.get(&key)),
+                    _ => prop_assert_eq!(dense.entry(key, |_| value), plain.entry(key).or_insert(value)),
+                }
+                prop_assert_eq!(dense.len(), plain.len());
+            }
+            let mut left: Vec<_> = dense.drain().collect();
+            left.sort_unstable();
+            let mut expected: Vec<_> = plain.into_iter().collect();
+            expected.sort_unstable();
+            prop_assert_eq!(left, expected);
+            prop_assert_eq!(dense.len(), 0);
+        }
+    }
+}
