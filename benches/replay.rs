@@ -5,7 +5,7 @@
 //!     cargo bench --bench replay -- --generate FILE --case mixed --size 10GiB
 //!
 //! Captures are built below `target/bench` (`--folder DIR`) and are kept for the next run of the same recipe. `--alone`
-//! leaves out everybody but mxray, `cat` and `tcpdump`. The verdicts are compared with the manifest before anything is timed. Raw
+//! leaves out everybody but mxray, `cat`, `tcpdump` and `zstd`. A capture of a quarter of the size is timed as well, and what was aimed at is printed beside what came out. The verdicts are compared with the manifest before anything is timed. Raw
 //! numbers go to `runs/` beside the captures, one file per run, with the machine's name.
 
 mod generator;
@@ -141,7 +141,14 @@ fn run(wish: &Wish) -> Result<(), String> {
         let (file, manifest) = prepared(&generator, &recipe(*case), &wish.folder)?;
         race::verify(binary, &file, &manifest.expected)
             .map_err(|why| format!("{}: {why}", file.display()))?;
-        let race = Race::run(case.name(), &file, manifest, &contenders, wish.rounds)?;
+        let mut race = Race::run(case.name(), &file, manifest, &contenders, wish.rounds)?;
+        let whole = recipe(*case);
+        let quarter = Recipe {
+            size: whole.size / 4,
+            ..whole
+        };
+        let (quarter, _) = prepared(&generator, &quarter, &wish.folder)?;
+        race.compare(&quarter, &contenders, wish.rounds)?;
         print!("{}", race.table());
         races.push(race);
     }

@@ -4,8 +4,20 @@ use std::path::{Path, PathBuf};
 
 /// The way of mxray that everything is about.
 pub const OURS: &str = "mxray replay --format json";
+/// Other ways of it.
+pub const ONE_CORE: &str = "the same on one core";
+/// See above.
+pub const STDIN: &str = "the same from standard input";
+/// See above.
+pub const PACKED: &str = "the same of F.zst";
 /// What it is measured by.
 pub const COPY: &str = "tcpdump -r F -w /dev/null";
+/// What a packed file is measured by.
+pub const UNPACK: &str = "zstd -dc F.zst";
+/// Others who judge.
+pub const TCPTRACE: &str = "tcptrace F";
+/// See above.
+pub const TSHARK: &str = "tshark -q -z expert -r F";
 
 /// A program and its arguments; the file is put behind them or into standard input.
 pub struct Contender {
@@ -19,14 +31,17 @@ pub struct Contender {
     pub behind: Vec<&'static str>,
     /// The file is standard input.
     pub stdin: bool,
+    /// It is given the file packed by zstd.
+    pub packed: bool,
     /// It may use one core only.
     pub one_core: bool,
 }
 
 /// Everybody who is installed; the names of those who are not.
 pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
-    let ours = |name, stdin, one_core| Contender {
+    let ours = |name, stdin, packed, one_core| Contender {
         name,
+        packed,
         program: binary.to_owned(),
         before: vec!["replay", "-q", "--format", "json"],
         behind: if stdin { vec!["-"] } else { Vec::new() },
@@ -34,9 +49,10 @@ pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
         one_core,
     };
     let mut there = vec![
-        ours(OURS, false, false),
-        ours("the same on one core", false, true),
-        ours("the same from standard input", true, false),
+        ours(OURS, false, false, false),
+        ours(ONE_CORE, false, false, true),
+        ours(STDIN, true, false, false),
+        ours(PACKED, false, true, false),
     ];
     let mut missing = Vec::new();
     type Other = (
@@ -45,20 +61,16 @@ pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
         &'static [&'static str],
         &'static [&'static str],
     );
-    let known: [Other; 5] = [
+    let known: [Other; 6] = [
         ("cat F", "cat", &[], &[]),
         (COPY, "tcpdump", &["-r"], &["-w", "/dev/null"]),
         ("capinfos -c F", "capinfos", &["-c"], &[]),
-        ("tcptrace F", "tcptrace", &["-n"], &[]),
-        (
-            "tshark -q -z expert -r F",
-            "tshark",
-            &["-n", "-q", "-z", "expert", "-r"],
-            &[],
-        ),
+        (UNPACK, "zstd", &["-qdc"], &[]),
+        (TCPTRACE, "tcptrace", &["-n"], &[]),
+        (TSHARK, "tshark", &["-n", "-q", "-z", "expert", "-r"], &[]),
     ];
     for (name, program, before, behind) in known {
-        if !others && !matches!(program, "cat" | "tcpdump") {
+        if !others && !matches!(program, "cat" | "tcpdump" | "zstd") {
             continue;
         }
         match find(program) {
@@ -68,6 +80,7 @@ pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
                 before: before.to_vec(),
                 behind: behind.to_vec(),
                 stdin: false,
+                packed: name == UNPACK,
                 one_core: false,
             }),
             None => missing.push(program),

@@ -4,10 +4,12 @@
 //! is named. It changes nothing on the machine: the file is read once before, so that all find it in memory.
 
 mod contender;
+mod goals;
 mod machine;
 mod process;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::BufRead;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -51,6 +53,8 @@ pub struct Race {
     pub results: Vec<Result>,
     /// mxray's greatest private memory, in bytes: what is not the mapped file.
     pub private: Option<u64>,
+    /// Seconds of one core for a capture of a quarter of the size.
+    pub quarter: Option<f64>,
 }
 
 impl Race {
@@ -69,11 +73,16 @@ impl Race {
                 runs: Vec::new(),
             })
             .collect();
+        let packed = file.with_extension("pcap.zst");
+        if contenders.iter().any(|contender| contender.packed) && !packed.exists() {
+            pack(file, &packed).map_err(|error| format!("{}: {error}", packed.display()))?;
+        }
         for round in 0..rounds.max(1) {
             for (contender, result) in contenders.iter().zip(&mut results) {
                 if round > 0 && result.seconds() > PATIENCE {
                     continue;
                 }
+                let file = if contender.packed { &packed } else { file };
                 let run = run(contender, file)
                     .map_err(|error| format!("{} cannot run: {error}", contender.name))?;
                 result.runs.push(run);
@@ -88,13 +97,44 @@ impl Race {
             manifest,
             results,
             private,
+            quarter: None,
         })
+    }
+
+    /// Measures a capture of the same kind and a quarter of the size.
+    pub fn compare(
+        &mut self,
+        quarter: &Path,
+        contenders: &[Contender],
+        rounds: usize,
+    ) -> std::result::Result<(), String> {
+        let Some(ours) = contenders
+            .iter()
+            .find(|one| one.name == contender::ONE_CORE)
+        else {
+            return Ok(());
+        };
+        let mut result = Result {
+            name: ours.name,
+            runs: Vec::new(),
+        };
+        for _ in 0..rounds.max(1) {
+            let run =
+                run(ours, quarter).map_err(|error| format!("{} cannot run: {error}", ours.name))?;
+            result.runs.push(run);
+        }
+        self.quarter = Some(result.seconds());
+        Ok(())
+    }
+
+    fn seconds(&self, name: &str) -> Option<f64> {
+        let result = self.results.iter().find(|result| result.name == name);
+        result.map(Result::seconds)
     }
 
     /// The table's lines: seconds, ratio to tcpdump.
     pub fn table(&self) -> String {
-        let find = |name: &str| self.results.iter().find(|result| result.name == name);
-        let tcpdump = find(contender::COPY).map(Result::seconds);
+        let tcpdump = self.seconds(contender::COPY);
         let mut text = format!(
             "\n**{}**: {:.0} MiB, {} frames, {} connections and look-ups of mail; mxray's private memory {}\n\n\
              | | seconds | × tcpdump |\n|---|---:|---:|\n",
@@ -116,8 +156,14 @@ impl Race {
             };
             text.push_str(&format!("| {} | {seconds:.3} | {ratio} |\n", result.name));
         }
+        text.push_str(&goals::table(self));
         text
     }
+}
+
+fn pack(file: &Path, packed: &Path) -> std::io::Result<()> {
+    let (from, into) = (File::open(file)?, File::create(packed)?);
+    zstd::stream::copy_encode(from, into, 3)
 }
 
 /// What `mxray replay` says of a file, counted. Fails when it differs from the manifest.

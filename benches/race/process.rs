@@ -55,8 +55,8 @@ pub fn run(contender: &Contender, file: &Path) -> io::Result<Run> {
     let child = start(contender, file)?;
     let (status, usage) = wait(&child)?;
     let seconds = begin.elapsed().as_secs_f64();
-    // mxray exits with 1 when it found faults; a signal or a usage error is no measurement.
-    if !matches!(status.code(), Some(0 | 1)) {
+    // mxray exits with 1 when it found faults, with 4 when the evidence cannot show that there is none; a signal or a usage error is no measurement.
+    if !matches!(status.code(), Some(0 | 1 | 4)) {
         return Err(io::Error::other(format!("ended with {status}")));
     }
     let of = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;

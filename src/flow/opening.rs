@@ -16,6 +16,8 @@ use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 const HELD: usize = 8;
 
 /// What happened while it opened.
+// Nearly all are SYNs, and boxing would cost an allocation each.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 enum Event {
     Syn(Held),
