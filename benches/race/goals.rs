@@ -3,8 +3,8 @@
 //! A ratio of two contenders on one machine says more than a time. It decides nothing: a goal that is missed is printed as such, and the
 //! benchmark goes on.
 
-use super::Race;
 use super::contender::{COPY, ONE_CORE, OURS, PACKED, STDIN, TCPTRACE, TSHARK, UNPACK};
+use super::{Race, Result};
 
 /// Private memory for the mixed case, in MiB.
 const MEMORY: f64 = 64.0;
@@ -18,7 +18,7 @@ use Wanted::{AtLeast, AtMost};
 /// The lines of a table: goal, wanted, measured, whether it is reached.
 pub(super) fn table(race: &Race) -> String {
     let ratio = |one, other| Some(race.seconds(one)? / race.seconds(other)?);
-    let one_core = race.seconds(ONE_CORE);
+    let one_core = race.find(ONE_CORE).map(Result::processor);
     let growth = race.quarter.and_then(|quarter| Some(one_core? / quarter));
     let mut goals = vec![
         (
@@ -32,7 +32,7 @@ pub(super) fn table(race: &Race) -> String {
             ratio(PACKED, UNPACK),
         ),
         (
-            "a capture four times as large, one core",
+            "a capture four times as large, processor time of one core",
             AtMost(4.4),
             growth,
         ),

@@ -36,7 +36,16 @@ pub struct Result {
 impl Result {
     /// The median of the times, in seconds.
     pub fn seconds(&self) -> f64 {
-        let mut times: Vec<f64> = self.runs.iter().map(|run| run.seconds).collect();
+        self.median(|run| run.seconds)
+    }
+
+    /// The median of the processor times, in seconds: what others do on the machine changes it less.
+    pub fn processor(&self) -> f64 {
+        self.median(|run| run.user + run.system)
+    }
+
+    fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
+        let mut times: Vec<f64> = self.runs.iter().map(of).collect();
         times.sort_by(f64::total_cmp);
         times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
     }
@@ -53,7 +62,7 @@ pub struct Race {
     pub results: Vec<Result>,
     /// mxray's greatest private memory, in bytes: what is not the mapped file.
     pub private: Option<u64>,
-    /// Seconds of one core for a capture of a quarter of the size.
+    /// Processor time on one core for a capture of a quarter of the size, in seconds.
     pub quarter: Option<f64>,
 }
 
@@ -123,21 +132,24 @@ impl Race {
                 run(ours, quarter).map_err(|error| format!("{} cannot run: {error}", ours.name))?;
             result.runs.push(run);
         }
-        self.quarter = Some(result.seconds());
+        self.quarter = Some(result.processor());
         Ok(())
     }
 
-    fn seconds(&self, name: &str) -> Option<f64> {
-        let result = self.results.iter().find(|result| result.name == name);
-        result.map(Result::seconds)
+    fn find(&self, name: &str) -> Option<&Result> {
+        self.results.iter().find(|result| result.name == name)
     }
 
-    /// The table's lines: seconds, ratio to tcpdump.
+    fn seconds(&self, name: &str) -> Option<f64> {
+        self.find(name).map(Result::seconds)
+    }
+
+    /// The table's lines: seconds, processor time, ratio to tcpdump.
     pub fn table(&self) -> String {
         let tcpdump = self.seconds(contender::COPY);
         let mut text = format!(
             "\n**{}**: {:.0} MiB, {} frames, {} connections and look-ups of mail; mxray's private memory {}\n\n\
-             | | seconds | × tcpdump |\n|---|---:|---:|\n",
+             | | seconds | × tcpdump | processor |\n|---|---:|---:|---:|\n",
             self.case,
             self.manifest.bytes as f64 / f64::from(1 << 20),
             self.manifest.frames,
@@ -154,7 +166,11 @@ impl Race {
                 Some(tcpdump) => format!("{:.2}", seconds / tcpdump),
                 None => "–".to_owned(),
             };
-            text.push_str(&format!("| {} | {seconds:.3} | {ratio} |\n", result.name));
+            text.push_str(&format!(
+                "| {} | {seconds:.2} | {ratio} | {:.2} |\n",
+                result.name,
+                result.processor()
+            ));
         }
         text.push_str(&goals::table(self));
         text

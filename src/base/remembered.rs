@@ -7,9 +7,9 @@
 
 mod dense;
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
-use dense::Dense;
+use dense::{Dense, Fast};
 use hashbrown::Equivalent;
 
 /// Values by key, the latest `most` to twice as many.
@@ -17,6 +17,7 @@ use hashbrown::Equivalent;
 pub struct Remembered<K, V> {
     young: Dense<K, V>,
     old: Dense<K, V>,
+    hasher: Fast,
     most: usize,
 }
 
@@ -26,44 +27,72 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
         Remembered {
             young: Dense::default(),
             old: Dense::default(),
+            hasher: Fast::default(),
             most: most.clamp(1, u32::MAX as usize),
         }
     }
 
     /// What is remembered under that key.
     pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
-        self.young.get(key).or_else(|| self.old.get(key))
+        if self.is_empty() {
+            return None;
+        }
+        let hash = self.hasher.hash_one(key);
+        self.young
+            .get(hash, key)
+            .or_else(|| self.old.get(hash, key))
     }
 
     /// What is remembered under that key, to be changed where it is; it becomes no younger.
     pub fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
-        match self.young.get_mut(key) {
-            Some(value) => Some(value),
-            None => self.old.get_mut(key),
+        if self.is_empty() {
+            return None;
         }
+        let hash = self.hasher.hash_one(key);
+        if let Some(at) = self.young.find(hash, key) {
+            return Some(self.young.at(at));
+        }
+        let at = self.old.find(hash, key)?;
+        Some(self.old.at(at))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.young.len() == 0 && self.old.len() == 0
     }
 
     /// What is remembered under that key, else what `make` makes; it is young now.
     pub fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        if self.young.len() >= self.most {
-            self.old = std::mem::take(&mut self.young);
+        self.grow_old();
+        let Remembered {
+            young, old, hasher, ..
+        } = self;
+        let hash = hasher.hash_one(&key);
+        if let Some(at) = young.find(hash, &key) {
+            return young.at(at);
         }
-        let old = &mut self.old;
-        self.young
-            .entry(key, |key| old.remove(key).unwrap_or_else(make))
+        let value = old.remove(hash, &key, hasher).unwrap_or_else(make);
+        young.add(hash, key, value, hasher)
     }
 
     /// Remembers a value; what was there before is gone.
     pub fn insert(&mut self, key: K, value: V) {
+        self.grow_old();
+        let Remembered {
+            young, old, hasher, ..
+        } = self;
+        let hash = hasher.hash_one(&key);
+        if let Some(at) = young.find(hash, &key) {
+            *young.at(at) = value;
+            return;
+        }
+        old.remove(hash, &key, hasher);
+        young.add(hash, key, value, hasher);
+    }
+
+    /// When there are enough young keys, they are the old ones.
+    fn grow_old(&mut self) {
         if self.young.len() >= self.most {
             self.old = std::mem::take(&mut self.young);
-        }
-        self.old.remove(&key);
-        match self.young.get_mut(&key) {
-            Some(known) => *known = value,
-            None => {
-                self.young.add(key, value);
-            }
         }
     }
 
@@ -74,8 +103,9 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
 
     /// Forgets a key.
     pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) {
-        self.young.remove(key);
-        self.old.remove(key);
+        let hash = self.hasher.hash_one(key);
+        self.young.remove(hash, key, &self.hasher);
+        self.old.remove(hash, key, &self.hasher);
     }
 }
 

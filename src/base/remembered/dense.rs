@@ -8,18 +8,18 @@ use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{Equivalent, HashTable};
 
-type Fast = foldhash::fast::RandomState;
+/// How keys are hashed.
+pub(super) type Fast = foldhash::fast::RandomState;
 
 /// Pairs of one block.
 const BLOCK: usize = 512;
 
-/// Pairs of key and value, fewer than 2^32.
+/// Pairs of key and value, fewer than 2^32. Hashes of keys are the caller's, who asks several of these about one key.
 #[derive(Debug)]
 pub(super) struct Dense<K, V> {
     /// The numbers of the pairs.
     index: HashTable<u32>,
     pairs: Blocks<(K, V)>,
-    hasher: Fast,
 }
 
 impl<K, V> Default for Dense<K, V> {
@@ -27,75 +27,65 @@ impl<K, V> Default for Dense<K, V> {
         Dense {
             index: HashTable::new(),
             pairs: Blocks(Vec::new()),
-            hasher: Fast::default(),
         }
     }
 }
 
 impl<K: Hash + Eq, V> Dense<K, V> {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
+    /// The number of a pair.
     #[inline]
-    fn find<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<u32> {
+    pub(super) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<u32> {
         let same = |at: &u32| {
             let pair = self.pairs.get(*at);
             pair.is_some_and(|(known, _)| key.equivalent(known))
         };
-        self.index.find(self.hasher.hash_one(key), same).copied()
+        self.index.find(hash, same).copied()
     }
 
-    pub(super) fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
-        self.pairs.get(self.find(key)?).map(|(_, value)| value)
+    #[inline]
+    pub(super) fn get<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<&V> {
+        self.pairs
+            .get(self.find(hash, key)?)
+            .map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
-        let at = self.find(key)?;
-        self.pairs.get_mut(at).map(|(_, value)| value)
-    }
-
-    /// What is under the key, else what `make` makes.
-    pub(super) fn entry(&mut self, key: K, make: impl FnOnce(&K) -> V) -> &mut V {
-        match self.find(&key) {
-            Some(at) => &mut self.pairs.at(at).1,
-            None => {
-                let value = make(&key);
-                self.add(key, value)
-            }
-        }
+    /// The value of the pair with a number that [`Dense::find`] gave.
+    #[inline]
+    pub(super) fn at(&mut self, at: u32) -> &mut V {
+        &mut self.pairs.at(at).1
     }
 
     /// Adds a pair whose key is new.
-    pub(super) fn add(&mut self, key: K, value: V) -> &mut V {
-        let Dense {
-            index,
-            pairs,
-            hasher,
-        } = self;
-        let hash = |at: &u32| {
+    pub(super) fn add(&mut self, hash: u64, key: K, value: V, hasher: &Fast) -> &mut V {
+        let Dense { index, pairs } = self;
+        let rehash = |at: &u32| {
             let pair = pairs.get(*at);
             pair.map_or(0, |(key, _)| hasher.hash_one(key))
         };
         let at = index.len() as u32;
-        index.insert_unique(hasher.hash_one(&key), at, hash);
+        index.insert_unique(hash, at, rehash);
         let (_, value) = pairs.push((key, value));
         value
     }
 
     /// Takes a pair out; the last one has its place then.
-    pub(super) fn remove<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<V> {
-        let Dense {
-            index,
-            pairs,
-            hasher,
-        } = self;
+    pub(super) fn remove<Q: Equivalent<K> + ?Sized>(
+        &mut self,
+        hash: u64,
+        key: &Q,
+        hasher: &Fast,
+    ) -> Option<V> {
+        let Dense { index, pairs } = self;
         let same = |at: &u32| {
             let pair = pairs.get(*at);
             pair.is_some_and(|(known, _)| key.equivalent(known))
         };
-        let entry = index.find_entry(hasher.hash_one(key), same).ok()?;
-        let (at, _) = entry.remove();
+        let (at, _) = index.find_entry(hash, same).ok()?.remove();
         let last = index.len() as u32;
         let moved = pairs.pop()?;
         let Some(place) = pairs.get_mut(at) else {
@@ -163,22 +153,31 @@ impl<T> Blocks<T> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::hash::BuildHasher;
 
     use proptest::prelude::*;
 
-    use super::Dense;
+    use super::{Dense, Fast};
 
     proptest! {
         #[test]
         fn it_holds_what_a_hash_map_holds(steps in prop::collection::vec((0..4_u8, 0..1_100_u16, any::<u32>()), 0..4_000)) {
+            let hasher = Fast::default();
             let mut dense = Dense::default();
             let mut plain = HashMap::new();
             for (step, key, value) in steps {
-                match step {
-                    0 => prop_assert_eq!(dense.remove(&key), plain.remove(&key)),
-                    1 => prop_assert_eq!(dense.get_mut(&key), plain.get_mut(&key)),
-                    2 => prop_assert_eq!(dense.get(&key), plain.get(&key)),
-                    _ => prop_assert_eq!(dense.entry(key, |_| value), plain.entry(key).or_insert(value)),
+                let hash = hasher.hash_one(key);
+                prop_assert_eq!(dense.get(hash, &key), plain.get(&key));
+                match (step, dense.find(hash, &key)) {
+                    (0, _) => prop_assert_eq!(dense.remove(hash, &key, &hasher), plain.remove(&key)),
+                    (_, Some(at)) => {
+                        *dense.at(at) = value;
+                        plain.insert(key, value);
+                    }
+                    (_, None) => {
+                        dense.add(hash, key, value, &hasher);
+                        plain.insert(key, value);
+                    }
                 }
                 prop_assert_eq!(dense.len(), plain.len());
             }
