@@ -414,6 +414,12 @@ fn late_answers_cost() {
         vec![reply(503, 0, vec![address("192.0.2.10")])],
     );
     assert_eq!(code(&again, &witnessed(), 9_000), Code::DnsSlow);
+    // Two programs at once, or two capture points 5 ms apart.
+    let twice = answered(
+        facts(RecordType::A, &[0, 5]),
+        vec![reply(803, 0, vec![address("192.0.2.10")])],
+    );
+    assert_eq!(code(&twice, &witnessed(), 9_000), Code::Ok);
     let soon = answered(
         facts(RecordType::A, &[0]),
         vec![reply(500, 0, vec![address("192.0.2.10")])],

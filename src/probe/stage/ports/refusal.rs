@@ -203,6 +203,10 @@ async fn who_reset(
                 let nearer = distance < usual;
                 claim.confidence = if nearer { 0.55 } else { 0.85 };
                 if nearer {
+                    claim.summary = format!(
+                        "Port {} is refused: by the server, or by a rule of the router before it.",
+                        to.port()
+                    );
                     claim = claim.because(
                         Proof::Measured("TTL-limited SYNs", context.now()),
                         format!("the RST comes from {distance} hops away, the server's answers to {name} from {usual}"),
