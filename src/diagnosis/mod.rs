@@ -6,7 +6,9 @@
 pub mod arbiter;
 mod catalogue;
 mod claim_order;
+pub mod handshake;
 mod judge;
+mod judge_handshakes;
 mod judge_lookup;
 mod ladder;
 pub mod lookup_view;
@@ -18,14 +20,15 @@ mod verdict;
 mod view;
 
 pub use catalogue::{Class, Code};
+pub use handshake::Handshake;
 pub use judge::{Judgement, judge_connection};
+pub use judge_handshakes::judge_handshakes;
 pub use judge_lookup::{is_mail_name, is_mail_question, judge_lookup};
 pub use ladder::{Ladder, Stage};
 pub use lookup_view::{Lookup, LookupContext, Sibling, WENT_ON};
 pub use measured::{About, Measured, Settles};
 pub use rules::capture::{SourceState, judge_source};
 pub use rules::dns::{Told, judge_answers, withheld};
-pub use rules::path::{Dead, Living, judge_split};
 pub use rules::route::judge_neighbors;
 pub use verdict::{Alternative, At, Claim, Evidence, Outcome, Proof, Verdict, Weight, Where};
 pub use view::{Connection, Context, Ending, Tlsa};

@@ -20,6 +20,9 @@ const SILENT: usize = 3;
 /// Pairs of client and port that worked; further ones are forgotten, and then silence is not folded.
 const WORKED: usize = 4_096;
 
+/// Symptoms of a limit, beside silence.
+const CLOSED_DOORS: [&str; 3] = ["tcp.refused", "tcp.reset-by-path", "tcp.prohibited"];
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     code: &'static str,
@@ -42,24 +45,45 @@ pub struct Causes {
     map: BTreeMap<Key, Folded>,
     /// Clients and the ports on which a server served them.
     worked: BTreeSet<(IpAddr, u16)>,
-    /// Silences of which the cause is known.
+    /// Doors found closed of which the cause is known.
     explained: Vec<Explained>,
 }
 
-/// A silence that a client, or anybody, met at a server, and the cause of which it is the symptom.
+/// Connections that did not open at a server, and the cause of which that is the symptom.
 #[derive(Debug)]
 struct Explained {
-    client: Option<IpAddr>,
     server: SocketAddr,
+    who: Who,
     by: Key,
 }
 
+/// Whose connections are explained.
+#[derive(Debug)]
+pub enum Who {
+    /// Anybody's, that met silence.
+    Anybody,
+    /// Those of one client: all that met silence, and what else happened to those of these numbers.
+    Client(IpAddr, Vec<u64>),
+}
+
 impl Explained {
-    /// Whether that silence is it.
-    fn covers(&self, symptom: &Key) -> bool {
-        symptom.silence.is_some_and(|(client, port)| {
-            port == self.server.port() && self.client.is_none_or(|known| known == client)
-        }) && symptom.place.ends_with(&format!(" {}", self.server))
+    /// Whether that is the symptom.
+    fn covers(&self, symptom: &Key, folded: &Folded) -> bool {
+        let is_here = |port: u16| {
+            port == self.server.port() && symptom.place.ends_with(&format!(" {}", self.server))
+        };
+        match (&self.who, symptom.silence) {
+            (Who::Anybody, Some((_, port))) => is_here(port),
+            (Who::Client(known, _), Some((client, port))) => is_here(port) && *known == client,
+            // A reset or an ICMP error is nobody's: it has to be of these connections alone.
+            (Who::Client(_, numbers), None) => {
+                let mut all = folded.cause.connections.iter();
+                CLOSED_DOORS.contains(&symptom.code)
+                    && folded.cause.connections.len() < LISTED
+                    && all.all(|number| numbers.contains(number))
+            }
+            (Who::Anybody, None) => false,
+        }
     }
 }
 
@@ -172,25 +196,23 @@ impl Causes {
         key
     }
 
-    /// The silence at a port of a server has a cause of its own: that which `client` met, or, without one, anybody. It is the symptom
-    /// and no cause, whether it was met before or is met later.
-    pub fn explain_silence(
-        &mut self,
-        client: Option<IpAddr>,
-        server: SocketAddr,
-        cause: &VerdictInfo,
-    ) {
+    /// That connections did not open at a port of a server has a cause of its own. It is the symptom and no cause, whether it was met
+    /// before or is met later.
+    pub fn explain(&mut self, who: Who, server: SocketAddr, cause: &VerdictInfo) {
         let by = self.found(cause, &server.to_string());
         if self.explained.len() < CAUSES {
-            self.explained.push(Explained { client, server, by });
+            self.explained.push(Explained { server, who, by });
         }
     }
 
-    /// A world is over: silences met in it whose cause is known are counted with that.
+    /// A world is over: what was met in it and whose cause is known is counted with that.
     pub fn settle_silences(&mut self) {
         for explained in std::mem::take(&mut self.explained) {
-            let all = self.map.keys();
-            let symptoms: Vec<Key> = all.filter(|key| explained.covers(key)).cloned().collect();
+            let all = self.map.iter();
+            let symptoms: Vec<Key> = all
+                .filter(|(key, folded)| explained.covers(key, folded))
+                .map(|(key, _)| key.clone())
+                .collect();
             for (at, symptom) in symptoms.iter().enumerate() {
                 let (Some(symptom), Some(whole)) =
                     (self.map.remove(symptom), self.map.get_mut(&explained.by))
@@ -364,7 +386,11 @@ mod tests {
         let drops = verdict("tcp.dropped", None);
         let mut causes = Causes::default();
         let server = SocketAddr::from(([192, 0, 2, 1], 25));
-        causes.explain_silence(None, server, &verdict("path.split", Some("203.0.113.3")));
+        causes.explain(
+            Who::Anybody,
+            server,
+            &verdict("path.split", Some("203.0.113.3")),
+        );
         lose(&mut causes, &drops, "192.0.2.1:25", true, 4);
         lose(&mut causes, &drops, "192.0.2.11:25", true, 5);
         causes.settle_silences();
@@ -386,15 +412,41 @@ mod tests {
         let server = SocketAddr::from(([192, 0, 2, 1], 25));
         let (met, other) = ([10, 0, 0, 5], [10, 0, 0, 6]);
         let split = verdict("path.split", None);
-        causes.explain_silence(Some(other.into()), server, &split);
+        causes.explain(Who::Client(other.into(), vec![]), server, &split);
         causes.settle_silences();
         assert_eq!(causes.list().len(), 2);
-        causes.explain_silence(Some(met.into()), server, &split);
+        causes.explain(Who::Client(met.into(), vec![]), server, &split);
         causes.settle_silences();
         let list = causes.list();
         assert_eq!(list.len(), 1, "{list:?}");
         assert_eq!((list[0].code, list[0].attempts), ("path.split", 1));
         assert_eq!(list[0].connections, [4]);
+    }
+
+    #[test]
+    fn a_limit_explains_the_resets_of_its_connections_alone() {
+        let server = SocketAddr::from(([192, 0, 2, 1], 25));
+        let limit = verdict("tcp.rate-limited", None);
+        let listed = |numbers: Vec<u64>| {
+            let mut causes = Causes::default();
+            let refused = verdict("tcp.refused", Some("192.0.2.1"));
+            lose(&mut causes, &refused, "192.0.2.1:25", true, 4);
+            lose(&mut causes, &refused, "192.0.2.1:25", true, 5);
+            let met = Who::Client([10, 0, 0, 5].into(), numbers);
+            causes.explain(met, server, &limit);
+            causes.settle_silences();
+            causes
+                .list()
+                .iter()
+                .map(|cause| cause.code)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(listed(vec![4, 5]), ["tcp.rate-limited"]);
+        assert_eq!(
+            listed(vec![4]).len(),
+            2,
+            "another client was refused as well"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::causes::Who;
 use super::judging::Judging;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
@@ -100,7 +101,7 @@ impl Judging {
             let kept_here = verdict.code == "tcp.dropped" && verdict.at.place == "client";
             if let Some(server) = explained {
                 let causes = &mut self.attempts.causes;
-                causes.explain_silence(None, server, &verdict);
+                causes.explain(Who::Anybody, server, &verdict);
             } else if stands_alone(verdict.code) || kept_here {
                 self.attempts.causes.add_finding(&verdict);
             }

@@ -1,24 +1,56 @@
-//! Which connections of a client to a port of a server opened and which did not: the evidence of `path.split`.
+//! Which connections of a client to a port of a server opened and which did not: the evidence of `path.split` and
+//! `tcp.rate-limited`.
 //!
-//! Connections are judged one by one; that they share a fate by their ports shows only beside each other. Kept until their world
-//! ends. Bounded: pairs that were not touched for longest are forgotten, and of one pair only the first connections count.
+//! Connections are judged one by one; that they share a fate shows only beside each other. Kept until their world ends. Bounded:
+//! pairs that were not touched for longest are forgotten; of one pair only the latest count until one fails to open, and then only
+//! the first.
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Remembered};
-use crate::diagnosis::{Claim, Code, Dead, Living, judge_split};
-use crate::flow::{Endpoint, FlowKey, TcpFacts};
+use crate::base::{Few, Remembered, Side};
+use crate::diagnosis::principles::{clock_holds, in_order};
+use crate::diagnosis::{Claim, Handshake, judge_handshakes};
+use crate::flow::{Endpoint, TcpFacts};
 
 /// Pairs of client and server that are remembered at the least.
 const PAIRS: usize = 7_168;
-/// Connections of each kind kept of one pair.
-const KEPT: usize = 64;
+/// Connections kept of one pair, and of those that all opened.
+const KEPT: usize = 128;
+const CALM: usize = 32;
 
 #[derive(Debug, Default)]
 struct Fork {
-    dead: Few<Dead, KEPT>,
-    living: Few<Living, KEPT>,
-    late: bool,
+    kept: Few<Handshake, KEPT>,
+    /// One did not open at its first SYN.
+    uneasy: bool,
+    /// What was captured may not be all, or not in its time.
+    unsure: bool,
+    /// The client's segments after its SYNs, and those of them that were sent again.
+    segments: u64,
+    lost: u64,
+}
+
+impl Fork {
+    fn take(&mut self, handshake: Handshake) {
+        self.uneasy |= !handshake.is_answered_at_once();
+        if !self.uneasy && self.kept.len() >= 2 * CALM {
+            self.kept = self.kept.iter().skip(CALM).cloned().collect();
+        }
+        self.kept.push(handshake);
+    }
+}
+
+/// What the connections of a client to a port of a server prove together.
+#[derive(Debug)]
+pub struct Forked {
+    /// Which client and server.
+    pub client: IpAddr,
+    /// The port.
+    pub server: Endpoint,
+    /// What it is.
+    pub claim: Claim,
+    /// The numbers of those that did not open.
+    pub explains: Vec<u64>,
 }
 
 /// All pairs.
@@ -32,36 +64,49 @@ impl Default for Forks {
 }
 
 impl Forks {
-    /// A connection was judged.
-    pub fn judged(&mut self, key: &FlowKey, tcp: &TcpFacts, code: Code) {
-        let Some((syn, last)) = tcp.syns.seen.first().zip(tcp.syns.last) else {
+    /// A connection was judged. `handshake` is `None` where it was not seen; `lossy`: the capture lost frames meanwhile.
+    pub fn judged(
+        &mut self,
+        (client, server): (IpAddr, Endpoint),
+        tcp: &TcpFacts,
+        handshake: Option<Handshake>,
+        lossy: bool,
+    ) {
+        if tcp.syns.count == 0 {
             return;
-        };
-        let fork = self.0.entry((key.client.ip, key.server), Fork::default);
-        let port = key.client.port;
-        match tcp.syn_acks.seen.first() {
-            Some(_) if tcp.syns.count > 1 => fork.late = true,
-            Some(_) => fork.living.push(Living { port, syn: syn.at }),
-            None if code == Code::TcpDropped => fork.dead.push(Dead {
-                port,
-                syns: (syn.at, last),
-                sent: tcp.syns.count,
-            }),
-            None => {}
+        }
+        let fork = self.0.entry((client, server), Fork::default);
+        fork.unsure |= lossy || !clock_holds(tcp) || !in_order(tcp);
+        let sent = &tcp.sides[Side::Client];
+        fork.segments += sent.segments.saturating_sub(u64::from(tcp.syns.count));
+        fork.lost += u64::from(sent.retransmitted);
+        match handshake {
+            Some(handshake) => fork.take(handshake),
+            None => fork.unsure |= tcp.established.is_some(),
         }
     }
 
-    /// What all of it proves, in the order of the frames, with client and server; nothing is known afterwards.
-    pub fn splits(&mut self) -> Vec<(IpAddr, Endpoint, Claim)> {
-        let mut claims: Vec<(IpAddr, Endpoint, Claim)> = self
+    /// What all of it proves, in the order of the frames; nothing is known afterwards.
+    pub fn weigh(&mut self) -> Vec<Forked> {
+        let mut all: Vec<Forked> = self
             .0
             .drain()
+            .filter(|(_, fork)| fork.uneasy && !fork.unsure)
             .filter_map(|((client, server), fork)| {
-                let claim = judge_split(client, server, &fork.dead, &fork.living, fork.late)?;
-                Some((client, server, claim))
+                let mut handshakes: Vec<Handshake> = fork.kept.iter().cloned().collect();
+                handshakes.sort_by_key(|one| (one.syn.time, one.syn.frame));
+                let lost = fork.lost as f64 / fork.segments.max(1) as f64;
+                let claim = judge_handshakes(client, server, &handshakes, lost)?;
+                let closed = handshakes.iter().filter(|one| !one.is_answered());
+                Some(Forked {
+                    client,
+                    server,
+                    claim,
+                    explains: closed.map(|one| one.number).collect(),
+                })
             })
             .collect();
-        claims.sort_by_key(|(_, _, claim)| claim.since);
-        claims
+        all.sort_by_key(|forked| forked.claim.since);
+        all
     }
 }

@@ -10,6 +10,7 @@ use super::Config;
 use super::answers::Answers;
 use super::attempts::{Again, Attempts, Member, Wanted, wrong_setting};
 use super::blame::Blame;
+use super::causes::Who;
 use super::closing::Source;
 use super::connections::{self, Judged, judge, record};
 use super::experiments::Experiments;
@@ -23,7 +24,7 @@ use super::searches::Searches;
 use super::sighting::{Carried, Sighting};
 use crate::base::{Foreign, Mark, Side, SourceId, Timestamp};
 use crate::diagnosis::{self, principles::clock_holds};
-use crate::diagnosis::{Claim, Class, Code, Judgement, Outcome, Verdict};
+use crate::diagnosis::{Claim, Class, Code, Handshake, Judgement, Outcome, Verdict};
 use crate::flow::lookup::{LookupFacts, Lookups};
 use crate::flow::{Dialogue, Ending, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
 use crate::proto::Service;
@@ -227,12 +228,11 @@ impl Judging {
         for claim in self.answers.disagreements() {
             out(Record::Finding(finding(claim)));
         }
-        for (client, server, claim) in self.forks.splits() {
-            let finding = finding(claim);
-            let server = SocketAddr::new(server.ip, server.port);
-            self.attempts
-                .causes
-                .explain_silence(Some(client), server, &finding.verdict);
+        for forked in self.forks.weigh() {
+            let finding = finding(forked.claim);
+            let server = SocketAddr::new(forked.server.ip, forked.server.port);
+            let who = Who::Client(forked.client, forked.explains);
+            self.attempts.causes.explain(who, server, &finding.verdict);
             out(Record::Finding(finding));
         }
     }
@@ -346,7 +346,14 @@ impl Judging {
             twin: None,
         };
         if judged_as_mail {
-            self.compared(&key, tcp, &judged.judgement, name.as_ref());
+            let handshake = Handshake::of(
+                made.id,
+                key.client.port,
+                tcp,
+                (judged.judgement.verdict.code, connections::ending(tcp)),
+                horizon,
+            );
+            self.compared(&key, tcp, &judged.judgement, handshake, name.as_ref());
         }
         let address = Foreign::from(made.server.ip.as_str());
         let twin = tcp
@@ -410,10 +417,13 @@ impl Judging {
         key: &FlowKey,
         tcp: &TcpFacts,
         judgement: &Judgement,
+        handshake: Option<Handshake>,
         name: Option<&Foreign>,
     ) {
         let code = judgement.verdict.code;
-        self.forks.judged(key, tcp, code);
+        let lossy = self.knowledge.drops.during(tcp.first.time, tcp.last.time);
+        self.forks
+            .judged((key.client.ip, key.server), tcp, handshake, lossy);
         let worked = match judgement.outcome {
             Outcome::Healthy | Outcome::Degraded => true,
             Outcome::Failed if matches!(code.class(), Class::Network | Class::Service) => false,

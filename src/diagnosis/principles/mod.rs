@@ -6,13 +6,17 @@
 mod check;
 mod clock;
 mod done;
+mod explanations;
 mod farewell;
 mod reset_origin;
+mod served;
 mod witness;
 
 pub use check::{Check, check};
 pub use clock::{clock_holds, in_order, may_measure};
 pub use done::done;
+pub use explanations::{Explanations, LIKELIER, share};
 pub use farewell::{Farewell, farewell, has_size_of_quit};
 pub use reset_origin::{Origin, reset_origin, with_words};
+pub use served::{Served, port_served};
 pub use witness::{Absence, absence, client_was_silent};

@@ -5,9 +5,10 @@ mod mtu_blackhole;
 mod slow;
 mod split;
 
-pub use split::{Dead, Living, weigh as judge_split};
+pub use split::weigh as weigh_split;
 
 use super::Rule;
+use crate::flow::Endpoint;
 
 /// The rules of this stage.
 pub const RULES: &[Rule] = &[
@@ -15,3 +16,8 @@ pub const RULES: &[Rule] = &[
     Rule::Open(loss::rule),
     Rule::Open(slow::rule),
 ];
+
+/// `192.0.2.1:25`, or `[2001:db8::1]:25`.
+pub(super) fn address(server: Endpoint) -> std::net::SocketAddr {
+    std::net::SocketAddr::new(server.ip, server.port)
+}

@@ -7,68 +7,61 @@
 //! living ones at least three times, so that it is no outage of a while. It never names the hash or the hop: that takes a
 //! probe. The connections keep their `tcp.dropped`.
 
-use crate::base::{Mark, Timestamp};
+use super::address;
+use crate::base::Timestamp;
+use crate::diagnosis::handshake::{Fate, Handshake};
+use crate::diagnosis::principles::{Explanations, LIKELIER, share};
 use crate::diagnosis::{At, Claim, Code, Where};
 use crate::flow::Endpoint;
 use std::net::IpAddr;
 
-/// A connection of which no SYN was answered.
-#[derive(Clone, Copy, Debug)]
-pub struct Dead {
-    /// The client's port.
-    pub port: u16,
-    /// Its first SYN and its last.
-    pub syns: (Mark, Mark),
-    /// How many.
-    pub sent: u32,
-}
-
-/// A connection that was answered at its first SYN.
-#[derive(Clone, Copy, Debug)]
-pub struct Living {
-    /// The client's port.
-    pub port: u16,
-    /// Its SYN.
-    pub syn: Mark,
-}
-
 /// Connections of a kind at the least.
 const KIND: usize = 3;
-/// The natural logarithm of 1,000: how much likelier a split has to be than losses by chance.
-const LIKELIER: f64 = 6.908;
 
-/// What the connections between two ends prove together. `late`: some were answered at a later SYN only.
+/// What the connections between two ends prove together.
 pub fn weigh(
     client: IpAddr,
     server: Endpoint,
-    dead: &[Dead],
-    living: &[Living],
-    late: bool,
+    handshakes: &[Handshake],
+    fit: &Explanations,
 ) -> Option<Claim> {
-    if late || dead.len() < KIND || living.len() < KIND {
+    // Answered at a later SYN: loss by chance, or a rate.
+    if handshakes
+        .iter()
+        .any(|one| one.is_answered() && !one.is_answered_at_once())
+    {
         return None;
     }
-    if turns(dead, living) < KIND || advantage(dead, living.len()) < LIKELIER {
+    let living: Vec<&Handshake> = handshakes.iter().filter(|one| one.is_answered()).collect();
+    let dead: Vec<&Handshake> = handshakes.iter().filter(|one| is_dead(one)).collect();
+    if dead.len() < KIND || living.len() < KIND {
+        return None;
+    }
+    if turns(&dead, &living) < KIND || advantage(&dead, living.len()) < LIKELIER {
+        return None;
+    }
+    // Who knocks once in a while may meet a limit just as well.
+    let is_alone = fit.port - fit.limit >= LIKELIER;
+    if fit.limit > fit.port {
         return None;
     }
     let (first, alive) = (dead.first()?, living.first()?);
-    let sent: u32 = dead.iter().map(|one| one.sent).sum();
+    let sent: usize = dead.iter().map(|one| one.syns().count()).sum();
     let ports: Vec<String> = dead
         .iter()
         .take(8)
         .map(|one| one.port.to_string())
         .collect();
-    Some(
-        Claim::new(
+    let mut claim = Claim::new(
             Code::PathSplit,
             At::of(Where::Network),
-            first.syns.1,
-            0.85,
+            first.last_syn(),
+            if is_alone { 0.85 } else { 0.6 },
             format!(
                 "{} of {} connections of {client} to {} are dead from their first SYN on, the others answer at once: one of several paths or back ends is dead.",
                 dead.len(),
                 dead.len().saturating_add(living.len()),
-                text(server),
+                address(server),
             ),
         )
         .shown_by(format!(
@@ -82,7 +75,7 @@ pub fn weigh(
         .advise(format!(
             "Give the operators of the path a dead 5-tuple ({client}:{} to {}) and a living one (port {}): their hash names the member",
             first.port,
-            text(server),
+            address(server),
             alive.port
         ))
         .advise("Load balancer: check each back end from the balancer itself")
@@ -90,19 +83,26 @@ pub fn weigh(
             Code::TcpDropped,
             0.1,
             "mxray probe: the same 5-tuple again and again, always dead or not",
-        ),
-    )
+        );
+    if !is_alone {
+        claim = claim.or(
+            Code::TcpRateLimited,
+            0.3,
+            "connections one minute apart: a limit lets each of them in, a dead path does not",
+        );
+    }
+    Some(claim)
 }
 
-fn text(server: Endpoint) -> std::net::SocketAddr {
-    std::net::SocketAddr::new(server.ip, server.port)
+fn is_dead(one: &Handshake) -> bool {
+    one.fate == Fate::Silent { dropped: true }
 }
 
 /// How often dead ones begin behind a living one.
-fn turns(dead: &[Dead], living: &[Living]) -> usize {
+fn turns(dead: &[&Handshake], living: &[&Handshake]) -> usize {
     let mut all: Vec<(Timestamp, bool)> = dead
         .iter()
-        .map(|one| (one.syns.0.time, true))
+        .map(|one| (one.syn.time, true))
         .chain(living.iter().map(|one| (one.syn.time, false)))
         .collect();
     all.sort_unstable();
@@ -114,20 +114,18 @@ fn turns(dead: &[Dead], living: &[Living]) -> usize {
 }
 
 /// The logarithm of how much likelier the counts are if each connection has a fate than if each SYN has, with the best share for both.
-fn advantage(dead: &[Dead], living: usize) -> f64 {
+fn advantage(dead: &[&Handshake], living: usize) -> f64 {
     let (d, n) = (dead.len() as f64, living as f64);
-    let lost: f64 = dead.iter().map(|one| f64::from(one.sent)).sum();
-    let likelihood = |bad: f64, good: f64| {
-        let share = bad / (bad + good);
-        bad * share.ln() + good * (1.0 - share).ln()
-    };
-    likelihood(d, n) - likelihood(lost, n)
+    let lost: usize = dead.iter().map(|one| one.syns().count()).sum();
+    share(d, n) - share(lost as f64, n)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Dead, Living, weigh};
-    use crate::base::{FrameRef, Mark, SECOND, SourceId, Timestamp};
+    use super::weigh;
+    use crate::base::{Few, FrameRef, Mark, SECOND, SourceId, Timestamp};
+    use crate::diagnosis::handshake::{Fate, Handshake};
+    use crate::diagnosis::principles::Explanations;
     use crate::flow::Endpoint;
     use std::net::IpAddr;
 
@@ -138,45 +136,72 @@ mod tests {
         }
     }
 
-    /// One connection a second, dead where the pattern says so.
-    fn said(pattern: &str, sent: u32, late: bool) -> bool {
-        let (mut dead, mut living) = (Vec::new(), Vec::new());
-        for (at, fate) in (1_i64..).zip(pattern.chars()) {
-            let port = 40_000 + at as u16;
-            if fate == 'x' {
-                let syns = (mark(at), mark(at + i64::from(sent)));
-                dead.push(Dead { port, syns, sent });
-            } else {
-                living.push(Living {
-                    port,
+    /// How sure, of one connection in `every` seconds, dead (with so many SYNs) where the pattern says so, answered at the second SYN
+    /// where it says `l`.
+    fn said(pattern: &str, sent: i64, every: i64) -> Option<f32> {
+        let handshakes: Vec<Handshake> = (1_i64..)
+            .zip(pattern.chars())
+            .map(|(count, fate)| {
+                let at = count * every;
+                let mut again = Few::new();
+                let resent = match fate {
+                    'x' => sent - 1,
+                    'l' => 1,
+                    _ => 0,
+                };
+                for more in 1..=resent {
+                    again.push(mark(at + more));
+                }
+                let answered = Fate::Answered {
+                    at: mark(at + resent),
+                    greeted: Some(mark(at + resent).time),
+                    over: Some(mark(at + resent).time),
+                };
+                Handshake {
+                    number: count.unsigned_abs(),
+                    port: 40_000 + count as u16,
                     syn: mark(at),
-                });
-            }
-        }
+                    tsval: None,
+                    again,
+                    fate: match fate {
+                        'x' => Fate::Silent { dropped: true },
+                        _ => answered,
+                    },
+                }
+            })
+            .collect();
         let client = IpAddr::from([10, 0, 0, 5]);
         let server = Endpoint {
             ip: IpAddr::from([192, 0, 2, 10]),
             port: 25,
         };
-        weigh(client, server, &dead, &living, late).is_some()
+        let fit = Explanations::of(&handshakes);
+        weigh(client, server, &handshakes, &fit).map(|claim| claim.confidence)
     }
 
     #[test]
     fn many_that_take_turns_are_a_split() {
-        assert!(said("xox.o.oxooxox".replace('.', "o").as_str(), 6, false));
-        assert!(said("oxoxoxoxoxoxox", 4, false));
+        assert_eq!(said("xoxooxooxoxooxxo", 6, 1), Some(0.85));
+        assert_eq!(said("oxoxxoxoxooxoxox", 4, 1), Some(0.85));
+    }
+
+    #[test]
+    fn what_a_limit_does_as_well_is_not_sure() {
+        // Each dead one takes five seconds: the next one may be let in for its patience.
+        let said = said("oxoxoxoxoxoxox", 4, 5);
+        assert!(said.is_none_or(|sure| sure <= 0.6), "{said:?}");
     }
 
     #[test]
     fn few_of_them_an_outage_and_chance_are_not() {
         // Too few to tell.
-        assert!(!said("oxoxox", 4, false));
-        assert!(!said("oxox", 7, false));
+        assert_eq!(said("oxoxox", 4, 1), None);
+        assert_eq!(said("oxox", 7, 1), None);
         // An outage of a while.
-        assert!(!said("ooooooxxxxoooooo", 6, false));
+        assert_eq!(said("ooooooxxxxoooooo", 6, 1), None);
         // One SYN each: chance does that, too.
-        assert!(!said("oxoxoxoxoxoxox", 1, false));
+        assert_eq!(said("oxoxoxoxoxoxox", 1, 1), None);
         // Some were answered at a later SYN: loss by chance.
-        assert!(!said("oxoxoxoxoxoxox", 4, true));
+        assert_eq!(said("lxoxoxoxoxoxox", 4, 1), None);
     }
 }

@@ -5,7 +5,7 @@
 //! (happy eyeballs, RFC 8305) is `unknown`.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::absence;
+use crate::diagnosis::principles::{absence, port_served};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 
 /// Hears a connection that never opened.
@@ -38,8 +38,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     let absence = absence(c);
     // The port answers others: what drops these SYNs knows a number or a rate, a firewall's or that of the server's own queue.
-    let served = c.context.port_served;
-    let Some(confidence) = absence.confidence(if served.is_some() { 0.8 } else { 0.97 }) else {
+    let served = port_served(c);
+    let full = served.confidence(Code::TcpDropped, 0.97);
+    let Some(confidence) = absence.confidence(full) else {
         return;
     };
     let silent = c.watched_after(last.time).max(span) as f64 / 1e9;
@@ -78,15 +79,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             ),
         );
     }
-    if let Some(mark) = served {
-        claim = claim
-            .because(mark, "another connection to the same port is answered")
-            .or(
-                Code::TcpListenOverflow,
-                0.15,
-                "a capture at the server: there the SYNs arrive when its queue is full",
-            );
+    if served.is_some() {
+        claim = claim.or(
+            Code::TcpListenOverflow,
+            0.1,
+            "a capture at the server: there the SYNs arrive when its queue is full",
+        );
     }
+    claim = served.shown(claim);
     if absence.doubtful() {
         claim = claim.or(
             Code::CaptureOneWay,

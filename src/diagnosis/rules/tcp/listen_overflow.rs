@@ -5,14 +5,16 @@
 //! accept queue is full, and repeats its SYN-ACK: listen(2), tcp_abort_on_overflow).
 
 use crate::base::{SECOND, Side};
+use crate::diagnosis::principles::port_served;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::Vantage;
 
 /// SYNs that reach the server and stay unanswered.
 pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    let Some(served) = c.context.port_served else {
+    let served = port_served(c);
+    if !served.is_some() {
         return;
-    };
+    }
     let at_server = c.context.server_hops.is_some_and(|hops| hops.hops == 0);
     let Some((first, last)) = c.tcp.syns.seen.first().zip(c.tcp.syns.last) else {
         return;
@@ -30,8 +32,7 @@ pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    claims.push(
-        Claim::new(
+    let claim = Claim::new(
             Code::TcpListenOverflow,
             At::address(Where::Server, c.server().ip),
             last,
@@ -41,10 +42,9 @@ pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .shown_by(format!("SYN number {} without an answer", c.tcp.syns.count))
         .since(first.at.time)
         .because(first.at, "the SYN reaches the server")
-        .because(served, "another connection to the same port is answered")
         .advise("Look at the server: ss -ltn (Recv-Q against Send-Q), nstat TcpExtListenOverflows; raise the backlog or the number of processes")
-        .or(Code::TcpDropped, 0.25, "nstat on the server: ListenOverflows that do not grow speak for its own firewall"),
-    );
+        .or(Code::TcpDropped, 0.15, "nstat on the server: ListenOverflows that do not grow speak for its own firewall");
+    claims.push(served.shown(claim));
 }
 
 /// SYN-ACKs that come again after the client's ACK.

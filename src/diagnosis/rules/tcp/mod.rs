@@ -11,6 +11,7 @@ mod midstream;
 mod option_dropped;
 mod options_stripped;
 mod prohibited;
+mod rate_limited;
 mod refused;
 mod reset_by_path;
 mod reset_midstream_by_path;
@@ -19,6 +20,8 @@ mod stalled;
 mod synack_lost;
 mod wrong_reply_address;
 mod zero_window;
+
+pub use rate_limited::weigh as weigh_rate_limit;
 
 use super::Rule;
 

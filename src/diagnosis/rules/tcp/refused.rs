@@ -1,12 +1,9 @@
 //! `tcp.refused`: RST to the SYN, and nothing speaks against the server having sent it (RFC 9293 3.5.2).
 
-use crate::base::{Nanos, SECOND, Side};
-use crate::diagnosis::principles::{reset_origin, with_words};
+use crate::base::Side;
+use crate::diagnosis::principles::{port_served, reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::ResetTrigger;
-
-/// How close a connection that the port served makes it doubtful that nothing listens there.
-const JUST_NOW: Nanos = 60 * SECOND;
 
 /// Hears a connection that never opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -25,19 +22,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     // Alone, a RST says little of its sender; beside other packets of the server from the same distance it says more.
     let compared = c.context.server_hops.is_some();
     // Of a port that served another connection just now: its service has ended, or something refuses what is too much.
-    let served = c
-        .context
-        .port_served
-        .filter(|served| reset.at.time.since(served.time).abs() < JUST_NOW);
-    let confidence = match (origin.score > 0.0 || served.is_some(), compared) {
+    let served = port_served(c);
+    let full = match (origin.score > 0.0, compared) {
         (true, _) => 0.6,
         (false, true) => 0.93,
         (false, false) => 0.8,
     };
+    let confidence = served.confidence(Code::TcpRefused, full);
     let server = c.server_text();
-    let why = match served {
-        None => "nothing listens on that port",
-        Some(_) => "nothing listens on that port any more, or somebody limits new connections",
+    let why = if served.is_some() {
+        "nothing listens on that port any more, or somebody limits new connections"
+    } else {
+        "nothing listens on that port"
     };
     let mut claim = Claim::new(
         Code::TcpRefused,
@@ -57,15 +53,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if served.is_some() { 0.2 } else { 1.0 - confidence },
         "a SYN whose TTL cannot reach the server, or another packet of the server to compare TTLs with: a firewall's REJECT looks the same",
     );
-    if let Some(served) = served {
-        claim = claim
-            .because(served, "another connection to the same port is answered")
-            .or(
-                Code::TcpRateLimited,
-                0.2,
-                "the same client, one connection at a time and slowly: a limit lets it in, a service that has ended does not",
-            );
-    }
+    claim = served.shown(claim);
     if let Some(syn) = c.tcp.syns.seen.first() {
         claim = claim.because(syn.at, "SYN");
     }
