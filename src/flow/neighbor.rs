@@ -41,7 +41,7 @@ pub struct NeighborFacts {
     pub owners: ArrayVec<([u8; 6], Mark), 4>,
     /// How often the owner changed back to one that had answered before: two hosts, not a replaced one.
     pub alternations: u32,
-    /// Two owners answered one request: the second within [`TOGETHER`] of the first, and nobody had asked again meanwhile. Whoever takes an
+    /// Two owners answered one request: the second within half a second of the first, and nobody had asked again meanwhile. Whoever takes an
     /// address over (a standby, a new card) answers the requests after that, or announces itself.
     pub contested: bool,
 }
