@@ -8,7 +8,6 @@ use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
 use crate::base::{Mark, Side};
-use crate::flow::Opening;
 use crate::proto::mail::{Exchange, Status};
 
 /// The judgement of one connection or look-up.
@@ -236,7 +235,7 @@ fn unknown(c: &Connection<'_>) -> Verdict {
         "Only one direction was captured: what the other side said cannot be known."
     } else if c.tcp.cut_frames > 0 && c.dialogue.exchanges.is_empty() && c.tls.is_none() {
         "The capture holds headers only: the dialogue cannot be read."
-    } else if c.tcp.opening == Opening::Midstream {
+    } else if c.began_late() {
         "The capture begins in the middle and shows no fault."
     } else if matches!(c.ending, Ending::Open) {
         "The capture ends while the connection is open; no fault as far as it goes."

@@ -4,7 +4,7 @@
 //! It is facts and arithmetic on facts; it decodes nothing again.
 
 use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
-use crate::flow::{Endpoint, FlowKey, HopCount, TcpFacts};
+use crate::flow::{Endpoint, FlowKey, HopCount, Opening, TcpFacts};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
@@ -231,6 +231,11 @@ impl<'a> Connection<'a> {
             || self.tcp.acked_unseen > 0
             || self.tcp.capture_gaps[Side::Client] > 0
             || self.tcp.capture_gaps[Side::Server] > 0
+    }
+
+    /// The capture began in its middle: greeting, lists, logins and agreements may have come before.
+    pub fn began_late(&self) -> bool {
+        self.tcp.opening == Opening::Midstream
     }
 
     /// A side said something that never came this far: its empty segments stand behind it. Where that shows, and how many bytes.

@@ -6,7 +6,6 @@
 
 use crate::base::{MILLISECOND, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
-use crate::flow::Opening;
 use crate::proto::mail::Phase;
 
 use super::progress::readable;
@@ -16,7 +15,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(established) = c.tcp.established else {
         return;
     };
-    if c.tcp.opening == Opening::Midstream
+    if c.began_late()
         || c.tcp.syn_acks_after_ack > 0
         || !readable(c)
         || c.tls_mode == crate::proto::TlsMode::Implicit

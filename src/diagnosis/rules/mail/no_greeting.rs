@@ -7,7 +7,6 @@
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::absence;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::Opening;
 use crate::proto::TlsMode;
 
 /// Hears a mail connection that opened.
@@ -22,7 +21,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     let (client, server) = (&c.tcp.sides[Side::Client], &c.tcp.sides[Side::Server]);
-    if c.tcp.opening == Opening::Midstream
+    if c.began_late()
         || c.tcp.syn_acks_after_ack > 0
         || c.spoke(Side::Server)
         || c.partly_unseen()

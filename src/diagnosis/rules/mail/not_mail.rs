@@ -6,7 +6,6 @@
 
 use crate::base::Mark;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::Opening;
 use crate::proto::mail::{Oddity, Phase, Reply, Status, Verb};
 
 use super::progress::{Step, cut, has_oddity, readable, step};
@@ -19,7 +18,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !readable(c) || c.dialogue.gaps > 0 {
         return;
     }
-    let found = if c.tcp.opening == Opening::Midstream {
+    let found = if c.began_late() {
         // What begins in the middle may be anything, but for what names itself.
         garbage(c)
             .filter(|(.., confidence)| *confidence > 0.9)

@@ -10,7 +10,6 @@ mod words;
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{Claim, Code, Connection, Weight};
-use crate::flow::Opening;
 use crate::proto::mail::{Answer, Exchange, Family, Mechanism, Reply, Status, Verb};
 
 use super::progress::{
@@ -118,8 +117,7 @@ fn judge<'a>(
     let step = match step(c.dialogue, exchange) {
         // A goodbye at the beginning of a capture that begins in the middle is no greeting.
         Step::Greeting
-            if c.tcp.opening == Opening::Midstream
-                && (reply.status == Status::Bye || reply.code == Some(421)) =>
+            if c.began_late() && (reply.status == Status::Bye || reply.code == Some(421)) =>
         {
             Step::Unasked
         }
@@ -185,7 +183,7 @@ fn heard(
         let so_far = c.dialogue.exchanges.get(..=index).unwrap_or_default();
         so_far.iter().any(|exchange| exchange.command.is_some())
     };
-    if c.tcp.opening == Opening::Midstream && !asked() {
+    if c.began_late() && !asked() {
         // A server that leaves may leave after all the work.
         let leaves = reply.status == Status::Bye || reply.code == Some(421);
         return answer.by_text && answer.family != Family::ProtocolError && !leaves;
@@ -196,7 +194,7 @@ fn heard(
             .first_data
             .is_some_and(|asked| asked.time < reply.at.time)
     };
-    let unseen = c.partly_unseen() || c.tcp.opening == Opening::Midstream;
+    let unseen = c.partly_unseen() || c.began_late();
     !(greeting && unseen && asked_before())
 }
 
@@ -215,7 +213,7 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
             .is_some_and(|last| (last.time, last.frame.number()) > (done.time, done.frame.number()))
     };
     let idle = matches!(judged.step, Step::Probe | Step::Stray | Step::Unasked);
-    let late = c.tcp.opening == Opening::Midstream && ends && idle && !c.work_open();
+    let late = c.began_late() && ends && idle && !c.work_open();
     late || judged.index > 0 && c.partly_unseen() && (ends || said_more()) || judged.exchange.unsure
 }
 

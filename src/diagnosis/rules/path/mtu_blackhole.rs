@@ -2,7 +2,6 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
-use crate::flow::Opening;
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
 const SMALLEST: u32 = 500;
@@ -44,7 +43,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 .outstanding
                 .is_some_and(|o| (o.peer_spoke_after || o.peer_acked_after) && !o.peer_is_deaf);
             // What arrived before the capture began may have been as large, and the peer acknowledge that.
-            let spoke = spoke && c.tcp.opening != Opening::Midstream;
+            let spoke = spoke && !c.began_late();
             if mtu.smaller_arrived_after.is_none() && mtu.recovered.is_none() && !spoke {
                 continue;
             }

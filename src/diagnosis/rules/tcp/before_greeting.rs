@@ -4,7 +4,6 @@
 use crate::base::Side;
 use crate::diagnosis::principles::reset_origin;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::Opening;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -17,11 +16,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     let server = &c.tcp.sides[Side::Server];
-    if server.data_segments > 0
-        || c.tcp.opening == Opening::Midstream
-        || c.partly_unseen()
-        || c.tls.is_some()
-    {
+    if server.data_segments > 0 || c.began_late() || c.partly_unseen() || c.tls.is_some() {
         return;
     }
     // Silence that the client broke at last, with a QUIT: what the server does then is no answer to the opening.

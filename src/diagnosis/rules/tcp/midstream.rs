@@ -3,7 +3,7 @@
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::{Farewell, farewell, in_order, reset_origin, with_words};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::{Opening, ResetTrigger};
+use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
 
 /// Hears a connection that opened.
@@ -124,7 +124,7 @@ fn is_understood(c: &Connection<'_>) -> bool {
         let command = exchange.command.as_ref();
         exchange.reply.is_some() && command.is_some_and(|command| command.verb != Verb::Unknown)
     };
-    c.tcp.opening != Opening::Midstream || c.dialogue.exchanges.iter().any(known)
+    !c.began_late() || c.dialogue.exchanges.iter().any(known)
 }
 
 /// The same silence before several ends is a proxy's timeout: say so.

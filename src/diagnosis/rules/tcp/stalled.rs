@@ -3,7 +3,6 @@
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::{absence, client_was_silent};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::Opening;
 
 /// A packet of this length and more may be too large for a link on the way (RFC 791 3.1: every host takes 576).
 const LARGE: u32 = 1_000;
@@ -21,7 +20,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             continue;
         }
         // Established and talking: something got through before, in either direction.
-        let unproven = o.range.start <= 0 && c.tcp.opening != Opening::Midstream;
+        let unproven = o.range.start <= 0 && !c.began_late();
         if unproven && c.tcp.sides[side.other()].data_segments == 0 {
             continue;
         }
@@ -50,7 +49,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         }
         // Nothing of that size ever arrived, and nothing smaller was sent since: its size may be why.
         let untried = o.packet_len >= LARGE && c.tcp.sides[side].mtu.largest_arrived < SMALL;
-        let begun_late = untried && c.tcp.opening == Opening::Midstream;
+        let begun_late = untried && c.began_late();
         let full = if nothing_back || begun_late {
             0.6
         } else {

@@ -23,7 +23,6 @@ use super::Rule;
 use crate::base::{Mark, Side};
 use crate::diagnosis::Connection;
 use crate::diagnosis::principles::in_order;
-use crate::flow::Opening;
 use crate::proto::tls::{Alert, TlsFacts};
 
 /// The rules of this stage.
@@ -62,18 +61,18 @@ fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
         let other = alert.side.other();
         let left = c.tcp.sides[other].fin;
         // What it answers came before the capture, or is no TLS: clear text draws alerts as well.
-        let answers_unseen = c.tcp.opening == Opening::Midstream && tls.started[other].is_none();
+        let answers_unseen = c.began_late() && tls.started[other].is_none();
         // The end may be what was not captured.
         let remarks = match left {
             Some(left) => left.frame.number() < alert.at.frame.number(),
             None => {
-                let unseen = c.partly_unseen() || c.tcp.opening == Opening::Midstream;
+                let unseen = c.partly_unseen() || c.began_late();
                 alert.description == DECODE_ERROR && unseen
             }
         };
         // The server spoke in clear and never began with TLS: the alert is about its words (RFC 8446 6.2).
         let met_clear_text = alert.side == Side::Client
-            && c.tcp.opening == Opening::Midstream
+            && c.began_late()
             && c.dialogue.last_server.is_some()
             && c.dialogue.starttls_accepted.is_none()
             && tls.server_hello.is_none();
@@ -107,7 +106,7 @@ fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
         && tls.gaps.client == 0
         && tls.gaps.server == 0
         && tls.lost.is_none()
-        && c.tcp.opening != Opening::Midstream
+        && !c.began_late()
         && !c.one_sided()
         && !c.partly_unseen()
         && in_order(c.tcp)

@@ -4,7 +4,6 @@
 
 use crate::base::Side;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
-use crate::flow::Opening;
 
 use super::wrong_mode::gave_up_with_words;
 
@@ -14,7 +13,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     if !c.service.implicit_tls()
-        || c.tcp.opening == Opening::Midstream
+        || c.began_late()
         || c.partly_unseen()
         || c.tcp.syn_acks_after_ack > 0
         || !c.silence_counts(opened.time, 30)

@@ -6,7 +6,6 @@ use super::{Judged, says_goodbye};
 use crate::base::SECOND;
 use crate::diagnosis::rules::mail::progress::{Progress, Step, is_mailbox, refuses, step};
 use crate::diagnosis::{Connection, Weight};
-use crate::flow::Opening;
 use crate::proto::mail::{Exchange, Family, Language, Status, Verb};
 
 /// A server that says goodbye after this silence without a reason meant the silence.
@@ -118,7 +117,7 @@ pub(super) fn work(
         Family::Rejected | Family::ProtocolError | Family::Temporary
     );
     // What was not captured may have been work that was granted.
-    let unseen = c.partly_unseen() || c.tcp.opening == Opening::Midstream;
+    let unseen = c.partly_unseen() || c.began_late();
     let worked = progress.before(index, Step::Work) || unseen;
     match (further, cause, worked) {
         (true, true, _) => Some(Weight::Finding),

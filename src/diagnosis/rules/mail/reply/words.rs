@@ -6,7 +6,6 @@ use super::Judged;
 use crate::diagnosis::rules::mail::progress::{Step, cut, is_mailbox, starttls_offered, step};
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
-use crate::flow::Opening;
 use crate::proto::mail::{Family, Reply};
 
 /// Characters of a summary, about.
@@ -52,7 +51,7 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
         (false, _) => 0.9,
     };
     if judged.not_offered && starttls_offered(c.dialogue).is_none() {
-        confidence = 0.8;
+        confidence = if c.began_late() { 0.65 } else { 0.8 };
     }
     if list_unseen {
         confidence = f32::min(confidence, 0.65);
@@ -124,7 +123,11 @@ fn advise(
     if judged.not_offered {
         claim = claim.advise("Server's operator: certificate and switch (Postfix smtpd_tls_security_level = may, Exim tls_advertise_hosts = *, Dovecot ssl = yes)")
             .advise("Client: implicit TLS (465, 993, 995)")
-            .or(Code::MailStarttlsStripped, 0.08, "a capture at the server, or another path: whether its list has STARTTLS there");
+            .or(
+                Code::MailStarttlsStripped,
+                if c.began_late() { 0.3 } else { 0.08 },
+                "a capture at the server, or another path: whether its list has STARTTLS there",
+            );
         return claim;
     }
     match family {
@@ -170,7 +173,7 @@ fn advise(
         Family::CredentialsRejected
             if c.tls.is_none()
                 && is_mailbox(dialogue)
-                && (c.partly_unseen() || c.tcp.opening == Opening::Midstream) =>
+                && (c.partly_unseen() || c.began_late()) =>
         {
             claim.or(
                 Code::AuthNeedsTls,
