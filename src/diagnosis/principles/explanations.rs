@@ -2,7 +2,7 @@
 //!
 //! Each explanation says of every SYN, in order and with what was answered before it, whether an answer was to come; how well all
 //! of it fits is a likelihood. A limit has to explain the whole better than each of its rivals:
-//! chance and outages of any length, a fate by port number, too many connections open, a queue that is full, a firewall that
+//! chance and outages of any length, outages that come back by the clock, a fate by port number, too many connections open, a queue that is full, a firewall that
 //! remembers an older clock. It makes no claim: the rules for `tcp.rate-limited` and `path.split` ask it.
 
 use crate::base::{Nanos, SECOND, Timestamp};
@@ -22,6 +22,10 @@ const BURSTS: [u32; 17] = [
 ];
 /// Seconds in which a limit counts.
 const WINDOWS: [i64; 13] = [1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 300, 600, 3_600];
+/// Silences that come back by the clock last as long at the least.
+const SHORTEST: Nanos = 4 * SECOND;
+/// Periods that are tried between the first silence and the last.
+const PERIODS: i64 = 24;
 /// Errors after which an explanation is given up.
 const HOPELESS: u32 = 24;
 
@@ -34,6 +38,8 @@ pub struct Explanations {
     pub best: (u32, f64),
     /// Chance, and outages of any length.
     pub chance: f64,
+    /// Outages that come back by the clock (a job, a restart, a route that flaps): such as last some seconds.
+    pub clockwork: f64,
     /// A connection's fate goes by its port numbers.
     pub port: f64,
     /// Too many connections were open, or waited to be accepted.
@@ -79,6 +85,7 @@ impl Explanations {
             limit,
             best,
             chance,
+            clockwork: clockwork(&tries),
             port: by_port(handshakes),
             crowd,
             clock,
@@ -92,8 +99,13 @@ impl Explanations {
 
     /// A limit is a thousand times likelier than anything else.
     pub fn is_limit(&self) -> bool {
-        let rival = self.chance.max(self.port).max(self.crowd).max(self.clock);
+        let rival = self.outage().max(self.port).max(self.crowd).max(self.clock);
         self.limit - rival >= LIKELIER
+    }
+
+    /// How well times of silence fit that come whoever asks, by chance or by the clock.
+    pub fn outage(&self) -> f64 {
+        self.chance.max(self.clockwork)
     }
 }
 
@@ -227,6 +239,79 @@ fn chance(tries: &[Try]) -> f64 {
         }
     }
     average(&fits)
+}
+
+/// Silence comes back after the same time and lasts as long each time, whoever asks: the period and the share that fit best. Only
+/// silences of seconds count, with an answered time between them that is no mere instant: else every pattern has a period.
+fn clockwork(tries: &[Try]) -> f64 {
+    let pairs = || tries.iter().zip(tries.iter().skip(1));
+    let begun = || {
+        pairs()
+            .filter(|(before, after)| before.answered && !after.answered)
+            .map(|(_, after)| after.at)
+    };
+    let (Some(first), Some(last)) = (begun().next(), begun().next_back()) else {
+        return f64::NEG_INFINITY;
+    };
+    let span = last.since(first);
+    // Where between two SYNs a silence began is not known.
+    let loose = pairs()
+        .filter(|(before, after)| before.answered && !after.answered)
+        .map(|(before, after)| after.at.since(before.at))
+        .max()
+        .unwrap_or(0);
+    let mut best = f64::NEG_INFINITY;
+    for times in 1..=PERIODS.min(begun().count() as i64 * 2) {
+        for step in -2..=2_i64 {
+            let period = span.saturating_add(loose / 2 * step) / times;
+            if period > SHORTEST
+                && let Some(fit) = fits_arc(tries, first, period)
+            {
+                best = best.max(fit);
+            }
+        }
+    }
+    best
+}
+
+/// The best division of a period into a silent part and an answered one. That it begins and ends just between two SYNs is the less
+/// likely the nearer they are.
+fn fits_arc(tries: &[Try], from: Timestamp, period: Nanos) -> Option<f64> {
+    let mut phases: Vec<(Nanos, bool)> = tries
+        .iter()
+        .map(|one| (one.at.since(from).rem_euclid(period), one.answered))
+        .collect();
+    phases.sort_unstable();
+    // The stretch with the most silence less answers, over two rounds so that it may lie across the end.
+    let count = phases.len();
+    let worth = |at: usize| -> i64 {
+        match phases.get(at % count) {
+            Some((_, false)) => 1,
+            _ => -1,
+        }
+    };
+    let (mut best, mut sum, mut start) = ((0, 0, 0), 0, 0);
+    for at in 0..count * 2 {
+        if sum <= 0 || at >= start + count {
+            (sum, start) = (0, at);
+        }
+        sum += worth(at);
+        if sum > best.0 {
+            best = (sum, start, at);
+        }
+    }
+    let (gain, start, end) = best;
+    let time = |at: usize| phases.get(at % count).map(|(phase, _)| *phase);
+    let silent = (time(end)? - time(start)?).rem_euclid(period);
+    let plausible = silent >= SHORTEST && silent <= period / 5 * 4;
+    let dead = phases.iter().filter(|(_, answered)| !answered).count();
+    let wrong = dead.saturating_sub(usize::try_from(gain).unwrap_or(0));
+    let apart = |one: usize, other: usize| -> Option<f64> {
+        let nanos = (time(other)? - time(one)?).rem_euclid(period).max(1);
+        Some((nanos as f64 / period as f64).ln())
+    };
+    let edges = apart(start + count - 1, start)? + apart(end, end + 1)?;
+    plausible.then(|| edges + fits(wrong, tries.len()))
 }
 
 /// How often "unanswered from a count of N on" errs, for each N from 1.

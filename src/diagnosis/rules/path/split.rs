@@ -4,7 +4,7 @@
 //! A hash over the 5-tuple sends every packet of a connection the same way (RFC 2992), so with one dead way a connection is
 //! wholly alive or wholly dead. Chance lost SYNs fall on all alike: some connection would be answered on its second or third
 //! SYN. The claim is made only where that is a thousand times likelier than losses by chance, and the dead ones lie between
-//! living ones at least three times, so that it is no outage of a while. It never names the hash or the hop: that takes a
+//! living ones at least three times, and outages, whenever they come, do not explain it as well. It never names the hash or the hop: that takes a
 //! probe. The connections keep their `tcp.dropped`.
 
 use super::address;
@@ -42,7 +42,8 @@ pub fn weigh(
     }
     // Who knocks once in a while may meet a limit just as well.
     let is_alone = fit.port - fit.limit >= LIKELIER;
-    if fit.limit > fit.port {
+    // An outage takes all who come while it lasts; the ports of those who come together have their own fates.
+    if fit.limit > fit.port || fit.port - fit.outage() < LIKELIER {
         return None;
     }
     let (first, alive) = (dead.first()?, living.first()?);

@@ -132,6 +132,7 @@ mod tests {
     use crate::base::{Few, FrameRef, Mark, Nanos, SECOND, SourceId, Timestamp};
     use crate::diagnosis::handshake::{Fate, Handshake};
     use crate::diagnosis::principles::Explanations;
+    use crate::diagnosis::{Code, judge_handshakes};
     use crate::flow::Endpoint;
     use std::net::IpAddr;
 
@@ -239,6 +240,43 @@ mod tests {
                 && !(61 * SECOND..70 * SECOND).contains(&time)
         };
         assert!(!said(&knock(&steady, QUICK, &mut away), 0.0));
+    }
+
+    /// Outages take all who come: neither a limit nor the ports decide.
+    #[test]
+    fn outages_that_come_again_are_neither_a_limit_nor_a_split() {
+        let claimed = |handshakes: &[Handshake]| {
+            let server = Endpoint {
+                ip: IpAddr::from([192, 0, 2, 10]),
+                port: 25,
+            };
+            let client = IpAddr::from([10, 0, 0, 5]);
+            judge_handshakes(client, server, handshakes, 0.0).map(|claim| claim.code)
+        };
+        for step in [2, 5, 10, 30] {
+            let steady: Vec<Nanos> = (0..60).map(|one| one * step * SECOND).collect();
+            for (period, out) in [(6, 3), (8, 3), (10, 4), (12, 3), (20, 5)] {
+                // A job that takes the service away for a while, by the clock.
+                let (period, out) = (period * step * SECOND, (2 * out - 1) * step * SECOND / 2);
+                let mut job =
+                    |time: Nanos, _: u16, _: &[Handshake]| (time + 37 * SECOND) % period > out;
+                let found = knock(&steady, QUICK, &mut job);
+                assert_eq!(claimed(&found), None, "{step} {period} {out}");
+            }
+            // Now and then, for a while.
+            let away = [(50, 62), (120, 190), (210, 240), (400, 470), (500, 530)];
+            let mut flaps = |time: Nanos, _: u16, _: &[Handshake]| {
+                let at = time / SECOND;
+                !away.iter().any(|(from, to)| (*from..*to).contains(&at))
+            };
+            let found = knock(&steady, QUICK, &mut flaps);
+            assert_eq!(claimed(&found), None, "{step}");
+        }
+        // Those who come together have fates of their own.
+        let mut hash =
+            |_: Nanos, port: u16, _: &[Handshake]| port.wrapping_mul(40_503) >> 14 & 1 == 0;
+        let found = knock(&bursts(5, 30 * SECOND), QUICK, &mut hash);
+        assert_eq!(claimed(&found), Some(Code::PathSplit));
     }
 
     #[test]
