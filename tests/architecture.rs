@@ -81,6 +81,12 @@ fn allowed(source: &Source, line: usize) -> bool {
         .any(|(file, fragment, _)| source.name == *file && text.contains(fragment))
 }
 
+/// What is wrong at a token, unless it is allowed to stand there.
+fn fault_at(source: &Source, at: usize, what: &str, remedy: &str) -> Option<String> {
+    let line = source.line(at);
+    (!allowed(source, line)).then(|| format!("src/{}:{line}: {what}: {remedy}", source.name))
+}
+
 fn complain(law: &str, faults: &[String]) {
     assert!(faults.is_empty(), "{law}\n  {}\n", faults.join("\n  "));
 }
@@ -210,15 +216,8 @@ fn below_the_line_there_is_no_clock_socket_file_thread_print_or_global() {
             let Some(word) = source.word(at) else {
                 continue;
             };
-            let mut fault = |what: &str, remedy: &str| {
-                if !allowed(source, source.line(at)) {
-                    faults.push(format!(
-                        "src/{}:{}: {what}: {remedy}",
-                        source.name,
-                        source.line(at)
-                    ));
-                }
-            };
+            let mut fault =
+                |what: &str, remedy: &str| faults.extend(fault_at(source, at, what, remedy));
             if let Some((_, remedy)) = WORDS.iter().find(|(name, _)| *name == word) {
                 fault(&format!("`{word}`"), remedy);
             }

@@ -4,7 +4,7 @@
 //! a side of a connection, or by `..`, is none that can panic.
 
 use super::reader::{Source, Token, sources};
-use super::{allowed, complain};
+use super::{complain, fault_at};
 
 /// Where bytes of outsiders are parsed.
 const FOREIGN: [&str; 4] = ["wire", "proto", "flow", "capture"];
@@ -55,15 +55,8 @@ fn foreign_bytes_are_parsed_without_anything_that_panics() {
         .filter(|source| FOREIGN.contains(&source.module()))
     {
         for at in 0..source.tokens.len() {
-            let mut fault = |what: &str, remedy: &str| {
-                if !allowed(source, source.line(at)) {
-                    faults.push(format!(
-                        "src/{}:{}: {what}: {remedy}",
-                        source.name,
-                        source.line(at)
-                    ));
-                }
-            };
+            let mut fault =
+                |what: &str, remedy: &str| faults.extend(fault_at(source, at, what, remedy));
             let called = at > 0 && source.sign(at - 1, '.') && source.sign(at + 1, '(');
             match source.word(at) {
                 Some("unwrap") if called => fault(
