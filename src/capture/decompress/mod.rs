@@ -1,9 +1,11 @@
 //! Compressed captures as a stream of bytes: gzip, zstd and LZ4 frames.
 //!
 //! The decoders are others' (`flate2`, `zstd`, `lz4_flex`); what is done here is to give out every byte
-//! that stands before a damage, and to go on with the next member or frame. Memory is bounded by the
-//! formats' windows (32 KiB, 128 MiB, 16 MiB), whatever a stream expands to.
+//! that stands before a damage, and to go on with the next member or frame, and to do it beside the work on
+//! what came out where there are cores for both. Memory is bounded by the formats' windows (32 KiB, 128 MiB, 16 MiB),
+//! whatever a stream expands to.
 
+mod ahead;
 mod gzip;
 mod lz4;
 mod lz4_block;
@@ -22,11 +24,16 @@ pub(super) fn decompress(
     input: Box<dyn Read + Send>,
 ) -> io::Result<Box<dyn Read + Send>> {
     let input = BufReader::with_capacity(INPUT, input);
-    Ok(match compression {
+    let unpacked: Box<dyn Read + Send> = match compression {
         Compression::Gzip => Box::new(gzip::Gzip::new(input)),
         Compression::Zstd => Box::new(zstd::Zstd::new(input)?),
         Compression::Lz4 => Box::new(lz4::Lz4::new(input)),
-    })
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores > 1 {
+        return Ok(Box::new(ahead::Ahead::of(unpacked)?));
+    }
+    Ok(unpacked)
 }
 
 fn damaged(what: &str) -> io::Error {
