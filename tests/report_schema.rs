@@ -104,7 +104,11 @@ fn every_report_keeps_the_schema() {
                     .iter_errors(&json)
                     .map(|e| format!("{}: {} {e}", path.display(), e.instance_path())),
             );
-            for text in report(&records, Format::Ndjson).lines() {
+            let lines = report(&records, Format::Ndjson);
+            assert_eq!(lines.lines().count(), records.len(), "{}", path.display());
+            for (text, record) in lines.lines().zip(&records) {
+                let derived = serde_json::to_string(record).expect("a record is JSON");
+                assert_eq!(text, derived, "{}: as it is derived", path.display());
                 let record: Value = serde_json::from_str(text).expect("a line is JSON");
                 if let Err(error) = line.validate(&record) {
                     wrong.push(format!("{}: {error}: {text}", path.display()));

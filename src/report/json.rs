@@ -6,10 +6,8 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use super::buffer::Buffer;
-use super::pieces;
+use super::pieces::{Json, Members, key, member, objects};
 use super::spool::Spool;
 use super::{Face, SCHEMA, Style};
 use crate::base::{Foreign, Timestamp};
@@ -33,13 +31,15 @@ pub(super) struct JsonFace<'a> {
 }
 
 /// What comes last.
-#[derive(Default, Serialize)]
+#[derive(Default)]
 struct Rest {
     /// Only probing measures paths.
     paths: Vec<PathRecord>,
     sources: Vec<SourceRecord>,
     summary: Summary,
 }
+
+objects! { Rest { paths, sources, summary } }
 
 impl<'a> JsonFace<'a> {
     pub fn new(style: &Style, out: Box<dyn Write + 'a>) -> JsonFace<'a> {
@@ -76,17 +76,17 @@ impl Face for JsonFace<'_> {
                 self.text.clear();
                 if self.written == 0 {
                     self.head()?;
-                    self.text.write_all(b"\n")?;
+                    self.text.push(b'\n');
                 } else {
-                    self.text.write_all(b",\n")?;
+                    self.text.piece(b",\n");
                 }
                 self.written = self.written.saturating_add(1);
-                pieces::write(&mut self.text, connection)?;
+                connection.json(&mut self.text);
                 self.out.write_all(&self.text)?;
             }
-            Record::Attempt(attempt) => self.attempts.add(attempt)?,
-            Record::Lookup(lookup) => self.lookups.add(lookup)?,
-            Record::Finding(finding) => self.findings.add(finding)?,
+            Record::Attempt(attempt) => self.attempts.add(attempt),
+            Record::Lookup(lookup) => self.lookups.add(lookup),
+            Record::Finding(finding) => self.findings.add(finding),
             Record::Path(path) => self.rest.paths.push(path.clone()),
             Record::Source(source) => self.rest.sources.push(source.clone()),
             Record::Summary(summary) => self.rest.summary = summary.clone(),
@@ -106,12 +106,10 @@ impl Face for JsonFace<'_> {
         self.out.write_all(b"],\n\"findings\":[")?;
         self.findings.empty_into(&mut self.out)?;
         self.text.clear();
-        pieces::write(&mut self.text, &self.rest)?;
-        // The rest is an object of its own: without its opening brace it goes on with ours.
-        let rest = self.text.strip_prefix(b"{").unwrap_or(&self.text);
+        self.rest.members(&mut self.text);
         self.out.write_all(b"],\n")?;
-        self.out.write_all(rest)?;
-        self.out.write_all(b"\n")?;
+        self.out.write_all(&self.text)?;
+        self.out.write_all(b"}\n")?;
         self.out.flush()
     }
 }
@@ -169,8 +167,8 @@ impl Face for NdjsonFace<'_> {
             return Ok(());
         }
         self.line.clear();
-        pieces::write(&mut self.line, record)?;
-        self.line.write_all(b"\n")?;
+        record.json(&mut self.line);
+        self.line.push(b'\n');
         self.out.write_all(&self.line)?;
         match self.live {
             true => self.out.flush(),

@@ -10,6 +10,7 @@ mod html;
 mod json;
 mod lines;
 mod markdown;
+mod objects;
 mod paint;
 mod pieces;
 mod select;

@@ -1,97 +1,122 @@
 //! JSON out of records, written straight into a buffer.
 //!
-//! It writes byte for byte what `serde_json` writes. That looks at every byte of every string and key by itself, which took a
-//! tenth of a replay; nearly all text has nothing to escape, so here a string is looked at as a whole and copied as a whole.
-//! Keys of structs are field names of this crate and are copied as they are. It refuses what no record has: maps whose keys are no
-//! strings, and enums and structs without field names that hold several values.
+//! It writes byte for byte what `serde_json` makes of the same record, whose derived way to it is a call for every key, quote and comma: that
+//! took a tenth of a replay. Here a record's keys are pieces that are known when this is compiled, and a string is looked at and copied as a
+//! whole, since nearly all text has nothing to escape. It knows what records are made of and refuses anything else.
 
-use serde::ser::{
-    Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple,
-    Serializer,
-};
-use std::fmt::{Display, Write as _};
-
-use serde_json::{Error, Result};
+use std::collections::BTreeMap;
 
 use super::buffer::Buffer;
+use crate::base::Foreign;
+use crate::engine::record::Moment;
 
-/// Appends `value` as JSON.
-pub(super) fn write(out: &mut Buffer, value: &(impl Serialize + ?Sized)) -> Result<()> {
-    value.serialize(Pieces { out })
+/// What can be written as JSON.
+pub(super) trait Json {
+    /// Appends it.
+    fn json(&self, out: &mut Buffer);
 }
 
-/// Why a value is refused.
-const NO_RECORD: &str = "no record has such a value";
-
-/// Where the pieces go.
-struct Pieces<'a> {
-    out: &'a mut Buffer,
+/// What is written as an object.
+pub(super) trait Members: Json {
+    /// Appends its members, without the braces.
+    fn members(&self, out: &mut Buffer);
 }
 
-/// A list or an object in the making.
-struct Open<'a> {
-    out: &'a mut Buffer,
-    first: bool,
-    /// What ends it.
-    end: &'static [u8],
+/// The key of a member: a field's own name, or another one.
+macro_rules! key {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $name:literal) => {
+        $name
+    };
 }
 
-impl<'a> Pieces<'a> {
-    fn open(self, begin: u8, end: &'static [u8]) -> Open<'a> {
-        self.out.push(begin);
-        Open {
-            out: self.out,
-            first: true,
-            end,
+/// A member: its key, of which the length is known when this is compiled, and its value.
+macro_rules! member {
+    ($out:ident, $key:expr, $value:expr) => {{
+        const KEY: &[u8] = $key.as_bytes();
+        const PIECE: [u8; KEY.len()] = match KEY.first_chunk() {
+            Some(piece) => *piece,
+            None => [0; KEY.len()],
+        };
+        $out.piece(&PIECE);
+        Json::json($value, $out);
+    }};
+}
+
+/// How structs are written: their fields in order, `field: "key"` where the key is another word, and behind `without` what is not written.
+/// A field that is forgotten is an error of the compiler.
+macro_rules! objects {
+    ($($type:ident { $first:ident $(: $first_key:literal)? $(, $field:ident $(: $key:literal)?)* $(; without $($left_out:ident),+)? })*) => {$(
+        impl Members for $type {
+            #[inline]
+            fn members(&self, out: &mut Buffer) {
+                let $type { $first, $($field,)* $($($left_out: _,)+)? } = self;
+                member!(out, concat!("\"", key!($first $($first_key)?), "\":"), $first);
+                $(member!(out, concat!(",\"", key!($field $($key)?), "\":"), $field);)*
+            }
         }
-    }
-}
 
-impl Open<'_> {
-    fn comma(&mut self) {
-        if !std::mem::replace(&mut self.first, false) {
-            self.out.push(b',');
+        impl Json for $type {
+            fn json(&self, out: &mut Buffer) {
+                out.push(b'{');
+                self.members(out);
+                out.push(b'}');
+            }
         }
-    }
-
-    fn item(&mut self, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        self.comma();
-        write(self.out, value)
-    }
-
-    fn field(&mut self, key: &'static str, value: &(impl Serialize + ?Sized)) -> Result<()> {
-        debug_assert!(plain(key.as_bytes()));
-        self.comma();
-        self.out.push(b'"');
-        self.out.extend(key.as_bytes());
-        self.out.extend(b"\":");
-        write(self.out, value)
-    }
-
-    fn close(self) -> Result<()> {
-        self.out.extend(self.end);
-        Ok(())
-    }
+    )*};
 }
 
-/// Whether nothing has to be escaped. Without a branch per byte, so that it is done by many at once.
+pub(super) use {key, member, objects};
+
+/// Whether one of eight bytes has to be escaped: each byte's top bit tells, of bytes below 0x80 at least.
+#[inline(always)]
+fn odd(eight: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    let quote = zero(eight ^ (ONES * b'"' as u64));
+    let backslash = zero(eight ^ (ONES * b'\\' as u64));
+    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
+    (quote | backslash | control) & TOPS
+}
+
+/// Whether nothing has to be escaped, looked at by eight bytes at once.
+#[inline]
 fn plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |plain, byte| {
-        plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\')
-    })
-}
-
-fn text(out: &mut Buffer, text: &str) {
-    out.push(b'"');
-    escaped(out, text);
-    out.push(b'"');
-}
-
-fn escaped(out: &mut Buffer, text: &str) {
-    let mut rest = text.as_bytes();
-    if plain(rest) {
-        return out.extend(rest);
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut found = 0;
+    for eight in whole {
+        found |= odd(u64::from_le_bytes(*eight));
     }
+    if !rest.is_empty() {
+        // The last eight, some of them for a second time; of fewer, spaces stand for what is missing.
+        let last = bytes.last_chunk::<8>().copied().unwrap_or_else(|| {
+            let mut last = [b' '; 8];
+            for (place, byte) in last.iter_mut().zip(rest) {
+                *place = *byte;
+            }
+            last
+        });
+        found |= odd(u64::from_le_bytes(last));
+    }
+    found == 0
+}
+
+/// A string that has nothing to escape.
+#[inline]
+fn quoted(out: &mut Buffer, bytes: &[u8]) {
+    if let [first, text @ .., last] = out.place(bytes.len().saturating_add(2)) {
+        *first = b'"';
+        text.copy_from_slice(bytes);
+        *last = b'"';
+    }
+}
+
+fn escaped(out: &mut Buffer, text: &[u8]) {
+    let mut rest = text;
+    out.push(b'"');
     while let Some(at) = rest
         .iter()
         .position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
@@ -122,326 +147,236 @@ fn escaped(out: &mut Buffer, text: &str) {
         }
     }
     out.extend(rest);
+    out.push(b'"');
 }
 
-/// Text that is formatted straight into a string of JSON.
-struct Formatted<'a>(&'a mut Buffer);
+impl Json for str {
+    #[inline]
+    fn json(&self, out: &mut Buffer) {
+        match plain(self.as_bytes()) {
+            true => quoted(out, self.as_bytes()),
+            false => escaped(out, self.as_bytes()),
+        }
+    }
+}
 
-impl std::fmt::Write for Formatted<'_> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        escaped(self.0, text);
-        Ok(())
+impl Json for String {
+    fn json(&self, out: &mut Buffer) {
+        self.as_str().json(out);
+    }
+}
+
+impl Json for Foreign {
+    fn json(&self, out: &mut Buffer) {
+        self.as_str().json(out);
+    }
+}
+
+/// A word of this crate: it has nothing to escape.
+impl Json for &'static str {
+    #[inline]
+    fn json(&self, out: &mut Buffer) {
+        debug_assert!(plain(self.as_bytes()), "{self}");
+        quoted(out, self.as_bytes());
+    }
+}
+
+impl Json for bool {
+    #[inline]
+    fn json(&self, out: &mut Buffer) {
+        match self {
+            true => out.piece(b"true"),
+            false => out.piece(b"false"),
+        }
+    }
+}
+
+impl Json for u64 {
+    #[inline]
+    fn json(&self, out: &mut Buffer) {
+        match *self {
+            one @ 0..10 => out.push(b'0' + one as u8),
+            more => number(out, more),
+        }
     }
 }
 
 /// A number's decimal digits.
 fn number(out: &mut Buffer, value: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     let mut left = value;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
+    for digit in out.place(digits).iter_mut().rev() {
+        *digit = b'0' + (left % 10) as u8;
         left /= 10;
-        if left == 0 {
-            break;
+    }
+}
+
+macro_rules! small {
+    ($($type:ty),+) => {$(
+        impl Json for $type {
+            #[inline]
+            fn json(&self, out: &mut Buffer) {
+                u64::from(*self).json(out);
+            }
+        }
+    )+};
+}
+
+small!(u8, u16, u32);
+
+/// Thousandths that are told in one piece; beyond them the library writes.
+const THOUSANDTHS: f64 = 1e12;
+
+impl Json for f64 {
+    /// Milliseconds and shares are whole thousandths, and a decimal of so few digits is the shortest that stands for its value.
+    fn json(&self, out: &mut Buffer) {
+        let thousandths = (self * 1e3).round();
+        let same = (thousandths / 1e3).to_bits() == self.to_bits();
+        let told = (0.0..THOUSANDTHS).contains(&thousandths) && self.is_sign_positive();
+        if !same || !told {
+            // Memory takes everything.
+            let _ = serde_json::to_writer(out, self);
+            return;
+        }
+        let thousandths = thousandths as u64;
+        (thousandths / 1_000).json(out);
+        let part = (thousandths % 1_000) as u32;
+        let digit = |value: u32| b'0' + (value % 10) as u8;
+        out.piece(&[b'.', digit(part / 100)]);
+        if !part.is_multiple_of(100) {
+            out.push(digit(part / 10));
+        }
+        if !part.is_multiple_of(10) {
+            out.push(digit(part));
         }
     }
-    out.extend(&digits[at..]);
 }
 
-impl<'a> Serializer for Pieces<'a> {
-    type Ok = ();
-    type Error = Error;
-    type SerializeSeq = Open<'a>;
-    type SerializeTuple = Open<'a>;
-    type SerializeTupleStruct = Impossible<(), Error>;
-    type SerializeTupleVariant = Impossible<(), Error>;
-    type SerializeMap = Open<'a>;
-    type SerializeStruct = Open<'a>;
-    type SerializeStructVariant = Impossible<(), Error>;
-
-    fn serialize_bool(self, value: bool) -> Result<()> {
-        self.out.extend(if value { b"true" } else { b"false" });
-        Ok(())
-    }
-
-    fn serialize_i8(self, value: i8) -> Result<()> {
-        self.serialize_i64(i64::from(value))
-    }
-
-    fn serialize_i16(self, value: i16) -> Result<()> {
-        self.serialize_i64(i64::from(value))
-    }
-
-    fn serialize_i32(self, value: i32) -> Result<()> {
-        self.serialize_i64(i64::from(value))
-    }
-
-    fn serialize_i64(self, value: i64) -> Result<()> {
-        if value < 0 {
-            self.out.push(b'-');
-        }
-        number(self.out, value.unsigned_abs());
-        Ok(())
-    }
-
-    fn serialize_u8(self, value: u8) -> Result<()> {
-        self.serialize_u64(u64::from(value))
-    }
-
-    fn serialize_u16(self, value: u16) -> Result<()> {
-        self.serialize_u64(u64::from(value))
-    }
-
-    fn serialize_u32(self, value: u32) -> Result<()> {
-        self.serialize_u64(u64::from(value))
-    }
-
-    fn serialize_u64(self, value: u64) -> Result<()> {
-        number(self.out, value);
-        Ok(())
-    }
-
-    /// Few and hard to write: the library's.
-    fn serialize_f32(self, value: f32) -> Result<()> {
-        serde_json::to_writer(self.out, &value)
-    }
-
-    fn serialize_f64(self, value: f64) -> Result<()> {
-        serde_json::to_writer(self.out, &value)
-    }
-
-    fn serialize_char(self, value: char) -> Result<()> {
-        self.serialize_str(value.encode_utf8(&mut [0; 4]))
-    }
-
-    fn serialize_str(self, value: &str) -> Result<()> {
-        text(self.out, value);
-        Ok(())
-    }
-
-    fn serialize_bytes(self, value: &[u8]) -> Result<()> {
-        let mut list = self.open(b'[', b"]");
-        for byte in value {
-            list.item(byte)?;
-        }
-        list.close()
-    }
-
-    fn serialize_none(self) -> Result<()> {
-        self.serialize_unit()
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<()> {
-        value.serialize(self)
-    }
-
-    fn serialize_unit(self) -> Result<()> {
-        self.out.extend(b"null");
-        Ok(())
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
-        self.serialize_unit()
-    }
-
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.serialize_str(variant)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        let mut object = self.open(b'{', b"}");
-        object.field(variant, value)?;
-        object.close()
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Open<'a>> {
-        Ok(self.open(b'[', b"]"))
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Open<'a>> {
-        Ok(self.open(b'[', b"]"))
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Impossible<(), Error>> {
-        Err(Error::custom(NO_RECORD))
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Impossible<(), Error>> {
-        Err(Error::custom(NO_RECORD))
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Open<'a>> {
-        Ok(self.open(b'{', b"}"))
-    }
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Open<'a>> {
-        Ok(self.open(b'{', b"}"))
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Impossible<(), Error>> {
-        Err(Error::custom(NO_RECORD))
-    }
-
-    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<()> {
-        self.out.push(b'"');
-        write!(Formatted(self.out), "{value}").map_err(Error::custom)?;
-        self.out.push(b'"');
-        Ok(())
+impl Json for () {
+    fn json(&self, out: &mut Buffer) {
+        out.piece(b"null");
     }
 }
 
-impl SerializeSeq for Open<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.item(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.close()
+impl Json for Moment {
+    fn json(&self, out: &mut Buffer) {
+        out.push(b'"');
+        out.piece(&self.text());
+        out.push(b'"');
     }
 }
 
-impl SerializeTuple for Open<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.item(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.close()
-    }
-}
-
-impl SerializeMap for Open<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.comma();
-        let from = self.out.len();
-        write(self.out, key)?;
-        match self.out.get(from) {
-            Some(b'"') => Ok(()),
-            _ => Err(Error::custom("a key is no string")),
+impl<T: Json> Json for Option<T> {
+    #[inline]
+    fn json(&self, out: &mut Buffer) {
+        match self {
+            Some(value) => value.json(out),
+            None => out.piece(b"null"),
         }
     }
+}
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.out.push(b':');
-        write(self.out, value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.close()
+impl<T: Json> Json for Vec<T> {
+    #[inline]
+    fn json(&self, out: &mut Buffer) {
+        out.push(b'[');
+        let mut items = self.iter();
+        if let Some(first) = items.next() {
+            first.json(out);
+        }
+        for item in items {
+            out.push(b',');
+            item.json(out);
+        }
+        out.push(b']');
     }
 }
 
-impl SerializeStruct for Open<'_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<()> {
-        self.field(key, value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.close()
+impl Json for BTreeMap<&'static str, u64> {
+    fn json(&self, out: &mut Buffer) {
+        out.push(b'{');
+        for (place, (key, value)) in self.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            key.json(out);
+            out.push(b':');
+            value.json(out);
+        }
+        out.push(b'}');
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use super::{Json, plain};
+    use crate::report::buffer::Buffer;
 
-    use serde::Serialize;
-
-    use super::{Buffer, write};
-
-    #[derive(Serialize)]
-    enum Kind {
-        Unit,
-        New(i64),
-    }
-
-    #[derive(Serialize)]
-    #[serde(tag = "record", rename_all = "lowercase")]
-    enum Tagged {
-        One(Inner),
-    }
-
-    #[derive(Serialize)]
-    struct Inner {
-        text: String,
-        list: Vec<Kind>,
-        map: BTreeMap<String, u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        left_out: Option<u8>,
-        tuple: (bool, f32, f64, Option<()>, char),
-    }
-
-    fn of(value: &(impl Serialize + ?Sized)) -> String {
+    fn of(value: &(impl Json + ?Sized)) -> String {
         let mut out = Buffer::default();
-        write(&mut out, value).unwrap();
+        value.json(&mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
     #[test]
-    fn as_the_library_writes_it() {
-        let inner = Inner {
-            text: (0..0x200).filter_map(char::from_u32).collect(),
-            list: vec![Kind::Unit, Kind::New(i64::MIN)],
-            map: [("a\"b".to_owned(), u64::MAX), (String::new(), 0)].into(),
-            left_out: None,
-            tuple: (true, 0.5, 1e300, None, '"'),
-        };
-        let value = Tagged::One(inner);
-        assert_eq!(of(&value), serde_json::to_string(&value).unwrap());
+    fn text_is_as_the_library_writes_it() {
+        let all: String = (0..0x200).filter_map(char::from_u32).collect();
+        assert_eq!(of(&all), serde_json::to_string(&all).unwrap());
         for length in 0..70 {
-            let text = "x".repeat(length) + "\\";
-            assert_eq!(of(&text), serde_json::to_string(&text).unwrap());
+            for end in [
+                "\\", "\"", "\u{1f}", "\u{7f}", "\u{80}", "ÿ", "¢", "Ü", " ", "!",
+            ] {
+                for place in 0..=length {
+                    let mut text = "x".repeat(length);
+                    text.insert_str(place, end);
+                    let escapes = text
+                        .bytes()
+                        .any(|byte| byte < 0x20 || b"\"\\".contains(&byte));
+                    assert_eq!(plain(text.as_bytes()), !escapes, "{text:?}");
+                    assert_eq!(of(&text), serde_json::to_string(&text).unwrap());
+                }
+            }
         }
-        assert_eq!(of(&f64::NAN), "null");
     }
 
     #[test]
-    fn a_key_that_is_no_string_is_refused() {
-        let map: BTreeMap<u8, u8> = [(1, 2)].into();
-        assert!(write(&mut Buffer::default(), &map).is_err());
+    fn numbers_are_as_the_library_writes_them() {
+        for number in [0, 9, 10, 99, 100, 65_535, 1_234_567, u64::MAX] {
+            assert_eq!(of(&number), number.to_string());
+        }
+        let odd = [
+            0.0,
+            -0.0,
+            0.1,
+            0.95,
+            1.0,
+            0.022,
+            12.5,
+            1e-5,
+            1.0005,
+            1e9,
+            999_999_999.999,
+            1e12,
+            123_456_789_012.125,
+            1e300,
+            -0.5,
+            1.0 / 3.0,
+            f64::NAN,
+            f64::INFINITY,
+            f64::MIN_POSITIVE,
+        ];
+        let shares = (0..=100).map(|share| f64::from(share) / 100.0);
+        let millis = (0..4_000).map(|step| f64::from(step * step * 37) / 1e3);
+        for number in odd.into_iter().chain(shares).chain(millis) {
+            assert_eq!(of(&number), serde_json::to_string(&number).unwrap());
+        }
+    }
+
+    #[test]
+    fn lists_are_as_the_library_writes_them() {
+        let lists = [vec![], vec![Some(1.5)], vec![None, Some(2.0), None]];
+        for list in lists {
+            assert_eq!(of(&list), serde_json::to_string(&list).unwrap());
+        }
     }
 }

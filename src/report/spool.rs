@@ -6,13 +6,11 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use serde::Serialize;
-
 use super::buffer::Buffer;
-use super::pieces;
+use super::pieces::Json;
 
 /// Text that is kept in memory.
-const IN_MEMORY: usize = 1 << 20;
+const IN_MEMORY: usize = 1 << 18;
 
 /// Elements, separated by commas.
 #[derive(Default)]
@@ -28,14 +26,14 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Adds an element.
-    pub(super) fn add(&mut self, element: &impl Serialize) -> io::Result<()> {
+    pub(super) fn add(&mut self, element: &impl Json) {
         if std::mem::replace(&mut self.begun, true) {
-            self.recent.write_all(b",")?;
+            self.recent.push(b',');
         }
-        self.recent.write_all(b"\n")?;
-        pieces::write(&mut self.recent, element)?;
+        self.recent.push(b'\n');
+        element.json(&mut self.recent);
         if self.recent.len() < IN_MEMORY || self.refused {
-            return Ok(());
+            return;
         }
         if self.file.is_none() {
             self.file = tempfile::tempfile().ok();
@@ -47,7 +45,6 @@ impl Spool {
         } else {
             self.refused = true;
         }
-        Ok(())
     }
 
     /// Writes all elements and forgets them.
@@ -77,7 +74,7 @@ mod tests {
         };
         assert!(spool.file.is_some());
         for number in 0..200_000_u32 {
-            spool.add(&number).unwrap();
+            spool.add(&number);
         }
         assert!(spool.refused && spool.filed == 0);
         back_in_order(spool);
@@ -87,7 +84,7 @@ mod tests {
     fn many_elements_come_back_in_order() {
         let mut spool = Spool::default();
         for number in 0..200_000_u32 {
-            spool.add(&number).unwrap();
+            spool.add(&number);
         }
         assert!(spool.recent.len() < super::IN_MEMORY);
         back_in_order(spool);

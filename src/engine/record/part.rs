@@ -26,30 +26,63 @@ fn date(days: i64) -> (i64, i64, i64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
 
-impl std::fmt::Display for Moment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+impl Moment {
+    /// Its text, which has the same length for every moment.
+    pub fn text(self) -> [u8; 30] {
         let nanos = self.0.0;
         let (days, within) = (nanos.div_euclid(DAY), nanos.rem_euclid(DAY));
         let (year, month, day) = date(days);
-        let seconds = within / SECOND;
-        let fields = [
-            (0..4, year),
-            (5..7, month),
-            (8..10, day),
-            (11..13, seconds / 3_600),
-            (14..16, seconds / 60 % 60),
-            (17..19, seconds % 60),
-            (20..29, within % SECOND),
-        ];
-        for (place, value) in fields {
-            let mut left = value;
-            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
-                *digit = b'0' + (left % 10) as u8;
-                left /= 10;
-            }
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        // All are less than 2^32: a day's seconds, a second's nanoseconds, a year of four digits.
+        let (seconds, nanos) = ((within / SECOND) as u32, (within % SECOND) as u32);
+        let (year, month, day) = (year as u32, month as u32, day as u32);
+        let digit = |value: u32| b'0' + (value % 10) as u8;
+        let two = |value: u32| [digit(value / 10), digit(value)];
+        let [year_first, year_last] = [two(year / 100), two(year)];
+        let (month, day) = (two(month), two(day));
+        let (hour, minute, second) = (
+            two(seconds / 3_600),
+            two(seconds / 60 % 60),
+            two(seconds % 60),
+        );
+        let [n1, n3, n5, n7] = [10_000_000, 100_000, 1_000, 10].map(|unit| two(nanos / unit));
+        [
+            year_first[0],
+            year_first[1],
+            year_last[0],
+            year_last[1],
+            b'-',
+            month[0],
+            month[1],
+            b'-',
+            day[0],
+            day[1],
+            b'T',
+            hour[0],
+            hour[1],
+            b':',
+            minute[0],
+            minute[1],
+            b':',
+            second[0],
+            second[1],
+            b'.',
+            n1[0],
+            n1[1],
+            n3[0],
+            n3[1],
+            n5[0],
+            n5[1],
+            n7[0],
+            n7[1],
+            digit(nanos),
+            b'Z',
+        ]
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
