@@ -23,6 +23,14 @@ pub struct Decision {
 /// Decides.
 pub fn decide(mut claims: Vec<Claim>) -> Decision {
     let mut decision = Decision::default();
+    // Of most connections nothing is claimed, and of most others one thing.
+    if claims.len() < 2 {
+        match claims.pop() {
+            Some(claim) if claim.weight == Weight::Finding => decision.findings.push(claim),
+            alone => decision.cause = alone,
+        }
+        return decision;
+    }
     claims.sort_by(|a, b| {
         a.since
             .cmp(&b.since)

@@ -119,6 +119,8 @@ const WORDS: [&str; 16] = [
     "submission",
     "mailrelay",
 ];
+/// Characters of the longest of them.
+const LONGEST: usize = 10;
 
 /// Services whose SRV records mail programs ask for (RFC 6186, RFC 8314 5.1, RFC 5804 1.8).
 const SERVICES: [&str; 9] = [
@@ -138,23 +140,32 @@ const SERVICES: [&str; 9] = [
 ///
 /// Of `mx` itself only insertions and exchanges count: every other two-letter label would be one edit away.
 pub fn is_mail_name(name: &str) -> bool {
-    let label = name
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let label = name.split('.').next().unwrap_or_default();
     if !label.is_ascii() || label.is_empty() || is_reversed(name) {
         return false;
     }
-    let bare = label.trim_end_matches(|c: char| c.is_ascii_digit());
+    let unnumbered = |text: &'_ str| text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let first = label.split(['-', '_']).next().unwrap_or_default();
-    let first = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let first = first.get(..unnumbered(first)).unwrap_or_default();
+    let bare = unnumbered(label);
+    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word))
+        || near_mail(label.as_bytes())
+        || bare < label.len() && near_mail(label.as_bytes().get(..bare).unwrap_or_default())
+}
+
+/// Whether a label is within one edit of a word.
+fn near_mail(label: &[u8]) -> bool {
+    let mut room = [0; LONGEST + 1];
+    let Some(small) = room.get_mut(..label.len()) else {
+        return false;
+    };
+    for (small, byte) in small.iter_mut().zip(label) {
+        *small = byte.to_ascii_lowercase();
+    }
     WORDS.iter().any(|word| {
-        let near = |label: &str| {
-            one_edit(label.as_bytes(), word.as_bytes())
-                && (word.len() > 2 || label.len() > 2 || label.contains('m') && label.contains('x'))
-        };
-        near(&label) || near(bare) || first == *word
+        word.len().abs_diff(small.len()) <= 1
+            && one_edit(small, word.as_bytes())
+            && (word.len() > 2 || small.len() > 2 || small.contains(&b'm') && small.contains(&b'x'))
     })
 }
 
@@ -211,7 +222,7 @@ fn one_edit(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_mail_name, is_mail_question, is_reversed};
+    use super::{LONGEST, WORDS, is_mail_name, is_mail_question, is_reversed};
     use crate::proto::dns::RecordType;
 
     #[test]
@@ -226,9 +237,14 @@ mod tests {
             "outlok.example.org",
             "smtp-relay.example.org",
             "mxx.example.org",
+            "MX1-Inbound.example.org",
+            "submissions.example.org",
+            "Submissio12.example.org",
+            "xm",
         ] {
             assert!(is_mail_name(name), "{name}");
         }
+        assert_eq!(WORDS.iter().map(|word| word.len()).max(), Some(LONGEST));
         for name in [
             "www.example.org",
             "my.example.org",

@@ -3,7 +3,9 @@
 //! A view exists only when its stage was reached: no rule can claim TLS on a flow that never spoke TLS.
 //! It is facts and arithmetic on facts; it decodes nothing again.
 
-use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
+use std::net::SocketAddr;
+
+use crate::base::{Mark, Nanos, SECOND, Side, Timestamp, socket_text};
 use crate::flow::{Endpoint, FlowKey, HopCount, Opening, TcpFacts};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
@@ -85,7 +87,7 @@ pub struct Connection<'a> {
     pub tcp: &'a TcpFacts,
     /// The dialogue in clear.
     pub dialogue: &'a Dialogue,
-    /// What each exchange's negative reply means, by index of `dialogue.exchanges`.
+    /// What each exchange's negative reply means, by index of `dialogue.exchanges`; it may end before they do.
     pub answers: &'a [Option<Answer>],
     /// TLS facts, when TLS was spoken.
     pub tls: Option<&'a TlsFacts>,
@@ -114,7 +116,7 @@ impl<'a> Connection<'a> {
 
     /// `192.0.2.1:25`, or `[2001:db8::1]:25`.
     pub fn server_text(&self) -> String {
-        std::net::SocketAddr::new(self.key.server.ip, self.key.server.port).to_string()
+        socket_text(SocketAddr::new(self.key.server.ip, self.key.server.port))
     }
 
     /// Whether the flow has ended as far as it is seen.

@@ -143,7 +143,8 @@ fn at_rest(c: &Connection<'_>) -> bool {
         && !c.half_said()
 }
 
-/// What each negative reply means. The last reply of a login is read with the command that began it.
+/// What each negative reply means, up to the last that means anything: nothing at all for most dialogues. The last reply of a login is read
+/// with the command that began it.
 fn read_answers(session: &SessionFacts<'_>, replies: &ReplyTable) -> Vec<Option<Answer>> {
     let dialogue = session.dialogue;
     let tls = session
@@ -151,29 +152,34 @@ fn read_answers(session: &SessionFacts<'_>, replies: &ReplyTable) -> Vec<Option<
         .filter(|tls| tls.inside != Inside::Opaque)
         .and_then(|tls| tls.client_finished);
     let mut login = None;
-    let mut answers = Vec::with_capacity(dialogue.exchanges.len());
-    for exchange in &dialogue.exchanges {
+    let mut answers = Vec::new();
+    let exchanges = dialogue.exchanges.iter().enumerate();
+    for (index, exchange) in exchanges {
         let mut verb = exchange.command.as_ref().map(|command| command.verb);
         match verb {
             Some(Verb::Auth(_)) => login = verb,
             Some(Verb::AuthStep) => verb = login.or(verb),
             _ => {}
         }
+        let Some(reply) = &exchange.reply else {
+            continue;
+        };
+        if matches!(reply.status, Status::Positive | Status::Garbage) {
+            continue;
+        }
         // Without keys all that is visible was said in clear.
         let asked = exchange.command.as_ref().map(|command| command.at);
-        let said = asked.or(exchange.reply.as_ref().map(|reply| reply.at));
-        let inside = tls.zip(said).is_some_and(|(finished, said)| {
+        let said = asked.unwrap_or(reply.at);
+        let inside = tls.is_some_and(|finished| {
             (finished.time, finished.frame.number()) <= (said.time, said.frame.number())
         });
-        let answer =
-            exchange
-                .reply
-                .as_ref()
-                .zip(dialogue.language)
-                .and_then(|(reply, language)| {
-                    replies.read(language, exchange.phase, verb, reply, inside)
-                });
-        answers.push(answer);
+        let answer = dialogue
+            .language
+            .and_then(|language| replies.read(language, exchange.phase, verb, reply, inside));
+        if answer.is_some() {
+            answers.resize(index, None);
+            answers.push(answer);
+        }
     }
     answers
 }

@@ -115,12 +115,6 @@ fn spoken(line: &str) -> &'static str {
 /// An FTP greeting, and no EHLO or HELO that was understood.
 fn ftp<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
     let reply = greeting(c)?;
-    let named = reply
-        .text
-        .as_str()
-        .to_ascii_lowercase()
-        .split(|ch: char| !ch.is_ascii_alphanumeric())
-        .any(|word| matches!(word, "ftp" | "ftpd" | "vsftpd" | "proftpd" | "filezilla"));
     let mut refused = false;
     for exchange in &c.dialogue.exchanges {
         let Some(reply) = &exchange.reply else {
@@ -133,7 +127,15 @@ fn ftp<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
             refused = true;
         }
     }
-    (named && refused).then_some((reply.at, reply.line.as_str(), "an FTP server", 0.85))
+    let named = || {
+        reply
+            .text
+            .as_str()
+            .to_ascii_lowercase()
+            .split(|ch: char| !ch.is_ascii_alphanumeric())
+            .any(|word| matches!(word, "ftp" | "ftpd" | "vsftpd" | "proftpd" | "filezilla"))
+    };
+    (refused && named()).then_some((reply.at, reply.line.as_str(), "an FTP server", 0.85))
 }
 
 fn greeting<'a>(c: &Connection<'a>) -> Option<&'a Reply> {

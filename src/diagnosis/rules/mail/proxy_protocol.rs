@@ -11,7 +11,9 @@ use super::progress::{Progress, cut, readable, refuses};
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    if !readable(c) || c.dialogue.messages > 0 || c.dialogue.authenticated.is_some() {
+    let refused = !c.answers.is_empty() || c.dialogue.proxy_preface.is_some();
+    let worked = c.dialogue.messages > 0 || c.dialogue.authenticated.is_some();
+    if !refused || worked || !readable(c) {
         return;
     }
     let progress = Progress::of(c);

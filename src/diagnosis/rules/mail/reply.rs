@@ -39,7 +39,7 @@ struct Judged<'a> {
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    if !readable(c) {
+    if c.answers.is_empty() || !readable(c) {
         return;
     }
     let progress = Progress::of(c);
