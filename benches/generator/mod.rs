@@ -33,8 +33,10 @@ const SILENCE: Micros = 3 * 3_600 * SECOND;
 /// What a capture holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
-    /// Clones of the recordings among 60 % of bulk bytes.
+    /// Clones of the recordings among 60 % of bulk bytes: nine in ten of such as are in order, as on a network that people work on.
     Mixed,
+    /// The same with every recording as often as any other: three in four hold a failure.
+    Failures,
     /// One mail connection with one long message.
     OneConnection,
     /// Connections of three packets each.
@@ -51,8 +53,9 @@ pub enum Case {
 
 impl Case {
     /// All of them.
-    pub const ALL: [Case; 7] = [
+    pub const ALL: [Case; 8] = [
         Case::Mixed,
+        Case::Failures,
         Case::OneConnection,
         Case::Short,
         Case::Syns,
@@ -65,6 +68,7 @@ impl Case {
     pub fn name(self) -> &'static str {
         match self {
             Case::Mixed => "mixed",
+            Case::Failures => "failures",
             Case::OneConnection => "one-connection",
             Case::Short => "three-packets",
             Case::Syns => "syns",
@@ -119,6 +123,14 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Every connection and look-up works.
+    fn sound(&self) -> bool {
+        self.connections
+            .keys()
+            .chain(self.lookups.keys())
+            .all(|code| code == "ok")
+    }
+
     fn add(&mut self, more: &Counts, times: u64) {
         for (mine, theirs) in [
             (&mut self.connections, &more.connections),
@@ -211,7 +223,7 @@ impl Generator {
     pub fn build(&self, recipe: &Recipe, out: impl Write) -> io::Result<Manifest> {
         let scripts;
         let (templates, every, bulk): (&[Template], Micros, u64) = match recipe.case {
-            Case::Mixed => (&self.recordings, 2_000, 60),
+            Case::Mixed | Case::Failures => (&self.recordings, 2_000, 60),
             Case::OneConnection | Case::Bulk => (&[], 2_000, 100),
             Case::Short | Case::Syns | Case::OpenAtOnce | Case::AllDns => {
                 scripts = scripts::of(recipe.case).map_err(io::Error::other)?;
@@ -230,6 +242,7 @@ impl Generator {
             templates: templates.len() as u64,
             ..Manifest::default()
         };
+        let choice = Choice::of(templates, recipe.case == Case::Mixed);
         if recipe.case == Case::OneConnection {
             manifest.expected.connections.insert("ok".to_owned(), 1);
             run.start(Unit::Bulk(Box::new(Bulk::mail(BEGIN, recipe.size))));
@@ -248,9 +261,7 @@ impl Generator {
                     run.start(Unit::Bulk(Box::new(flow)));
                     continue;
                 }
-                let Some(template) =
-                    templates.get(run.chance.below(templates.len() as u64) as usize)
-                else {
+                let Some(template) = choice.next(&mut run.chance) else {
                     break;
                 };
                 let identity = Identity::new(u32::try_from(manifest.clones).unwrap_or(u32::MAX));
@@ -269,6 +280,32 @@ impl Generator {
         run.writer.last_frame(SILENCE)?;
         (manifest.frames, manifest.bytes) = run.writer.finish()?;
         Ok(manifest)
+    }
+}
+
+/// What the next clone is made of.
+struct Choice<'a> {
+    all: Vec<&'a Template>,
+    /// Those that are in order, when they are to come more often.
+    sound: Vec<&'a Template>,
+}
+
+impl<'a> Choice<'a> {
+    fn of(templates: &'a [Template], mostly_sound: bool) -> Choice<'a> {
+        let sound = |template: &&Template| mostly_sound && template.expected.sound();
+        Choice {
+            all: templates.iter().collect(),
+            sound: templates.iter().filter(sound).collect(),
+        }
+    }
+
+    fn next(&self, chance: &mut Chance) -> Option<&'a Template> {
+        let from = if !self.sound.is_empty() && chance.below(10) > 0 {
+            &self.sound
+        } else {
+            &self.all
+        };
+        from.get(chance.below(from.len() as u64) as usize).copied()
     }
 }
 
