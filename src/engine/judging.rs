@@ -108,7 +108,7 @@ impl Judging {
             }
             Sighting::Other(count) => self.attempts.summary.other += count,
             Sighting::Ripened => {
-                while let Some(fate) = self.searches.due(self.horizon, &self.names) {
+                while let Some(fate) = self.searches.due(self.horizon, &mut self.names) {
                     self.fate(fate, out);
                 }
                 self.attempts.expire(self.horizon, out);
@@ -245,7 +245,7 @@ impl Judging {
             .unwrap_or(self.horizon)
     }
 
-    fn search_closed(&mut self, facts: LookupFacts) {
+    fn search_closed(&mut self, facts: Box<LookupFacts>) {
         self.searches.closed(facts, &mut self.names);
     }
 

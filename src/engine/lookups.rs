@@ -25,7 +25,7 @@ impl Judging {
     }
 
     fn judge_search(&mut self, waiting: &Waiting, out: &mut dyn FnMut(Record)) {
-        let facts = &waiting.facts;
+        let facts = &*waiting.facts;
         let horizon = self.horizon_of(facts.source, facts.last);
         let judgement = self.assess_lookup(facts, horizon);
         self.undeclared.extend(&judgement.undeclared);

@@ -38,6 +38,8 @@ pub struct Names {
     askers: Remembered<IpAddr, Few<(IpAddr, Mark), ASKERS>>,
     /// Addresses of machines that asked for names under their address of the other family.
     asked_as: Remembered<IpAddr, IpAddr>,
+    /// Clients of whom a name was used that was not used before, until somebody asks.
+    newly_used: Vec<IpAddr>,
 }
 
 impl Default for Names {
@@ -48,6 +50,7 @@ impl Default for Names {
             opened: Remembered::new(REMEMBERED),
             askers: Remembered::new(REMEMBERED),
             asked_as: Remembered::new(REMEMBERED),
+            newly_used: Vec::new(),
         }
     }
 }
@@ -61,12 +64,18 @@ impl Names {
         match told.iter_mut().last() {
             // Look-ups close in any order.
             Some(last) if last.name == *name => {
+                if last.used.is_none() && used.is_some() {
+                    self.newly_used.push(client);
+                }
                 last.used = last.used.or(used);
                 if answered.time < last.answered.time {
                     last.answered = answered;
                 }
             }
             _ => {
+                if used.is_some() {
+                    self.newly_used.push(client);
+                }
                 told.push_last(Found {
                     name: name.clone(),
                     answered,
@@ -98,8 +107,10 @@ impl Names {
     fn used_by(&mut self, asker: IpAddr, address: IpAddr, mark: Mark) {
         if let Some(told) = self.found.get_mut(&(asker, address))
             && let Some(last) = told.iter_mut().last()
+            && last.used.is_none()
         {
-            last.used.get_or_insert(mark);
+            last.used = Some(mark);
+            self.newly_used.push(asker);
         }
     }
 
@@ -138,6 +149,11 @@ impl Names {
             .rev()
             .filter(|found| found.answered.time <= time);
         before.next().map(|found| &found.name)
+    }
+
+    /// Each client of whom a name was used that was not used before, since the last time that somebody asked.
+    pub fn newly_used(&mut self, tell: impl FnMut(IpAddr)) {
+        self.newly_used.drain(..).for_each(tell);
     }
 
     /// Where a mail connection used that `client` had been told `address` for `name`.

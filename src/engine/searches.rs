@@ -39,7 +39,7 @@ const TLSA_BYTES: usize = 4_096;
 /// A closed look-up that waits.
 pub struct Waiting {
     /// Its facts.
-    pub facts: LookupFacts,
+    pub facts: Box<LookupFacts>,
     /// It is mail by name or type, whoever uses it.
     pub mail: bool,
 }
@@ -47,15 +47,27 @@ pub struct Waiting {
 /// What becomes of a look-up.
 pub enum Fate {
     /// To be judged.
-    Judge(Box<Waiting>),
+    Judge(Waiting),
     /// Not mail: to be counted.
-    Other(Box<Waiting>),
+    Other(Waiting),
+}
+
+/// Of those that nobody used yet, so many are asked about; the others when they have come that far.
+const ASKED: usize = 64;
+
+/// A look-up that no mail connection used yet.
+struct Unused {
+    /// Whose: it stands here so that those of one client are found without a look at each.
+    client: IpAddr,
+    waiting: Waiting,
 }
 
 /// All closed look-ups that wait.
 pub struct Searches {
     soon: VecDeque<Waiting>,
-    unused: VecDeque<Waiting>,
+    unused: VecDeque<Unused>,
+    /// So many at the front of `unused` were not used when they were last asked about.
+    asked: usize,
     failed: Vec<Waiting>,
     recent: Remembered<IpAddr, Few<Sibling, PER_CLIENT>>,
     /// By client: names that are mail exchangers, and of what.
@@ -72,6 +84,7 @@ impl Default for Searches {
         Searches {
             soon: VecDeque::new(),
             unused: VecDeque::new(),
+            asked: 0,
             failed: Vec::new(),
             recent: Remembered::new(CLIENTS),
             mx_targets: Remembered::new(CLIENTS),
@@ -136,7 +149,7 @@ impl Searches {
     }
 
     /// Takes a closed look-up; teaches the names what addresses it gave.
-    pub fn closed(&mut self, facts: LookupFacts, names: &mut Names) {
+    pub fn closed(&mut self, facts: Box<LookupFacts>, names: &mut Names) {
         self.remember(&facts);
         let mut mail = is_mail_question(facts.name.as_str(), facts.kind);
         if matches!(facts.kind, RecordType::A | RecordType::AAAA) {
@@ -225,34 +238,49 @@ impl Searches {
     }
 
     /// The next look-up whose fate is sealed at `now`.
-    pub fn due(&mut self, now: Timestamp, names: &Names) -> Option<Fate> {
+    pub fn due(&mut self, now: Timestamp, names: &mut Names) -> Option<Fate> {
         while let Some(first) = self.soon.front() {
             if now.since(first.facts.last.time) < PATIENCE {
                 break;
             }
             let waiting = self.soon.pop_front()?;
             if waiting.mail || used(&waiting.facts, names).is_some() {
-                return Some(Fate::Judge(Box::new(waiting)));
+                return Some(Fate::Judge(waiting));
             }
-            self.unused.push_back(waiting);
+            self.unused.push_back(Unused {
+                client: waiting.facts.client,
+                waiting,
+            });
+        }
+        if let Some(waiting) = self.used(names) {
+            return Some(Fate::Judge(waiting));
         }
         let first = self.unused.front()?;
-        if let Some(at) = self
-            .unused
-            .iter()
-            .take(64)
-            .position(|waiting| used(&waiting.facts, names).is_some())
-        {
-            return self
-                .unused
-                .remove(at)
-                .map(|waiting| Fate::Judge(Box::new(waiting)));
-        }
-        if now.since(first.facts.last.time) < UNUSED {
+        if now.since(first.waiting.facts.last.time) < UNUSED {
             return None;
         }
-        let waiting = self.unused.pop_front()?;
+        let Unused { waiting, .. } = self.unused.pop_front()?;
+        self.asked = self.asked.saturating_sub(1);
         Some(self.give_up(waiting))
+    }
+
+    /// The first of the longest waiting whose answer was used meanwhile. Who was not used stays so until a name that its client
+    /// was told is used.
+    fn used(&mut self, names: &mut Names) -> Option<Waiting> {
+        let Searches { unused, asked, .. } = self;
+        names.newly_used(|client| {
+            let mut known = unused.iter().take(*asked);
+            if let Some(at) = known.position(|one| one.client == client) {
+                *asked = at;
+            }
+        });
+        while let Some(one) = unused.get(*asked).filter(|_| *asked < ASKED) {
+            if used(&one.waiting.facts, names).is_some() {
+                return unused.remove(*asked).map(|one| one.waiting);
+            }
+            *asked += 1;
+        }
+        None
     }
 
     fn give_up(&mut self, waiting: Waiting) -> Fate {
@@ -263,32 +291,30 @@ impl Searches {
                 mail: false,
             });
         }
-        Fate::Other(Box::new(waiting))
+        Fate::Other(waiting)
     }
 
     /// At the end of a source: everything that waits. `mail` tells whether it held a mail connection.
     pub fn drain(&mut self, mail: bool, names: &Names) -> Vec<Fate> {
         let mut fates = Vec::new();
+        self.asked = 0;
+        let unused = std::mem::take(&mut self.unused).into_iter();
         for waiting in std::mem::take(&mut self.soon)
             .into_iter()
-            .chain(std::mem::take(&mut self.unused))
+            .chain(unused.map(|one| one.waiting))
         {
             let failed = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA)
                 && !positive(&waiting.facts);
             if waiting.mail || used(&waiting.facts, names).is_some() || !mail && failed {
-                fates.push(Fate::Judge(Box::new(waiting)));
+                fates.push(Fate::Judge(waiting));
             } else {
-                fates.push(Fate::Other(Box::new(waiting)));
+                fates.push(Fate::Other(waiting));
             }
         }
         let failed = std::mem::take(&mut self.failed);
         if !mail {
             // They were counted as other when they were given up; a source without mail judges them after all.
-            fates.extend(
-                failed
-                    .into_iter()
-                    .map(|waiting| Fate::Judge(Box::new(waiting))),
-            );
+            fates.extend(failed.into_iter().map(Fate::Judge));
         }
         fates
     }

@@ -4,9 +4,11 @@
 //! another look-up. Answers too many, too late or to a question that nobody asked are kept, because they are what a
 //! forger leaves behind. Messages come decoded; nothing here reads DNS bytes, and nothing is judged.
 
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::hash_map::{Entry, HashMap};
+use hashbrown::HashTable;
 
 mod facts;
 
@@ -32,7 +34,10 @@ pub const SEEN_TWICE: Nanos = 3 * MILLISECOND;
 /// Answers that wait for their query at the most.
 const EARLY: usize = 16;
 
-type Key = (SourceId, IpAddr, IpAddr, Foreign, RecordType);
+/// Source, client, resolver, name and type.
+type Key<'a> = (SourceId, IpAddr, IpAddr, &'a Foreign, RecordType);
+/// Look-ups that an answer may belong to: by its question, and by the client's port.
+type Found = (Option<u32>, Option<u32>);
 /// Source, client, resolver.
 type Pair = (SourceId, IpAddr, IpAddr);
 type Fast = foldhash::fast::RandomState;
@@ -53,10 +58,12 @@ struct Heard {
 #[derive(Debug, Default)]
 pub struct Lookups {
     worlds: Worlds,
-    slots: Vec<Option<LookupFacts>>,
+    /// In boxes, because each is handed on as it is and waits elsewhere.
+    slots: Vec<Option<Box<LookupFacts>>>,
     free: Vec<u32>,
-    /// By question.
-    keys: HashMap<Key, u32, Fast>,
+    /// By question, which stands in the look-up itself.
+    keys: HashTable<u32>,
+    hasher: Fast,
     /// The latest by source, client, resolver and client's port.
     ports: HashMap<(SourceId, IpAddr, IpAddr, u16), u32, Fast>,
     /// The latest by client and resolver.
@@ -64,7 +71,8 @@ pub struct Lookups {
     /// The latest look-up of each pair that was answered with "truncated".
     cut_off: HashMap<Pair, u32, Fast>,
     queues: Queues,
-    ready: Vec<LookupFacts>,
+    #[allow(clippy::vec_box)] // as the slots have them
+    ready: Vec<Box<LookupFacts>>,
     /// Answers that stand in the capture before what they answer, oldest first.
     early: Few<Heard, EARLY>,
     evicted: u64,
@@ -83,7 +91,7 @@ impl Lookups {
 
     /// Look-ups that are not over.
     pub fn open(&self) -> impl Iterator<Item = &LookupFacts> {
-        self.slots.iter().flatten()
+        self.slots.iter().flatten().map(Box::as_ref)
     }
 
     /// Takes a decoded message that went from `from` to `to` in the packet `ip`.
@@ -107,8 +115,9 @@ impl Lookups {
                 resolver: from.ip,
                 message: Box::new(message),
             };
-            if self.was_asked(&heard) {
-                self.reply(heard);
+            let found = self.of(&heard);
+            if self.was_asked(&heard, found) {
+                self.answer(heard, found);
             } else {
                 self.early.push_last(heard);
             }
@@ -136,8 +145,7 @@ impl Lookups {
     }
 
     /// Whether a try was captured before that it may answer.
-    fn was_asked(&self, heard: &Heard) -> bool {
-        let (by_question, by_port) = self.of(heard);
+    fn was_asked(&self, heard: &Heard, (by_question, by_port): Found) -> bool {
         [by_question, by_port].into_iter().flatten().any(|at| {
             self.get(at).is_some_and(|facts| {
                 let mut queries = facts.queries.iter();
@@ -147,15 +155,20 @@ impl Lookups {
     }
 
     /// The open look-ups that an answer may belong to: by its question, and by the client's port.
-    fn of(&self, heard: &Heard) -> (Option<u32>, Option<u32>) {
+    fn of(&self, heard: &Heard) -> Found {
         let source = self.worlds.of(heard.at.frame.source());
         let (client, resolver) = (heard.client.ip, heard.resolver);
-        let by_question = heard.message.question.clone().and_then(|(name, kind)| {
-            let key = (source, client, resolver, name, kind);
-            self.keys.get(&key).copied()
-        });
+        let question = heard.message.question.as_ref();
+        let by_question =
+            question.and_then(|(name, kind)| self.by_question((source, client, resolver, name, *kind)));
         let port = (source, client, resolver, heard.client.port);
         (by_question, self.ports.get(&port).copied())
+    }
+
+    /// The open look-up of a question.
+    fn by_question(&self, key: Key<'_>) -> Option<u32> {
+        let same = |at: &u32| self.get(*at).is_some_and(|facts| question(facts) == key);
+        self.keys.find(self.hasher.hash_one(key), same).copied()
     }
 
     /// Takes an ICMP error. False when it quotes no query of an open look-up.
@@ -232,7 +245,7 @@ impl Lookups {
     }
 
     /// The next look-up that is over at `now`; to be asked until there is none.
-    pub fn due(&mut self, now: Timestamp) -> Option<LookupFacts> {
+    pub fn due(&mut self, now: Timestamp) -> Option<Box<LookupFacts>> {
         self.give_up_early(now);
         if let Some(facts) = self.ready.pop() {
             return Some(facts);
@@ -242,7 +255,7 @@ impl Lookups {
     }
 
     /// At the end of the capture: the next look-up, whatever its state.
-    pub fn drain(&mut self) -> Option<LookupFacts> {
+    pub fn drain(&mut self) -> Option<Box<LookupFacts>> {
         while let Some(heard) = self.early.remove(0) {
             self.reply(heard);
         }
@@ -262,12 +275,12 @@ impl Lookups {
         to: Endpoint,
         message: &Message,
     ) {
-        let Some((name, kind)) = message.question.clone() else {
+        let Some((name, kind)) = &message.question else {
             return;
         };
         let source = self.worlds.of(mark.frame.source());
-        let key = (source, from.ip, to.ip, name, kind);
-        let mut at = self.keys.get(&key).copied();
+        let key = (source, from.ip, to.ip, name, *kind);
+        let mut at = self.by_question(key);
         if let Some(known) = at {
             let again = self.get(known).is_some_and(|facts| {
                 !facts.settled()
@@ -322,11 +335,16 @@ impl Lookups {
     }
 
     fn reply(&mut self, heard: Heard) {
-        let (by_question, by_port) = self.of(&heard);
+        let found = self.of(&heard);
+        self.answer(heard, found);
+    }
+
+    /// An answer belongs to one of the look-ups that were found for it, if to any.
+    fn answer(&mut self, heard: Heard, (by_question, by_port): Found) {
         let Heard {
             at: mark,
             client,
-            message,
+            mut message,
             ..
         } = heard;
         let Some(at) = by_question.or(by_port) else {
@@ -343,6 +361,7 @@ impl Lookups {
         // FORMERR and the like may come without a question.
         let same_question =
             by_question.is_some() || (message.question.is_none() && asked.is_some());
+        share(&facts.name, &mut message);
         let reply = Reply {
             at: mark,
             transport: heard.transport,
@@ -362,6 +381,10 @@ impl Lookups {
         };
         *count = count.saturating_add(1);
         if list.len() < REPLIES {
+            // One is the rule.
+            if list.is_empty() {
+                list.reserve_exact(1);
+            }
             list.push(reply);
         }
         facts.last = mark;
@@ -375,26 +398,26 @@ impl Lookups {
     }
 
     fn get(&self, at: u32) -> Option<&LookupFacts> {
-        self.slots.get(at as usize).and_then(Option::as_ref)
+        self.slots.get(at as usize).and_then(Option::as_deref)
     }
 
     fn get_mut(&mut self, at: u32) -> Option<&mut LookupFacts> {
-        self.slots.get_mut(at as usize).and_then(Option::as_mut)
+        self.slots.get_mut(at as usize).and_then(Option::as_deref_mut)
     }
 
-    fn insert(&mut self, key: Key, mark: Mark) -> Option<u32> {
+    fn insert(&mut self, key: Key<'_>, mark: Mark) -> Option<u32> {
         if self.keys.len() >= LOOKUPS {
             let oldest = self.queues.oldest()?;
             let over = self.remove(oldest);
             self.ready.extend(over);
             self.evicted = self.evicted.saturating_add(1);
         }
-        let (source, client, resolver, name, kind) = key.clone();
+        let (source, client, resolver, name, kind) = key;
         let facts = LookupFacts {
             source,
             client,
             resolver,
-            name,
+            name: name.clone(),
             kind,
             first: mark,
             last: mark,
@@ -417,30 +440,73 @@ impl Lookups {
                 at
             }
         };
-        *self.slots.get_mut(at as usize)? = Some(facts);
-        self.keys.insert(key, at);
+        *self.slots.get_mut(at as usize)? = Some(Box::new(facts));
+        let Lookups {
+            slots,
+            keys,
+            hasher,
+            ..
+        } = self;
+        let of = |at: &u32| slots.get(*at as usize).and_then(Option::as_deref);
+        keys.insert_unique(hasher.hash_one(key), at, |at| {
+            of(at).map_or(0, |facts| hasher.hash_one(question(facts)))
+        });
         Some(at)
     }
 
-    fn remove(&mut self, at: u32) -> Option<LookupFacts> {
+    fn remove(&mut self, at: u32) -> Option<Box<LookupFacts>> {
         self.queues.remove(at);
         let facts = self.slots.get_mut(at as usize)?.take()?;
         let (source, client, resolver) = (facts.source, facts.client, facts.resolver);
-        self.keys
-            .remove(&(source, client, resolver, facts.name.clone(), facts.kind));
+        let hash = self.hasher.hash_one(question(&facts));
+        if let Ok(known) = self.keys.find_entry(hash, |known| *known == at) {
+            known.remove();
+        }
         for query in &facts.queries {
-            let port = (source, client, resolver, query.port);
-            if self.ports.get(&port) == Some(&at) {
-                self.ports.remove(&port);
-            }
+            forget(&mut self.ports, (source, client, resolver, query.port), at);
         }
         for latest in [&mut self.pairs, &mut self.cut_off] {
-            if latest.get(&(source, client, resolver)) == Some(&at) {
-                latest.remove(&(source, client, resolver));
-            }
+            forget(latest, (source, client, resolver), at);
         }
         self.free.push(at);
         Some(facts)
+    }
+}
+
+/// What a look-up is found by.
+fn question(facts: &LookupFacts) -> Key<'_> {
+    let LookupFacts {
+        source,
+        client,
+        resolver,
+        name,
+        kind,
+        ..
+    } = facts;
+    (*source, *client, *resolver, name, *kind)
+}
+
+/// A place in a table goes, if it is that look-up's.
+fn forget<K: std::hash::Hash + Eq>(table: &mut HashMap<K, u32, Fast>, key: K, at: u32) {
+    if !table.is_empty()
+        && let Entry::Occupied(known) = table.entry(key)
+        && *known.get() == at
+    {
+        known.remove();
+    }
+}
+
+/// The name that was asked for is kept once, however often an answer says it: thousands of answers wait to be used.
+fn share(name: &Foreign, message: &mut Message) {
+    if let Some((asked, _)) = &mut message.question
+        && asked == name
+    {
+        *asked = name.clone();
+    }
+    for record in &mut message.answers {
+        if record.owner == *name {
+            record.owner = name.clone();
+        }
     }
 }
 

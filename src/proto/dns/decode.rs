@@ -107,6 +107,12 @@ fn sections(message: &mut Message, bytes: &[u8], counts: [u16; 3]) -> Result<(),
                     if answer.is_none() {
                         message.malformed = Some("the data of an answer does not fit its type");
                     }
+                    if message.answers.is_empty() {
+                        // As many as may come, each of which has eleven bytes at the least.
+                        let left = bytes.len().saturating_sub(start) / 11;
+                        let most = usize::from(count).min(left.saturating_add(1)).min(ANSWERS);
+                        message.answers.reserve_exact(most);
+                    }
                     message.answers.push(Record {
                         owner: head.owner,
                         kind: RecordType(head.kind),
