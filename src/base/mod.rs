@@ -6,6 +6,7 @@
 mod address;
 mod few;
 mod foreign;
+mod foresee;
 mod frame;
 pub mod limits;
 mod remembered;
@@ -16,6 +17,7 @@ mod time;
 pub use address::{ip_text, socket_text};
 pub use few::Few;
 pub use foreign::Foreign;
+pub use foresee::foresee;
 pub use frame::{FrameRef, Mark, SourceId};
 pub use remembered::Remembered;
 pub use secret::Secret;

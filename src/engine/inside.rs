@@ -3,7 +3,7 @@
 //! The session is made when it is first needed: a connection that never carries a byte, a SYN that nobody answers, costs none
 //! while it waits. It decodes nothing itself.
 
-use crate::base::{Mark, Side};
+use crate::base::{Mark, Side, foresee};
 use crate::flow::Dialogue;
 use crate::flow::tcp::StreamSink;
 use crate::proto::Service;
@@ -58,6 +58,12 @@ impl Dialogue for Inside {
             session: None,
             service,
             shared: shared.clone(),
+        }
+    }
+
+    fn foresee(&self) {
+        if let Some(session) = &self.session {
+            foresee(session.as_ref());
         }
     }
 

@@ -18,6 +18,9 @@ pub trait Dialogue: StreamSink {
 
     /// Nothing was said for a while: gives back memory that holds nothing.
     fn rest(&mut self);
+
+    /// Asks for the memory that it points to: it is wanted soon.
+    fn foresee(&self) {}
 }
 
 /// A connection of mail.

@@ -152,6 +152,12 @@ impl Queues {
         fronts.min_by_key(|(_, last)| *last).map(|(at, _)| at)
     }
 
+    /// The slot behind that one in its list.
+    pub(super) fn behind(&self, at: u32) -> Option<u32> {
+        let node = self.nodes.get(at as usize)?;
+        (node.after != NONE).then_some(node.after)
+    }
+
     fn front(&self, queue: Queue) -> Option<(u32, Timestamp)> {
         self.ends
             .get(queue as usize)

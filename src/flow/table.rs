@@ -19,7 +19,7 @@ use super::slots::{Slots, Tuple};
 use super::tcp::{Labels, Tracker, Verdict};
 use super::worlds::Worlds;
 use crate::base::limits::FLOWS;
-use crate::base::{Mark, Side, SourceId, Timestamp};
+use crate::base::{Mark, Side, SourceId, Timestamp, foresee};
 use crate::proto::Service;
 use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 
@@ -259,6 +259,9 @@ impl<S: Dialogue> Table<S> {
                 return Some(ended);
             }
             let (at, queue) = self.queues.due(now, &RIPE)?;
+            if matches!(queue, Queue::Closing | Queue::Reset) {
+                self.foresee(at);
+            }
             match queue {
                 Queue::Gone => self.remove(at),
                 Queue::Closing | Queue::Reset => self.hand_out(at, Ending::Closed),
@@ -266,6 +269,25 @@ impl<S: Dialogue> Table<S> {
                 Queue::Open => self.rest(at),
                 Queue::Resting => self.hand_out(at, Ending::Silent),
             }
+        }
+    }
+
+    /// Asks for the memory of those that are ripe after that one: its place first, then what it is, then its decoders.
+    fn foresee(&self, at: u32) {
+        let Some(next) = self.queues.behind(at) else {
+            return;
+        };
+        if let Some(Flow::Mail(mail)) = self.slots.get(next).map(|slot| &slot.flow) {
+            mail.dialogue.foresee();
+        }
+        let Some(second) = self.queues.behind(next) else {
+            return;
+        };
+        if let Some(Flow::Mail(mail)) = self.slots.get(second).map(|slot| &slot.flow) {
+            foresee(mail.as_ref());
+        }
+        if let Some(slot) = self.queues.behind(second).and_then(|at| self.slots.get(at)) {
+            foresee(slot);
         }
     }
 
