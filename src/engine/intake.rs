@@ -29,8 +29,10 @@ const DNS_STREAMS: usize = 1_024;
 
 /// Answers to one client no further apart than this are one: enough of a witness.
 const ONE_ANSWER: Nanos = 500 * MILLISECOND;
-/// Clients whose latest answer is at hand: a power of two.
-const AT_HAND: usize = 1_024;
+/// Clients whose latest answer is at hand: a power of two. Thousands have one within that time, where hundreds of connections begin in
+/// a second, and for who is not at hand the judging half is told of every packet.
+const AT_HAND: usize = 1 << AT_HAND_BITS;
+const AT_HAND_BITS: u32 = 13;
 
 /// When something came back to the latest clients: what is asked for every packet.
 struct CameBack(Box<[Option<(IpAddr, Timestamp)>]>);
@@ -52,7 +54,8 @@ impl CameBack {
             }
         };
         // Fibonacci hashing: the upper bits of the product are well mixed.
-        let place = (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize;
+        let place =
+            (place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - AT_HAND_BITS)) as usize;
         let Some(known) = self.0.get_mut(place) else {
             return true;
         };
