@@ -12,6 +12,7 @@ pub mod limits;
 mod remembered;
 mod secret;
 mod side;
+mod solo;
 mod time;
 
 pub use address::{ip_text, socket_text};
@@ -22,4 +23,5 @@ pub use frame::{FrameRef, Mark, SourceId};
 pub use remembered::Remembered;
 pub use secret::Secret;
 pub use side::{PerSide, Side};
+pub use solo::Solo;
 pub use time::{MILLISECOND, Nanos, SECOND, Timestamp};

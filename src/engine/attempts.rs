@@ -15,14 +15,14 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-pub use member::{Again, Member, Wanted, wrong_setting};
+pub use member::{Again, Member, Told, Wanted};
 use purposes::Purposes;
 use verdict::{faults, verdict_of};
 
 use super::blame::Loss;
 use super::causes::Causes;
 use super::record::{AttemptRecord, CodeOnly, Record, Summary};
-use crate::base::{Few, Foreign, Nanos, SECOND, Timestamp, ip_text};
+use crate::base::{Few, Foreign, Nanos, SECOND, Solo, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
 
 /// A next try comes at most this long after the last one ended.
@@ -35,6 +35,8 @@ const FORWARDED: Nanos = SECOND / 50;
 const FIRST_TIMEOUT: Nanos = SECOND;
 /// What can be judged late: a silent opening is given up 180 s after its last SYN.
 const JUDGED_LATE: Nanos = 200 * SECOND;
+/// What was not yet put among those that are looked at.
+const NEVER: Timestamp = Timestamp(i64::MAX);
 /// Attempts open at once.
 const OPEN: usize = 65_536;
 /// Connections and look-ups listed per attempt.
@@ -46,14 +48,12 @@ struct Attempt {
     family: &'static str,
     service: Option<&'static str>,
     target: Foreign,
-    connections: Few<Member, LISTED>,
+    connections: Solo<Member, LISTED>,
     lookups: Few<Member, LISTED>,
     last: Timestamp,
     again: Again,
-    /// When it is over.
-    over: Timestamp,
     /// When it is looked at, as [`Attempts::expiry`] has it: no later than it is over.
-    looked_at: Option<Timestamp>,
+    looked_at: Timestamp,
 }
 
 impl Attempt {
@@ -61,7 +61,7 @@ impl Attempt {
         (self.client, self.family, &self.target)
     }
 
-    /// From when on nothing can join it any more.
+    /// When it is over: from then on nothing can join it any more.
     fn expires(&self) -> Timestamp {
         // Another family of the same try may still be judged.
         let patience = self.again.patience().unwrap_or(NEXT_TRY);
@@ -204,10 +204,10 @@ impl Attempts {
     /// An attempt has grown: it is over later, or, when what it waited for came, earlier.
     fn postpone(&mut self, id: u64) {
         if let Some(attempt) = self.open.get_mut(&id) {
-            attempt.over = attempt.expires();
-            if attempt.looked_at.is_none_or(|at| attempt.over < at) {
-                attempt.looked_at = Some(attempt.over);
-                self.expiry.push(Reverse((attempt.over, id)));
+            let over = attempt.expires();
+            if over < attempt.looked_at {
+                attempt.looked_at = over;
+                self.expiry.push(Reverse((over, id)));
             }
         }
     }
@@ -330,12 +330,11 @@ impl Attempts {
             family,
             service,
             target: target.clone(),
-            connections: Few::new(),
+            connections: Solo::new(),
             lookups: Few::new(),
             last: at,
             again: Again::Soon,
-            over: at,
-            looked_at: None,
+            looked_at: NEVER,
         };
         self.open.insert(id, Box::new(attempt));
         self.by_purpose.set(&self.open, id);
@@ -371,12 +370,13 @@ impl Attempts {
                 continue;
             };
             // Looked at earlier than this entry says.
-            if attempt.looked_at != Some(at) {
+            if attempt.looked_at != at {
                 continue;
             }
-            if attempt.over > at {
-                attempt.looked_at = Some(attempt.over);
-                self.expiry.push(Reverse((attempt.over, id)));
+            let over = attempt.expires();
+            if over > at {
+                attempt.looked_at = over;
+                self.expiry.push(Reverse((over, id)));
             } else {
                 self.close_one(id, out);
             }
@@ -395,7 +395,7 @@ impl Attempts {
         attempt.connections.sort_by_key(|member| member.id);
         attempt.lookups.sort_by_key(|member| member.id);
         let (outcome, member) = verdict_of(&attempt);
-        let code = member.map_or(Code::Unknown.name(), |member| member.code);
+        let code = member.map_or(Code::Unknown.name(), Member::code);
         let connections: Vec<u64> = attempt.connections.iter().map(|member| member.id).collect();
         let lookups: Vec<u64> = attempt.lookups.iter().map(|member| member.id).collect();
         self.summary.attempts += 1;
@@ -410,9 +410,9 @@ impl Attempts {
             .connections
             .iter()
             .chain(&attempt.lookups)
-            .find_map(|member| member.setting.as_deref());
+            .find_map(Member::setting);
         for fault in faults(&attempt, member) {
-            let Some(blame) = fault.blame.as_deref() else {
+            let Some(blame) = fault.blame() else {
                 continue;
             };
             if !matches!(outcome, Outcome::Failed | Outcome::Degraded) {
@@ -420,7 +420,7 @@ impl Attempts {
             }
             let of = |members: &[Member]| -> Vec<u64> {
                 let alike = |member: &&Member| {
-                    member.code == fault.code
+                    member.code() == fault.code()
                         && (!fault.own_sake || member.server.address() == fault.server.address())
                 };
                 members.iter().filter(alike).map(|one| one.id).collect()
@@ -436,8 +436,8 @@ impl Attempts {
             });
         }
         for winner in attempt.connections.iter().filter(|member| member.works()) {
-            if let Wanted::Server(server) = winner.server {
-                self.causes.worked(attempt.client, server.port());
+            if let Wanted::Server(_, port) = winner.server {
+                self.causes.worked(attempt.client, port);
             }
         }
         out(Record::Attempt(AttemptRecord {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
 use super::answers::Answers;
-use super::attempts::{Again, Attempts, Member, Wanted, wrong_setting};
+use super::attempts::{Again, Attempts, Member, Told, Wanted};
 use super::blame::Blame;
 use super::causes::Who;
 use super::closing::Source;
@@ -318,7 +318,7 @@ impl Judging {
         let (judged, mut made, name) = self.assess(flow, &session, horizon);
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);
-        let server = Wanted::Server(SocketAddr::new(key.server.ip, key.server.port));
+        let server = Wanted::Server(key.server.ip, key.server.port);
         let member = Member {
             id: made.id,
             started: tcp.first.time,
@@ -331,18 +331,20 @@ impl Judging {
             outcome: judged.judgement.outcome,
             useful: true,
             silent: false,
-            code: made.verdict.code,
-            confidence: made.verdict.confidence,
-            blame: self.blame(
+            told: Told::of(
                 judged.judgement.outcome,
                 &made.verdict,
-                key.client.ip,
-                server,
+                &made.findings,
+                self.blame(
+                    judged.judgement.outcome,
+                    &made.verdict,
+                    key.client.ip,
+                    server,
+                ),
             ),
             server,
             check: judged.judgement.is_check,
             own_sake: self.experiments.made_by_probe(self.world(key.source)),
-            setting: wrong_setting(&made.findings),
             twin: None,
         };
         if judged_as_mail {
@@ -404,10 +406,10 @@ impl Judging {
         verdict: &VerdictInfo,
         client: IpAddr,
         wanted: Wanted,
-    ) -> Option<Box<Blame>> {
+    ) -> Option<Blame> {
         matches!(outcome, Outcome::Failed | Outcome::Degraded).then(|| {
             let causes = &self.attempts.causes;
-            Box::new(causes.blame(verdict, client, &wanted.text()))
+            causes.blame(verdict, client, &wanted.text())
         })
     }
 

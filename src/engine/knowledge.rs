@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Timestamp};
+use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Solo, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::{Endpoint, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
 
@@ -24,7 +24,7 @@ struct Port {
 
 #[derive(Debug, Default)]
 struct Server {
-    ports: Few<Port, PORTS>,
+    ports: Solo<Port, PORTS>,
     hops: Option<HopCount>,
     syn_hops: Option<HopCount>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Which look-ups are judged, and when, is decided in `searches`; what they were for, in `attempts`.
 
-use super::attempts::{Member, Wanted, wrong_setting};
+use super::attempts::{Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
@@ -56,13 +56,15 @@ impl Judging {
                     answers.any(|record| record.kind == facts.kind)
                 }),
             silent: answer.is_none() && facts.icmp.is_empty(),
-            code: record.verdict.code,
-            confidence: record.verdict.confidence,
-            blame: self.blame(outcome, &record.verdict, facts.client, server),
+            told: Told::of(
+                outcome,
+                &record.verdict,
+                &record.findings,
+                self.blame(outcome, &record.verdict, facts.client, server),
+            ),
             server,
             check: false,
             own_sake: self.experiments.made_by_probe(self.world(facts.source)),
-            setting: wrong_setting(&record.findings),
             twin: None,
         };
         // The addresses of an exchanger are looked up for the domain's sake.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
+use crate::base::{Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
 
 /// Pairs of client and address, and clients, that are remembered at the least: what fills a hash table of 32,768 places.
 const REMEMBERED: usize = 28_672;
@@ -29,13 +29,13 @@ struct Found {
 /// Names by client and address; the latest answer before a connection wins.
 #[derive(Debug)]
 pub struct Names {
-    found: Remembered<(IpAddr, IpAddr), Few<Found, TOLD>>,
+    found: Remembered<(IpAddr, IpAddr), Solo<Found, TOLD>>,
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
     uses: Remembered<(IpAddr, IpAddr), Mark>,
     /// Where each client's latest mail connections began; the oldest goes first.
-    opened: Remembered<IpAddr, Few<Mark, OPENED>>,
+    opened: Remembered<IpAddr, Solo<Mark, OPENED>>,
     /// By address: who had been told of it, and when; the oldest goes first.
-    askers: Remembered<IpAddr, Few<(IpAddr, Mark), ASKERS>>,
+    askers: Remembered<IpAddr, Solo<(IpAddr, Mark), ASKERS>>,
     /// Addresses of machines that asked for names under their address of the other family.
     asked_as: Remembered<IpAddr, IpAddr>,
     /// Clients of whom a name was used that was not used before, until somebody asks.
@@ -60,7 +60,7 @@ impl Names {
     pub fn answered(&mut self, client: IpAddr, address: IpAddr, name: &Foreign, answered: Mark) {
         let used = self.uses.get(&(client, address)).copied();
         let used = used.filter(|mark| mark.time >= answered.time);
-        let told = self.found.entry((client, address), Few::new);
+        let told = self.found.entry((client, address), Solo::new);
         match told.iter_mut().last() {
             // Look-ups close in any order.
             Some(last) if last.name == *name => {
@@ -84,7 +84,7 @@ impl Names {
             }
         }
         self.askers
-            .entry(address, Few::new)
+            .entry(address, Solo::new)
             .push_last((client, answered));
     }
 
@@ -100,7 +100,7 @@ impl Names {
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
         self.uses.insert((client, address), mark);
-        self.opened.entry(client, Few::new).push_last(mark);
+        self.opened.entry(client, Solo::new).push_last(mark);
         self.used_by(client, address, mark);
     }
 

@@ -7,8 +7,8 @@
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-use hashbrown::hash_map::{Entry, HashMap};
 use hashbrown::HashTable;
+use hashbrown::hash_map::{Entry, HashMap};
 
 mod facts;
 
@@ -19,7 +19,7 @@ use super::queues::{Queue, Queues};
 use super::resets::HopCount;
 use super::worlds::Worlds;
 use crate::base::limits::LOOKUPS;
-use crate::base::{Few, Foreign, MILLISECOND, Mark, Nanos, SECOND, SourceId, Timestamp};
+use crate::base::{Few, Foreign, MILLISECOND, Mark, Nanos, SECOND, Solo, SourceId, Timestamp};
 use crate::proto::dns::{Message, RecordType};
 use crate::wire::{Icmp, Ip, Quote};
 
@@ -159,8 +159,8 @@ impl Lookups {
         let source = self.worlds.of(heard.at.frame.source());
         let (client, resolver) = (heard.client.ip, heard.resolver);
         let question = heard.message.question.as_ref();
-        let by_question =
-            question.and_then(|(name, kind)| self.by_question((source, client, resolver, name, *kind)));
+        let by_question = question
+            .and_then(|(name, kind)| self.by_question((source, client, resolver, name, *kind)));
         let port = (source, client, resolver, heard.client.port);
         (by_question, self.ports.get(&port).copied())
     }
@@ -217,17 +217,18 @@ impl Lookups {
         let Some(facts) = self.get_mut(at) else {
             return;
         };
+        let tcp = facts.over_tcp.get_or_insert_default();
         match event {
             TcpEvent::Syn => {
-                facts.tcp.syns = facts.tcp.syns.saturating_add(1);
-                facts.tcp.first_syn.get_or_insert(mark);
-                facts.tcp.last_syn = Some(mark);
+                tcp.syns = tcp.syns.saturating_add(1);
+                tcp.first_syn.get_or_insert(mark);
+                tcp.last_syn = Some(mark);
             }
             TcpEvent::SynAck => {
-                facts.tcp.syn_ack.get_or_insert(mark);
+                tcp.syn_ack.get_or_insert(mark);
             }
             TcpEvent::Reset => {
-                facts.tcp.reset.get_or_insert((mark, HopCount::of(ttl)));
+                tcp.reset.get_or_insert((mark, HopCount::of(ttl)));
             }
         }
         facts.last = mark;
@@ -402,7 +403,9 @@ impl Lookups {
     }
 
     fn get_mut(&mut self, at: u32) -> Option<&mut LookupFacts> {
-        self.slots.get_mut(at as usize).and_then(Option::as_deref_mut)
+        self.slots
+            .get_mut(at as usize)
+            .and_then(Option::as_deref_mut)
     }
 
     fn insert(&mut self, key: Key<'_>, mark: Mark) -> Option<u32> {
@@ -421,7 +424,7 @@ impl Lookups {
             kind,
             first: mark,
             last: mark,
-            queries: Few::new(),
+            queries: Solo::new(),
             tries: 0,
             last_query: None,
             replies: Vec::new(),
@@ -430,7 +433,7 @@ impl Lookups {
             mismatched_count: 0,
             icmp: Few::new(),
             icmp_count: 0,
-            tcp: TcpTry::default(),
+            over_tcp: None,
         };
         let at = match self.free.pop() {
             Some(at) => at,

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Nanos, Remembered, SECOND, Timestamp};
+use crate::base::{Nanos, Remembered, SECOND, Solo, Timestamp};
 
 /// Clients and servers that are remembered at the least: the latest ones. What fills a hash table of 65,536 places.
 const ADDRESSES: usize = 57_344;
@@ -17,7 +17,7 @@ const JOIN: Nanos = 30 * SECOND;
 #[derive(Debug, Default)]
 struct Client {
     /// When something came back, in order.
-    answered: Few<(Timestamp, Timestamp), STRETCHES>,
+    answered: Solo<(Timestamp, Timestamp), STRETCHES>,
     one_way: u32,
     two_way: u32,
 }

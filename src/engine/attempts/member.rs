@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{NEXT_TRY, RETRY};
 use crate::base::{Nanos, Timestamp, ip_text, socket_text};
-use crate::diagnosis::Outcome;
+use crate::diagnosis::{Code, Outcome};
 use crate::engine::blame::Blame;
 use crate::engine::record::VerdictInfo;
 
@@ -22,12 +22,8 @@ pub struct Member {
     pub ended: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// Its verdict's code.
-    pub code: &'static str,
-    /// How sure that is.
-    pub confidence: f64,
-    /// What failed or was degraded: whose doing, in words.
-    pub blame: Option<Box<Blame>>,
+    /// What its verdict says; `None` when all is well and there is nothing more to say.
+    pub told: Option<Box<Told>>,
     /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
     pub useful: bool,
     /// A look-up that nothing answered: it cost the client the time until it went on without it.
@@ -38,14 +34,44 @@ pub struct Member {
     pub check: bool,
     /// A probe made it: it tries every server for its own sake, where a client is content with one that works.
     pub own_sake: bool,
-    /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
-    pub setting: Option<Box<Blame>>,
     /// The member that is the same connection, seen on the other side of a NAT.
     pub twin: Option<u64>,
 }
 
+/// What an attempt keeps of a member's verdict.
+pub struct Told {
+    /// Its code.
+    pub code: &'static str,
+    /// How sure that is.
+    pub confidence: f64,
+    /// What failed or was degraded: whose doing, in words.
+    pub blame: Option<Blame>,
+    /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
+    pub setting: Option<Box<Blame>>,
+}
+
+impl Told {
+    /// Of a member with that outcome, verdict and findings.
+    pub fn of(
+        outcome: Outcome,
+        verdict: &VerdictInfo,
+        findings: &[VerdictInfo],
+        blame: Option<Blame>,
+    ) -> Option<Box<Told>> {
+        let setting = wrong_setting(findings);
+        let well = outcome == Outcome::Healthy && verdict.code == Code::Ok.name();
+        let told = Told {
+            code: verdict.code,
+            confidence: verdict.confidence,
+            blame,
+            setting,
+        };
+        (!well || told.blame.is_some() || told.setting.is_some()).then(|| Box::new(told))
+    }
+}
+
 /// The finding that a setting is wrong, if there is one.
-pub fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<Blame>> {
+fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<Blame>> {
     let found = findings
         .iter()
         .find(|finding| finding.code.starts_with("settings."));
@@ -55,8 +81,8 @@ pub fn wrong_setting(findings: &[VerdictInfo]) -> Option<Box<Blame>> {
 /// Whom a member wanted something of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// A server.
-    Server(SocketAddr),
+    /// A server's port.
+    Server(IpAddr, u16),
     /// A resolver.
     Resolver(IpAddr),
 }
@@ -65,7 +91,7 @@ impl Wanted {
     /// Whose it is.
     pub(super) fn address(self) -> IpAddr {
         match self {
-            Wanted::Server(server) => server.ip(),
+            Wanted::Server(server, _) => server,
             Wanted::Resolver(resolver) => resolver,
         }
     }
@@ -73,13 +99,33 @@ impl Wanted {
     /// Address and port, or the resolver's address.
     pub(in crate::engine) fn text(self) -> String {
         match self {
-            Wanted::Server(server) => socket_text(server),
+            Wanted::Server(server, port) => socket_text(SocketAddr::new(server, port)),
             Wanted::Resolver(resolver) => ip_text(resolver),
         }
     }
 }
 
 impl Member {
+    /// Its verdict's code.
+    pub(super) fn code(&self) -> &'static str {
+        self.told.as_ref().map_or(Code::Ok.name(), |told| told.code)
+    }
+
+    /// How sure it is that it failed.
+    pub(super) fn confidence(&self) -> f64 {
+        self.told.as_ref().map_or(0.0, |told| told.confidence)
+    }
+
+    /// Whose doing it is that it failed or was degraded.
+    pub(super) fn blame(&self) -> Option<&Blame> {
+        self.told.as_ref()?.blame.as_ref()
+    }
+
+    /// The wrong setting of which its verdict is the symptom.
+    pub(super) fn setting(&self) -> Option<&Blame> {
+        self.told.as_ref()?.setting.as_deref()
+    }
+
     /// Whether it did its work, at whatever cost.
     pub(super) fn works(&self) -> bool {
         matches!(self.outcome, Outcome::Healthy | Outcome::Degraded)

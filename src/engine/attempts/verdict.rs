@@ -14,7 +14,11 @@ pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         .connections
         .iter()
         .filter(|member| member.outcome == Outcome::Failed)
-        .max_by(|a, b| a.confidence.total_cmp(&b.confidence).then(b.id.cmp(&a.id)));
+        .max_by(|a, b| {
+            a.confidence()
+                .total_cmp(&b.confidence())
+                .then(b.id.cmp(&a.id))
+        });
     if let Some(winner) = attempt.success() {
         return match attempt.own_sake() {
             true => each_counts(attempt, worst, winner),
@@ -38,7 +42,7 @@ pub(super) fn faults<'a>(attempt: &'a Attempt, says: Option<&'a Member>) -> Vec<
     let failed = attempt.connections.iter();
     for member in failed.filter(|member| all && member.outcome == Outcome::Failed) {
         let alike = |known: &&Member| {
-            known.code == member.code && known.server.address() == member.server.address()
+            known.code() == member.code() && known.server.address() == member.server.address()
         };
         if !faults.iter().any(alike) {
             faults.push(member);
@@ -134,9 +138,9 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, SocketAddr};
+    use std::net::IpAddr;
 
-    use super::super::{Again, Attempts, Member, Wanted};
+    use super::super::{Again, Attempts, Member, Told, Wanted};
     use crate::base::{Foreign, MILLISECOND, SECOND, Timestamp};
     use crate::diagnosis::Outcome;
     use crate::engine::blame::Blame;
@@ -162,15 +166,19 @@ mod tests {
             left: started.plus(SECOND),
             ended: started.plus(SECOND),
             outcome,
-            code,
-            confidence: 0.9,
-            blame: (outcome == Outcome::Failed).then(|| Box::new(blame(code))),
+            told: (outcome == Outcome::Failed).then(|| {
+                Box::new(Told {
+                    code,
+                    confidence: 0.9,
+                    blame: Some(blame(code)),
+                    setting: None,
+                })
+            }),
             useful: true,
             silent: false,
-            server: Wanted::Server(SocketAddr::from(([192, 0, 2, host], port))),
+            server: Wanted::Server(IpAddr::from([192, 0, 2, host]), port),
             check: false,
             own_sake: probe,
-            setting: None,
             twin: None,
         }
     }
@@ -294,7 +302,7 @@ mod tests {
     #[test]
     fn all_dead_is_failed_under_the_surest_code() {
         let mut surer = member(1, 11, 993, 0, "tcp.dropped", true);
-        surer.confidence = 0.95;
+        surer.told.as_mut().unwrap().confidence = 0.95;
         let (seen, causes) = judged(vec![member(0, 10, 993, 0, "tcp.refused", true), surer]);
         assert_eq!(seen, [("failed", "tcp.dropped", vec![0, 1])]);
         assert_eq!(causes, ["tcp.dropped", "tcp.refused"]);

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use crate::base::limits::EVENTS;
-use crate::base::{Few, Foreign, Mark, Nanos, SourceId};
+use crate::base::{Few, Foreign, Mark, Nanos, Solo, SourceId};
 use crate::flow::resets::HopCount;
 use crate::proto::dns::{Message, RecordType};
 
@@ -121,7 +121,7 @@ pub struct LookupFacts {
     /// Latest frame (ICMP included).
     pub last: Mark,
     /// Tries, in order.
-    pub queries: Few<Query, EVENTS>,
+    pub queries: Solo<Query, EVENTS>,
     /// How many tries there were in all.
     pub tries: u32,
     /// The latest try.
@@ -138,11 +138,25 @@ pub struct LookupFacts {
     pub icmp: Few<LookupIcmp, EVENTS>,
     /// How many in all.
     pub icmp_count: u32,
-    /// TCP/53 meanwhile.
-    pub tcp: TcpTry,
+    /// TCP/53 meanwhile; see [`LookupFacts::tcp`].
+    pub over_tcp: Option<Box<TcpTry>>,
 }
 
+/// Nothing happened on TCP/53.
+const QUIET: TcpTry = TcpTry {
+    syns: 0,
+    first_syn: None,
+    last_syn: None,
+    syn_ack: None,
+    reset: None,
+};
+
 impl LookupFacts {
+    /// What happened on TCP/53 meanwhile: mostly nothing.
+    pub fn tcp(&self) -> &TcpTry {
+        self.over_tcp.as_deref().unwrap_or(&QUIET)
+    }
+
     /// The answer that settles it: the first that is not truncated, else the first.
     pub fn answer(&self) -> Option<&Reply> {
         self.replies

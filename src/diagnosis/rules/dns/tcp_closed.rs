@@ -6,10 +6,10 @@ use crate::diagnosis::{At, Claim, Code, Where};
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let facts = l.facts;
-    let Some((reset, _)) = facts.tcp.reset else {
+    let Some((reset, _)) = facts.tcp().reset else {
         return;
     };
-    if facts.reply_count > 0 || facts.icmp_count > 0 || facts.tcp.syn_ack.is_some() {
+    if facts.reply_count > 0 || facts.icmp_count > 0 || facts.tcp().syn_ack.is_some() {
         return;
     }
     let mut claim = Claim::new(

@@ -40,7 +40,7 @@ fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
         mismatched_count: 0,
         icmp: Default::default(),
         icmp_count: 0,
-        tcp: TcpTry::default(),
+        over_tcp: None,
     };
     for ms in queries {
         facts.queries.push(Query {
@@ -341,13 +341,13 @@ fn cut_off_and_no_way_to_ask_again() {
     cut.message.truncated = true;
     let mut facts = answered(facts(RecordType::MX, &[0]), vec![cut]);
     assert_eq!(code(&facts, &witnessed(), 40_000), Code::Unknown);
-    facts.tcp = TcpTry {
+    facts.over_tcp = Some(Box::new(TcpTry {
         syns: 3,
         first_syn: Some(mark(5)),
         last_syn: Some(mark(3_005)),
         syn_ack: None,
         reset: None,
-    };
+    }));
     let judgement = judge(&facts, &witnessed(), 40_000);
     assert_eq!(judgement.verdict.code, Code::DnsTruncatedNoTcp);
     assert_eq!(judgement.verdict.frame, Some(mark(3_005).frame));

@@ -10,7 +10,7 @@ use crate::diagnosis::{At, Claim, Code, Where};
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let Some(silence) = l.silence() else { return };
     let facts = l.facts;
-    if facts.icmp_count > 0 || facts.tcp.reset.is_some() || facts.tcp.syn_ack.is_some() {
+    if facts.icmp_count > 0 || facts.tcp().reset.is_some() || facts.tcp().syn_ack.is_some() {
         return;
     }
     // Asked once, never again, and then connected: the answer came and was not captured.

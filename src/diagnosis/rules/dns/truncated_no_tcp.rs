@@ -14,12 +14,12 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if l.answer().is_some() {
         return;
     }
-    let (Some(first), Some(last)) = (facts.tcp.first_syn, facts.tcp.last_syn) else {
+    let (Some(first), Some(last)) = (facts.tcp().first_syn, facts.tcp().last_syn) else {
         return;
     };
     let refusal = facts.icmp.iter().find(|error| error.tcp);
-    let (death, shown, place, confidence, open) = if let Some((reset, _)) = facts.tcp.reset {
-        let text = match facts.tcp.syn_ack {
+    let (death, shown, place, confidence, open) = if let Some((reset, _)) = facts.tcp().reset {
+        let text = match facts.tcp().syn_ack {
             Some(_) => "RST on the TCP connection to port 53",
             None => "RST to the SYN on TCP port 53",
         };
@@ -33,17 +33,17 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     } else {
         // SYNs, or the query on an open connection, into silence.
         let waited = l.horizon.since(last.time);
-        let counts = facts.tcp.syns >= 3 && last.time.since(first.time) >= 3 * SECOND
+        let counts = facts.tcp().syns >= 3 && last.time.since(first.time) >= 3 * SECOND
             || l.horizon.since(first.time) >= 5 * SECOND;
         let Some(confidence) = l.absence().confidence(0.92).filter(|_| counts) else {
             return;
         };
         let open = waited < 10 * SECOND;
-        match facts.tcp.syn_ack {
+        match facts.tcp().syn_ack {
             None => {
                 let text = format!(
                     "SYN to TCP port 53, {} in all, never answered",
-                    facts.tcp.syns
+                    facts.tcp().syns
                 );
                 (last, text, Where::Network, confidence, open)
             }
