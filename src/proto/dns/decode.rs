@@ -1,22 +1,26 @@
 //! One DNS message from bytes, as much of it as is there.
 //!
-//! The header is always read by hand; names and record data are `hickory-proto`'s, record by
-//! record, so that a message cut by the snap length or malformed at its end still gives what comes
-//! before. Names follow compression only backwards (hickory's guard), so no loop is possible. It
-//! skips authority and additional data but for a SOA and EDNS.
+//! Names, addresses and what points to a host are read by the reader beside; the data of records that are only
+//! shown is `hickory-proto`'s. All of it record by record, so that a message cut by the snap length or malformed at its end still gives
+//! what comes before. It skips authority and additional data but for a SOA and EDNS.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use hickory_proto::rr::{Name, RData};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, Restrict};
+use hickory_proto::rr::RData;
+use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
 use crate::base::Foreign;
 
 use super::message::{Answer, Message, Record, RecordType};
+use super::reader::{Reader, Stop};
 
 /// Length of the header (RFC 1035 4.1.1).
 const HEADER: usize = 12;
+/// Where the name of the first question begins.
+const QUESTION: u8 = 12;
+/// The least length of a record: the root's name, type, class, TTL and length.
+const RECORD: usize = 11;
 /// Records kept of the answer section.
 const ANSWERS: usize = 64;
 /// Extended errors kept.
@@ -25,16 +29,15 @@ const ERRORS: usize = 8;
 const OPT: u16 = 41;
 /// SOA record.
 const SOA: u16 = 6;
-/// RFC 6698 7.1.
+// What is read here (RFC 1035 3.2.2, RFC 3596 2.1, RFC 2782, RFC 6698 7.1).
+const A: u16 = 1;
+const NS: u16 = 2;
+const CNAME: u16 = 5;
+const PTR: u16 = 12;
+const MX: u16 = 15;
+const AAAA: u16 = 28;
+const SRV: u16 = 33;
 const TLSA: u16 = 52;
-
-/// Why reading ended before the message did.
-enum Stop {
-    /// The bytes end.
-    Short,
-    /// The bytes are wrong.
-    Wrong(&'static str),
-}
 
 /// Decodes a message. `wire_len` is its length on the wire in bytes; `bytes` may be shorter when the
 /// capture is cut. `None` when there is no whole header (12 bytes).
@@ -83,145 +86,129 @@ pub fn decode(bytes: &[u8], wire_len: u32) -> Option<Message> {
 }
 
 fn sections(message: &mut Message, bytes: &[u8], counts: [u16; 3]) -> Result<(), Stop> {
-    let mut decoder = BinDecoder::new(bytes);
-    decoder.read_slice(HEADER).map_err(|_| Stop::Short)?;
+    let mut reader = Reader::new(bytes, HEADER);
     for index in 0..message.questions {
-        let name = name(&mut decoder)?;
-        let kind = number(&mut decoder)?;
-        number(&mut decoder)?;
-        if index == 0 {
-            message.question = Some((name, RecordType(kind)));
+        if index > 0 {
+            reader.skip_name()?;
+            reader.array::<4>()?;
+            continue;
         }
+        let name = reader.name()?;
+        let [high, low, _, _] = reader.array()?;
+        message.question = Some((name, RecordType(u16::from_be_bytes([high, low]))));
     }
-    for (section, count) in counts.into_iter().enumerate() {
-        for _ in 0..count {
-            let head = head(&mut decoder)?;
-            let start = decoder.index();
-            let data = decoder
-                .read_slice(usize::from(head.length))
-                .map_err(|_| Stop::Short)?;
-            let data = data.unverified();
-            match (section, head.kind) {
-                (0, _) if message.answers.len() < ANSWERS => {
-                    let answer = answer(bytes, start, &head, data);
-                    if answer.is_none() {
-                        message.malformed = Some("the data of an answer does not fit its type");
-                    }
-                    if message.answers.is_empty() {
-                        // As many as may come, each of which has eleven bytes at the least.
-                        let left = bytes.len().saturating_sub(start) / 11;
-                        let most = usize::from(count).min(left.saturating_add(1)).min(ANSWERS);
-                        message.answers.reserve_exact(most);
-                    }
-                    message.answers.push(Record {
-                        owner: head.owner,
-                        kind: RecordType(head.kind),
-                        ttl: head.ttl,
-                        answer: answer.unwrap_or_else(|| Answer::Other(raw(data))),
-                    });
-                }
-                (1, SOA) => message.authority.1 = true,
-                (2, OPT) => edns(message, &head, data),
-                _ => {}
-            }
+    let [answers, authority, additional] = counts;
+    let promised = usize::from(answers).min(ANSWERS);
+    let room = reader.left() / RECORD;
+    message.answers.reserve_exact(promised.min(room));
+    for _ in 0..answers {
+        if message.answers.len() >= ANSWERS {
+            reader.skip_name()?;
+            record(&mut reader)?;
+            continue;
+        }
+        let owner = owner(&mut reader, message)?;
+        let head = record(&mut reader)?;
+        let answer = answer(bytes, &head);
+        if answer.is_none() {
+            message.malformed = Some("the data of an answer does not fit its type");
+        }
+        message.answers.push(Record {
+            owner,
+            kind: RecordType(head.kind),
+            ttl: head.ttl,
+            answer: answer.unwrap_or_else(|| Answer::Other(raw(head.data))),
+        });
+    }
+    for _ in 0..authority {
+        reader.skip_name()?;
+        message.authority.1 |= record(&mut reader)?.kind == SOA;
+    }
+    for _ in 0..additional {
+        reader.skip_name()?;
+        let head = record(&mut reader)?;
+        if head.kind == OPT {
+            edns(message, &head);
         }
     }
     Ok(())
 }
 
-struct Head {
-    owner: Foreign,
+/// The owner of an answer, which nearly always is a pointer to the question's name.
+fn owner(reader: &mut Reader<'_>, message: &Message) -> Result<Foreign, Stop> {
+    match &message.question {
+        Some((name, _)) if reader.points_to(QUESTION) => {
+            reader.number()?;
+            Ok(name.clone())
+        }
+        _ => reader.name(),
+    }
+}
+
+/// A record behind its owner's name.
+struct Head<'a> {
     kind: u16,
     class: u16,
     ttl: u32,
-    length: u16,
+    /// Where in the message its data begins.
+    start: usize,
+    data: &'a [u8],
 }
 
-fn head(decoder: &mut BinDecoder<'_>) -> Result<Head, Stop> {
-    let owner = name(decoder)?;
-    let kind = number(decoder)?;
-    let class = number(decoder)?;
-    let high = number(decoder)?;
-    let low = number(decoder)?;
-    let ttl = u32::from(high) << 16 | u32::from(low);
+fn record<'a>(reader: &mut Reader<'a>) -> Result<Head<'a>, Stop> {
+    let [k0, k1, c0, c1, t0, t1, t2, t3, l0, l1] = reader.array()?;
+    let start = reader.at();
     Ok(Head {
-        owner,
-        kind,
-        class,
-        ttl,
-        length: number(decoder)?,
+        kind: u16::from_be_bytes([k0, k1]),
+        class: u16::from_be_bytes([c0, c1]),
+        ttl: u32::from_be_bytes([t0, t1, t2, t3]),
+        start,
+        data: reader.take(usize::from(u16::from_be_bytes([l0, l1])))?,
     })
 }
 
-fn number(decoder: &mut BinDecoder<'_>) -> Result<u16, Stop> {
-    decoder
-        .read_u16()
-        .map(Restrict::unverified)
-        .map_err(|_| Stop::Short)
-}
-
-fn name(decoder: &mut BinDecoder<'_>) -> Result<Foreign, Stop> {
-    use hickory_proto::serialize::binary::DecodeError;
-    match Name::read(decoder) {
-        Ok(name) => Ok(text(&name)),
-        Err(DecodeError::InsufficientBytes) => Err(Stop::Short),
-        Err(_) => Err(Stop::Wrong("a name is malformed")),
-    }
-}
-
-/// Lower case, without the final dot; escapes as in a zone file (RFC 1035 5.1).
-fn text(name: &Name) -> Foreign {
-    let mut text = Vec::with_capacity(name.len());
-    for label in name.iter() {
-        if !text.is_empty() {
-            text.push(b'.');
-        }
-        let plain = |byte: &u8| matches!(byte, 0x21..=0x7E) && !matches!(byte, b'.' | b'\\');
-        if label.iter().all(plain) {
-            text.extend_from_slice(label);
-            continue;
-        }
-        for &byte in label {
-            match byte {
-                b'.' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
-                0x21..=0x7E => text.push(byte),
-                _ => text.extend_from_slice(format!("\\{byte:03}").as_bytes()),
-            }
-        }
-    }
-    text.make_ascii_lowercase();
-    // At most 255 bytes, four characters each.
-    Foreign::bounded(&text, 1_024)
-}
-
-/// The data of a record at `start` of `bytes`; `None` when it does not fit the type.
-fn answer(bytes: &[u8], start: usize, head: &Head, data: &[u8]) -> Option<Answer> {
-    if head.kind == TLSA {
-        return Some(Answer::Tlsa(data.into()));
-    }
+/// The data of a record of a message; `None` when it does not fit the type.
+fn answer(bytes: &[u8], head: &Head<'_>) -> Option<Answer> {
+    let data = head.data;
     // Compressed names in the data point into the whole message, but must not run out of the data.
-    let end = start.checked_add(data.len())?;
-    let decoder = BinDecoder::new(bytes.get(..end)?);
-    let mut decoder = decoder.clone(u16::try_from(start).ok()?);
-    let kind = hickory_proto::rr::RecordType::from(head.kind);
-    let data = RData::read(&mut decoder, kind, Restrict::new(head.length)).ok()?;
-    Some(match &data {
-        RData::A(address) => Answer::Address(IpAddr::V4(address.0)),
-        RData::AAAA(address) => Answer::Address(IpAddr::V6(address.0)),
-        RData::CNAME(name) => Answer::Name(text(&name.0)),
-        RData::NS(name) => Answer::Name(text(&name.0)),
-        RData::PTR(name) => Answer::Name(text(&name.0)),
-        RData::MX(mx) => Answer::Mx(mx.preference, text(&mx.exchange)),
-        RData::SRV(srv) => Answer::Srv(srv.priority, srv.weight, srv.port, text(&srv.target)),
-        other => {
-            // Some records' Display gives up on odd data; what it wrote until then is kept.
-            let mut words = String::new();
-            if write!(words, "{other}").is_err() {
-                words.push('…');
-            }
-            Answer::Other(Foreign::from(words.as_str()))
+    let end = head.start.checked_add(data.len())?;
+    let within = bytes.get(..end)?;
+    let name_at = |skip: usize| {
+        let mut reader = Reader::new(within, head.start.checked_add(skip)?);
+        let name = reader.name().ok()?;
+        (reader.left() == 0).then_some(name)
+    };
+    Some(match head.kind {
+        A => Answer::Address(IpAddr::from(<[u8; 4]>::try_from(data).ok()?)),
+        AAAA => Answer::Address(IpAddr::from(<[u8; 16]>::try_from(data).ok()?)),
+        NS | CNAME | PTR => Answer::Name(name_at(0)?),
+        MX => {
+            let preference = data.first_chunk()?;
+            Answer::Mx(u16::from_be_bytes(*preference), name_at(2)?)
         }
+        SRV => {
+            let &[p0, p1, w0, w1, o0, o1] = data.first_chunk()?;
+            let [priority, weight, port] = [[p0, p1], [w0, w1], [o0, o1]].map(u16::from_be_bytes);
+            Answer::Srv(priority, weight, port, name_at(6)?)
+        }
+        TLSA => Answer::Tlsa(data.into()),
+        _ => other(within, head)?,
     })
+}
+
+/// The data of a record that is only shown.
+fn other(within: &[u8], head: &Head<'_>) -> Option<Answer> {
+    let decoder = BinDecoder::new(within);
+    let mut decoder = decoder.clone(u16::try_from(head.start).ok()?);
+    let kind = hickory_proto::rr::RecordType::from(head.kind);
+    let length = Restrict::new(u16::try_from(head.data.len()).ok()?);
+    let data = RData::read(&mut decoder, kind, length).ok()?;
+    // Some records' Display gives up on odd data; what it wrote until then is kept.
+    let mut words = String::new();
+    if write!(words, "{data}").is_err() {
+        words.push('…');
+    }
+    Some(Answer::Other(Foreign::from(words.as_str())))
 }
 
 /// Unreadable data as RFC 3597 writes it.
@@ -233,12 +220,12 @@ fn raw(data: &[u8]) -> Foreign {
     Foreign::from(text.as_str())
 }
 
-fn edns(message: &mut Message, head: &Head, data: &[u8]) {
+fn edns(message: &mut Message, head: &Head<'_>) {
     message.edns_size = Some(head.class);
     let [high, _, flags, _] = head.ttl.to_be_bytes();
     message.rcode = u16::from(high) << 4 | message.rcode & 0x0F;
     message.dnssec_ok = flags & 0x80 != 0;
-    let mut rest = data;
+    let mut rest = head.data;
     while let Some((&[c0, c1, l0, l1], tail)) = rest.split_first_chunk::<4>() {
         let length = usize::from(u16::from_be_bytes([l0, l1]));
         let Some((value, tail)) = tail.split_at_checked(length) else {
@@ -276,9 +263,8 @@ pub fn looks_like_dns(bytes: &[u8]) -> bool {
     if u32::from(answers) + u32::from(authority) + u32::from(additional) > 4_096 {
         return false;
     }
-    let mut decoder = BinDecoder::new(bytes);
-    if decoder.read_slice(HEADER).is_err() || questions == 0 {
-        return questions == 0 && !query;
+    if questions == 0 {
+        return !query;
     }
-    !matches!(name(&mut decoder), Err(Stop::Wrong(_)))
+    !matches!(Reader::new(bytes, HEADER).skip_name(), Err(Stop::Wrong(_)))
 }
