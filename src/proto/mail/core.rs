@@ -416,6 +416,15 @@ impl Building {
         }
     }
 
+    /// A reply of one line, of which `words` are the text: nothing is collected.
+    pub fn whole(line: &Line, fallback: Mark, words: &[u8], status: Status) -> Reply {
+        let mut building = Building::new(line, fallback);
+        building.lines = 1;
+        building.pauses = line.pauses;
+        let text = Foreign::bounded(words.trim_ascii(), TEXT);
+        building.with_text(status, text)
+    }
+
     /// Another line (also the first one), of which `words` are the text.
     pub fn push(&mut self, line: &Line, words: &[u8]) {
         let (at, done) = line.marks(self.done);
@@ -437,6 +446,11 @@ impl Building {
 
     /// The reply, without codes.
     pub fn finish(self, status: Status) -> Reply {
+        let text = Foreign::bounded(&self.text, TEXT);
+        self.with_text(status, text)
+    }
+
+    fn with_text(self, status: Status, text: Foreign) -> Reply {
         Reply {
             at: self.at,
             done: self.done,
@@ -444,7 +458,7 @@ impl Building {
             code: None,
             enhanced: self.enhanced,
             response_code: None,
-            text: Foreign::bounded(&self.text, TEXT),
+            text,
             line: self.first,
             lines: self.lines,
             pauses: self.pauses,

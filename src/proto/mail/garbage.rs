@@ -49,9 +49,8 @@ impl Garbage {
             } else {
                 phase
             };
-            let mut building = Building::new(line, mark);
-            building.push(line, &line.bytes);
-            core.alone(building.finish(Status::Garbage), phase);
+            let reply = Building::whole(line, mark, &line.bytes, Status::Garbage);
+            core.alone(reply, phase);
         }
     }
 

@@ -3,7 +3,10 @@
 //! It exists so that no language decoder ever sees a segment border: a line may be split anywhere,
 //! also between CR and LF, and knows the frame of its first and of its last byte. CRLF, LF alone and
 //! CR alone end a line. It keeps at most [`limits::LINE`] bytes of a line and refuses to guess what a
-//! line after a gap is: it only says that one came before it.
+//! line after a gap is: it only says that one came before it. A line that lies whole in one segment, as nearly all do, is
+//! lent out where it lies; only what is split is collected.
+
+use std::borrow::Cow;
 
 use memchr::memchr2;
 
@@ -14,9 +17,9 @@ const PAUSE: i64 = 200 * MILLISECOND;
 
 /// One line, without its end.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct Line<'a> {
     /// The bytes, at most [`limits::LINE`].
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'a, [u8]>,
     /// First byte (the line end's, when the line is empty).
     pub at: Option<Mark>,
     /// Last byte of the line end.
@@ -27,11 +30,9 @@ pub(super) struct Line {
     pub long: bool,
     /// Silences of at least 200 ms inside the line.
     pub pauses: u32,
-    /// It ended in CR LF, not in one of them.
-    pub crlf: bool,
 }
 
-impl Line {
+impl Line<'_> {
     /// First and last byte.
     pub fn marks(&self, fallback: Mark) -> (Mark, Mark) {
         let at = self.at.or(self.done).unwrap_or(fallback);
@@ -47,7 +48,10 @@ pub(super) fn is_pause(earlier: Mark, later: Mark) -> bool {
 /// Collects one line of one side.
 #[derive(Default)]
 pub(super) struct LineBuffer {
-    line: Line,
+    bytes: Vec<u8>,
+    at: Option<Mark>,
+    long: bool,
+    pauses: u32,
     last: Option<Mark>,
     carriage_return: Option<Mark>,
     swallow_line_feed: bool,
@@ -55,21 +59,56 @@ pub(super) struct LineBuffer {
 }
 
 /// What feeding some bytes came to.
-pub(super) struct Fed {
+pub(super) struct Fed<'a> {
     /// How many bytes were used up.
     pub used: usize,
     /// The line, if it is complete.
-    pub line: Option<Line>,
+    pub line: Option<Line<'a>>,
 }
 
 impl LineBuffer {
     /// Gives back memory that holds nothing.
     pub fn rest(&mut self) {
-        self.line.bytes.shrink_to_fit();
+        self.bytes.shrink_to_fit();
     }
 
     /// Takes bytes up to the end of the line; call again with the rest. An empty slice is fine.
-    pub fn feed(&mut self, mark: Mark, bytes: &[u8]) -> Fed {
+    pub fn feed<'a>(&mut self, mark: Mark, bytes: &'a [u8]) -> Fed<'a> {
+        if self.is_empty()
+            && !self.swallow_line_feed
+            && let Some(fed) = self.whole(mark, bytes)
+        {
+            return fed;
+        }
+        self.collect(mark, bytes)
+    }
+
+    /// A line that begins here and ends in these bytes; none where it may go on in bytes to come, or ends in CR alone.
+    fn whole<'a>(&mut self, mark: Mark, bytes: &'a [u8]) -> Option<Fed<'a>> {
+        let end = memchr2(b'\n', b'\r', bytes)?;
+        let (content, rest) = bytes.split_at_checked(end)?;
+        let used = match rest {
+            [b'\n', ..] => end.saturating_add(1),
+            [b'\r', b'\n', ..] => end.saturating_add(2),
+            _ => return None,
+        };
+        let kept = content.get(..limits::LINE).unwrap_or(content);
+        let line = Line {
+            bytes: Cow::Borrowed(kept),
+            at: Some(mark),
+            done: Some(mark),
+            after_gap: std::mem::take(&mut self.gap),
+            long: kept.len() < content.len(),
+            pauses: 0,
+        };
+        Some(Fed {
+            used,
+            line: Some(line),
+        })
+    }
+
+    /// The general way: a line whose parts come one by one.
+    fn collect(&mut self, mark: Mark, bytes: &[u8]) -> Fed<'static> {
         let Some(&first) = bytes.first() else {
             return Fed {
                 used: 0,
@@ -87,22 +126,22 @@ impl LineBuffer {
             let done = if line_feed { mark } else { at };
             return Fed {
                 used: usize::from(line_feed),
-                line: Some(self.finish(done, line_feed)),
+                line: Some(self.finish(done)),
             };
         }
-        self.line.at.get_or_insert(mark);
+        self.at.get_or_insert(mark);
         if let Some(last) = self.last
             && is_pause(last, mark)
         {
-            self.line.pauses = self.line.pauses.saturating_add(1);
+            self.pauses = self.pauses.saturating_add(1);
         }
         self.last = Some(mark);
         let end = memchr2(b'\n', b'\r', bytes);
         let content = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(bytes);
-        let room = limits::LINE.saturating_sub(self.line.bytes.len());
+        let room = limits::LINE.saturating_sub(self.bytes.len());
         let kept = content.get(..room).unwrap_or(content);
-        self.line.long |= kept.len() < content.len();
-        self.line.bytes.extend_from_slice(kept);
+        self.long |= kept.len() < content.len();
+        self.bytes.extend_from_slice(kept);
         match end {
             None => Fed {
                 used: bytes.len(),
@@ -113,7 +152,7 @@ impl LineBuffer {
                 if bytes.get(end) == Some(&b'\n') {
                     return Fed {
                         used,
-                        line: Some(self.finish(mark, false)),
+                        line: Some(self.finish(mark)),
                     };
                 }
                 self.carriage_return = Some(mark);
@@ -123,18 +162,18 @@ impl LineBuffer {
     }
 
     /// The other side speaks: a line that ended in CR alone is complete.
-    pub fn flush_carriage_return(&mut self) -> Option<Line> {
+    pub fn flush_carriage_return(&mut self) -> Option<Line<'static>> {
         let at = self.carriage_return.take()?;
         self.swallow_line_feed = true;
-        Some(self.finish(at, false))
+        Some(self.finish(at))
     }
 
     /// Bytes are missing: what was collected is worthless, and the next line may be only a tail.
     pub fn gap(&mut self) {
-        self.line.bytes.clear();
-        self.line.at = None;
-        self.line.pauses = 0;
-        self.line.long = false;
+        self.bytes.clear();
+        self.at = None;
+        self.pauses = 0;
+        self.long = false;
         self.last = None;
         self.carriage_return = None;
         self.swallow_line_feed = false;
@@ -143,23 +182,29 @@ impl LineBuffer {
 
     /// Whether the next byte is the first of a line.
     pub fn is_empty(&self) -> bool {
-        self.line.bytes.is_empty() && self.line.at.is_none() && self.carriage_return.is_none()
+        self.bytes.is_empty() && self.at.is_none() && self.carriage_return.is_none()
     }
 
-    /// Gives a line's memory back for the next one.
-    pub fn recycle(&mut self, mut line: Line) {
-        if self.is_empty() && self.line.bytes.capacity() == 0 {
-            line.bytes.clear();
-            self.line.bytes = line.bytes;
+    /// Gives a collected line's memory back for the next one.
+    pub fn recycle(&mut self, line: Line<'_>) {
+        if let Cow::Owned(mut bytes) = line.bytes
+            && self.is_empty()
+            && self.bytes.capacity() == 0
+        {
+            bytes.clear();
+            self.bytes = bytes;
         }
     }
 
-    fn finish(&mut self, done: Mark, crlf: bool) -> Line {
-        let mut line = std::mem::take(&mut self.line);
-        line.done = Some(done);
-        line.after_gap = std::mem::take(&mut self.gap);
-        line.crlf = crlf;
+    fn finish(&mut self, done: Mark) -> Line<'static> {
         self.last = None;
-        line
+        Line {
+            bytes: Cow::Owned(std::mem::take(&mut self.bytes)),
+            at: self.at.take(),
+            done: Some(done),
+            after_gap: std::mem::take(&mut self.gap),
+            long: std::mem::take(&mut self.long),
+            pauses: std::mem::take(&mut self.pauses),
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::garbage::{Garbage, names_itself};
 use super::lines::Line;
 use super::login::{self, Begun};
 use super::sasl::{self, Login};
-use super::syntax::{contains, token};
+use super::syntax::{contains, token, upper};
 use crate::base::{Foreign, Mark};
 
 /// A multi-line answer that has begun.
@@ -47,7 +47,7 @@ impl Pop3 {
             return;
         }
         let (word, rest) = token(&line.bytes);
-        let name = word.to_ascii_uppercase();
+        let name = upper(word);
         let (at, _) = line.marks(mark);
         let alone = rest.is_empty();
         let (verb, phase, listing) = match name.as_slice() {
@@ -222,7 +222,7 @@ impl Pop3 {
     /// A line of a multi-line answer; a dot ends it.
     fn listing_line(&mut self, core: &mut Core, line: &Line, mark: Mark, mut listing: Listing) {
         listing.lines = listing.lines.saturating_add(1);
-        if line.bytes == b"." {
+        if *line.bytes == *b"." {
             core.dialogue.gapped.server = false;
             return self.listing_done(core, line.marks(mark).1, &listing);
         }
@@ -282,15 +282,13 @@ fn reply(line: &Line, mark: Mark, status: Status, text: &[u8]) -> Reply {
         Some((inner, end)) => (inner.get(..end), inner.get(end.saturating_add(1)..)),
         None => (None, Some(text)),
     };
-    let mut building = Building::new(line, mark);
-    building.push(line, words.unwrap_or_default());
-    let mut reply = building.finish(status);
+    let mut reply = Building::whole(line, mark, words.unwrap_or_default(), status);
     reply.response_code = code.map(|code| Foreign::bounded(&code.to_ascii_uppercase(), 32));
     reply
 }
 
 /// All that follows the command's word and one blank: passwords may contain blanks (RFC 1939 7).
-fn after_word<'a>(line: &'a Line, word: &[u8]) -> &'a [u8] {
+fn after_word<'a>(line: &'a Line<'_>, word: &[u8]) -> &'a [u8] {
     let start = line.bytes.iter().position(|b| !b.is_ascii_whitespace());
     let skip = start
         .unwrap_or(0)

@@ -9,7 +9,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::dialogue::{Dialogue, Mechanism};
-use super::syntax::contains;
+use super::syntax::{contains, upper};
 use crate::base::{Foreign, Secret};
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -21,7 +21,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The mechanism of that name (IANA SASL registry), case ignored.
 pub(super) fn mechanism(name: &[u8]) -> Mechanism {
-    let name = name.to_ascii_uppercase();
+    let name = upper(name);
     match name.as_slice() {
         b"PLAIN" => Mechanism::Plain,
         b"LOGIN" => Mechanism::Login,

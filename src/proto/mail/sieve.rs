@@ -11,7 +11,7 @@ use super::garbage::Garbage;
 use super::lines::Line;
 use super::login::{self, Begun};
 use super::sasl::Login;
-use super::syntax::{astring, literal, token};
+use super::syntax::{astring, literal, token, upper};
 use crate::base::{Foreign, Mark, Side};
 
 /// A response whose text comes as a literal.
@@ -60,7 +60,7 @@ impl Sieve {
         }
         let (word, rest) = token(&line.bytes);
         let (at, _) = line.marks(mark);
-        let (verb, phase) = match word.to_ascii_uppercase().as_slice() {
+        let (verb, phase) = match upper(word).as_slice() {
             b"AUTHENTICATE" => return self.authenticate(core, line, mark, rest),
             b"CAPABILITY" => (Verb::Capability, Phase::Capabilities),
             b"STARTTLS" => (Verb::Starttls, Phase::Starttls),
@@ -176,7 +176,7 @@ impl Sieve {
             }
         }
         let (word, rest) = token(&line.bytes);
-        let status = match word.to_ascii_uppercase().as_slice() {
+        let status = match upper(word).as_slice() {
             b"OK" => Status::Positive,
             b"NO" => Status::Negative,
             b"BYE" => Status::Bye,

@@ -3,6 +3,8 @@
 //! Pure functions over byte slices; they exist once so that "a token" means the same everywhere.
 //! They never fail: what is not there is empty or `None`.
 
+use arrayvec::ArrayVec;
+
 use super::dialogue::Enhanced;
 
 /// Splits off the first blank-separated token; the rest has its leading blanks removed.
@@ -14,6 +16,16 @@ pub(super) fn token(line: &[u8]) -> (&[u8], &[u8]) {
         .unwrap_or(line.len());
     let (head, tail) = line.split_at_checked(end).unwrap_or((line, &[]));
     (head, tail.trim_ascii_start())
+}
+
+/// Letters of a word that tell it from all others: no command or mechanism that is known has as many.
+const WORD: usize = 24;
+
+/// A word in capitals, to be compared with known ones; of a longer one its beginning.
+pub(super) fn upper(word: &[u8]) -> ArrayVec<u8, WORD> {
+    let mut upper: ArrayVec<u8, WORD> = word.iter().copied().take(WORD).collect();
+    upper.make_ascii_uppercase();
+    upper
 }
 
 /// Whether `text` contains `word`, ASCII case ignored. `word` is short, the text bounded by a line.
@@ -32,10 +44,13 @@ pub(super) fn starts(text: &[u8], word: &[u8]) -> bool {
 
 /// A decimal number and nothing else; `None` on overflow, sign or emptiness.
 pub(super) fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+    if text.is_empty() {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
 /// The start of an SMTP reply line (RFC 5321 4.2): code, whether it is the last line, and the text.

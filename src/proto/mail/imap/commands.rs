@@ -8,7 +8,7 @@ use crate::proto::mail::dialogue::{Command, Oddity, Phase, Verb};
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::login::{self, Begun};
 use crate::proto::mail::sasl;
-use crate::proto::mail::syntax::{astring, contains, literal, token};
+use crate::proto::mail::syntax::{astring, contains, literal, token, upper};
 
 /// Arguments of LOGIN looked at.
 const ARGUMENTS: usize = 4;
@@ -31,12 +31,12 @@ impl Imap {
         }
         let (tag, rest) = token(&line.bytes);
         let (name, arguments) = token(rest);
-        let mut name = name.to_ascii_uppercase();
-        if name == b"UID" {
+        let mut name = upper(name);
+        if name.as_slice() == b"UID" {
             let (second, _) = token(arguments);
-            name = second.to_ascii_uppercase();
+            name = upper(second);
         }
-        if name == b"AUTHENTICATE" {
+        if name.as_slice() == b"AUTHENTICATE" {
             return self.authenticate(core, line, mark, tag, arguments);
         }
         let verb = verb_of(&name);

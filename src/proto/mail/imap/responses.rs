@@ -8,7 +8,7 @@ use crate::proto::mail::dialogue::{Phase, Reply, Status, Verb};
 use crate::proto::mail::garbage::names_itself;
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::login;
-use crate::proto::mail::syntax::{astring, contains, literal, starts, token};
+use crate::proto::mail::syntax::{astring, contains, literal, starts, token, upper};
 
 impl Imap {
     /// A line of the server, or the rest of one after a literal.
@@ -41,7 +41,7 @@ impl Imap {
 
     fn untagged(&mut self, core: &mut Core, line: &Line, mark: Mark, rest: &[u8]) {
         let (word, text) = token(rest);
-        let word = word.to_ascii_uppercase();
+        let word = upper(word);
         let status = match word.as_slice() {
             b"OK" | b"PREAUTH" => Status::Positive,
             b"NO" => Status::Negative,
@@ -58,7 +58,7 @@ impl Imap {
         };
         let reply = reply(core, line, mark, status, text);
         if core.awaits_greeting() {
-            if word == b"PREAUTH" {
+            if word.as_slice() == b"PREAUTH" {
                 core.dialogue.authenticated = Some(reply.done);
             }
             return core.greeting(reply);
@@ -106,7 +106,7 @@ impl Imap {
 
     fn tagged(&mut self, core: &mut Core, line: &Line, mark: Mark, tag: &[u8], rest: &[u8]) {
         let (word, text) = token(rest);
-        let status = match word.to_ascii_uppercase().as_slice() {
+        let status = match upper(word).as_slice() {
             b"OK" => Status::Positive,
             b"NO" => Status::Negative,
             b"BAD" => Status::Bad,
@@ -192,9 +192,7 @@ impl Imap {
 /// A reply with its response code (RFC 9051 7.1) taken out of the text; capabilities in it are noted.
 fn reply(core: &mut Core, line: &Line, mark: Mark, status: Status, text: &[u8]) -> Reply {
     let (code, words) = response_code(text);
-    let mut building = Building::new(line, mark);
-    building.push(line, words);
-    let mut reply = building.finish(status);
+    let mut reply = Building::whole(line, mark, words, status);
     if let Some(code) = code {
         let (name, arguments) = token(code);
         if name.eq_ignore_ascii_case(b"CAPABILITY") {

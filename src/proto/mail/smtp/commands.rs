@@ -7,7 +7,7 @@ use crate::proto::mail::core::{Core, Pending, command, unknown};
 use crate::proto::mail::dialogue::{Language, Oddity, Phase, Verb};
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::login::{self, Begun};
-use crate::proto::mail::syntax::{contains, is_masked, number, token};
+use crate::proto::mail::syntax::{contains, is_masked, number, token, upper};
 
 /// Commands that are known but need no word of their own (IANA mail parameters, vendors' documents).
 const OTHER: &[&[u8]] = &[
@@ -55,7 +55,7 @@ impl Smtp {
             return;
         }
         let (word, rest) = token(&line.bytes);
-        let name = word.to_ascii_uppercase();
+        let name = upper(word);
         let (verb, phase) = match name.as_slice() {
             b"EHLO" => (Verb::Ehlo, Phase::Capabilities),
             b"HELO" => (Verb::Helo, Phase::Capabilities),

@@ -28,32 +28,40 @@ impl Smtp {
             .pending
             .front()
             .is_some_and(|pending| matches!(pending.verb, Verb::Ehlo | Verb::Lhlo) && code == 250);
+        let (status, words) = match enhanced(text).filter(|_| !listing) {
+            Some((status, words)) => (Some(status), words),
+            None => (None, text),
+        };
+        if last && !listing && self.building.is_none() {
+            let mut reply = Building::whole(line, mark, words, status_of(code));
+            reply.enhanced = status;
+            return self.complete(core, reply, code);
+        }
         let mut building = self
             .building
             .take()
             .unwrap_or_else(|| Building::new(line, mark));
-        let words = match enhanced(text) {
-            Some((status, words)) if !listing => {
-                building.enhanced.get_or_insert(status);
-                words
-            }
-            _ => text,
-        };
+        building.enhanced = building.enhanced.or(status);
         building.push(line, words);
         if listing {
             capability_line(core, text, building.lines, line.marks(mark).0);
         }
         if last {
             // Should the codes of the lines differ, the last one counts, as Postfix reads it.
-            let mut reply = building.finish(status_of(code));
-            reply.code = Some(code);
-            reply.enhanced = reply
-                .enhanced
-                .or_else(|| enhanced_in_brackets(reply.text.as_str().as_bytes()));
-            self.reply(core, reply);
+            let reply = building.finish(status_of(code));
+            self.complete(core, reply, code);
         } else {
             self.building = Some(building);
         }
+    }
+
+    /// The last line of a reply was read.
+    fn complete(&mut self, core: &mut Core, mut reply: Reply, code: u16) {
+        reply.code = Some(code);
+        reply.enhanced = reply
+            .enhanced
+            .or_else(|| enhanced_in_brackets(reply.text.as_str().as_bytes()));
+        self.reply(core, reply);
     }
 
     /// A line without a reply code: part of a reply, another protocol, or noise.
