@@ -14,7 +14,8 @@ use crate::proto::tls::Shared;
 pub struct Inside {
     session: Option<Box<Session>>,
     service: Option<Service>,
-    shared: Shared,
+    /// Until the session is begun, which takes it.
+    shared: Option<Shared>,
 }
 
 impl Inside {
@@ -35,8 +36,11 @@ impl Inside {
 
     /// The session, begun if it was not.
     pub fn session(&mut self) -> &mut Session {
-        self.session
-            .get_or_insert_with(|| Box::new(Session::with(self.service, self.shared.clone())))
+        let (service, shared) = (self.service, &mut self.shared);
+        self.session.get_or_insert_with(|| {
+            let shared = shared.take().unwrap_or_default();
+            Box::new(Session::with(service, shared))
+        })
     }
 }
 
@@ -57,7 +61,7 @@ impl Dialogue for Inside {
         Inside {
             session: None,
             service,
-            shared: shared.clone(),
+            shared: Some(shared.clone()),
         }
     }
 

@@ -14,7 +14,7 @@ use super::certificate;
 use super::decrypt::{Direction, Opened, directions};
 use super::facts::{Inside, TlsFacts};
 use super::hello;
-use super::keylog::{KeyLog, Random};
+use super::keylog::Random;
 use super::progress;
 use super::shared::{Chains, Shared};
 
@@ -56,10 +56,8 @@ struct Reading {
 }
 
 /// Opens the records of one connection.
-#[derive(Default)]
 pub(super) struct Opener {
-    log: KeyLog,
-    chains: Chains,
+    shared: Shared,
     client: Option<Random>,
     server: Option<Random>,
     tried: bool,
@@ -70,15 +68,18 @@ pub(super) struct Opener {
 impl Opener {
     pub(super) fn new(shared: &Shared) -> Opener {
         Opener {
-            log: shared.keys.clone(),
-            chains: shared.chains(),
-            ..Opener::default()
+            shared: shared.clone(),
+            client: None,
+            server: None,
+            tried: false,
+            sides: PerSide::default(),
+            pieces: VecDeque::new(),
         }
     }
 
     /// Chains that were read before.
     pub(super) fn chains(&self) -> &Chains {
-        &self.chains
+        self.shared.chains()
     }
 
     /// The next piece of what was read.
@@ -115,7 +116,7 @@ impl Opener {
             return;
         };
         self.tried = true;
-        let Some(secrets) = self.log.secrets(&client) else {
+        let Some(secrets) = self.shared.keys().secrets(&client) else {
             return;
         };
         let (client, server) = directions(hello.version, hello.cipher, &client, &server, secrets);
@@ -266,7 +267,7 @@ impl Opener {
             }
             (11, Side::Server) if tls13 && first && facts.certificate_seen.is_none() => {
                 facts.certificate_seen = Some(sealed.done);
-                facts.certificates = self.chains.of(true, &whole.body, certificate::chain13);
+                facts.certificates = self.chains().of(true, &whole.body, certificate::chain13);
             }
             (11, Side::Client) if tls13 && first && !whole.holed => {
                 let seen = match certificate::is_empty13(&whole.body) {

@@ -16,36 +16,39 @@ const LONGEST: usize = 16 << 10;
 
 type Read = Remembered<Box<[u8]>, Arc<[Certificate]>>;
 
-/// Shared by clones.
+/// Shared by clones: one counter, since every connection has one.
 #[derive(Clone, Default)]
-pub struct Shared {
-    /// The key log.
-    pub keys: KeyLog,
+pub struct Shared(Arc<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    keys: KeyLog,
     chains: Chains,
 }
 
 impl Shared {
     /// With that key log.
     pub fn with_keys(keys: KeyLog) -> Shared {
-        Shared {
-            keys,
-            chains: Chains::default(),
-        }
+        let chains = Chains::default();
+        Shared(Arc::new(Kept { keys, chains }))
     }
 
-    pub(super) fn chains(&self) -> Chains {
-        self.chains.clone()
+    pub(super) fn keys(&self) -> &KeyLog {
+        &self.0.keys
+    }
+
+    pub(super) fn chains(&self) -> &Chains {
+        &self.0.chains
     }
 }
 
 /// Certificate messages that were read before, of one version of the message.
-#[derive(Clone)]
-pub(super) struct Chains(Arc<Mutex<[Read; 2]>>);
+pub(super) struct Chains(Mutex<[Read; 2]>);
 
 impl Default for Chains {
     fn default() -> Chains {
         let empty = || Remembered::new(CHAINS);
-        Chains(Arc::new(Mutex::new([empty(), empty()])))
+        Chains(Mutex::new([empty(), empty()]))
     }
 }
 
