@@ -9,7 +9,7 @@ use super::syntax::starts;
 type Word = (u8, &'static str, &'static str);
 
 /// The words that begin with a small letter.
-const fn words(letter: u8) -> &'static [Word] {
+fn words(letter: u8) -> &'static [Word] {
     match letter {
         b'a' => &[
             (18, "amazonses", "Amazon SES"),
@@ -81,41 +81,17 @@ const fn words(letter: u8) -> &'static [Word] {
     }
 }
 
-/// For each letter that a word begins with, the letters that may follow it: one bit each.
-const SECONDS: [u32; 26] = {
-    let mut seconds = [0; 26];
-    let mut first = 0;
-    while first < seconds.len() {
-        let words = words(b'a' + first as u8);
-        let mut at = 0;
-        while at < words.len() {
-            let second = words[at].1.as_bytes()[1];
-            seconds[first] |= 1 << (second - b'a');
-            at += 1;
-        }
-        first += 1;
-    }
-    seconds
-};
-
-/// The number of a letter in the alphabet, case ignored; of anything else one beyond it.
-fn letter(byte: u8) -> usize {
-    usize::from((byte | 0x20).wrapping_sub(b'a'))
-}
-
 /// The software that a text names, if any. Looks at each byte once.
 pub(super) fn named_in(text: &str) -> Option<&'static str> {
     let text = text.as_bytes();
     let mut best: Option<(u8, &'static str)> = None;
     for (at, pair) in text.windows(2).enumerate() {
         let &[first, second] = pair else { continue };
-        // Settles nearly all of it.
-        let seconds = SECONDS.get(letter(first)).copied().unwrap_or(0);
-        let second = u32::try_from(letter(second)).unwrap_or(u32::MAX);
-        if seconds.checked_shr(second).is_none_or(|bits| bits & 1 == 0) {
-            continue;
-        }
         for (rank, word, name) in words(first.to_ascii_lowercase()) {
+            // Settles nearly all of it.
+            if word.as_bytes().get(1) != Some(&second.to_ascii_lowercase()) {
+                continue;
+            }
             if best.is_none_or(|(known, _)| *rank < known)
                 && text
                     .get(at..)
