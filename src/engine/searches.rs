@@ -62,6 +62,14 @@ struct Unused {
     waiting: Waiting,
 }
 
+/// Answers over UDP of a resolver to a client.
+struct Sizes {
+    /// The largest one.
+    largest: (u32, Mark),
+    /// The latest that any path lets through.
+    small: Option<Mark>,
+}
+
 /// All closed look-ups that wait.
 pub struct Searches {
     soon: VecDeque<Waiting>,
@@ -72,8 +80,7 @@ pub struct Searches {
     recent: Remembered<IpAddr, Few<Sibling, PER_CLIENT>>,
     /// By client: names that are mail exchangers, and of what.
     mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
-    sizes: Remembered<(IpAddr, IpAddr), (u32, Mark)>,
-    small: Remembered<(IpAddr, IpAddr), Mark>,
+    sizes: Remembered<(IpAddr, IpAddr), Sizes>,
     /// First fragments of answers that did not become whole.
     fragments: Remembered<(IpAddr, IpAddr), Few<Mark, FRAGMENTS>>,
     tlsa: Remembered<IpAddr, Few<(Foreign, Tlsa), TLSA_NAMES>>,
@@ -89,7 +96,6 @@ impl Default for Searches {
             recent: Remembered::new(CLIENTS),
             mx_targets: Remembered::new(CLIENTS),
             sizes: Remembered::new(CLIENTS),
-            small: Remembered::new(CLIENTS),
             fragments: Remembered::new(CLIENTS),
             tlsa: Remembered::new(CLIENTS),
         }
@@ -215,12 +221,15 @@ impl Searches {
             }
             if reply.transport == Transport::Udp {
                 let pair = (facts.client, facts.resolver);
-                let largest = self.sizes.entry(pair, || (0, reply.at));
-                if reply.message.length > largest.0 {
-                    *largest = (reply.message.length, reply.at);
+                let sizes = self.sizes.entry(pair, || Sizes {
+                    largest: (0, reply.at),
+                    small: None,
+                });
+                if reply.message.length > sizes.largest.0 {
+                    sizes.largest = (reply.message.length, reply.at);
                 }
                 if reply.message.length <= 512 {
-                    self.small.insert(pair, reply.at);
+                    sizes.small = Some(reply.at);
                 }
             }
         }
@@ -339,12 +348,13 @@ impl Searches {
                     .collect()
             });
         let pair = (facts.client, facts.resolver);
+        let sizes = self.sizes.get(&pair);
         LookupContext {
             siblings,
-            largest_udp_answer: self.sizes.get(&pair).copied(),
+            largest_udp_answer: sizes.map(|sizes| sizes.largest),
             used: used(facts, names),
             mx_of: self.domain_of(facts.client, &facts.name).cloned(),
-            small_answer: self.small.get(&pair).copied(),
+            small_answer: sizes.and_then(|sizes| sizes.small),
             stray_fragment: self
                 .fragments
                 .get(&pair)
