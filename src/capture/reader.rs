@@ -1,7 +1,7 @@
 //! One capture, frame by frame: whatever its format, its compression and where it comes from.
 //!
-//! It exists so that callers pull frames and nothing else. It refuses to wait when it need not, to copy
-//! a mapped file and to hold more of a stream than one block.
+//! It exists so that callers pull frames and nothing else. It refuses to wait when it need not, and to hold
+//! more of an input than one block.
 
 use std::fs::File;
 use std::io::{self, Cursor, IsTerminal, Read, Seek, SeekFrom};
@@ -9,6 +9,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{Advice, fadvise};
 
 use super::decompress::decompress;
 use super::inputs::Input;
@@ -94,6 +96,7 @@ pub struct CaptureReader {
     kind: SourceKind,
     compression: Option<Compression>,
     window: Window,
+    mapping: Option<Arc<Mapping>>,
     format: Format,
     notes: Notes,
     /// A frame that was looked at and not yet given out.
@@ -158,20 +161,19 @@ impl CaptureReader {
             return CaptureReader::open_stream(name, SourceKind::Pipe, Box::new(pipe), None);
         }
         let head = head_of(&mut file, HEAD).map_err(failed)?;
-        if matches!(recognise(&head), Recognised::Pcap | Recognised::Pcapng) {
-            // Where a file system cannot map, the file is read as a stream.
-            if let Ok(map) = Mapping::of(&file) {
-                let read = Arc::new(AtomicU64::new(0));
-                let reader =
-                    CaptureReader::begin(name, SourceKind::File, None, Window::mapped(map), read)?;
-                return Ok(CaptureReader {
-                    total: Some(about.len()),
-                    ..reader
-                });
-            }
-        }
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        CaptureReader::open_stream(name, SourceKind::File, Box::new(file), Some(about.len()))
+        // Where a file system cannot map, frames that are looked at later have to be kept.
+        let mapping = matches!(recognise(&head), Recognised::Pcap | Recognised::Pcapng)
+            .then(|| Mapping::of(&file).ok())
+            .flatten();
+        // Advice: failing costs speed only.
+        let _ = fadvise(&file, 0, None, Advice::Sequential);
+        let reader =
+            CaptureReader::open_stream(name, SourceKind::File, Box::new(file), Some(about.len()))?;
+        Ok(CaptureReader {
+            mapping: mapping.map(Arc::new),
+            ..reader
+        })
     }
 
     fn open_stream(
@@ -199,10 +201,10 @@ impl CaptureReader {
         let (window, compression) = match known {
             Recognised::Compressed(compression) => {
                 let unpacked = decompress(compression, Box::new(all)).map_err(failed)?;
-                (Window::stream(unpacked), Some(compression))
+                (Window::new(unpacked), Some(compression))
             }
             Recognised::Other(kind, what) => return Err(OpenError::new(kind, &name, what)),
-            Recognised::Pcap | Recognised::Pcapng => (Window::stream(Box::new(all)), None),
+            Recognised::Pcap | Recognised::Pcapng => (Window::new(Box::new(all)), None),
         };
         let reader = CaptureReader::begin(name, kind, compression, window, read)?;
         Ok(CaptureReader { total, ..reader })
@@ -254,6 +256,7 @@ impl CaptureReader {
             kind,
             compression,
             window,
+            mapping: None,
             format,
             notes,
             pending: None,
@@ -352,9 +355,9 @@ impl CaptureReader {
 
     /// How far the reading has come.
     pub fn progress(&self) -> Progress {
-        let read = match self.window.mapping() {
-            Some(_) => self.window.position(),
-            None => self.read.load(Ordering::Relaxed),
+        let read = match self.compression {
+            None => self.window.position(),
+            Some(_) => self.read.load(Ordering::Relaxed),
         };
         Progress {
             read,
@@ -362,9 +365,9 @@ impl CaptureReader {
         }
     }
 
-    /// The mapped file, for analysis on other threads by [`Frame::position`]; `None` for streams.
+    /// The file in memory, for who looks at frames again later, by [`Frame::position`]; `None` for streams and packed files.
     pub fn mapping(&self) -> Option<Arc<Mapping>> {
-        self.window.mapping()
+        self.mapping.clone()
     }
 
     fn parse(&mut self) -> Option<Record> {

@@ -1,41 +1,31 @@
-//! The bytes of an input, from the front: a mapped file, or a stream through a bounded buffer.
+//! The bytes of an input, from the front, through a bounded buffer.
 //!
-//! It exists so that the parsers see one thing: "so many bytes are here now". A mapped file is never
-//! copied; a stream's buffer grows only with bytes that have really arrived, up to [`BUFFER`], so that a
-//! length field cannot make it allocate.
+//! It exists so that the parsers see one thing: "so many bytes are here now". Files are read as streams are: a buffer that stays in the
+//! processor's cache costs less than the pages of a map do, with their faults and with a wait for memory at each frame. The buffer grows only with
+//! bytes that have really arrived, up to [`BUFFER`], so that a length field cannot make it allocate.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
 
-use memmap2::{Advice, Mmap, UncheckedAdvice};
+use memmap2::Mmap;
 
-/// The most bytes of a stream that are held at once: the longest block that is looked into.
+/// The most bytes that are held at once: the longest block that is looked into.
 pub(super) const BUFFER: usize = 2 << 20;
 
-/// The buffer a stream starts with.
+/// The buffer that is started with, and for most inputs the only one.
 const START: usize = 256 << 10;
-
-/// How much of a mapped file may stay in memory behind the reader. What was released is read again by
-/// the system when somebody still looks at it.
-const BEHIND: usize = 64 << 20;
-
-/// How much of a mapped file is asked for at once, ahead of the reader: one call instead of a fault for each few pages.
-const AHEAD: usize = 4 << 20;
 
 /// What a processor fetches at once.
 const CACHE_LINE: usize = 64;
 
-/// A capture file in memory, shared with whoever analyses its frames on other threads.
+/// A capture file in memory, for whoever looks at its frames again later. The reader itself never touches it.
 pub struct Mapping(Mmap);
 
 impl Mapping {
     pub(super) fn of(file: &File) -> io::Result<Mapping> {
-        // SAFETY: the map is read-only and private. What remains is a file that somebody cuts while it is read: the
+        // SAFETY: the map is read-only and private. What remains is a file that somebody cuts while it is looked at: the
         // system then ends the process (SIGBUS), it does not hand out other memory.
         let map = unsafe { Mmap::map(file)? };
-        // Advice: failing costs speed only.
-        let _ = map.advise(Advice::Sequential);
         Ok(Mapping(map))
     }
 
@@ -47,63 +37,26 @@ impl Mapping {
 }
 
 pub(super) struct Window {
-    bytes: Bytes,
+    input: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    ended: bool,
     /// How many bytes were passed before the window's front.
     position: u64,
     failure: Option<io::Error>,
 }
 
-enum Bytes {
-    Mapped {
-        map: Arc<Mapping>,
-        at: usize,
-        released: usize,
-        /// Up to here it was asked for.
-        asked: usize,
-    },
-    Stream {
-        input: Box<dyn Read + Send>,
-        buffer: Vec<u8>,
-        start: usize,
-        end: usize,
-        ended: bool,
-    },
-}
-
 impl Window {
-    pub(super) fn mapped(map: Mapping) -> Window {
+    pub(super) fn new(input: Box<dyn Read + Send>) -> Window {
         Window {
-            bytes: Bytes::Mapped {
-                map: Arc::new(map),
-                at: 0,
-                released: 0,
-                asked: 0,
-            },
-            position: 0,
-            failure: None,
-        }
-    }
-
-    pub(super) fn stream(input: Box<dyn Read + Send>) -> Window {
-        let bytes = Bytes::Stream {
             input,
             buffer: Vec::new(),
             start: 0,
             end: 0,
             ended: false,
-        };
-        Window {
-            bytes,
             position: 0,
             failure: None,
-        }
-    }
-
-    /// The map, when the input is one.
-    pub(super) fn mapping(&self) -> Option<Arc<Mapping>> {
-        match &self.bytes {
-            Bytes::Mapped { map, .. } => Some(Arc::clone(map)),
-            Bytes::Stream { .. } => None,
         }
     }
 
@@ -113,7 +66,7 @@ impl Window {
         self.position
     }
 
-    /// Why a stream ended before its time.
+    /// Why an input ended before its time.
     pub(super) fn failure(&self) -> Option<&io::Error> {
         self.failure.as_ref()
     }
@@ -121,38 +74,26 @@ impl Window {
     /// What is here now.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Mapped { map, at, .. } => map.0.get(*at..).unwrap_or_default(),
-            Bytes::Stream {
-                buffer, start, end, ..
-            } => buffer.get(*start..*end).unwrap_or_default(),
-        }
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Waits until `wanted` bytes are here or the input has ended; says how many of them are.
-    /// More than [`BUFFER`] are never promised of a stream.
+    /// More than [`BUFFER`] are never promised.
     pub(super) fn fill(&mut self, wanted: usize) -> usize {
-        if let Bytes::Stream {
-            input,
-            buffer,
-            start,
-            end,
-            ended,
-        } = &mut self.bytes
-        {
-            let wanted = wanted.min(BUFFER);
-            while end.saturating_sub(*start) < wanted && !*ended {
-                if *end == buffer.len() || start.saturating_add(wanted) > buffer.len() {
-                    make_room(buffer, start, end);
-                }
-                match input.read(buffer.get_mut(*end..).unwrap_or_default()) {
-                    Ok(0) => *ended = true,
-                    Ok(read) => *end = end.saturating_add(read),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => {
-                        *ended = true;
-                        self.failure = Some(error);
-                    }
+        let some = wanted.min(BUFFER);
+        while self.end.saturating_sub(self.start) < some && !self.ended {
+            if self.end == self.buffer.len() || self.start.saturating_add(some) > self.buffer.len()
+            {
+                self.make_room();
+            }
+            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match self.input.read(room) {
+                Ok(0) => self.ended = true,
+                Ok(read) => self.end = self.end.saturating_add(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.ended = true;
+                    self.failure = Some(error);
                 }
             }
         }
@@ -160,36 +101,11 @@ impl Window {
     }
 
     /// Passes over `count` bytes that are here.
+    #[inline]
     pub(super) fn advance(&mut self, count: usize) {
         let count = count.min(self.bytes().len());
         self.position = self.position.saturating_add(count as u64);
-        match &mut self.bytes {
-            Bytes::Mapped {
-                map,
-                at,
-                released,
-                asked,
-            } => {
-                *at = at.saturating_add(count);
-                if at.saturating_add(AHEAD / 2) > *asked && *asked < map.0.len() {
-                    let len = AHEAD.min(map.0.len().saturating_sub(*asked));
-                    // Advice: failing (a kernel before 5.14) costs speed only.
-                    let _ = map.0.advise_range(Advice::PopulateRead, *asked, len);
-                    *asked = asked.saturating_add(len);
-                }
-                if at.saturating_sub(*released) > BEHIND {
-                    let len = at.saturating_sub(*released).saturating_sub(BEHIND / 2);
-                    // SAFETY: the map is a private read-only view of a file; pages given up are read from the file
-                    // again on the next access, with the same content.
-                    let _ = unsafe {
-                        map.0
-                            .unchecked_advise_range(UncheckedAdvice::DontNeed, *released, len)
-                    };
-                    *released = released.saturating_add(len);
-                }
-            }
-            Bytes::Stream { start, .. } => *start = start.saturating_add(count),
-        }
+        self.start = self.start.saturating_add(count);
     }
 
     /// Passes over `count` bytes, here or not; says how many there were.
@@ -206,6 +122,19 @@ impl Window {
         }
         count.saturating_sub(left)
     }
+
+    /// Moves what is left to the buffer's front; doubles the buffer when it is full of what is needed.
+    fn make_room(&mut self) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end = self.end.saturating_sub(self.start);
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            let more = self.buffer.len().saturating_mul(2).clamp(START, BUFFER);
+            self.buffer.resize(more, 0);
+        }
+    }
 }
 
 /// Asks for the cache lines of what stands at `at`, before it is wanted: waiting for memory then happens beside other work.
@@ -221,18 +150,6 @@ pub(super) fn foresee(bytes: &[u8], at: usize, len: usize) {
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = line;
-    }
-}
-
-/// Moves what is left to the buffer's front; doubles the buffer when it is full of what is needed.
-fn make_room(buffer: &mut Vec<u8>, start: &mut usize, end: &mut usize) {
-    if *start > 0 {
-        buffer.copy_within(*start..*end, 0);
-        *end = end.saturating_sub(*start);
-        *start = 0;
-    }
-    if *end == buffer.len() {
-        buffer.resize(buffer.len().saturating_mul(2).clamp(START, BUFFER), 0);
     }
 }
 
@@ -253,17 +170,14 @@ mod tests {
 
     #[test]
     fn a_claim_alone_allocates_nothing() {
-        let mut window = Window::stream(Box::new(Trickle(10_000)));
+        let mut window = Window::new(Box::new(Trickle(10_000)));
         assert_eq!(window.fill(usize::MAX), 10_000);
-        let super::Bytes::Stream { buffer, .. } = &window.bytes else {
-            unreachable!()
-        };
-        assert_eq!(buffer.len(), START);
+        assert_eq!(window.buffer.len(), START);
     }
 
     #[test]
     fn a_stream_passes_through_a_bounded_buffer() {
-        let mut window = Window::stream(Box::new(Trickle(20_000_000)));
+        let mut window = Window::new(Box::new(Trickle(20_000_000)));
         let mut seen = 0;
         for len in (1..).map(|n: usize| n * 7919 % BUFFER) {
             let here = window.fill(len);
@@ -275,12 +189,9 @@ mod tests {
             }
         }
         assert_eq!((seen, window.position()), (20_000_000, 20_000_000));
-        let super::Bytes::Stream { buffer, .. } = &window.bytes else {
-            unreachable!()
-        };
-        assert!(buffer.len() <= BUFFER);
+        assert!(window.buffer.len() <= BUFFER);
         assert_eq!(
-            Window::stream(Box::new(Trickle(5_000_000))).skip(6_000_000),
+            Window::new(Box::new(Trickle(5_000_000))).skip(6_000_000),
             5_000_000
         );
     }
