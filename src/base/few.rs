@@ -1,18 +1,20 @@
-//! A short list with a bound, that takes no room while it is empty.
+//! A short list with a bound, that takes one word while it is empty.
 //!
 //! Most connections have no reset, no loss and no ICMP error: what they would need for sixteen of each is memory that a
 //! million half-open connections do not have. It refuses to hold more than its bound.
 
 use std::ops::{Deref, DerefMut};
 
+use thin_vec::ThinVec;
+
 /// At most `MOST` items, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Few<T, const MOST: usize>(Vec<T>);
+pub struct Few<T, const MOST: usize>(ThinVec<T>);
 
 impl<T, const MOST: usize> Few<T, MOST> {
     /// An empty list.
     pub const fn new() -> Few<T, MOST> {
-        Few(Vec::new())
+        Few(ThinVec::new())
     }
 
     /// Adds an item at the end; gives it back when the list is full.

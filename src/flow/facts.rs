@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 
 use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
-use crate::base::{Few, Mark, Nanos, PerSide, Side, SourceId};
+use crate::base::{Few, Mark, Nanos, PerSide, Rare, Side, SourceId, Usual};
 use crate::wire::{Tcp, TcpFlags};
 
 /// One end of a connection.
@@ -58,7 +58,7 @@ pub struct TcpFacts {
     /// The server's SYN-ACK and its retransmissions.
     pub syn_acks: Transmissions,
     /// A SYN-ACK that acknowledges our SYN from another address than the one asked (NAT): where, and from whom.
-    pub foreign_syn_ack: Option<(Mark, Endpoint)>,
+    pub foreign_syn_ack: Rare<Option<(Mark, Endpoint)>>,
     /// SYN-ACKs that were captured after the client's final ACK of the handshake.
     pub syn_acks_after_ack: u32,
     /// The segment that completed the handshake: the client's first ACK of the SYN-ACK.
@@ -104,16 +104,16 @@ pub struct TcpFacts {
     /// Frames out of time order.
     pub disorder: u32,
     /// A silence in the capture over which the clocks of both ends stood still (RFC 7323): the capture's clock jumped.
-    pub clock_jump: Option<IdleGap>,
+    pub clock_jump: Rare<Option<IdleGap>>,
     /// Segments that stand in the capture behind what acknowledges them.
     pub behind: u32,
     /// A silence over which the clock of the only end that spoke afterwards stood still: the capture's clock jumped, or that end slept.
-    pub clock_doubt: Option<IdleGap>,
+    pub clock_doubt: Rare<Option<IdleGap>>,
     /// How far times of this connection contradict each other: the longest step backwards, or by how much the SYN-ACK stands
     /// behind what acknowledges it. 0 in an ordinary capture.
     pub clock_error: Nanos,
     /// SACK edges outside what was sent, all by the same distance (a device rewrites sequence numbers but not SACK): frame and distance.
-    pub sack_offset: Option<(Mark, i64)>,
+    pub sack_offset: Rare<Option<(Mark, i64)>>,
     /// A new SYN with another ISN on the same five-tuple followed within 3 s of a reset: it is counted here, not a new connection.
     pub reopened: u32,
 }
@@ -216,17 +216,19 @@ pub struct Direction {
     /// IPv6 flow label of ordinary segments, the latest.
     pub flow_label: Option<u32>,
     /// Wireshark's labels, counted.
-    pub labels: LabelCounts,
+    pub labels: Rare<LabelCounts>,
     /// Segments that carried data or FIN again (Retransmission, Fast and Spurious; Out-Of-Order not).
     pub retransmitted: u32,
     /// The oldest bytes (or SYN-less FIN) that were sent and never acknowledged, at the end.
-    pub outstanding: Option<Outstanding>,
-    /// Evidence about sizes that pass and sizes that do not, for what this side sends.
-    pub mtu: MtuEvidence,
+    pub outstanding: Rare<Option<Outstanding>>,
+    /// Payload bytes of the largest segment known to have arrived (acknowledged cumulatively or by SACK), capped at MSS.
+    pub largest_arrived: u32,
+    /// Evidence about sizes that do not pass, for what this side sends.
+    pub mtu: Rare<MtuEvidence>,
     /// Bytes of any size that were never seen and that the peer never acknowledged, although later ones came: where that was seen.
     pub hole: Option<Mark>,
     /// Times at which this side's advertised window was zero.
-    pub zero_window: ZeroWindow,
+    pub zero_window: Rare<ZeroWindow>,
     /// Its latest empty segment stands behind bytes that the capture never shows: where, and how many bytes. They were sent, and
     /// did not come this far.
     pub ahead: Option<(Mark, u32)>,
@@ -295,8 +297,6 @@ pub struct Stall {
 /// Sizes, as IP packet lengths of this side's segments as captured (super-segments count as their MSS packets).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MtuEvidence {
-    /// Payload bytes of the largest segment known to have arrived (acknowledged cumulatively or by SACK), capped at MSS.
-    pub largest_arrived: u32,
     /// Payload bytes of the smallest segment that was sent ≥ 3 times and never acknowledged, capped at MSS.
     pub smallest_dead: Option<u32>,
     /// Its first transmission.
@@ -313,6 +313,18 @@ pub struct MtuEvidence {
     pub unfilled_gap: Option<(Mark, u32)>,
 }
 
+impl Usual for MtuEvidence {
+    const USUAL: &'static MtuEvidence = &MtuEvidence {
+        smallest_dead: None,
+        dead: None,
+        dead_last: None,
+        dead_transmissions: 0,
+        smaller_arrived_after: None,
+        recovered: None,
+        unfilled_gap: None,
+    };
+}
+
 /// Window zero episodes of one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ZeroWindow {
@@ -326,6 +338,16 @@ pub struct ZeroWindow {
     pub closed_since: Option<Mark>,
     /// Probes that the other side sent into the closed window.
     pub probes: u32,
+}
+
+impl Usual for ZeroWindow {
+    const USUAL: &'static ZeroWindow = &ZeroWindow {
+        episodes: 0,
+        total: 0,
+        first: None,
+        closed_since: None,
+        probes: 0,
+    };
 }
 
 /// An ICMP error that quotes this connection.
@@ -427,6 +449,26 @@ pub struct LabelCounts {
     pub reused_ports: u32,
 }
 
+impl Usual for LabelCounts {
+    const USUAL: &'static LabelCounts = &LabelCounts {
+        retransmission: 0,
+        fast_retransmission: 0,
+        spurious_retransmission: 0,
+        out_of_order: 0,
+        lost_segment: 0,
+        ack_lost_segment: 0,
+        duplicate_ack: 0,
+        keep_alive: 0,
+        keep_alive_ack: 0,
+        zero_window: 0,
+        zero_window_probe: 0,
+        zero_window_probe_ack: 0,
+        window_full: 0,
+        window_update: 0,
+        reused_ports: 0,
+    };
+}
+
 impl TcpFacts {
     /// Facts of a connection of which nothing but its first frame is known.
     pub fn new(first: Mark) -> TcpFacts {
@@ -436,7 +478,7 @@ impl TcpFacts {
             last: first,
             syns: Transmissions::default(),
             syn_acks: Transmissions::default(),
-            foreign_syn_ack: None,
+            foreign_syn_ack: Rare::default(),
             syn_acks_after_ack: 0,
             established: None,
             sides: PerSide::default(),
@@ -459,11 +501,11 @@ impl TcpFacts {
             capture_gaps: PerSide::default(),
             cut_frames: 0,
             disorder: 0,
-            clock_jump: None,
+            clock_jump: Rare::default(),
             behind: 0,
-            clock_doubt: None,
+            clock_doubt: Rare::default(),
             clock_error: 0,
-            sack_offset: None,
+            sack_offset: Rare::default(),
             reopened: 0,
         }
     }

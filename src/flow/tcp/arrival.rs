@@ -30,7 +30,7 @@ impl Scoreboard {
             range.excused |= range.start < right && range.end > left && range.count > 1;
         }
         let mut at = 0;
-        while let Some(told) = self.told.get(at).copied() {
+        while let Some(told) = self.losses.told.get(at).copied() {
             if told.range.start < right && told.range.end > left {
                 facts.loss_count = facts.loss_count.saturating_sub(told.events);
                 facts.mss_equivalents_lost =
@@ -38,7 +38,7 @@ impl Scoreboard {
                 facts
                     .losses
                     .retain(|event| event.side != side || event.at != told.at);
-                self.told.remove(at);
+                self.losses.told.remove(at);
             } else {
                 at += 1;
             }
@@ -54,14 +54,15 @@ impl Scoreboard {
             return;
         };
         let later = oldest.ordinal < range.ordinal
-            || oldest.first.frame.number() < range.last.frame.number();
+            || oldest.first.frame.number() < range.last().frame.number();
         if later
             && range.size_min < oldest.size
             && self
+                .losses
                 .smaller_arrived
                 .is_none_or(|(start, _)| start != oldest.start)
         {
-            self.smaller_arrived = Some((oldest.start, mark));
+            self.losses.smaller_arrived = Some((oldest.start, mark));
         }
     }
 
@@ -79,15 +80,16 @@ impl Scoreboard {
             return;
         }
         self.largest_arrived = self.largest_arrived.max(range.size_min);
-        if range.size_count >= DEAD && range.size_min < range.size && !range.excused {
-            self.recovered = Some(Box::new(MtuEvidence {
+        let (count, first, last) = range.largest();
+        if count >= DEAD && range.size_min < range.size && !range.excused {
+            self.losses.recovered = Some(MtuEvidence {
                 smallest_dead: Some(range.size),
-                dead: Some(range.size_first),
-                dead_last: Some(range.size_last),
-                dead_transmissions: range.size_count,
+                dead: Some(first),
+                dead_last: Some(last),
+                dead_transmissions: count,
                 recovered: Some(mark),
                 ..MtuEvidence::default()
-            }));
+            });
         }
         let bytes = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
         let once = equivalents(bytes, range.mss);
@@ -97,20 +99,22 @@ impl Scoreboard {
                 range,
                 LossPlace::Before,
                 range.first,
-                range.episodes.min(1),
+                range.episodes().min(1),
                 once,
                 facts,
             );
-            self.stood_still(range.hole.unwrap_or(range.first), range.first, facts);
+            self.stood_still(range.hole().unwrap_or(range.first), range.first, facts);
         }
         let resends = u64::from(range.count.saturating_sub(1));
-        let Some(at) = range.resent.filter(|_| resends > 0 && !range.excused) else {
+        let Some(at) = range.resent().filter(|_| resends > 0 && !range.excused) else {
             return;
         };
         if range.needless(mark, tsecr, facts.min_rtt[side.other()]) {
             return;
         }
-        let events = range.episodes.saturating_sub(u32::from(range.lost_before));
+        let events = range
+            .episodes()
+            .saturating_sub(u32::from(range.lost_before));
         self.tell(
             side,
             range,
@@ -120,7 +124,7 @@ impl Scoreboard {
             resends.saturating_mul(once),
             facts,
         );
-        self.stood_still(range.first, range.last, facts);
+        self.stood_still(range.first, range.last(), facts);
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -139,14 +143,14 @@ impl Scoreboard {
         if events > 0 {
             let _ = facts.losses.try_push(LossEvent { side, at, place });
         }
-        if self.told.is_full() {
-            self.told.remove(0);
+        if self.losses.told.is_full() {
+            self.losses.told.remove(0);
         }
         let range = ByteRange {
             start: range.start,
             end: range.end,
         };
-        let _ = self.told.try_push(Told {
+        let _ = self.losses.told.try_push(Told {
             range,
             at,
             events,
@@ -157,12 +161,13 @@ impl Scoreboard {
     /// Adds the wait from `from` to `to`, each moment once.
     fn stood_still(&mut self, from: Mark, to: Mark, facts: &mut TcpFacts) {
         let from = self
+            .losses
             .still_until
             .map_or(from.time, |until| until.time.max(from.time));
         let waited = to.time.since(from);
         if waited > 0 {
             facts.stood_still = facts.stood_still.saturating_add(waited);
-            self.still_until = Some(to);
+            self.losses.still_until = Some(to);
         }
     }
 }

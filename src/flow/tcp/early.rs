@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::reassembly::StreamSink;
 use super::tracker::Tracker;
-use crate::base::{MILLISECOND, Mark, Nanos, Side, Timestamp};
+use crate::base::{MILLISECOND, Mark, Nanos, Rare, Side, Timestamp};
 
 /// Directions are interleaved no worse than this, as far as captures show it.
 const GRACE: Nanos = 3 * MILLISECOND;
@@ -28,7 +28,7 @@ struct Segment {
 
 /// Those of one side, in the order of capture.
 #[derive(Debug, Default)]
-pub(super) struct Early(VecDeque<Segment>);
+pub(super) struct Early(Rare<VecDeque<Segment>>);
 
 impl Early {
     /// Whether none waits.
@@ -65,7 +65,7 @@ impl Early {
 }
 
 /// A stretch of a stream that was acknowledged before it was captured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Unseen {
     from: i64,
     to: i64,
@@ -90,19 +90,20 @@ impl Tracker {
 
     /// Takes a late segment: the capture lost nothing after all.
     pub(super) fn shown_late(&mut self, side: Side, end: i64) {
-        let Some(unseen) = self.halves[side].unseen else {
+        let Some(unseen) = *self.halves[side].unseen else {
             return;
         };
         let shown = u32::try_from(end.saturating_sub(unseen.from)).unwrap_or(0);
         let facts = &mut self.facts;
         facts.behind = facts.behind.saturating_add(1);
         facts.capture_gaps[side] = facts.capture_gaps[side].saturating_sub(shown);
-        self.halves[side].unseen = if end == unseen.to {
+        let left = if end == unseen.to {
             facts.acked_unseen = facts.acked_unseen.saturating_sub(1);
             None
         } else {
             Some(Unseen::new(end, unseen.to, unseen.at))
         };
+        self.halves[side].unseen.set(left);
     }
 
     /// Hands on what need not wait any more.

@@ -5,7 +5,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::base::{Few, Mark, Timestamp};
+use crate::base::{Few, Mark, Rare, Timestamp, Usual};
 use crate::wire::{Ip, Tcp};
 
 use super::super::resets::HopCount;
@@ -31,7 +31,7 @@ pub(super) struct Half {
     /// Its segments that were captured before what they acknowledge.
     pub(super) early: Early,
     /// What of its stream was acknowledged before the capture showed it, at last.
-    pub(super) unseen: Option<Unseen>,
+    pub(super) unseen: Rare<Option<Unseen>>,
     /// Its latest segments, to find duplicates.
     pub(super) recent: RecentSegments,
     /// Running number of its latest segment, and of its latest with ACK (RST not counted).
@@ -68,9 +68,24 @@ pub(super) struct Half {
     pub(super) reset: bool,
     /// Running number of its latest keep-alive or window probe that was not answered yet.
     pub(super) probe: Option<u64>,
-    /// Candidates for a SACK offset.
-    pub(super) sack_offsets: Few<i64, 16>,
-    pub(super) sack_offset_at: Option<(Mark, (u32, u32))>,
+    /// Its SACK blocks that fit nothing that was sent.
+    pub(super) astray: Rare<Astray>,
+}
+
+/// SACK blocks that fit nothing that was sent.
+#[derive(Debug, Default)]
+pub(super) struct Astray {
+    /// By how much they may be off.
+    pub(super) distances: Few<i64, 16>,
+    /// The first one.
+    pub(super) first: Option<(Mark, (u32, u32))>,
+}
+
+impl Usual for Astray {
+    const USUAL: &'static Astray = &Astray {
+        distances: Few::new(),
+        first: None,
+    };
 }
 
 impl Half {

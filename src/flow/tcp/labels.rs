@@ -82,9 +82,6 @@ impl Labels {
 
     /// Adds this set to a sender's counts.
     pub(super) fn count(self, counts: &mut LabelCounts) {
-        if self.is_empty() {
-            return;
-        }
         for (label, count) in [
             (Labels::RETRANSMISSION, &mut counts.retransmission),
             (Labels::FAST_RETRANSMISSION, &mut counts.fast_retransmission),

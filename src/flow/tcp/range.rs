@@ -46,80 +46,142 @@ pub(super) struct Range {
     /// Times it passed; 0 while it is a hole.
     pub(super) count: u32,
     pub(super) first: Mark,
-    pub(super) last: Mark,
     pub(super) ordinal: u64,
-    /// The first resend.
-    pub(super) resent: Option<Mark>,
-    /// It began as a hole, noticed there.
-    pub(super) hole: Option<Mark>,
     /// The hole was filled by a resend, not by reordering.
     pub(super) lost_before: bool,
     /// Already told as arrived by SACK.
     pub(super) sacked: bool,
     /// Resends that are explained otherwise (ICMP said too big; came after its SACK).
     pub(super) excused: bool,
-    /// Separate losses that its resends stand for.
-    pub(super) episodes: u32,
-    /// Largest payload it was carried in, how often in that size, and when.
+    /// Largest payload it was carried in.
     pub(super) size: u32,
-    pub(super) size_count: u32,
-    pub(super) size_first: Mark,
-    pub(super) size_last: Mark,
     /// Smallest payload it was carried in.
     pub(super) size_min: u32,
     pub(super) packet_len: u32,
     /// TSval of the first copy, or of the segment after the hole; and likewise the identification.
     pub(super) tsval: Option<u32>,
     pub(super) ip_id: Option<u16>,
-    pub(super) last_tsval: Option<u32>,
     pub(super) idle_before: Nanos,
     pub(super) mss: u32,
+    /// `None` of what passed once.
+    story: Option<Box<Story>>,
+}
+
+/// What there is to tell of a range that was a hole or passed more than once.
+#[derive(Clone, Debug)]
+struct Story {
+    last: Mark,
+    last_tsval: Option<u32>,
+    /// The first resend.
+    resent: Option<Mark>,
+    /// It began as a hole, noticed there.
+    hole: Option<Mark>,
+    /// Separate losses that its resends stand for.
+    episodes: u32,
+    /// How often it was carried in its largest size, and when.
+    size_count: u32,
+    size_first: Mark,
+    size_last: Mark,
 }
 
 impl Range {
+    /// When it passed last.
+    pub(super) fn last(&self) -> Mark {
+        self.story.as_ref().map_or(self.first, |story| story.last)
+    }
+
+    /// Where it was noticed as a hole, if it began as one.
+    pub(super) fn hole(&self) -> Option<Mark> {
+        self.story.as_ref()?.hole
+    }
+
+    /// The first resend.
+    pub(super) fn resent(&self) -> Option<Mark> {
+        self.story.as_ref()?.resent
+    }
+
+    /// Separate losses that its resends stand for.
+    pub(super) fn episodes(&self) -> u32 {
+        self.story.as_ref().map_or(0, |story| story.episodes)
+    }
+
+    /// One loss more.
+    pub(super) fn lost(&mut self) {
+        let story = self.story();
+        story.episodes = story.episodes.saturating_add(1);
+    }
+
+    /// Its losses are told by another part of it.
+    pub(super) fn tail(&mut self) {
+        if let Some(story) = &mut self.story {
+            story.episodes = 0;
+        }
+    }
+
+    /// How often it was carried in its largest size, and when first and last.
+    pub(super) fn largest(&self) -> (u32, Mark, Mark) {
+        self.story
+            .as_ref()
+            .map_or((1, self.first, self.first), |story| {
+                (story.size_count, story.size_first, story.size_last)
+            })
+    }
+
+    fn story(&mut self) -> &mut Story {
+        self.story.get_or_insert_with(|| {
+            Box::new(Story {
+                last: self.first,
+                last_tsval: self.tsval,
+                resent: None,
+                hole: None,
+                episodes: 0,
+                size_count: 1,
+                size_first: self.first,
+                size_last: self.first,
+            })
+        })
+    }
+
     pub(super) fn new(start: i64, end: i64, segment: &Segment, hole: bool) -> Range {
         let size = if hole {
             0
         } else {
             segment.payload.min(segment.mss)
         };
-        Range {
+        let mut range = Range {
             start,
             end,
             fin: segment.fin && !hole,
             count: u32::from(!hole),
             first: segment.mark,
-            last: segment.mark,
             ordinal: segment.ordinal,
-            resent: None,
-            hole: hole.then_some(segment.mark),
             lost_before: false,
             sacked: false,
             excused: segment.probe && !hole,
-            episodes: 0,
             size,
-            size_count: 1,
-            size_first: segment.mark,
-            size_last: segment.mark,
             size_min: size,
             packet_len: if hole { 0 } else { segment.packet_len },
             tsval: segment.tsval,
             ip_id: segment.ip_id,
-            last_tsval: segment.tsval,
             idle_before: segment.idle_before,
             mss: segment.mss,
+            story: None,
+        };
+        if hole {
+            range.story().hole = Some(segment.mark);
         }
+        range
     }
 
     /// The first copy that the capture sees, after later bytes were seen.
     pub(super) fn fill(&mut self, segment: &Segment) {
         self.lost_before = !self.reordered(segment);
-        let (hole, start, end) = (self.hole, self.start, self.end);
+        let (hole, start, end) = (self.hole(), self.start, self.end);
         let lost_before = self.lost_before;
         let excused = self.excused;
         *self = Range::new(start, end, segment, false);
         self.fin = segment.fin && end == segment.end;
-        self.hole = hole;
+        self.story().hole = hole;
         self.lost_before = lost_before && !excused;
         self.excused = excused;
     }
@@ -139,7 +201,7 @@ impl Range {
             return false;
         }
         let elapsed = self
-            .hole
+            .hole()
             .map_or(0, |hole| segment.mark.time.since(hole.time));
         // Nobody sends again so soon without being asked (RFC 6298 2.4, RFC 8985 7.2), however short the way.
         let limit = segment.rtt.unwrap_or(0).max(REORDERED);
@@ -148,32 +210,37 @@ impl Range {
 
     pub(super) fn resend(&mut self, segment: &Segment) {
         self.count = self.count.saturating_add(1);
-        self.last = segment.mark;
-        self.resent.get_or_insert(segment.mark);
-        self.last_tsval = segment.tsval;
         self.excused |= self.sacked;
         self.packet_len = self.packet_len.max(segment.packet_len);
-        let size = segment.payload.min(segment.mss);
-        if size > self.size {
-            self.size = size;
-            self.size_count = 1;
-            self.size_first = segment.mark;
-            self.size_last = segment.mark;
-        } else if size == self.size {
-            self.size_count = self.size_count.saturating_add(1);
-            self.size_last = segment.mark;
+        let (size, largest) = (segment.payload.min(segment.mss), self.size);
+        let story = self.story();
+        story.last = segment.mark;
+        story.resent.get_or_insert(segment.mark);
+        story.last_tsval = segment.tsval;
+        if size > largest {
+            story.size_count = 1;
+            story.size_first = segment.mark;
+            story.size_last = segment.mark;
+        } else if size == largest {
+            story.size_count = story.size_count.saturating_add(1);
+            story.size_last = segment.mark;
         }
+        self.size = self.size.max(size);
         self.size_min = self.size_min.min(size);
     }
 
     /// The acknowledgement that came at `mark` answers the first copy: the resend was not needed.
     pub(super) fn needless(&self, mark: Mark, tsecr: Option<u32>, min_rtt: Option<Nanos>) -> bool {
-        if let (Some(echo), Some(first), Some(last)) = (tsecr, self.tsval, self.last_tsval)
+        let last_tsval = self
+            .story
+            .as_ref()
+            .map_or(self.tsval, |story| story.last_tsval);
+        if let (Some(echo), Some(first), Some(last)) = (tsecr, self.tsval, last_tsval)
             && first != last
         {
             return echo == first;
         }
-        let answered = mark.time.since(self.last.time);
+        let answered = mark.time.since(self.last().time);
         min_rtt.is_some_and(|rtt| rtt > MILLISECOND && answered < rtt / 2)
     }
 }

@@ -4,6 +4,8 @@
 //! looping network does not. Where the identification says nothing (0, IPv6) only byte-identical headers
 //! within 3 ms count. Doubtful cases are resends, not duplicates.
 
+use thin_vec::ThinVec;
+
 use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
 use crate::wire::{Ip, Tcp};
 
@@ -13,70 +15,100 @@ const IDENTICAL: Nanos = 3 * MILLISECOND;
 pub(super) const SAME_ID: Nanos = 5 * SECOND;
 const KEPT: usize = 8;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Header {
-    ack: u32,
-    flags: u8,
-    len: u32,
-    window: Option<u16>,
-    timestamps: Option<(u32, u32)>,
-}
+/// What a [`Seen`] has, and what its segment lacked.
+const WINDOW: u8 = 1;
+const TIMESTAMPS: u8 = 1 << 1;
+const ID: u8 = 1 << 2;
 
+/// A segment in half a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     at: Timestamp,
-    id: Option<u16>,
+    ack: u32,
+    len: u32,
+    timestamps: (u32, u32),
+    window: u16,
     checksum: u16,
-    header: Header,
+    id: u16,
+    flags: u8,
+    /// Which of the above there are.
+    has: u8,
+}
+
+impl Seen {
+    #[inline]
+    fn new(at: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> Seen {
+        let mut has = 0;
+        if tcp.window.is_some() {
+            has |= WINDOW;
+        }
+        if tcp.options.timestamps.is_some() {
+            has |= TIMESTAMPS;
+        }
+        if ip.id.is_some() {
+            has |= ID;
+        }
+        Seen {
+            at,
+            ack: tcp.ack,
+            len: tcp.payload_len,
+            timestamps: tcp.options.timestamps.unwrap_or_default(),
+            window: tcp.window.unwrap_or_default(),
+            checksum: tcp.checksum,
+            id: ip.id.unwrap_or_default(),
+            flags: tcp.flags.0,
+            has,
+        }
+    }
+
+    /// Whether their headers are alike in everything that a sender does not change when it sends again.
+    fn alike(&self, other: &Seen) -> bool {
+        let lacks = (self.has ^ other.has) & (WINDOW | TIMESTAMPS);
+        lacks == 0
+            && (self.ack, self.len, self.flags) == (other.ack, other.len, other.flags)
+            && (self.timestamps, self.window) == (other.timestamps, other.window)
+    }
 }
 
 /// The latest segments.
 #[derive(Debug, Default)]
 pub struct RecentSegments {
-    ring: Vec<Seen>,
     /// Their sequence numbers, apart: most of what is asked is settled by these.
     seqs: [u32; KEPT],
-    next: usize,
+    ring: ThinVec<Seen>,
+    next: u8,
     /// The sender's identifications were seen to differ.
     varies: bool,
 }
 
-fn header(tcp: &Tcp<'_>) -> Header {
-    Header {
-        ack: tcp.ack,
-        flags: tcp.flags.0,
-        len: tcp.payload_len,
-        window: tcp.window,
-        timestamps: tcp.options.timestamps,
-    }
-}
-
 impl RecentSegments {
     /// Whether a copy of this segment was just seen.
+    #[inline]
     pub fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        // Without a branch for each, so that all are compared at once: a new sequence number is what nearly every segment has.
+        let known = |found, seq: &u32| found | (*seq == tcp.seq);
+        self.seqs.iter().fold(false, known) && self.has_copy(now, ip, tcp)
+    }
+
+    fn has_copy(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
         // A kernel answers several late segments with resets that are alike in every bit: no copies of one frame.
         if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {
             return false;
         }
-        // Without a branch for each, so that all are compared at once: a new sequence number is what nearly every segment has.
-        let known = |found, seq: &u32| found | (*seq == tcp.seq);
-        if !self.seqs.iter().fold(false, known) {
-            return false;
-        }
-        let header = header(tcp);
+        let new = Seen::new(now, ip, tcp);
         self.ring
             .iter()
             .zip(self.seqs)
-            .filter(|(seen, seq)| *seq == tcp.seq && seen.header == header)
+            .filter(|(seen, seq)| *seq == tcp.seq && seen.alike(&new))
             .any(|(seen, _)| {
                 let apart = now.since(seen.at).abs();
-                match (seen.id.filter(|id| *id != 0), ip.id.filter(|id| *id != 0)) {
+                match (seen.id, new.id) {
+                    (0, 0) => apart <= IDENTICAL && seen.checksum == tcp.checksum,
+                    (0, _) | (_, 0) => false,
                     // A stack whose identification never changes says nothing with it.
-                    (Some(old), Some(new)) => {
+                    (old, new) => {
                         old == new && apart <= if self.varies { SAME_ID } else { IDENTICAL }
                     }
-                    (None, None) => apart <= IDENTICAL && seen.checksum == tcp.checksum,
-                    _ => false,
                 }
             })
     }
@@ -89,19 +121,17 @@ impl RecentSegments {
 
     /// Remembers a segment.
     pub fn push(&mut self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) {
-        let previous = self
-            .ring
-            .get(self.next.wrapping_add(KEPT - 1) % KEPT)
-            .copied();
-        self.varies |=
-            previous.is_some_and(|seen| seen.id != ip.id && seen.id != Some(0) && ip.id != Some(0));
-        let seen = Seen {
-            at: now,
-            id: ip.id,
-            checksum: tcp.checksum,
-            header: header(tcp),
-        };
-        match self.ring.get_mut(self.next) {
+        let seen = Seen::new(now, ip, tcp);
+        let next = usize::from(self.next);
+        let latest = next.wrapping_add(KEPT - 1) % KEPT;
+        // 0 says nothing of the sender's counter.
+        let zero = |seen: &Seen| seen.has & ID != 0 && seen.id == 0;
+        self.varies |= self.ring.get(latest).is_some_and(|latest| {
+            (latest.has & ID, latest.id) != (seen.has & ID, seen.id)
+                && !zero(latest)
+                && !zero(&seen)
+        });
+        match self.ring.get_mut(next) {
             Some(oldest) => *oldest = seen,
             None => {
                 if self.ring.len() == self.ring.capacity() {
@@ -113,9 +143,9 @@ impl RecentSegments {
                 self.ring.push(seen);
             }
         }
-        if let Some(seq) = self.seqs.get_mut(self.next) {
+        if let Some(seq) = self.seqs.get_mut(next) {
             *seq = tcp.seq;
         }
-        self.next = self.next.wrapping_add(1) % KEPT;
+        self.next = (self.next.wrapping_add(1)) % KEPT as u8;
     }
 }

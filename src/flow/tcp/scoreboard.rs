@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Few, Mark, Nanos, Side};
+use crate::base::{Few, Mark, Nanos, Rare, Side, Usual};
 
 use super::super::facts::{ByteRange, MtuEvidence, Outstanding, TcpFacts};
 use super::arrival::{Told, count_capture_gap};
@@ -50,14 +50,29 @@ pub(super) struct Scoreboard {
     acked: i64,
     /// Losses below this offset belong to the loss event that is being repaired.
     recover: i64,
+    pub(super) losses: Rare<Losses>,
+    pub(super) largest_arrived: u32,
+}
+
+/// What is remembered of losses; most directions have none.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
     pub(super) told: Few<Told, 8>,
     /// Waiting for a resend was counted up to here.
     pub(super) still_until: Option<Mark>,
     /// Something smaller than the oldest missing range arrived after it had been sent.
     pub(super) smaller_arrived: Option<(i64, Mark)>,
     /// The dead size that finally got through in smaller pieces.
-    pub(super) recovered: Option<Box<MtuEvidence>>,
-    pub(super) largest_arrived: u32,
+    pub(super) recovered: Option<MtuEvidence>,
+}
+
+impl Usual for Losses {
+    const USUAL: &'static Losses = &Losses {
+        told: Few::new(),
+        still_until: None,
+        smaller_arrived: None,
+        recovered: None,
+    };
 }
 
 /// ⌈bytes / mss⌉, at least one: what a frame counts in loss statistics.
@@ -142,7 +157,7 @@ impl Scoreboard {
                         .saturating_add(range.end.saturating_sub(range.start));
                     range.fill(segment);
                     if range.lost_before && range.start >= self.recover {
-                        range.episodes = range.episodes.saturating_add(1);
+                        range.lost();
                         self.recover = high;
                     }
                 } else {
@@ -150,7 +165,7 @@ impl Scoreboard {
                     range.resend(segment);
                     let repeated = range.count > 2;
                     if range.start >= self.recover || repeated {
-                        range.episodes = range.episodes.saturating_add(1);
+                        range.lost();
                         self.recover = high.max(self.recover);
                     }
                 }
@@ -203,7 +218,7 @@ impl Scoreboard {
                 range.start = ack;
                 break;
             }
-            if range.end == ack && range.count == 1 && !range.sacked && range.hole.is_none() {
+            if range.end == ack && range.count == 1 && !range.sacked && range.hole().is_none() {
                 rtt = Some(mark.time.since(range.first.time)).filter(|rtt| *rtt >= 0);
             }
             if range.count == 1 && !range.sacked && !range.lost_before {
@@ -266,10 +281,11 @@ impl Scoreboard {
             && oldest.ordinal < sent
             && oldest.size > 1
             && self
+                .losses
                 .smaller_arrived
                 .is_none_or(|(start, _)| start != oldest.start)
         {
-            self.smaller_arrived = Some((oldest.start, mark));
+            self.losses.smaller_arrived = Some((oldest.start, mark));
         }
     }
 
@@ -292,7 +308,7 @@ impl Scoreboard {
                     end,
                 },
                 first: range.first,
-                last: range.last,
+                last: range.last(),
                 transmissions: range.count,
                 fin_only,
                 peer_spoke_after: false,
@@ -307,8 +323,7 @@ impl Scoreboard {
 
     /// What is known of sizes so far.
     pub(super) fn mtu(&self) -> MtuEvidence {
-        let mut evidence = self.recovered.as_deref().copied().unwrap_or_default();
-        evidence.largest_arrived = self.largest_arrived;
+        let mut evidence = self.losses.recovered.unwrap_or_default();
         let dead = self
             .ranges
             .iter()
@@ -317,15 +332,17 @@ impl Scoreboard {
                     && !range.sacked
                     && !range.excused
                     && range.size > 0
-                    && range.size_count >= DEAD
+                    && range.largest().0 >= DEAD
             })
             .min_by_key(|range| (range.size, range.start));
         if let Some(range) = dead {
+            let (count, first, last) = range.largest();
             evidence.smallest_dead = Some(range.size);
-            evidence.dead = Some(range.size_first);
-            evidence.dead_last = Some(range.size_last);
-            evidence.dead_transmissions = range.size_count;
+            evidence.dead = Some(first);
+            evidence.dead_last = Some(last);
+            evidence.dead_transmissions = count;
             evidence.smaller_arrived_after = self
+                .losses
                 .smaller_arrived
                 .filter(|(start, _)| *start <= range.start)
                 .map(|(_, mark)| mark);
@@ -334,7 +351,7 @@ impl Scoreboard {
         if let Some(range) = self.hole() {
             let length = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
             if length >= range.mss && range.mss > 0 {
-                evidence.unfilled_gap = range.hole.map(|mark| (mark, length));
+                evidence.unfilled_gap = range.hole().map(|mark| (mark, length));
             }
         }
         evidence
@@ -342,7 +359,7 @@ impl Scoreboard {
 
     /// Where a hole was seen that has later bytes behind it and that no acknowledgment passed.
     pub(super) fn unfilled(&self) -> Option<Mark> {
-        self.hole()?.hole
+        self.hole()?.hole()
     }
 
     /// Bytes never seen, with later ones behind them, and nothing acknowledged beyond their beginning.
@@ -392,7 +409,7 @@ impl Scoreboard {
         }
         let mut tail = range.clone();
         tail.start = offset;
-        tail.episodes = 0;
+        tail.tail();
         range.end = offset;
         range.fin = false;
         self.ranges.insert(at.saturating_add(1), tail);

@@ -27,10 +27,12 @@ impl Tracker {
                         outstanding
                     });
             let mtu = self.halves[side].board.mtu();
+            let largest_arrived = self.halves[side].board.largest_arrived;
             let hole = self.halves[side].board.unfilled();
             let direction = &mut self.facts.sides[side];
-            direction.outstanding = outstanding;
-            direction.mtu = mtu;
+            direction.outstanding.set(outstanding);
+            direction.largest_arrived = largest_arrived;
+            direction.mtu.set(mtu);
             direction.hole = hole;
         }
         self.facts.vantage = self.vantage();

@@ -4,7 +4,7 @@
 //! neither side's ran on over a silence of the whole connection, the capture's clock jumped. It says that only of clocks that move at
 //! all, and only when both ends agree: one end alone may have slept, or may have been heard late, and is a doubt.
 
-use crate::base::{Mark, Nanos, PerSide, SECOND, Side, Timestamp};
+use crate::base::{Mark, Nanos, PerSide, Rare, SECOND, Side, Timestamp};
 use crate::wire::Tcp;
 
 use super::super::facts::IdleGap;
@@ -21,11 +21,11 @@ const SLOWEST: i64 = 20;
 pub(super) struct Ticks {
     sides: PerSide<Clock>,
     /// A silence that neither side has confirmed or denied yet.
-    silence: Option<Doubt>,
+    silence: Option<Box<Doubt>>,
     /// One of which neither clock knows.
-    unseen: Option<IdleGap>,
+    unseen: Rare<Option<IdleGap>>,
     /// One of which the clock of the end that spoke first afterwards does not know; the other's may, if it speaks.
-    doubted: Option<IdleGap>,
+    doubted: Rare<Option<IdleGap>>,
 }
 
 #[derive(Debug, Default)]
@@ -57,16 +57,16 @@ impl Ticks {
         let passed = i64::from(value.wrapping_sub(before).cast_signed());
         let elapsed = mark.time.since(at);
         if passed < 0 || passed.saturating_mul(SECOND) >= elapsed.saturating_mul(SLOWEST) {
-            if self.doubted == Some(doubt.gap) {
-                self.doubted = None;
+            if *self.doubted == Some(doubt.gap) {
+                self.doubted.set(None);
             }
             self.silence = None;
             return;
         }
         doubt.stood[side] = true;
-        self.doubted = Some(doubt.gap);
+        self.doubted.set(Some(doubt.gap));
         if doubt.stood.client && doubt.stood.server {
-            self.unseen = Some(doubt.gap);
+            self.unseen.set(Some(doubt.gap));
             self.silence = None;
         }
     }
@@ -81,10 +81,10 @@ impl Tracker {
                 to: mark,
                 length: silence,
             };
-            self.ticks.silence = Some(Doubt {
+            self.ticks.silence = Some(Box::new(Doubt {
                 gap,
                 stood: PerSide::default(),
-            });
+            }));
         }
         let Some((value, _)) = tcp.options.timestamps else {
             return;
@@ -92,8 +92,8 @@ impl Tracker {
         self.ticks.hear(side, mark, value);
         let sides = &self.ticks.sides;
         if sides.client.moves && sides.server.moves {
-            self.facts.clock_jump = self.ticks.unseen;
-            self.facts.clock_doubt = self.ticks.doubted;
+            self.facts.clock_jump.set(*self.ticks.unseen);
+            self.facts.clock_doubt.set(*self.ticks.doubted);
         }
     }
 }

@@ -140,7 +140,9 @@ impl Tracker {
             self.reopen();
         }
         let labels = self.labeller.segment(side, mark.time, tcp);
-        labels.count(&mut self.facts.sides[side].labels);
+        if !labels.is_empty() {
+            labels.count(&mut self.facts.sides[side].labels);
+        }
         if self.halves[side].is_duplicate(mark.time, ip, tcp) {
             self.facts.duplicates = self.facts.duplicates.saturating_add(1);
             return labels;
@@ -310,7 +312,9 @@ impl Tracker {
         let unseen_before = self.facts.capture_gaps[peer];
         let high = self.halves[peer].board.high();
         if self.halves[peer].board.started() && ack > high {
-            self.halves[peer].unseen = Some(Unseen::new(high, ack, mark));
+            self.halves[peer]
+                .unseen
+                .set(Some(Unseen::new(high, ack, mark)));
         }
         let rtt = self.halves[peer]
             .board

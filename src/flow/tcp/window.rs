@@ -141,23 +141,24 @@ impl Tracker {
         if fitting.is_empty() {
             return;
         }
-        let half = &mut self.halves[side];
-        match half.sack_offset_at {
+        let astray = &mut *self.halves[side].astray;
+        match astray.first {
             // The same block again proves nothing.
             Some((_, seen)) if seen == block => {}
             Some((first, _)) => {
-                half.sack_offsets
+                astray
+                    .distances
                     .retain(|distance| fitting.contains(distance));
-                if let Some(distance) = half.sack_offsets.first() {
-                    self.facts.sack_offset = Some((first, *distance));
+                if let Some(distance) = astray.distances.first() {
+                    self.facts.sack_offset.set(Some((first, *distance)));
                 } else {
-                    half.sack_offsets = fitting;
-                    half.sack_offset_at = Some((mark, block));
+                    astray.distances = fitting;
+                    astray.first = Some((mark, block));
                 }
             }
             None => {
-                half.sack_offsets = fitting;
-                half.sack_offset_at = Some((mark, block));
+                astray.distances = fitting;
+                astray.first = Some((mark, block));
             }
         }
     }

@@ -83,7 +83,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             "Capture on one interface or one mirror direction; editcap -d removes copies",
         );
     }
-    if let Some(jump) = tcp.clock_jump {
+    if let Some(jump) = *tcp.clock_jump {
         find(
             Code::CaptureDisorder,
             jump.to,

@@ -363,7 +363,7 @@ fn a_time_counts_only_where_the_clock_holds() {
     let waited = || ehlo().c("MAIL FROM:<a@example.net>").pause(60).fin(C);
     waited().fails(Code::MailCommandTimeout);
     let mut slept = waited();
-    slept.tcp.clock_doubt = slept.tcp.idle.first().copied();
+    slept.tcp.clock_doubt.set(slept.tcp.idle.first().copied());
     assert_eq!(slept.judge().verdict.code, Code::Unknown);
     let mut apart = waited();
     apart.tcp.clock_error = 7 * SECOND;

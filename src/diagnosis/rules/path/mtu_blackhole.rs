@@ -12,6 +12,7 @@ const LARGE: u32 = 1_000;
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     for side in [Side::Server, Side::Client] {
         let mtu = &c.tcp.sides[side].mtu;
+        let largest_arrived = c.tcp.sides[side].largest_arrived;
         let (from, to) = match side {
             Side::Client => (c.client().ip, c.server().ip),
             Side::Server => (c.server().ip, c.client().ip),
@@ -20,7 +21,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             (mtu.smallest_dead, mtu.dead, mtu.dead_last)
         {
             // A segment of that size that arrived speaks against it; so does a connection on which nothing comes back.
-            if mtu.largest_arrived >= size
+            if largest_arrived >= size
                 || mtu.dead_transmissions < 3
                 || last.time.since(first.time) < SECOND / 2
             {
@@ -86,7 +87,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             // A full-size segment that arrived before speaks against it; so does a hole that had no time to fill.
             let full = full_size(c, side);
             if by_capture
-                || full.is_some_and(|full| mtu.largest_arrived >= full)
+                || full.is_some_and(|full| largest_arrived >= full)
                 || c.watched_after(mark.time) < 3 * SECOND
             {
                 continue;
@@ -109,7 +110,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         } else if let Some((mark, length)) = c.unheard(side) {
             let asked = c.tcp.sides[side.other()].last_data;
             let waited = asked.map_or(0, |asked| mark.time.since(asked.time));
-            if length < LARGE || mtu.largest_arrived >= LARGE || waited < 3 * SECOND {
+            if length < LARGE || largest_arrived >= LARGE || waited < 3 * SECOND {
                 continue;
             }
             Claim::new(

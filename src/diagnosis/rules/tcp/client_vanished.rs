@@ -7,7 +7,7 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let server = &c.tcp.sides[Side::Server];
-    let Some(o) = server.outstanding else { return };
+    let Some(o) = *server.outstanding else { return };
     // The client's own goodbye ends all; the server's, sent into the void, does not.
     let left = c.dialogue.quit.is_some()
         || c.tcp.sides[Side::Client].fin.is_some()

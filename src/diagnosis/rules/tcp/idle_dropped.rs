@@ -16,7 +16,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // Silence: sent again and again, never acknowledged.
     for side in [Side::Client, Side::Server] {
-        let Some(o) = c.tcp.sides[side].outstanding else {
+        let Some(o) = *c.tcp.sides[side].outstanding else {
             continue;
         };
         let server_fin = c.tcp.sides[side.other()]

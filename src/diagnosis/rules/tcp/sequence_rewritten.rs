@@ -8,7 +8,7 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    let Some((mark, distance)) = c.tcp.sack_offset else {
+    let Some((mark, distance)) = *c.tcp.sack_offset else {
         return;
     };
     let costly = c.tcp.stood_still >= SECOND;

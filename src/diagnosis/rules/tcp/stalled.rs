@@ -12,7 +12,7 @@ const SMALL: u32 = 500;
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     for side in [Side::Client, Side::Server] {
-        let Some(o) = c.tcp.sides[side].outstanding else {
+        let Some(o) = *c.tcp.sides[side].outstanding else {
             continue;
         };
         // After the end nothing is a fault; a 421 of a server that waited in vain for the data is no such end.
@@ -48,7 +48,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             continue;
         }
         // Nothing of that size ever arrived, and nothing smaller was sent since: its size may be why.
-        let untried = o.packet_len >= LARGE && c.tcp.sides[side].mtu.largest_arrived < SMALL;
+        let untried = o.packet_len >= LARGE && c.tcp.sides[side].largest_arrived < SMALL;
         let begun_late = untried && c.began_late();
         let full = if nothing_back || begun_late {
             0.6

@@ -4,7 +4,7 @@ use crate::diagnosis::{At, Claim, Code, Connection, Where};
 
 /// Hears a connection that never opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    let Some((mark, from)) = c.tcp.foreign_syn_ack else {
+    let Some((mark, from)) = *c.tcp.foreign_syn_ack else {
         return;
     };
     let mut claim = Claim::new(

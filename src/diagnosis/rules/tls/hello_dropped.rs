@@ -23,7 +23,7 @@ fn may_be_its_size(c: &Connection<'_>, tls: &TlsFacts, transmissions: u32) -> bo
     let (Some(hello), Some(size)) = (&tls.client_hello, client.mtu.smallest_dead) else {
         return false;
     };
-    let is_large = size >= LARGE && client.mtu.largest_arrived < size;
+    let is_large = size >= LARGE && client.largest_arrived < size;
     // With the header of the record that carries it (RFC 8446 5.1).
     let has_tail = u64::from(hello.length) + 5 > u64::from(size);
     let others_lost = client.retransmitted > transmissions
@@ -34,7 +34,7 @@ fn may_be_its_size(c: &Connection<'_>, tls: &TlsFacts, transmissions: u32) -> bo
 
 /// Hears a connection with a ClientHello.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
-    let (Some(hello), Some(open)) = (&tls.client_hello, c.tcp.sides[Side::Client].outstanding)
+    let (Some(hello), Some(open)) = (&tls.client_hello, *c.tcp.sides[Side::Client].outstanding)
     else {
         return;
     };

@@ -38,8 +38,8 @@ fn a_mail_dialogue_comes_out_in_order_and_closes() {
     assert_eq!(facts.vantage, Vantage::Client);
     assert_eq!(facts.loss_count, 0);
     assert_eq!(facts.established.map(|mark| mark.frame.number()), Some(3));
-    assert_eq!(facts.sides.client.outstanding, None);
-    assert_eq!(facts.sides.server.outstanding, None);
+    assert_eq!(*facts.sides.client.outstanding, None);
+    assert_eq!(*facts.sides.server.outstanding, None);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn silence_unseen(client: i64, server: i64) -> Option<i64> {
     script.behind = Some(PerSide { client, server });
     script.pass(10_011, S, ACK | PSH, 5001, 1001, b"220 hi\r\n");
     script.pass(10_012, C, ACK | PSH, 1001, 5009, b"QUIT\r\n");
-    let jump = script.tracker.facts().clock_jump;
+    let jump = &script.tracker.facts().clock_jump;
     jump.map(|gap| gap.length / MILLISECOND)
 }
 
@@ -168,7 +168,7 @@ fn silence_of_one(side: Side, behind: i64, other: Option<i64>) -> Option<i64> {
         script.behind = Some(behind);
         script.pass(10_040, side.other(), ACK, 1007, 5018, b"");
     }
-    let doubt = script.tracker.facts().clock_doubt;
+    let doubt = &script.tracker.facts().clock_doubt;
     doubt.map(|gap| gap.length / MILLISECOND)
 }
 
@@ -217,7 +217,7 @@ fn clocks_that_never_move_say_nothing_of_a_silence() {
         });
         script.pass(time, side, ACK, 1001, 1001, b"");
     }
-    assert_eq!(script.tracker.facts().clock_jump, None);
+    assert_eq!(*script.tracker.facts().clock_jump, None);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_closed_window_is_timed() {
     script.pass(100, S, ACK, 5001, 1001, b"");
     script.window = 500;
     script.pass(6_100, S, ACK, 5001, 1001, b"");
-    let zero = script.tracker.facts().sides.server.zero_window;
+    let zero = &script.tracker.facts().sides.server.zero_window;
     assert_eq!(
         (zero.episodes, zero.total, zero.closed_since),
         (1, 6 * SECOND, None)
@@ -276,10 +276,11 @@ fn full_packets_that_die_while_small_ones_arrive() {
         script.pass(time, C, ACK, 1001, 5001, &full);
     }
     script.tracker.settle(Timestamp(10 * SECOND));
-    let mtu = script.tracker.facts().sides.client.mtu;
+    let client = &script.tracker.facts().sides.client;
+    let mtu = &client.mtu;
     assert_eq!(mtu.smallest_dead, Some(1448));
     assert_eq!(mtu.dead_transmissions, 5);
-    assert_eq!(mtu.largest_arrived, 4);
+    assert_eq!(client.largest_arrived, 4);
     assert!(mtu.smaller_arrived_after.is_some());
     let outstanding = script.tracker.facts().sides.client.outstanding.unwrap();
     assert_eq!(
@@ -383,4 +384,20 @@ fn bytes_that_waited_keep_the_mark_of_their_own_frame() {
     script.pass(20, S, ACK, 5003, 1001, b"0 hi");
     script.pass(21, S, ACK, 5001, 1001, b"22");
     assert_eq!(script.sink.frames, [5, 4]);
+}
+
+/// What most connections never need stands in boxes: all of a tracker is written, and later read, for each connection.
+#[test]
+fn a_tracker_is_small() {
+    let sizes = [
+        size_of::<super::tracker::Tracker>(),
+        size_of::<super::super::facts::TcpFacts>(),
+        size_of::<super::half::Half>(),
+        size_of::<super::range::Range>(),
+    ];
+    let most = [2_400, 1_200, 640, 112];
+    assert!(
+        sizes.iter().zip(most).all(|(size, most)| *size <= most),
+        "{sizes:?}"
+    );
 }
