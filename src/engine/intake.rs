@@ -178,7 +178,7 @@ impl Intake {
         while let Some(ended) = self.table.due(self.horizon) {
             match ended {
                 Ended::Mail(flow) => seen(Sighting::Ended(flow)),
-                Ended::Other(_) => others += 1,
+                Ended::Other => others += 1,
             }
         }
         if others > 0 {

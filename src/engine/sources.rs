@@ -260,7 +260,7 @@ impl Intake {
         while let Some(ended) = self.table.drain() {
             match ended {
                 Ended::Mail(flow) => flows.push(flow),
-                Ended::Other(_) => others += 1,
+                Ended::Other => others += 1,
             }
         }
         seen(Sighting::Other(others));

@@ -2,7 +2,6 @@
 //!
 //! It exists so that who judges a connection needs no table. It decides nothing.
 
-use super::foreign::Foreigner;
 use super::ripe::Ripe;
 use super::tcp::{StreamSink, Tracker};
 use crate::base::Timestamp;
@@ -65,6 +64,6 @@ pub enum Ending {
 pub enum Ended<S> {
     /// Mail.
     Mail(Ripe<S>),
-    /// Anything else, from its headers.
-    Other(Box<Foreigner>),
+    /// Anything else.
+    Other,
 }

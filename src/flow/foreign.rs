@@ -1,11 +1,13 @@
-//! A connection on a port that is not mail: header counts, and a look at its first bytes.
+//! A connection on a port that is not mail: a look at its first bytes, and then at its flags alone.
 //!
 //! Mail is sometimes spoken on strange ports, and through proxies. Until the first bytes of both sides tell, the
-//! few segments so far are held back, so that nothing is lost if it is mail; afterwards, payload is never touched.
+//! few segments so far are held back, so that nothing is lost if it is mail; afterwards payload is never touched, and what is kept of
+//! the connection needs no room beside its place in the table.
 //! What is mail is not decided here: the same session that reads mail listens, so that a connection is the same
 //! thing whether or not all connections are asked for.
 
 use super::facts::FlowKey;
+use super::held::Held;
 use super::queues::Queue;
 use super::tcp::Verdict;
 use crate::base::{Mark, PerSide, Side};
@@ -30,59 +32,76 @@ pub(super) enum Guess {
     Foreign,
 }
 
-/// A segment that was held back.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) side: Side,
-    pub(super) mark: Mark,
-    pub(super) link: Link,
-    pub(super) ip: Ip,
-    header: Tcp<'static>,
-    payload: Vec<u8>,
+/// What is kept of a connection that is none of mail.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passing {
+    /// The sequence number of its SYN.
+    isn: Option<u32>,
+    /// What was seen of it: [`SYN`], [`SPOKE`] and the others.
+    seen: u8,
 }
 
-impl Held {
-    pub(super) fn new(side: Side, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Held {
-        Held {
-            side,
-            mark,
-            link: link.clone(),
-            ip: *ip,
-            header: Tcp {
-                payload: &[],
-                ..*tcp
-            },
-            payload: tcp.payload.to_vec(),
+/// A SYN.
+const SYN: u8 = 1;
+/// Anything at all.
+const BEGUN: u8 = 1 << 1;
+/// A segment of the server.
+const SPOKE: u8 = 1 << 2;
+const RESET: u8 = 1 << 3;
+/// The client's FIN, and the server's.
+const CLIENT_FIN: u8 = 1 << 4;
+const SERVER_FIN: u8 = 1 << 5;
+
+impl Passing {
+    #[inline]
+    pub(super) fn belongs(&self, side: Side, tcp: &Tcp<'_>) -> Verdict {
+        let again = side == Side::Client && self.isn == Some(tcp.seq);
+        if !tcp.flags.opens() || again || self.seen & BEGUN == 0 {
+            Verdict::SameConnection
+        } else {
+            Verdict::NewConnection
         }
     }
 
-    /// The segment as it was.
-    pub(super) fn tcp(&self) -> Tcp<'_> {
-        Tcp {
-            payload: &self.payload,
-            ..self.header
+    #[inline]
+    pub(super) fn queue(&self) -> Queue {
+        if self.seen & RESET != 0
+            || self.seen & (CLIENT_FIN | SERVER_FIN) == CLIENT_FIN | SERVER_FIN
+        {
+            Queue::Closing
+        } else if self.seen & (SYN | SPOKE) == SYN {
+            Queue::HalfOpen
+        } else {
+            Queue::Open
+        }
+    }
+
+    #[inline]
+    pub(super) fn segment(&mut self, side: Side, tcp: &Tcp<'_>) {
+        let (spoke, fin) = match side {
+            Side::Client => (0, CLIENT_FIN),
+            Side::Server => (SPOKE, SERVER_FIN),
+        };
+        self.seen |= BEGUN | spoke;
+        if tcp.flags.opens() {
+            self.isn = Some(tcp.seq);
+            self.seen |= SYN;
+        }
+        if tcp.flags.rst() {
+            self.seen |= RESET;
+        }
+        if tcp.flags.fin() {
+            self.seen |= fin;
         }
     }
 }
 
-/// A connection that is not mail, as far as is known.
+/// A connection of which it is not known yet that it is none of mail.
 #[derive(Debug)]
-pub struct Foreigner {
+pub(super) struct Foreigner {
     key: FlowKey,
     first: Mark,
-    last: Mark,
-    /// Segments by sender.
-    pub segments: PerSide<u64>,
-    /// Payload bytes by sender, those sent again included.
-    pub bytes: PerSide<u64>,
-    /// The SYN was seen; the SYN-ACK was seen; a reset was seen, and by whom.
-    pub syn: Option<Mark>,
-    /// The first SYN-ACK.
-    pub syn_ack: Option<Mark>,
-    /// The first reset and whose address it carries.
-    pub reset: Option<(Mark, Side)>,
-    isn: Option<u32>,
-    fins: PerSide<bool>,
+    passing: Passing,
     guess: Guess,
     held: Vec<Held>,
     held_bytes: usize,
@@ -97,14 +116,7 @@ impl Foreigner {
         Foreigner {
             key,
             first,
-            last: first,
-            segments: PerSide::default(),
-            bytes: PerSide::default(),
-            syn: None,
-            syn_ack: None,
-            reset: None,
-            isn: None,
-            fins: PerSide::default(),
+            passing: Passing::default(),
             guess: Guess::Waiting,
             held: Vec::with_capacity(1),
             held_bytes: 0,
@@ -114,37 +126,18 @@ impl Foreigner {
     }
 
     /// The five-tuple.
-    pub fn key(&self) -> &FlowKey {
+    pub(super) fn key(&self) -> &FlowKey {
         &self.key
     }
 
     /// First frame.
-    pub fn first(&self) -> Mark {
+    pub(super) fn first(&self) -> Mark {
         self.first
     }
 
-    /// Latest frame.
-    pub fn last(&self) -> Mark {
-        self.last
-    }
-
-    pub(super) fn belongs(&self, side: Side, tcp: &Tcp<'_>) -> Verdict {
-        let again = side == Side::Client && self.isn == Some(tcp.seq);
-        if !tcp.flags.opens() || again || self.segments.client + self.segments.server == 0 {
-            Verdict::SameConnection
-        } else {
-            Verdict::NewConnection
-        }
-    }
-
-    pub(super) fn queue(&self) -> Queue {
-        if self.reset.is_some() || (self.fins.client && self.fins.server) {
-            Queue::Closing
-        } else if self.syn.is_some() && self.segments.server == 0 {
-            Queue::HalfOpen
-        } else {
-            Queue::Open
-        }
+    /// What is kept of it once it is known to be none of mail.
+    pub(super) fn passing(&self) -> Passing {
+        self.passing
     }
 
     pub(super) fn take_held(&mut self) -> Vec<Held> {
@@ -159,19 +152,7 @@ impl Foreigner {
         ip: &Ip,
         tcp: &Tcp<'_>,
     ) -> Guess {
-        self.last = mark;
-        self.segments[side] = self.segments[side].saturating_add(1);
-        self.bytes[side] = self.bytes[side].saturating_add(u64::from(tcp.payload_len));
-        if tcp.flags.opens() {
-            self.isn = Some(tcp.seq);
-            self.syn.get_or_insert(mark);
-        } else if tcp.flags.syn() {
-            self.syn_ack.get_or_insert(mark);
-        }
-        if tcp.flags.rst() {
-            self.reset.get_or_insert((mark, side));
-        }
-        self.fins[side] |= tcp.flags.fin();
+        self.passing.segment(side, tcp);
         if self.guess != Guess::Waiting {
             return self.guess;
         }

@@ -8,6 +8,7 @@
 mod connection;
 mod facts;
 mod foreign;
+mod held;
 pub mod lookup;
 mod neighbor;
 mod opening;
@@ -27,7 +28,6 @@ pub use facts::{
     MtuEvidence, Opening, Outstanding, Stall, SynOptions, TcpFacts, Transmission, Transmissions,
     Vantage, ZeroWindow,
 };
-pub use foreign::Foreigner;
 pub use neighbor::{NeighborFacts, Neighbors};
 pub use ports::Ports;
 pub use resets::{HopCount, Reset, ResetTrigger};

@@ -6,7 +6,7 @@
 
 use super::connection::MailFlow;
 use super::facts::FlowKey;
-use super::foreign::Held;
+use super::held::Held;
 use super::tcp::{StreamSink, Tracker, Verdict};
 use crate::base::{Few, Mark, Side, Timestamp};
 use crate::proto::Service;
@@ -140,14 +140,7 @@ impl Opening {
         for event in self.held.iter() {
             match event {
                 Event::Syn(held) => {
-                    tracker.segment(
-                        held.side,
-                        held.mark,
-                        &held.link,
-                        &held.ip,
-                        &held.tcp(),
-                        dialogue,
-                    );
+                    held.hand_on(tracker, dialogue);
                 }
                 Event::Error(error) => {
                     let (mark, ip, icmp, quote) = error.as_ref();

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::connection::{Dialogue, Ended, Ending, MailFlow};
 use super::facts::{Endpoint, FlowKey};
-use super::foreign::{Foreigner, Guess};
+use super::foreign::{Foreigner, Guess, Passing};
 use super::opening::Opening;
 use super::ports::Ports;
 use super::queues::{Queue, Queues, RIPE};
@@ -21,13 +21,16 @@ use super::worlds::Worlds;
 use crate::base::limits::FLOWS;
 use crate::base::{Mark, Side, SourceId, Timestamp, foresee};
 use crate::proto::Service;
-use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
+use crate::wire::{Icmp, Ip, Link, Quote, Tcp, TcpFlags};
 
 enum Flow<S> {
     Mail(Box<MailFlow<S>>),
     /// Mail of which SYNs alone were seen.
     Opening(Box<Opening>),
+    /// What may be mail yet.
     Other(Box<Foreigner>),
+    /// What is none of mail.
+    Passing(Passing),
     /// It was handed out; late segments of it are not a connection.
     Gone,
 }
@@ -195,6 +198,9 @@ impl<S: Dialogue> Table<S> {
         let mut reused = false;
         let answer = tcp.flags.syn() && tcp.flags.ack();
         if let Some(known) = self.slots.find(&tuple) {
+            if self.pass(known, from, mark, tcp) {
+                return None;
+            }
             let side = self.side(known, from);
             // An answer that was seen before its SYN: the SYN that it fits may have gone to another address.
             if answer && self.unasked(known) && self.foreign_answer(source, mark, from, to, tcp) {
@@ -219,6 +225,31 @@ impl<S: Dialogue> Table<S> {
         let at = self.insert(tuple, mark, from, to, tcp, reused)?;
         let side = self.side(at, from);
         self.feed(at, side, mark, link, ip, tcp)
+    }
+
+    /// Whether a segment is one in the middle of a connection that is none of mail, as half of all frames are: nothing more is to be done then.
+    #[inline]
+    fn pass(&mut self, at: u32, from: Endpoint, mark: Mark, tcp: &Tcp<'_>) -> bool {
+        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        let Some(slot) = self
+            .slots
+            .get_mut(at)
+            .filter(|_| tcp.flags.0 & CONTROL == 0)
+        else {
+            return false;
+        };
+        let side = if slot.client() == from {
+            Side::Client
+        } else {
+            Side::Server
+        };
+        let Flow::Passing(passing) = &mut slot.flow else {
+            return false;
+        };
+        passing.segment(side, tcp);
+        let queue = passing.queue();
+        self.queues.touch(at, queue, mark.time);
+        true
     }
 
     /// Gives an ICMP error to the connection that it quotes. False when it quotes none of this table.
@@ -317,7 +348,8 @@ impl<S: Dialogue> Table<S> {
         match &self.slots.get(at)?.flow {
             Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
             Flow::Opening(opening) => Some(opening.belongs(side, tcp)),
-            Flow::Other(foreign) => Some(foreign.belongs(side, tcp)),
+            Flow::Other(foreign) => Some(foreign.passing().belongs(side, tcp)),
+            Flow::Passing(passing) => Some(passing.belongs(side, tcp)),
             Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
             Flow::Gone => None,
         }
@@ -347,7 +379,7 @@ impl<S: Dialogue> Table<S> {
         let key = FlowKey {
             client,
             server,
-            source: tuple.source,
+            source: tuple.source(),
         };
         let service = self
             .ports
@@ -400,19 +432,15 @@ impl<S: Dialogue> Table<S> {
                         let MailFlow {
                             tracker, dialogue, ..
                         } = mail.as_mut();
-                        labels = Some(tracker.segment(
-                            held.side,
-                            held.mark,
-                            &held.link,
-                            &held.ip,
-                            &held.tcp(),
-                            dialogue,
-                        ));
+                        labels = Some(held.hand_on(tracker, dialogue));
                     }
                     slot.flow = Flow::Mail(mail);
                 }
-                Guess::Waiting | Guess::Foreign => {}
+                Guess::Foreign => slot.flow = Flow::Passing(foreign.passing()),
+                Guess::Waiting => {}
             }
+        } else if let Flow::Passing(passing) = &mut slot.flow {
+            passing.segment(side, tcp);
         } else if let Flow::Mail(mail) = &mut slot.flow {
             let MailFlow {
                 tracker, dialogue, ..
@@ -422,7 +450,8 @@ impl<S: Dialogue> Table<S> {
         let queue = match &slot.flow {
             Flow::Mail(mail) => mail_queue(&mail.tracker),
             Flow::Opening(_) => Queue::HalfOpen,
-            Flow::Other(foreign) => foreign.queue(),
+            Flow::Other(foreign) => foreign.passing().queue(),
+            Flow::Passing(passing) => passing.queue(),
             Flow::Gone => Queue::Gone,
         };
         self.queues.touch(at, queue, mark.time);
@@ -463,10 +492,9 @@ impl<S: Dialogue> Table<S> {
                 self.ready.push(Ended::Mail(Ripe::opening(opening, ending)));
                 last
             }
-            Flow::Other(foreign) => {
-                let last = foreign.last().time;
-                self.ready.push(Ended::Other(foreign));
-                last
+            Flow::Other(_) | Flow::Passing(_) => {
+                self.ready.push(Ended::Other);
+                self.queues.last(at).unwrap_or(Timestamp(0))
             }
             Flow::Gone => return self.forget_replaced(at, ending),
         };

@@ -96,7 +96,7 @@ fn header_len(offset: u8) -> usize {
 }
 
 /// A segment whose header is all there; `None` when it is not, or its length cannot be true.
-#[inline]
+#[inline(always)]
 pub(super) fn whole_segment(rest: Rest<'_>) -> Option<Tcp<'_>> {
     let &[
         s0,
@@ -139,15 +139,24 @@ pub(super) fn whole_segment(rest: Rest<'_>) -> Option<Tcp<'_>> {
 /// Reads TCP options. Unknown ones are stepped over; a length that does not fit ends it.
 #[inline]
 fn tcp_options(bytes: &[u8]) -> TcpOptions {
-    let mut options = TcpOptions::default();
     // What nearly every segment of an established connection has (RFC 7323 appendix A).
-    if let &[1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3] = bytes {
-        options.timestamps = Some((
-            u32::from_be_bytes([v0, v1, v2, v3]),
-            u32::from_be_bytes([e0, e1, e2, e3]),
-        ));
-        return options;
+    match bytes {
+        [] => TcpOptions::default(),
+        &[1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3] => TcpOptions {
+            timestamps: Some((
+                u32::from_be_bytes([v0, v1, v2, v3]),
+                u32::from_be_bytes([e0, e1, e2, e3]),
+            )),
+            ..TcpOptions::default()
+        },
+        _ => any_tcp_options(bytes),
     }
+}
+
+/// The same for any.
+#[inline(never)]
+fn any_tcp_options(bytes: &[u8]) -> TcpOptions {
+    let mut options = TcpOptions::default();
     let mut rest = bytes;
     loop {
         match rest {
