@@ -29,13 +29,25 @@ impl Text {
         }
     }
 
-    /// A number in decimal.
-    fn number(&mut self, value: u16) {
+    /// A port in decimal.
+    fn port(&mut self, value: u16) {
         for unit in [10_000, 1_000, 100, 10, 1] {
             if value >= unit || unit == 1 {
                 self.push(b'0'.saturating_add((value / unit % 10) as u8));
             }
         }
+    }
+
+    /// An octet in decimal.
+    fn octet(&mut self, value: u8) {
+        let digit = |value: u8| b'0'.saturating_add(value % 10);
+        if value >= 100 {
+            self.push(digit(value / 100));
+        }
+        if value >= 10 {
+            self.push(digit(value / 10));
+        }
+        self.push(digit(value));
     }
 
     /// A number in hexadecimal.
@@ -65,10 +77,10 @@ impl Text {
 
     fn v4(&mut self, address: Ipv4Addr) {
         let [a, b, c, d] = address.octets();
-        self.number(a.into());
+        self.octet(a);
         for octet in [b, c, d] {
             self.push(b'.');
-            self.number(octet.into());
+            self.octet(octet);
         }
     }
 
@@ -135,7 +147,7 @@ pub fn socket_text(address: SocketAddr) -> String {
         text.push(b']');
     }
     text.push(b':');
-    text.number(address.port());
+    text.port(address.port());
     text.into_string()
 }
 

@@ -49,7 +49,9 @@ fn settle(
         findings,
         undeclared,
     } = decision;
-    let mut findings: Vec<Verdict> = findings.into_iter().map(Verdict::from).collect();
+    let mut said = Vec::with_capacity(findings.len());
+    said.extend(findings.into_iter().map(Verdict::from));
+    let mut findings: Vec<Verdict> = said;
     let mut is_check = false;
     let (outcome, verdict) = match cause {
         Some(claim) if claim.weight == Weight::Fatal => (Outcome::Failed, Verdict::from(claim)),

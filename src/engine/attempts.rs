@@ -406,18 +406,16 @@ impl Attempts {
             Outcome::Incomplete => &mut self.summary.incomplete,
         } += 1;
         *self.summary.by_code.entry(code).or_insert(0) += 1;
-        let setting = attempt
-            .connections
-            .iter()
-            .chain(&attempt.lookups)
-            .find_map(Member::setting);
-        for fault in faults(&attempt, member) {
+        let to_blame = match outcome {
+            Outcome::Failed | Outcome::Degraded => faults(&attempt, member),
+            Outcome::Healthy | Outcome::Incomplete => Vec::new(),
+        };
+        for fault in to_blame {
             let Some(blame) = fault.blame() else {
                 continue;
             };
-            if !matches!(outcome, Outcome::Failed | Outcome::Degraded) {
-                continue;
-            }
+            let mut members = attempt.connections.iter().chain(&attempt.lookups);
+            let setting = members.find_map(Member::setting);
             let of = |members: &[Member]| -> Vec<u64> {
                 let alike = |member: &&Member| {
                     member.code() == fault.code()

@@ -5,8 +5,10 @@
 //! harmful first: network and service before client and policy, then by how many attempts failed, then by how many
 //! it cost. It refuses to join what only looks alike: one server of several that does answer keeps the others apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashSet;
 
 use super::blame::{Blame, Loss};
 use super::record::{AtInfo, RootCause, VerdictInfo};
@@ -44,7 +46,7 @@ struct Folded {
 pub struct Causes {
     map: BTreeMap<Key, Folded>,
     /// Clients and the ports on which a server served them.
-    worked: BTreeSet<(IpAddr, u16)>,
+    worked: HashSet<(IpAddr, u16), foldhash::fast::RandomState>,
     /// Doors found closed of which the cause is known.
     explained: Vec<Explained>,
 }

@@ -194,6 +194,8 @@ pub fn record(
     show_secrets: bool,
 ) -> ConnectionRecord {
     let judgement = &mut judged.judgement;
+    let mut findings = Vec::with_capacity(judgement.findings.len());
+    findings.extend(judgement.findings.drain(..).map(VerdictInfo::from));
     let name = server_name.or_else(|| {
         session
             .tls
@@ -221,13 +223,10 @@ pub fn record(
         started: Moment(tcp.first.time),
         ended: Moment(tcp.last.time),
         stage: judgement.ladder.stage().name(),
-        reached: judgement.ladder.reached().map(Stage::name).collect(),
+        reached: reached(&judgement.ladder),
         outcome: judgement.outcome.name(),
         verdict: VerdictInfo::taking(&mut judgement.verdict),
-        findings: std::mem::take(&mut judgement.findings)
-            .into_iter()
-            .map(VerdictInfo::from)
-            .collect(),
+        findings,
         tcp: tcp_info(tcp),
         tls: session
             .tls
@@ -237,6 +236,12 @@ pub fn record(
         compare: None,
         stream: 0,
     }
+}
+
+fn reached(ladder: &Ladder) -> Vec<&'static str> {
+    let mut names = Vec::with_capacity(Stage::ALL.len());
+    names.extend(ladder.reached().map(Stage::name));
+    names
 }
 
 fn tcp_info(tcp: &TcpFacts) -> TcpInfo {
@@ -297,7 +302,8 @@ fn mail_info(dialogue: &Dialogue, show_secrets: bool) -> Option<MailInfo> {
     if dialogue.exchanges.is_empty() && dialogue.capabilities.is_empty() {
         return None;
     }
-    let mut transcript = Vec::new();
+    let lines = dialogue.exchanges.len().saturating_mul(2);
+    let mut transcript = Vec::with_capacity(lines.min(TRANSCRIPT + 1));
     for exchange in &dialogue.exchanges {
         if let Some(command) = &exchange.command {
             let text = match &command.secret {
@@ -326,7 +332,11 @@ fn mail_info(dialogue: &Dialogue, show_secrets: bool) -> Option<MailInfo> {
             break;
         }
     }
-    transcript.sort_by_key(|line| (line.time, line.frame));
+    // Only what was sent before its answer was asked for stands in another order.
+    let place = |line: &Line| (line.time, line.frame);
+    if !transcript.is_sorted_by_key(place) {
+        transcript.sort_by_key(place);
+    }
     Some(MailInfo {
         software: dialogue.software.clone(),
         capabilities: dialogue.capabilities.clone(),

@@ -43,19 +43,19 @@ const TABLES: &[&[Rule]] = &[
 /// Hears every rule on one connection.
 pub fn hear_connection(c: &Connection<'_>) -> Vec<Claim> {
     let mut claims = Vec::new();
+    let open = c.open();
+    let mail = open && c.service != crate::proto::Service::Other;
     for rule in TABLES.iter().flat_map(|table| table.iter()) {
         match rule {
             Rule::Any(rule) => rule(c, &mut claims),
-            Rule::Closed(rule) if !c.open() => rule(c, &mut claims),
-            Rule::Open(rule) if c.open() => rule(c, &mut claims),
+            Rule::Closed(rule) if !open => rule(c, &mut claims),
+            Rule::Open(rule) if open => rule(c, &mut claims),
             Rule::Encrypted(rule) => {
                 if let Some(tls) = c.tls {
                     rule(c, tls, &mut claims);
                 }
             }
-            Rule::Mail(rule) if c.open() && c.service != crate::proto::Service::Other => {
-                rule(c, &mut claims)
-            }
+            Rule::Mail(rule) if mail => rule(c, &mut claims),
             _ => {}
         }
     }

@@ -337,7 +337,8 @@ pub fn client_left(c: &Connection<'_>) -> bool {
 
 /// A foreign text, cut to what fits into a sentence.
 pub fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    // Of bytes there are at least as many as of characters.
+    if text.len() <= most || text.chars().count() <= most {
         return text.to_owned();
     }
     let mut short: String = text.chars().take(most).collect();
