@@ -46,7 +46,7 @@ macro_rules! catalogue {
             pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
 
             /// The code as users write it.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Code::$variant => $code,)* }
             }
 

@@ -150,18 +150,70 @@ const ORDER: &[(&str, &str)] = &[
     ("auth.", "mail.protocol-error"),
 ];
 
+/// Words of 64 codes each.
+const WORDS: usize = Code::ALL.len().div_ceil(64);
+
+/// Some codes of the catalogue, a bit each.
+type Codes = [u64; WORDS];
+
+/// Of each code, those that it explains: what `ORDER` says, spelled out when this is compiled.
+const EXPLAINS: &[Codes; Code::ALL.len()] = &{
+    let mut explains = [[0; WORDS]; Code::ALL.len()];
+    let mut line = 0;
+    while line < ORDER.len() {
+        let losers = named(ORDER[line].1);
+        let mut code = 0;
+        while code < Code::ALL.len() {
+            if matches_name(ORDER[line].0, Code::ALL[code].name()) {
+                let mut word = 0;
+                while word < WORDS {
+                    explains[code][word] |= losers[word];
+                    word += 1;
+                }
+            }
+            code += 1;
+        }
+        line += 1;
+    }
+    explains
+};
+
+/// The codes that a pattern names.
+const fn named(pattern: &str) -> Codes {
+    let mut codes = [0; WORDS];
+    let mut code = 0;
+    while code < Code::ALL.len() {
+        if matches_name(pattern, Code::ALL[code].name()) {
+            codes[code / 64] |= 1 << (code % 64);
+        }
+        code += 1;
+    }
+    codes
+}
+
+/// Whether a pattern names a code: itself, or by a prefix ending in a dot or dash.
+const fn matches_name(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    if pattern.len() > name.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < pattern.len() {
+        if pattern[at] != name[at] {
+            return false;
+        }
+        at += 1;
+    }
+    pattern.len() == name.len() || matches!(pattern.last(), Some(b'.' | b'-'))
+}
+
 /// Whether `cause` explains `symptom`, so that the symptom is not said.
 pub fn outranks(cause: Code, symptom: Code) -> bool {
-    let names = |pattern: &str, code: Code| {
-        if pattern.ends_with(['.', '-']) {
-            code.name().starts_with(pattern)
-        } else {
-            code.name() == pattern
-        }
-    };
-    ORDER
-        .iter()
-        .any(|(winner, loser)| names(winner, cause) && names(loser, symptom))
+    let codes = EXPLAINS.get(cause as usize).copied().unwrap_or_default();
+    let symptom = symptom as usize;
+    codes
+        .get(symptom / 64)
+        .is_some_and(|word| word >> (symptom % 64) & 1 == 1)
 }
 
 #[cfg(test)]
@@ -181,6 +233,26 @@ mod tests {
                     }
                 });
                 assert!(known, "{name} is in no catalogue");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_spelled_out_is_what_the_lines_say() {
+        let names = |pattern: &str, code: Code| {
+            if pattern.ends_with(['.', '-']) {
+                code.name().starts_with(pattern)
+            } else {
+                code.name() == pattern
+            }
+        };
+        for (place, cause) in Code::ALL.iter().enumerate() {
+            assert_eq!(place, *cause as usize);
+            for symptom in Code::ALL {
+                let mut lines = ORDER.iter();
+                let said =
+                    lines.any(|(winner, loser)| names(winner, *cause) && names(loser, *symptom));
+                assert_eq!(outranks(*cause, *symptom), said, "{cause} {symptom}");
             }
         }
     }
