@@ -12,7 +12,10 @@ use std::thread;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
 use crate::engine::record::Record;
-use crate::engine::{Engine, Intake, Judging, Sighting, SourceEnd};
+use crate::engine::{
+    Engine, Here, Input, Intake, Judging, Onward, Shard, Sighting, SourceEnd, Told, When,
+};
+use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 
 /// Sightings that go over at once.
 const PARCEL: usize = 128;
@@ -44,9 +47,7 @@ pub trait Sink {
 }
 
 /// Who hears what the reading half sees: a judge in this thread, or the way to one in another.
-pub trait Ears {
-    /// Something was seen.
-    fn hear(&mut self, sighting: Sighting);
+pub trait Ears: Onward {
     /// An input was opened, and that was heard.
     fn source(&mut self, id: SourceId, name: Foreign);
     /// The input is mapped.
@@ -86,22 +87,19 @@ impl<E: Ears> Reading<E> {
         format: Option<&'static str>,
     ) -> SourceId {
         let Reading { intake, ears, .. } = self;
-        let mut hear = |sighting| ears.hear(sighting);
-        let id = intake.open(world, kind, name.clone(), format, &mut hear);
+        let id = intake.open(world, kind, name.clone(), format, ears);
         ears.source(id, name);
         id
     }
 
     /// Text of a key log.
     pub fn secrets(&mut self, text: &[u8]) {
-        self.intake.secrets(text);
+        self.ears.tell(Told::Secrets(text.to_vec()));
     }
 
     /// What a probe says of itself in the input.
     pub fn told(&mut self, id: SourceId, text: &[u8]) {
-        let ears = &mut self.ears;
-        self.intake
-            .told(id, text, &mut |sighting| ears.hear(sighting));
+        self.intake.told(id, text, &mut self.ears);
     }
 
     /// Nothing more came of that input until then, although it was watched.
@@ -125,22 +123,17 @@ impl<E: Ears> Reading<E> {
             self.ears.begin(frame.time);
         }
         self.ears.frame(source, frame);
-        let ears = &mut self.ears;
-        self.intake
-            .frame(&frame.of(source), &mut |sighting| ears.hear(sighting));
+        self.intake.frame(&frame.of(source), &mut self.ears);
     }
 
     /// An input ends.
     pub fn close(&mut self, id: SourceId, end: SourceEnd) {
-        let ears = &mut self.ears;
-        self.intake
-            .close_source(id, end, &mut |sighting| ears.hear(sighting));
+        self.intake.close_source(id, end, &mut self.ears);
     }
 
     /// Nothing more comes.
     pub fn finish(&mut self) {
-        let ears = &mut self.ears;
-        self.intake.finish(&mut |sighting| ears.hear(sighting));
+        self.intake.finish(&mut self.ears);
     }
 
     /// False when nobody wants more.
@@ -149,19 +142,60 @@ impl<E: Ears> Reading<E> {
     }
 }
 
-/// The judge, in the thread that reads.
+/// Connections and the judge, in the thread that reads.
 pub struct Beside<'a> {
+    shard: Shard,
     judging: Judging,
     sink: &'a mut dyn Sink,
 }
 
-impl Ears for Beside<'_> {
+impl Beside<'_> {
+    #[inline]
+    fn here(&mut self, look: impl FnOnce(&mut Here<'_>)) {
+        let Beside {
+            shard,
+            judging,
+            sink,
+        } = self;
+        let seen = &mut |sighting| judging.hear(sighting, &mut |record| sink.record(record));
+        look(&mut Here { shard, seen });
+    }
+}
+
+impl Onward for Beside<'_> {
     fn hear(&mut self, sighting: Sighting) {
-        let sink = &mut *self.sink;
-        self.judging
-            .hear(sighting, &mut |record| sink.record(record));
+        self.here(|here| here.hear(sighting));
     }
 
+    fn segment(
+        &mut self,
+        when: &When,
+        frame: Option<&Input<'_>>,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) {
+        self.here(|here| here.segment(when, frame, link, ip, tcp));
+    }
+
+    fn error(&mut self, when: &When, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) {
+        self.here(|here| here.error(when, ip, icmp, quote));
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.here(|here| here.tick(now));
+    }
+
+    fn drain(&mut self) {
+        self.here(|here| here.drain());
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.here(|here| here.tell(told));
+    }
+}
+
+impl Ears for Beside<'_> {
     fn source(&mut self, id: SourceId, name: Foreign) {
         self.sink.source(id.0, &name);
     }
@@ -189,8 +223,13 @@ impl Ears for Beside<'_> {
 
 /// Reads and judges in the caller's thread.
 pub fn one_side(engine: Engine, sink: &mut dyn Sink) -> Reading<Beside<'_>> {
-    let (intake, judging) = engine.halves();
-    Reading::new(intake, Beside { judging, sink })
+    let (intake, shard, judging) = engine.parts();
+    let beside = Beside {
+        shard,
+        judging,
+        sink,
+    };
+    Reading::new(intake, beside)
 }
 
 /// What goes from one thread to the other.
@@ -200,8 +239,56 @@ enum Parcel {
     Sightings(Vec<Sighting>),
 }
 
-/// The way to the judge's thread.
+/// Connections, and the way to the judge's thread.
 pub struct Away<'a> {
+    shard: Shard,
+    way: Way<'a>,
+}
+
+impl Away<'_> {
+    #[inline]
+    fn here(&mut self, look: impl FnOnce(&mut Here<'_>)) {
+        let Away { shard, way } = self;
+        let seen = &mut |sighting| way.hear(sighting);
+        look(&mut Here { shard, seen });
+    }
+}
+
+impl Onward for Away<'_> {
+    fn hear(&mut self, sighting: Sighting) {
+        self.here(|here| here.hear(sighting));
+    }
+
+    fn segment(
+        &mut self,
+        when: &When,
+        frame: Option<&Input<'_>>,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) {
+        self.here(|here| here.segment(when, frame, link, ip, tcp));
+    }
+
+    fn error(&mut self, when: &When, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) {
+        self.here(|here| here.error(when, ip, icmp, quote));
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.here(|here| here.tick(now));
+    }
+
+    fn drain(&mut self) {
+        self.here(|here| here.drain());
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.here(|here| here.tell(told));
+    }
+}
+
+/// The way to the judge's thread.
+struct Way<'a> {
     seen: Vec<Sighting>,
     parcels: SyncSender<Parcel>,
     /// Lists that were heard, to be filled again.
@@ -209,7 +296,14 @@ pub struct Away<'a> {
     wanted: &'a AtomicBool,
 }
 
-impl Away<'_> {
+impl Way<'_> {
+    fn hear(&mut self, sighting: Sighting) {
+        self.seen.push(sighting);
+        if self.seen.len() >= PARCEL {
+            self.send();
+        }
+    }
+
     fn send(&mut self) {
         let next = match self.empty.try_recv() {
             Ok(list) => list,
@@ -228,16 +322,9 @@ impl Away<'_> {
 }
 
 impl Ears for Away<'_> {
-    fn hear(&mut self, sighting: Sighting) {
-        self.seen.push(sighting);
-        if self.seen.len() >= PARCEL {
-            self.send();
-        }
-    }
-
     fn source(&mut self, id: SourceId, name: Foreign) {
-        self.send();
-        self.put(Parcel::Source(id, name));
+        self.way.send();
+        self.way.put(Parcel::Source(id, name));
     }
 
     fn mapped(&mut self, _: SourceId, _: Arc<Mapping>) {}
@@ -247,17 +334,17 @@ impl Ears for Away<'_> {
     }
 
     fn begin(&mut self, first: Timestamp) {
-        self.put(Parcel::Begin(first));
+        self.way.put(Parcel::Begin(first));
     }
 
     fn frame(&mut self, _: SourceId, _: &Frame<'_>) {}
 
     fn wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        self.way.wanted.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Away<'_> {
+impl Drop for Way<'_> {
     /// What was seen last.
     fn drop(&mut self) {
         self.send();
@@ -270,19 +357,20 @@ pub fn two_sides<R: Send>(
     sink: &mut dyn Sink,
     read: impl FnOnce(&mut Reading<Away<'_>>) -> R + Send,
 ) -> R {
-    let (intake, mut judging) = engine.halves();
+    let (intake, shard, mut judging) = engine.parts();
     let (parcels, arriving) = sync_channel(PARCELS);
     let (heard, empty) = channel();
     let wanted = AtomicBool::new(true);
     let asked = &wanted;
     thread::scope(|scope| {
         let reading = scope.spawn(move || {
-            let away = Away {
+            let way = Way {
                 seen: Vec::with_capacity(PARCEL),
                 parcels,
                 empty,
                 wanted: asked,
             };
+            let away = Away { shard, way };
             read(&mut Reading::new(intake, away))
         });
         for parcel in arriving {

@@ -79,9 +79,9 @@ impl Judging {
             }
         }
         let limits = [
-            ("connections open at once", evicted.0),
+            ("connections open at once", self.evicted),
             ("look-ups open at once", self.lookups.evicted()),
-            ("fragmented datagrams at once", evicted.1),
+            ("fragmented datagrams at once", evicted),
         ];
         let state = SourceState {
             damage: end.damage.as_deref(),

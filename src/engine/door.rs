@@ -1,9 +1,11 @@
-//! The engine itself: both halves, one after the other, for whoever has one thread.
+//! The engine itself: all its parts, one after the other, for whoever has one thread.
 
 use super::Config;
 use super::intake::Intake;
 use super::judging::Judging;
+use super::onward::Here;
 use super::record::Record;
+use super::shard::Shard;
 use super::sighting::Sighting;
 use super::sources::SourceEnd;
 use crate::base::{Foreign, SourceId, Timestamp};
@@ -31,6 +33,7 @@ pub struct Input<'a> {
 /// The one door.
 pub struct Engine {
     pub(super) intake: Intake,
+    pub(super) shard: Shard,
     pub(super) judging: Judging,
 }
 
@@ -39,20 +42,21 @@ impl Engine {
     pub fn new(config: Config) -> Engine {
         Engine {
             intake: Intake::new(&config),
+            shard: Shard::new(&config),
             judging: Judging::new(config),
         }
     }
 
-    /// The two halves of an engine that has taken no frame, for two threads: what the first sees, the second must hear in the
-    /// same order.
-    pub fn halves(self) -> (Intake, Judging) {
-        (self.intake, self.judging)
+    /// The parts of an engine that has taken no frame, for several threads: what the first two see, the third must hear in the
+    /// order of frames.
+    pub fn parts(self) -> (Intake, Shard, Judging) {
+        (self.intake, self.shard, self.judging)
     }
 
     /// Adds key log text (SSLKEYLOGFILE, or of a pcapng file's own): it counts for connections whose first encrypted
     /// record is still to come. Returns how many secrets were taken.
     pub fn secrets(&mut self, text: &[u8]) -> usize {
-        self.intake.secrets(text)
+        self.shard.secrets(text)
     }
 
     /// Announces an input; its frames carry the number returned.
@@ -136,9 +140,14 @@ impl Engine {
     fn see<R>(
         &mut self,
         out: &mut dyn FnMut(Record),
-        look: impl FnOnce(&mut Intake, &mut dyn FnMut(Sighting)) -> R,
+        look: impl FnOnce(&mut Intake, &mut Here<'_>) -> R,
     ) -> R {
-        let Engine { intake, judging } = self;
-        look(intake, &mut |sighting| judging.hear(sighting, out))
+        let Engine {
+            intake,
+            shard,
+            judging,
+        } = self;
+        let seen = &mut |sighting| judging.hear(sighting, out);
+        look(intake, &mut Here { shard, seen })
     }
 }

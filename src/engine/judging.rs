@@ -44,6 +44,10 @@ pub struct Judging {
     pub(super) experiments: Experiments,
     pub(super) answers: Answers,
     forks: Forks,
+    /// Connections that were open when everything ended.
+    left: Vec<Ripe<Inside>>,
+    /// Connections that left early.
+    pub(super) evicted: u64,
     pub(super) horizon: Timestamp,
     pub(super) next_connection: u64,
     pub(super) next_lookup: u64,
@@ -70,6 +74,8 @@ impl Judging {
             experiments: Experiments::default(),
             answers: Answers::default(),
             forks: Forks::default(),
+            left: Vec::new(),
+            evicted: 0,
             horizon: Timestamp(i64::MIN),
             next_connection: 0,
             next_lookup: 0,
@@ -167,7 +173,9 @@ impl Judging {
                     self.search_closed(facts);
                 }
             }
-            Sighting::Drained(flows) => self.drained(flows, out),
+            Sighting::Left(flow) => self.left.push(flow),
+            Sighting::Drained => self.drained(out),
+            Sighting::Evicted(count) => self.evicted = self.evicted.saturating_add(count),
             Sighting::Closed(closed) => self.closed(*closed, out),
             Sighting::Finished => {
                 self.attempts.finish(out);
@@ -185,7 +193,9 @@ impl Judging {
     }
 
     /// All connections that were open. First what each of them teaches, then the judging: all of them end here at once.
-    fn drained(&mut self, mut flows: Vec<Ripe<Inside>>, out: &mut dyn FnMut(Record)) {
+    fn drained(&mut self, out: &mut dyn FnMut(Record)) {
+        let mut flows = std::mem::take(&mut self.left);
+        flows.sort_by_key(|ripe| (ripe.first().time, ripe.first().frame));
         let silent = self.silent.clone();
         let open = |service| Inside::open(&silent, service);
         let mut mail = false;
@@ -195,7 +205,6 @@ impl Judging {
                 flow.dialogue.is_mail()
             });
         }
-        flows.sort_by_key(|ripe| (ripe.first().time, ripe.first().frame));
         let mail = mail
             || self
                 .sources

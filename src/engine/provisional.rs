@@ -83,13 +83,13 @@ impl Engine {
         let mut judged = 0;
         let mut passed = 0;
         while judged < most && passed < most.saturating_mul(PASSED) {
-            let Some(at) = self.intake.table.changed() else {
+            let Some(at) = self.shard.changed() else {
                 break;
             };
             passed += 1;
             // Under load those that have ended wait for their last record, which comes within seconds.
-            let pressed = self.intake.table.waiting() > most;
-            let Some(flow) = self.intake.table.mail(at) else {
+            let pressed = self.shard.waiting() > most;
+            let Some(flow) = self.shard.mail(at) else {
                 continue;
             };
             if pressed && flow.tracker.closed() {
@@ -112,8 +112,7 @@ impl Engine {
     /// A silence that may have become a verdict. False when the connection is gone.
     fn look_again(&mut self, at: u32, first: FrameRef, out: &mut dyn FnMut(Record)) -> bool {
         let Some(mark) = self
-            .intake
-            .table
+            .shard
             .mail(at)
             .map(|flow| flow.tracker.facts().first)
             .filter(|mark| mark.frame == first)
@@ -129,10 +128,10 @@ impl Engine {
 
     /// Judges an open connection and shows it if it looks different. `fresh`: something of it was seen.
     fn look(&mut self, at: u32, first: Mark, fresh: bool, out: &mut dyn FnMut(Record)) {
-        if let Some(flow) = self.intake.table.mail_mut(at) {
+        if let Some(flow) = self.shard.mail_mut(at) {
             flow.dialogue.session();
         }
-        let Some(flow) = self.intake.table.mail(at) else {
+        let Some(flow) = self.shard.mail(at) else {
             return;
         };
         let Some(session) = flow.dialogue.facts() else {

@@ -107,8 +107,12 @@ pub enum Sighting {
     Dropped(Option<(Timestamp, Timestamp)>),
     /// Everything is judged now with what is known: look-ups first.
     Drain,
-    /// Then all connections that were open.
-    Drained(Vec<Ripe<Inside>>),
+    /// Then each connection that was open,
+    Left(Ripe<Inside>),
+    /// and there are no more.
+    Drained,
+    /// So many connections left early because there was no room for more.
+    Evicted(u64),
     /// A source is closed.
     Closed(Box<Closed>),
     /// The end of everything.
@@ -137,8 +141,8 @@ pub struct Closed {
     pub(super) counts: Counts,
     /// With it its world is over: what was seen of that world's link.
     pub(super) over: Option<LinkView>,
-    /// Connections, and fragmented datagrams, that left early.
-    pub(super) evicted: (u64, u64),
+    /// Fragmented datagrams that left early.
+    pub(super) evicted: u64,
     /// No source is open any more: what was learned of this world says nothing about the next.
     pub(super) last: bool,
 }

@@ -9,9 +9,10 @@ use arrayvec::ArrayVec;
 
 use super::clock::WorldClock;
 use super::intake::Intake;
+use super::onward::{Onward, Told};
 use super::sighting::{Closed, Sighting};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
-use crate::flow::{Ended, Ports};
+use crate::flow::Ports;
 use crate::wire::{Net, Packet, Transport};
 
 /// What a source says at its end.
@@ -137,7 +138,7 @@ impl Intake {
         kind: &'static str,
         name: Foreign,
         format: Option<&'static str>,
-        seen: &mut dyn FnMut(Sighting),
+        out: &mut impl Onward,
     ) -> SourceId {
         let id = SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
         let mut own = Seen {
@@ -157,9 +158,9 @@ impl Intake {
             root.parts_open = root.parts_open.saturating_add(1);
             own.world = world;
             own.parts_open = 0;
-            self.table.join(id, world);
+            out.tell(Told::Join(id, world));
         }
-        seen(Sighting::Opened {
+        out.hear(Sighting::Opened {
             id,
             world: own.world,
             kind,
@@ -177,11 +178,11 @@ impl Intake {
         id: SourceId,
         (from, to): (Timestamp, Timestamp),
         count: u64,
-        seen: &mut dyn FnMut(Sighting),
+        out: &mut impl Onward,
     ) {
         if let Some(source) = self.sources.get_mut(id.0 as usize).filter(|_| count > 0) {
             source.lost = source.lost.saturating_add(count);
-            seen(Sighting::Dropped(Some((from, to))));
+            out.hear(Sighting::Dropped(Some((from, to))));
         }
     }
 
@@ -205,7 +206,7 @@ impl Intake {
     }
 
     /// The source ends. With the last of its world everything is judged with what is known now.
-    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, seen: &mut dyn FnMut(Sighting)) {
+    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut impl Onward) {
         if self
             .sources
             .get(id.0 as usize)
@@ -218,7 +219,7 @@ impl Intake {
             .get(id.0 as usize)
             .map_or(0, |source| source.lost);
         if end.dropped > told {
-            seen(Sighting::Dropped(None));
+            out.hear(Sighting::Dropped(None));
         }
         let world = self.world(id);
         let over = self
@@ -226,7 +227,7 @@ impl Intake {
             .get(world.0 as usize)
             .is_none_or(|root| root.parts_open <= 1);
         if over {
-            self.drain(seen);
+            self.drain(out);
         }
         let mut link = None;
         if let Some(root) = self.sources.get_mut(world.0 as usize) {
@@ -239,39 +240,32 @@ impl Intake {
         source.closed = true;
         let counts = source.counts;
         let last = self.sources.iter().all(|source| source.closed);
-        seen(Sighting::Closed(Box::new(Closed {
+        out.hear(Sighting::Closed(Box::new(Closed {
             id,
             end,
             counts,
             over: link,
-            evicted: (self.table.evicted(), self.fragments.counts().evicted),
+            evicted: self.fragments.counts().evicted,
             last,
         })));
         if last {
-            self.forget();
+            self.forget(out);
         }
     }
 
     /// Everything that is open is over now.
-    pub(super) fn drain(&mut self, seen: &mut dyn FnMut(Sighting)) {
-        self.horizons(seen);
-        seen(Sighting::Drain);
-        let (mut flows, mut others) = (Vec::new(), 0);
-        while let Some(ended) = self.table.drain() {
-            match ended {
-                Ended::Mail(flow) => flows.push(flow),
-                Ended::Other => others += 1,
-            }
-        }
-        seen(Sighting::Other(others));
-        seen(Sighting::Drained(flows));
+    pub(super) fn drain(&mut self, out: &mut impl Onward) {
+        self.horizons(out);
+        out.hear(Sighting::Drain);
+        out.drain();
+        out.hear(Sighting::Drained);
     }
 
     /// Tells the judging half which worlds' latest times are later now.
-    pub(super) fn horizons(&mut self, seen: &mut dyn FnMut(Sighting)) {
+    pub(super) fn horizons(&mut self, out: &mut impl Onward) {
         for (id, source) in (0..).zip(&mut self.sources) {
             if std::mem::take(&mut source.moved) {
-                seen(Sighting::Horizon(SourceId(id), source.clock));
+                out.hear(Sighting::Horizon(SourceId(id), source.clock));
             }
         }
     }

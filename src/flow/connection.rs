@@ -2,9 +2,9 @@
 //!
 //! It exists so that who judges a connection needs no table. It decides nothing.
 
+use super::queues::{Queue, RIPE};
 use super::ripe::Ripe;
 use super::tcp::{StreamSink, Tracker};
-use crate::base::Timestamp;
 use crate::proto::Service;
 
 /// What decodes the bytes of a mail connection.
@@ -34,11 +34,10 @@ pub struct MailFlow<S> {
 }
 
 impl<S: StreamSink> MailFlow<S> {
-    /// Nothing more comes: what waits in reassembly is handed on. Returns when the last segment came.
-    pub(super) fn end(&mut self) -> Timestamp {
+    /// Nothing more comes: what waits in reassembly is handed on.
+    pub(super) fn end(&mut self) {
         let last = self.tracker.last_activity();
         self.tracker.finish(last, &mut self.dialogue);
-        last
     }
 }
 
@@ -57,6 +56,32 @@ pub enum Ending {
     Evicted,
     /// The capture ended.
     CaptureEnd,
+}
+
+/// Which of all connections that are over at the same time comes first: the lesser. Those that had to leave before, the latest
+/// first; then by what they waited for, then in the order of their last segments. It does not depend on how many tables they
+/// come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn(u64);
+
+impl Turn {
+    /// Bits of a place in the order of all segments.
+    const ORDER: u32 = 56;
+    const LAST: u64 = (1 << Turn::ORDER) - 1;
+    /// Before all others.
+    pub const FIRST: Turn = Turn(0);
+
+    /// Of one that left with the segment of that place, before its time.
+    pub(super) fn early(order: u64) -> Turn {
+        Turn(Turn::LAST - order.min(Turn::LAST))
+    }
+
+    /// Of one that waited in that queue since the segment of that place.
+    pub(super) fn ripe(queue: Queue, order: u64) -> Turn {
+        let rank = RIPE.iter().take_while(|(known, _)| *known != queue).count();
+        let rank = (rank as u64).saturating_add(1);
+        Turn(rank << Turn::ORDER | order.min(Turn::LAST))
+    }
 }
 
 /// A connection that is ripe for judging.

@@ -251,7 +251,7 @@ impl Lookups {
         if let Some(facts) = self.ready.pop() {
             return Some(facts);
         }
-        let (at, _) = self.queues.due(now, &WAITS)?;
+        let (at, _, _) = self.queues.due(now, &WAITS)?;
         self.remove(at)
     }
 

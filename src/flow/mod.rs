@@ -22,7 +22,7 @@ pub mod tcp;
 mod witness;
 mod worlds;
 
-pub use connection::{Dialogue, Ended, Ending, MailFlow};
+pub use connection::{Dialogue, Ended, Ending, MailFlow, Turn};
 pub use facts::{
     ByteRange, Direction, Endpoint, FlowKey, IcmpError, IdleGap, LabelCounts, LossEvent, LossPlace,
     MtuEvidence, Opening, Outstanding, Stall, SynOptions, TcpFacts, Transmission, Transmissions,

@@ -8,7 +8,7 @@ use super::connection::MailFlow;
 use super::facts::FlowKey;
 use super::held::Held;
 use super::tcp::{StreamSink, Tracker, Verdict};
-use crate::base::{Few, Mark, Side, Timestamp};
+use crate::base::{Few, Mark, Side};
 use crate::proto::Service;
 use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 
@@ -33,8 +33,6 @@ pub(super) struct Opening {
     /// Its five-tuple belonged to an earlier connection.
     reused: bool,
     service: Service,
-    /// When its last SYN was sent.
-    last: Timestamp,
     held: Few<Event, HELD>,
 }
 
@@ -53,7 +51,6 @@ impl Opening {
             isn: tcp.seq,
             reused,
             service,
-            last: first.time,
             held: Few::new(),
         }
     }
@@ -85,7 +82,6 @@ impl Opening {
         if !Opening::holds(side, tcp) || tcp.seq != self.isn || self.held.is_full() {
             return false;
         }
-        self.last = mark.time;
         self.held
             .push(Event::Syn(Held::new(side, mark, link, ip, tcp)));
         true
@@ -106,11 +102,6 @@ impl Opening {
 
     pub(super) fn first(&self) -> Mark {
         self.first
-    }
-
-    /// When its last SYN was sent.
-    pub(super) fn last(&self) -> Timestamp {
-        self.last
     }
 
     /// The connection as it is when nothing more comes: see [`Opening::open`].

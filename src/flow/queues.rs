@@ -1,7 +1,8 @@
 //! Which flow is ripe next: one doubly linked list per waiting time, in order of last activity.
 //!
-//! Within one list every member waits equally long, so that the front is always the next that is ripe: insertion,
-//! refresh, removal and question are all O(1). It knows slot numbers only.
+//! Within one list every member waits equally long, and was touched no earlier than the one before it, so that the front is
+//! always the next that is ripe: insertion, refresh, removal and question are all O(1). When one is ripe depends on itself alone,
+//! not on what stands before it, so it does not matter over how many tables connections are spread. It knows slot numbers only.
 
 use crate::base::{Nanos, SECOND, Timestamp};
 
@@ -26,6 +27,24 @@ pub(super) enum Queue {
     Gone,
 }
 
+/// When a slot was touched: the latest time of the capture by then, which never goes back, and its place in the order of all
+/// segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Touch {
+    pub(super) time: Timestamp,
+    pub(super) order: u64,
+}
+
+impl From<Timestamp> for Touch {
+    /// Where nobody asks for the order.
+    fn from(time: Timestamp) -> Touch {
+        Touch { time, order: 0 }
+    }
+}
+
+/// What was handed out is remembered for so long after its last segment.
+pub(super) const GONE: Nanos = 60 * SECOND;
+
 /// How long after the last activity each queue is ripe.
 pub(super) const RIPE: [(Queue, Nanos); QUEUES] = [
     (Queue::Closing, 2 * SECOND),
@@ -33,7 +52,7 @@ pub(super) const RIPE: [(Queue, Nanos); QUEUES] = [
     (Queue::HalfOpen, 180 * SECOND),
     (Queue::Resting, 7_800 * SECOND),
     (Queue::Open, 10 * SECOND),
-    (Queue::Gone, 60 * SECOND),
+    (Queue::Gone, GONE),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +60,17 @@ struct Node {
     before: u32,
     after: u32,
     queue: Option<Queue>,
-    last: Timestamp,
+    last: Touch,
 }
 
 const UNLINKED: Node = Node {
     before: NONE,
     after: NONE,
     queue: None,
-    last: Timestamp(0),
+    last: Touch {
+        time: Timestamp(0),
+        order: 0,
+    },
 };
 
 /// The lists.
@@ -69,7 +91,8 @@ impl Default for Queues {
 
 impl Queues {
     /// Puts a slot at the end of a list.
-    pub(super) fn touch(&mut self, at: u32, queue: Queue, now: Timestamp) {
+    pub(super) fn touch(&mut self, at: u32, queue: Queue, now: impl Into<Touch>) {
+        let now = now.into();
         if let Some(node) = self.nodes.get_mut(at as usize)
             && node.queue == Some(queue)
             && node.after == NONE
@@ -104,7 +127,7 @@ impl Queues {
     }
 
     /// When a slot was last touched.
-    pub(super) fn last(&self, at: u32) -> Option<Timestamp> {
+    pub(super) fn last(&self, at: u32) -> Option<Touch> {
         self.node(at).map(|(_, last)| last)
     }
 
@@ -138,18 +161,22 @@ impl Queues {
         }
     }
 
-    /// A slot whose wait is over, by how long each list waits.
-    pub(super) fn due(&self, now: Timestamp, waits: &[(Queue, Nanos)]) -> Option<(u32, Queue)> {
+    /// A slot whose wait is over, by how long each list waits; the order in which it was touched.
+    pub(super) fn due(
+        &self,
+        now: Timestamp,
+        waits: &[(Queue, Nanos)],
+    ) -> Option<(u32, Queue, u64)> {
         waits.iter().find_map(|(queue, wait)| {
             let (at, last) = self.front(*queue)?;
-            (now.since(last) >= *wait).then_some((at, *queue))
+            (now.since(last.time) >= *wait).then_some((at, *queue, last.order))
         })
     }
 
     /// The slot that is silent for longest.
     pub(super) fn oldest(&self) -> Option<u32> {
         let fronts = self.ends.iter().filter_map(|(front, _)| self.node(*front));
-        fronts.min_by_key(|(_, last)| *last).map(|(at, _)| at)
+        fronts.min_by_key(|(_, last)| last.time).map(|(at, _)| at)
     }
 
     /// The slot behind that one in its list.
@@ -158,47 +185,52 @@ impl Queues {
         (node.after != NONE).then_some(node.after)
     }
 
-    fn front(&self, queue: Queue) -> Option<(u32, Timestamp)> {
+    fn front(&self, queue: Queue) -> Option<(u32, Touch)> {
         self.ends
             .get(queue as usize)
             .and_then(|(front, _)| self.node(*front))
     }
 
-    fn node(&self, at: u32) -> Option<(u32, Timestamp)> {
+    fn node(&self, at: u32) -> Option<(u32, Touch)> {
         self.nodes.get(at as usize).map(|node| (at, node.last))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Queue, Queues, RIPE};
+    use super::{Queue, Queues, RIPE, Touch};
     use crate::base::{SECOND, Timestamp};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp(seconds * SECOND)
     }
 
+    fn touch(seconds: i64) -> Touch {
+        let (time, order) = (at(seconds), seconds.unsigned_abs());
+        Touch { time, order }
+    }
+
     #[test]
     fn a_refreshed_flow_waits_anew() {
         let mut queues = Queues::default();
-        queues.touch(0, Queue::Closing, at(0));
-        queues.touch(1, Queue::Closing, at(1));
-        queues.touch(0, Queue::Closing, at(2));
+        queues.touch(0, Queue::Closing, touch(0));
+        queues.touch(1, Queue::Closing, touch(1));
+        queues.touch(0, Queue::Closing, touch(2));
         assert_eq!(queues.due(at(2), &RIPE), None);
-        assert_eq!(queues.due(at(3), &RIPE), Some((1, Queue::Closing)));
+        assert_eq!(queues.due(at(3), &RIPE), Some((1, Queue::Closing, 1)));
         queues.remove(1);
         assert_eq!(queues.due(at(3), &RIPE), None);
-        assert_eq!(queues.due(at(4), &RIPE), Some((0, Queue::Closing)));
+        assert_eq!(queues.due(at(4), &RIPE), Some((0, Queue::Closing, 2)));
     }
 
     #[test]
     fn the_oldest_of_all_lists_leaves_first() {
         let mut queues = Queues::default();
-        queues.touch(3, Queue::Open, at(5));
-        queues.touch(4, Queue::HalfOpen, at(2));
-        queues.touch(5, Queue::Gone, at(9));
+        queues.touch(3, Queue::Open, touch(5));
+        queues.touch(4, Queue::HalfOpen, touch(2));
+        queues.touch(5, Queue::Gone, touch(9));
         assert_eq!(queues.oldest(), Some(4));
-        queues.touch(4, Queue::Open, at(10));
+        queues.touch(4, Queue::Open, touch(10));
         assert_eq!(queues.oldest(), Some(3));
     }
 }

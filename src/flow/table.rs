@@ -3,17 +3,19 @@
 //! Mail flows get a full tracker and a dialogue at once; anything else is counted from its headers until its
 //! first bytes show mail on a strange port, or show that it is not. Time is an argument: a flow is handed out some
 //! time (of the capture) after its end, and all queues are lists in order of last activity, so nothing is ever searched.
+//! Connections may be spread over several tables, if all of them are told the same time and order (see [`Table::now`]): what is
+//! handed out says its turn among all.
 
 mod wrong_address;
 
 use std::collections::VecDeque;
 
-use super::connection::{Dialogue, Ended, Ending, MailFlow};
+use super::connection::{Dialogue, Ended, Ending, MailFlow, Turn};
 use super::facts::{Endpoint, FlowKey};
 use super::foreign::{Foreigner, Guess, Passing};
 use super::opening::Opening;
 use super::ports::Ports;
-use super::queues::{Queue, Queues, RIPE};
+use super::queues::{GONE, Queue, Queues, RIPE, Touch};
 use super::ripe::Ripe;
 use super::slots::{Slots, Tuple};
 use super::tcp::{Labels, Tracker, Verdict};
@@ -45,7 +47,8 @@ pub struct Table<S: Dialogue> {
     seed: S::Seed,
     slots: Slots<Flow<S>>,
     queues: Queues,
-    ready: Vec<Ended<S>>,
+    ready: Vec<(Turn, Ended<S>)>,
+    now: Touch,
     /// Slots of mail connections that changed, for who looks at open ones; `None` when nobody does.
     noted: Option<VecDeque<u32>>,
     /// SYNs are held back until something else is seen.
@@ -76,6 +79,10 @@ impl<S: Dialogue> Table<S> {
             slots: Slots::default(),
             queues: Queues::default(),
             ready: Vec::new(),
+            now: Touch {
+                time: Timestamp(i64::MIN),
+                order: 0,
+            },
             noted: None,
             patient: false,
             limit: limit.max(1),
@@ -183,8 +190,15 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
+    /// The latest time of the capture, and the place of the next segment in the order of all, for a table that is one of several.
+    #[inline]
+    pub fn now(&mut self, time: Timestamp, order: u64) {
+        self.now = Touch { time, order };
+    }
+
     /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
     pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
+        self.now.time = self.now.time.max(mark.time);
         let source = self.worlds.of(mark.frame.source());
         let from = Endpoint {
             ip: ip.source,
@@ -197,8 +211,8 @@ impl<S: Dialogue> Table<S> {
         let tuple = Tuple::new(source, from, to);
         let mut reused = false;
         let answer = tcp.flags.syn() && tcp.flags.ack();
-        if let Some(known) = self.slots.find(&tuple) {
-            if self.pass(known, from, mark, tcp) {
+        if let Some(known) = self.find(&tuple) {
+            if self.pass(known, from, tcp) {
                 return None;
             }
             let side = self.side(known, from);
@@ -212,7 +226,7 @@ impl<S: Dialogue> Table<S> {
                 }
                 Some(Verdict::NewConnection) => {
                     reused = true;
-                    self.hand_out(known, Ending::Replaced);
+                    self.hand_out(known, Ending::Replaced, Turn::early(self.now.order));
                 }
                 None => {
                     self.strays = self.strays.saturating_add(1);
@@ -248,7 +262,7 @@ impl<S: Dialogue> Table<S> {
         };
         passing.segment(side, tcp);
         let queue = passing.queue();
-        self.queues.touch(at, queue, mark.time);
+        self.queues.touch(at, queue, self.now);
         true
     }
 
@@ -266,7 +280,7 @@ impl<S: Dialogue> Table<S> {
             port: destination,
         };
         let tuple = Tuple::new(self.worlds.of(mark.frame.source()), from, to);
-        let Some(at) = self.slots.find(&tuple) else {
+        let Some(at) = self.find(&tuple) else {
             return false;
         };
         if let Some(slot) = self.slots.get_mut(at)
@@ -283,22 +297,23 @@ impl<S: Dialogue> Table<S> {
         known
     }
 
-    /// The next connection that is ripe at `now`; to be asked until it has none.
-    pub fn due(&mut self, now: Timestamp) -> Option<Ended<S>> {
+    /// The next connection that is ripe at `now`, and its turn; to be asked until it has none.
+    pub fn due(&mut self, now: Timestamp) -> Option<(Turn, Ended<S>)> {
         loop {
             if let Some(ended) = self.ready.pop() {
                 return Some(ended);
             }
-            let (at, queue) = self.queues.due(now, &RIPE)?;
+            let (at, queue, order) = self.queues.due(now, &RIPE)?;
             if matches!(queue, Queue::Closing | Queue::Reset) {
                 self.foresee(at);
             }
+            let turn = Turn::ripe(queue, order);
             match queue {
                 Queue::Gone => self.remove(at),
-                Queue::Closing | Queue::Reset => self.hand_out(at, Ending::Closed),
-                Queue::HalfOpen => self.hand_out(at, Ending::Unanswered),
+                Queue::Closing | Queue::Reset => self.hand_out(at, Ending::Closed, turn),
+                Queue::HalfOpen => self.hand_out(at, Ending::Unanswered, turn),
                 Queue::Open => self.rest(at),
-                Queue::Resting => self.hand_out(at, Ending::Silent),
+                Queue::Resting => self.hand_out(at, Ending::Silent, turn),
             }
         }
     }
@@ -322,18 +337,27 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
-    /// At the end of the capture: the next connection, whatever its state, in order of last activity.
+    /// At the end of the capture: the next connection, whatever its state, in any order.
     pub fn drain(&mut self) -> Option<Ended<S>> {
         loop {
-            if let Some(ended) = self.ready.pop() {
+            if let Some((_, ended)) = self.ready.pop() {
                 return Some(ended);
             }
             let at = self.queues.oldest()?;
-            self.hand_out(at, Ending::CaptureEnd);
-            if self.slots.get(at).is_some() {
-                self.remove(at);
-            }
+            self.hand_out(at, Ending::CaptureEnd, Turn::early(0));
         }
+    }
+
+    /// The place of a five-tuple. What was handed out long enough ago has none, whether or not it has left its queue yet, where
+    /// others may stand before it.
+    fn find(&mut self, tuple: &Tuple) -> Option<u32> {
+        let at = self.slots.find(tuple)?;
+        let gone = matches!(self.slots.get(at)?.flow, Flow::Gone);
+        if gone && self.now.time.since(self.queues.last(at)?.time) >= GONE {
+            self.remove(at);
+            return None;
+        }
+        Some(at)
     }
 
     fn side(&self, at: u32, from: Endpoint) -> Side {
@@ -371,9 +395,8 @@ impl<S: Dialogue> Table<S> {
                 Some(Flow::Gone)
             ) {
                 self.evicted = self.evicted.saturating_add(1);
-                self.hand_out(oldest, Ending::Evicted);
             }
-            self.remove(oldest);
+            self.hand_out(oldest, Ending::Evicted, Turn::early(self.now.order));
         }
         let (client, server) = self.ports.roles(from, to, tcp);
         let key = FlowKey {
@@ -413,7 +436,7 @@ impl<S: Dialogue> Table<S> {
         let slot = self.slots.get_mut(at)?;
         if let Flow::Opening(opening) = &mut slot.flow {
             if opening.hold(side, mark, link, ip, tcp) {
-                self.queues.touch(at, Queue::HalfOpen, mark.time);
+                self.queues.touch(at, Queue::HalfOpen, self.now);
                 return None;
             }
             self.tracked(at);
@@ -454,7 +477,7 @@ impl<S: Dialogue> Table<S> {
             Flow::Passing(passing) => passing.queue(),
             Flow::Gone => Queue::Gone,
         };
-        self.queues.touch(at, queue, mark.time);
+        self.queues.touch(at, queue, self.now);
         if queue != Queue::HalfOpen {
             self.slots.answered(at);
         }
@@ -476,38 +499,27 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
-    /// Moves a connection out for judging and leaves a tombstone.
-    fn hand_out(&mut self, at: u32, ending: Ending) {
+    /// Moves a connection out for judging. Of one that has just ended a tombstone is left.
+    fn hand_out(&mut self, at: u32, ending: Ending, turn: Turn) {
         let Some(slot) = self.slots.get_mut(at) else {
             return;
         };
-        let last = match std::mem::replace(&mut slot.flow, Flow::Gone) {
+        let ended = match std::mem::replace(&mut slot.flow, Flow::Gone) {
             Flow::Mail(mut mail) => {
-                let last = mail.end();
-                self.ready.push(Ended::Mail(Ripe::tracked(mail, ending)));
-                last
+                mail.end();
+                Some(Ended::Mail(Ripe::tracked(mail, ending)))
             }
-            Flow::Opening(opening) => {
-                let last = opening.last();
-                self.ready.push(Ended::Mail(Ripe::opening(opening, ending)));
-                last
-            }
-            Flow::Other(_) | Flow::Passing(_) => {
-                self.ready.push(Ended::Other);
-                self.queues.last(at).unwrap_or(Timestamp(0))
-            }
-            Flow::Gone => return self.forget_replaced(at, ending),
+            Flow::Opening(opening) => Some(Ended::Mail(Ripe::opening(opening, ending))),
+            Flow::Other(_) | Flow::Passing(_) => Some(Ended::Other),
+            Flow::Gone => None,
         };
-        self.slots.answered(at);
-        match ending {
-            Ending::Replaced => self.remove(at),
-            _ => self.queues.touch(at, Queue::Gone, last),
-        }
-    }
-
-    fn forget_replaced(&mut self, at: u32, ending: Ending) {
-        if ending == Ending::Replaced {
-            self.remove(at);
+        self.ready.extend(ended.map(|ended| (turn, ended)));
+        match self.queues.last(at) {
+            Some(last) if ending == Ending::Closed => {
+                self.slots.answered(at);
+                self.queues.touch(at, Queue::Gone, last);
+            }
+            _ => self.remove(at),
         }
     }
 

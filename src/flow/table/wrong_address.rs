@@ -4,7 +4,7 @@
 //! judge it: it is a fact of the connection whose SYN waits.
 
 use super::{Flow, Queue, Table};
-use crate::base::{Mark, SourceId, Timestamp};
+use crate::base::{Mark, SourceId};
 use crate::flow::connection::Dialogue;
 use crate::flow::facts::{Endpoint, Opening};
 use crate::flow::slots::Tuple;
@@ -29,12 +29,12 @@ impl<S: Dialogue> Table<S> {
     }
 
     /// Remembers a five-tuple as none of a connection, for a while.
-    fn bury(&mut self, tuple: Tuple, client: Endpoint, time: Timestamp) {
+    fn bury(&mut self, tuple: Tuple, client: Endpoint) {
         if self.slots.len() >= self.limit || self.slots.find(&tuple).is_some() {
             return;
         }
         if let Some(at) = self.slots.put(tuple, client, Flow::Gone, None) {
-            self.queues.touch(at, Queue::Gone, time);
+            self.queues.touch(at, Queue::Gone, self.now);
         }
     }
 
@@ -63,7 +63,7 @@ impl<S: Dialogue> Table<S> {
         if let Some(known) = self.slots.find(&tuple) {
             self.remove(known);
         }
-        self.bury(tuple, to, mark.time);
+        self.bury(tuple, to);
         true
     }
 }

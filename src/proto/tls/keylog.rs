@@ -33,7 +33,7 @@ pub(super) struct Secrets {
     pub(super) server_traffic: Option<Bytes>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sessions {
     known: HashMap<Random, Secrets, foldhash::fast::RandomState>,
     refused: u64,
@@ -57,6 +57,12 @@ impl KeyLog {
             }
         }
         taken
+    }
+
+    /// A log of its own that knows the same.
+    pub fn copy(&self) -> KeyLog {
+        let known = self.0.read().map(|sessions| sessions.clone());
+        KeyLog(Arc::new(RwLock::new(known.unwrap_or_default())))
     }
 
     /// Sessions of which at least one secret is known.
