@@ -114,6 +114,35 @@ fn every_way_of_reading_gives_the_same_records_in_the_same_order() {
     });
 }
 
+/// Mapped and as a stream; of recordings, of which there are hundreds, one of the two for each number of shards.
+#[test]
+fn every_number_of_shards_gives_the_same_records_in_the_same_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut paths: Vec<_> = support::recordings()
+        .into_values()
+        .map(|path| (path, false))
+        .collect();
+    for case in Case::ALL {
+        let path = folder.path().join(format!("{}.pcap", case.name()));
+        build(&recipe(case, 1 << 20), &path);
+        paths.push((path, true));
+    }
+    support::in_parallel(&paths, |(path, both)| {
+        let name = path.to_str().expect("a plain name");
+        let expected = report(&[name, "--shards", "0"], None, false);
+        for (shards, streamed) in [("1", true), ("2", false), ("4", true), ("8", false)] {
+            if *both || streamed {
+                let stream = report(&["-", "--shards", shards], Some(path), false);
+                assert!(stream == expected, "{name} as a stream, {shards} shards");
+            }
+            if *both || !streamed {
+                let mapped = report(&[name, "--shards", shards], None, false);
+                assert!(mapped == expected, "{name} with {shards} shards");
+            }
+        }
+    });
+}
+
 #[test]
 fn a_packed_capture_says_the_same() {
     let folder = tempfile::tempdir().expect("a folder");

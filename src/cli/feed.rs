@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::interrupt::Interrupt;
-use super::sides::{Ears, Reading, Sink, one_side, two_sides};
+use super::sides::{Ears, Reading, Sink, many_sides, one_side};
 use crate::base::{Foreign, SourceId};
 use crate::capture::{
     CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
@@ -18,6 +18,9 @@ use crate::engine::{Engine, SourceEnd};
 
 /// Bytes from which on a bar is shown.
 const BIG: u64 = 32 << 20;
+/// Threads that keep connections where there is more than one core: a few small ones fill what reading and judging leave of two
+/// cores better than one or two large ones, and reading and judging would not keep up with more.
+const SHARDS: usize = 4;
 /// Frames between two looks at Ctrl-C and the bar.
 const PACE: u64 = 4096;
 
@@ -31,8 +34,8 @@ pub enum Nothing {
 }
 
 /// Reads everything into an engine and finishes it. `merge`: all inputs are one world, read in the order of time. `bar`:
-/// whether a progress bar may be shown. Reading and judging have a thread each where there is more than one core and the sink
-/// does not ask for every frame.
+/// whether a progress bar may be shown. Reading, keeping connections and judging have threads of their own where there is more than
+/// one core and the sink does not ask for every frame.
 pub fn feed(
     engine: Engine,
     sink: &mut dyn Sink,
@@ -41,9 +44,12 @@ pub fn feed(
     interrupt: &Interrupt,
     bar: bool,
 ) -> Result<(), Nothing> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if cores > 1 && !sink.wants_frames() {
-        return two_sides(engine, sink, |door| {
+    let shards = engine.shards().unwrap_or_else(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if cores > 1 { SHARDS } else { 0 }
+    });
+    if shards > 0 && !sink.wants_frames() {
+        return many_sides(engine, sink, shards, |door| {
             Feed::new(door, interrupt, bar).run(inputs, merge)
         });
     }

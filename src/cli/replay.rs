@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Memory for connections that are open at one time; beyond it the one silent for longest is judged early
     #[arg(long, value_name = "SIZE", help_heading = "Reading")]
     max_memory: Option<Size>,
+    /// Threads that keep connections: what is said does not depend on it
+    #[arg(long, value_name = "N", hide = true)]
+    shards: Option<usize>,
     /// Open the live view on them
     #[arg(long, help_heading = "Live view")]
     tui: bool,
@@ -202,6 +205,7 @@ fn narrowed(reporting: &Reporting) -> String {
 fn config(arguments: &Arguments) -> Result<Config, String> {
     let mut config = arguments.reporting.config()?;
     config.flows = arguments.max_memory.map(Size::connections);
+    config.shards = arguments.shards;
     Ok(config)
 }
 

@@ -1,13 +1,13 @@
-//! The engine between frames and records: in one thread, or its halves in two.
+//! The engine between frames and records: all of it in one thread, or its parts in several ([`threads`]).
 //!
-//! On two cores the reading half goes ahead by a bounded number of parcels; what the judging half hears, it hears in the same
-//! order as on one core, so the records are the same.
+//! Whichever it is, the judging half hears the same in the same order, so the records are the same.
+
+mod threads;
+
+pub use threads::many_sides;
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
-use std::thread;
 
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
@@ -16,11 +16,6 @@ use crate::engine::{
     Engine, Here, Input, Intake, Judging, Onward, Shard, Sighting, SourceEnd, Told, When,
 };
 use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
-
-/// Sightings that go over at once.
-const PARCEL: usize = 128;
-/// Parcels on their way at the most.
-const PARCELS: usize = 8;
 
 /// What becomes of frames and records.
 pub trait Sink {
@@ -52,6 +47,8 @@ pub trait Ears: Onward {
     fn source(&mut self, id: SourceId, name: Foreign);
     /// The input is mapped.
     fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>);
+    /// The input is closed: nobody looks at its frames any more.
+    fn closed(&mut self, id: SourceId);
     /// An input cannot be read.
     fn refused(&mut self, error: &OpenError);
     /// The first frame of all comes.
@@ -129,6 +126,7 @@ impl<E: Ears> Reading<E> {
     /// An input ends.
     pub fn close(&mut self, id: SourceId, end: SourceEnd) {
         self.intake.close_source(id, end, &mut self.ears);
+        self.ears.closed(id);
     }
 
     /// Nothing more comes.
@@ -204,6 +202,8 @@ impl Ears for Beside<'_> {
         self.sink.mapped(id.0, mapping);
     }
 
+    fn closed(&mut self, _: SourceId) {}
+
     fn refused(&mut self, error: &OpenError) {
         self.sink.refused(error);
     }
@@ -230,165 +230,4 @@ pub fn one_side(engine: Engine, sink: &mut dyn Sink) -> Reading<Beside<'_>> {
         sink,
     };
     Reading::new(intake, beside)
-}
-
-/// What goes from one thread to the other.
-enum Parcel {
-    Source(SourceId, Foreign),
-    Begin(Timestamp),
-    Sightings(Vec<Sighting>),
-}
-
-/// Connections, and the way to the judge's thread.
-pub struct Away<'a> {
-    shard: Shard,
-    way: Way<'a>,
-}
-
-impl Away<'_> {
-    #[inline]
-    fn here(&mut self, look: impl FnOnce(&mut Here<'_>)) {
-        let Away { shard, way } = self;
-        let seen = &mut |sighting| way.hear(sighting);
-        look(&mut Here { shard, seen });
-    }
-}
-
-impl Onward for Away<'_> {
-    fn hear(&mut self, sighting: Sighting) {
-        self.here(|here| here.hear(sighting));
-    }
-
-    fn segment(
-        &mut self,
-        when: &When,
-        frame: Option<&Input<'_>>,
-        link: &Link,
-        ip: &Ip,
-        tcp: &Tcp<'_>,
-    ) {
-        self.here(|here| here.segment(when, frame, link, ip, tcp));
-    }
-
-    fn error(&mut self, when: &When, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) {
-        self.here(|here| here.error(when, ip, icmp, quote));
-    }
-
-    fn tick(&mut self, now: Timestamp) {
-        self.here(|here| here.tick(now));
-    }
-
-    fn drain(&mut self) {
-        self.here(|here| here.drain());
-    }
-
-    fn tell(&mut self, told: Told) {
-        self.here(|here| here.tell(told));
-    }
-}
-
-/// The way to the judge's thread.
-struct Way<'a> {
-    seen: Vec<Sighting>,
-    parcels: SyncSender<Parcel>,
-    /// Lists that were heard, to be filled again.
-    empty: Receiver<Vec<Sighting>>,
-    wanted: &'a AtomicBool,
-}
-
-impl Way<'_> {
-    fn hear(&mut self, sighting: Sighting) {
-        self.seen.push(sighting);
-        if self.seen.len() >= PARCEL {
-            self.send();
-        }
-    }
-
-    fn send(&mut self) {
-        let next = match self.empty.try_recv() {
-            Ok(list) => list,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Vec::with_capacity(PARCEL),
-        };
-        let seen = mem::replace(&mut self.seen, next);
-        self.put(Parcel::Sightings(seen));
-    }
-
-    fn put(&mut self, parcel: Parcel) {
-        // Who judges is gone only when it panicked, which the scope of both threads tells.
-        if self.parcels.send(parcel).is_err() {
-            self.wanted.store(false, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Ears for Away<'_> {
-    fn source(&mut self, id: SourceId, name: Foreign) {
-        self.way.send();
-        self.way.put(Parcel::Source(id, name));
-    }
-
-    fn mapped(&mut self, _: SourceId, _: Arc<Mapping>) {}
-
-    fn refused(&mut self, error: &OpenError) {
-        eprintln!("mxray: {error}");
-    }
-
-    fn begin(&mut self, first: Timestamp) {
-        self.way.put(Parcel::Begin(first));
-    }
-
-    fn frame(&mut self, _: SourceId, _: &Frame<'_>) {}
-
-    fn wanted(&self) -> bool {
-        self.way.wanted.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Way<'_> {
-    /// What was seen last.
-    fn drop(&mut self) {
-        self.send();
-    }
-}
-
-/// Lets `read` read in a thread of its own, and judges in this one.
-pub fn two_sides<R: Send>(
-    engine: Engine,
-    sink: &mut dyn Sink,
-    read: impl FnOnce(&mut Reading<Away<'_>>) -> R + Send,
-) -> R {
-    let (intake, shard, mut judging) = engine.parts();
-    let (parcels, arriving) = sync_channel(PARCELS);
-    let (heard, empty) = channel();
-    let wanted = AtomicBool::new(true);
-    let asked = &wanted;
-    thread::scope(|scope| {
-        let reading = scope.spawn(move || {
-            let way = Way {
-                seen: Vec::with_capacity(PARCEL),
-                parcels,
-                empty,
-                wanted: asked,
-            };
-            let away = Away { shard, way };
-            read(&mut Reading::new(intake, away))
-        });
-        for parcel in arriving {
-            match parcel {
-                Parcel::Source(id, name) => sink.source(id.0, &name),
-                Parcel::Begin(first) => sink.begin(first),
-                Parcel::Sightings(mut seen) => {
-                    for sighting in seen.drain(..) {
-                        judging.hear(sighting, &mut |record| sink.record(record));
-                    }
-                    let _ = heard.send(seen);
-                    asked.store(sink.wanted(), Ordering::Relaxed);
-                }
-            }
-        }
-        match reading.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
 }

@@ -25,4 +25,7 @@ pub struct Config {
     pub live: bool,
     /// Connections open at once; the one silent for longest is judged first beyond it. `None`: [`crate::base::limits::FLOWS`].
     pub flows: Option<usize>,
+    /// Shards that keep connections, each in a thread of its caller's; 0: the thread that reads does. Results do not depend on it.
+    /// `None`: what pays on the machine.
+    pub shards: Option<usize>,
 }

@@ -47,6 +47,11 @@ impl Engine {
         }
     }
 
+    /// The shards that were asked for.
+    pub fn shards(&self) -> Option<usize> {
+        self.judging.config.shards
+    }
+
     /// The parts of an engine that has taken no frame, for several threads: what the first two see, the third must hear in the
     /// order of frames.
     pub fn parts(self) -> (Intake, Shard, Judging) {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod attempts;
+mod batch;
 mod blame;
 mod causes;
 mod clock;
@@ -28,6 +29,7 @@ mod shard;
 mod sighting;
 mod sources;
 
+pub use batch::{Batch, Place};
 pub use config::Config;
 pub use door::{Engine, Input};
 pub use intake::Intake;

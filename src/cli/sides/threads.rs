@@ -1,0 +1,381 @@
+//! The engine in several threads: one reads, some keep connections, and the caller's judges.
+//!
+//!     reads: records, clocks, fragments, DNS ──┬─ batches ──► shard: connections ──┬── sightings ──► judges, in order
+//!                                              ├─ batches ──► shard: connections ──┤
+//!                                              └────────────── sightings ──────────┘
+//!
+//! Everything goes in epochs: a bounded number of frames, for which each shard gets a batch and gives a list of what it saw, and the
+//! reading thread a list of its own. The judge takes all lists of an epoch and hears them in the order of frames, whatever the
+//! number of shards; so the records are those of one thread. A bounded number of epochs is on its way; lists and batches go back
+//! and are used again. It holds no lock.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvError, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::vec::Drain;
+
+use super::{Ears, Reading, Sink};
+use crate::base::{Foreign, SourceId, Timestamp};
+use crate::capture::{Frame, Mapping, OpenError};
+use crate::engine::{Batch, Engine, Input, Judging, Onward, Place, Shard, Sighting, Told, When};
+use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
+
+/// Frames of an epoch.
+const EPOCH: usize = 512;
+/// Sightings of the reading thread in an epoch, about.
+const SEEN: usize = 512;
+/// Bytes of frames that are copied in an epoch, about.
+const COPIED: usize = 256 << 10;
+/// Epochs on their way to a thread.
+const AHEAD: usize = 8;
+
+/// What the reading thread tells the judge.
+enum Notice {
+    Source(SourceId, Foreign),
+    Begin(Timestamp),
+    Seen(Sighting),
+}
+
+/// What was seen, with its place.
+type Seen = Vec<(Place, Sighting)>;
+/// What the reading thread tells, with its place among all.
+type Notices = Vec<(u64, Notice)>;
+
+/// Work for a shard; before it, which inputs are mapped from now on, or no longer.
+struct Job {
+    maps: Vec<(SourceId, Option<Arc<Mapping>>)>,
+    batch: Batch,
+}
+
+/// The way to a shard.
+struct Way {
+    job: Job,
+    jobs: SyncSender<Job>,
+    /// Batches that were worked off.
+    empty: Receiver<Batch>,
+}
+
+/// The reading thread's way to all others.
+pub struct Away<'a> {
+    ways: Vec<Way>,
+    notices: Notices,
+    judge: SyncSender<Notices>,
+    /// Lists that were heard.
+    heard: Receiver<Notices>,
+    wanted: &'a AtomicBool,
+    order: u64,
+    /// Frames of this epoch.
+    frames: usize,
+    /// Which inputs are mapped, and where the frame at hand stands in its input.
+    mapped: Vec<bool>,
+    position: u64,
+}
+
+impl Away<'_> {
+    /// The place of what comes next.
+    fn next(&mut self) -> u64 {
+        self.order = self.order.saturating_add(1);
+        self.order
+    }
+
+    /// The epoch is over.
+    fn send(&mut self) {
+        self.frames = 0;
+        let mut gone = false;
+        for way in &mut self.ways {
+            let next = Job {
+                maps: Vec::new(),
+                batch: way.empty.try_recv().unwrap_or_default(),
+            };
+            gone |= way.jobs.send(mem::replace(&mut way.job, next)).is_err();
+        }
+        let next = self.heard.try_recv().unwrap_or_default();
+        let notices = mem::replace(&mut self.notices, next);
+        gone |= self.judge.send(notices).is_err();
+        // Who judges or keeps connections is gone only when it panicked, which the scope of all threads tells.
+        if gone {
+            self.wanted.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn note(&mut self, notice: Notice) {
+        let order = self.next();
+        self.notices.push((order, notice));
+    }
+
+    #[inline]
+    fn way(&mut self, ports: (u16, u16)) -> Option<&mut Way> {
+        let shard = Shard::of(ports, self.ways.len());
+        self.ways.get_mut(shard)
+    }
+
+    /// All shards hear of it.
+    fn all(&mut self, mut job: impl FnMut(&mut Job)) {
+        for way in &mut self.ways {
+            job(&mut way.job);
+        }
+    }
+}
+
+impl Onward for Away<'_> {
+    fn hear(&mut self, sighting: Sighting) {
+        self.note(Notice::Seen(sighting));
+    }
+
+    #[inline]
+    fn segment(
+        &mut self,
+        when: &When,
+        frame: Option<&Input<'_>>,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) {
+        let order = self.next();
+        let source = when.mark.frame.source().0 as usize;
+        let mapped = self.mapped.get(source).is_some_and(|mapped| *mapped);
+        let position = mapped.then_some(self.position);
+        let Some(way) = self.way((tcp.source_port, tcp.destination_port)) else {
+            return;
+        };
+        match frame {
+            Some(frame) => way.job.batch.frame(order, when, frame, position),
+            None => way.job.batch.whole(order, when, link, ip, tcp),
+        }
+    }
+
+    fn error(&mut self, when: &When, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) {
+        let order = self.next();
+        let ports = (
+            quote.source_port.unwrap_or(0),
+            quote.destination_port.unwrap_or(0),
+        );
+        if let Some(way) = self.way(ports) {
+            way.job.batch.error(order, when, ip, icmp, quote);
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        let order = self.next();
+        self.all(|job| job.batch.tick(order, now));
+    }
+
+    fn drain(&mut self) {
+        let order = self.next();
+        self.all(|job| job.batch.drain(order));
+    }
+
+    fn tell(&mut self, told: Told) {
+        let told = Arc::new(told);
+        self.all(|job| job.batch.tell(&told));
+    }
+}
+
+impl Ears for Away<'_> {
+    fn source(&mut self, id: SourceId, name: Foreign) {
+        self.note(Notice::Source(id, name));
+    }
+
+    fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>) {
+        let place = id.0 as usize;
+        if self.mapped.len() <= place {
+            self.mapped.resize(place.saturating_add(1), false);
+        }
+        if let Some(mapped) = self.mapped.get_mut(place) {
+            *mapped = true;
+        }
+        // Jobs of the epoch before this one do not know it.
+        self.send();
+        self.all(|job| job.maps.push((id, Some(Arc::clone(&mapping)))));
+    }
+
+    fn closed(&mut self, id: SourceId) {
+        self.send();
+        self.all(|job| job.maps.push((id, None)));
+    }
+
+    fn refused(&mut self, error: &OpenError) {
+        eprintln!("mxray: {error}");
+    }
+
+    fn begin(&mut self, first: Timestamp) {
+        self.note(Notice::Begin(first));
+    }
+
+    #[inline]
+    fn frame(&mut self, _: SourceId, frame: &Frame<'_>) {
+        self.frames = self.frames.saturating_add(1);
+        self.position = frame.position;
+        let copied = |way: &Way| way.job.batch.bytes() > COPIED;
+        if self.frames > EPOCH || self.notices.len() > SEEN || self.ways.iter().any(copied) {
+            self.send();
+        }
+    }
+
+    fn wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Away<'_> {
+    /// What came last.
+    fn drop(&mut self) {
+        self.send();
+    }
+}
+
+/// Keeps the connections of a shard until no more work comes.
+fn keep(
+    mut shard: Shard,
+    jobs: Receiver<Job>,
+    empty: Sender<Batch>,
+    told: SyncSender<Seen>,
+    heard: Receiver<Seen>,
+) {
+    let mut maps: Vec<Option<Arc<Mapping>>> = Vec::new();
+    for Job {
+        maps: news,
+        mut batch,
+    } in jobs
+    {
+        for (source, mapping) in news {
+            let place = source.0 as usize;
+            if maps.len() <= place {
+                maps.resize(place.saturating_add(1), None);
+            }
+            if let Some(known) = maps.get_mut(place) {
+                *known = mapping;
+            }
+        }
+        let mut seen = heard.try_recv().unwrap_or_default();
+        let mapped = |source: SourceId, at, len| {
+            let mapping = maps.get(source.0 as usize)?.as_ref()?;
+            mapping.get(at, len)
+        };
+        batch.work(&mut shard, mapped, &mut seen);
+        batch.clear();
+        // Who gets these is gone only when it panicked, or wants no more.
+        let _ = empty.send(batch);
+        if told.send(seen).is_err() {
+            return;
+        }
+    }
+}
+
+/// What a shard tells, as the judge gets it.
+struct Teller {
+    told: Receiver<Seen>,
+    heard: Sender<Seen>,
+}
+
+/// One shard's list of an epoch, and what comes next of it.
+struct List<'a> {
+    next: Option<(Place, Sighting)>,
+    rest: Drain<'a, (Place, Sighting)>,
+}
+
+/// The next of all lists, if it comes before `end`.
+fn first(lists: &mut [List<'_>], end: u64) -> Option<Sighting> {
+    let (_, list) = lists
+        .iter_mut()
+        .filter_map(|list| Some((list.next.as_ref()?.0, list)))
+        .filter(|(place, _)| place.order < end)
+        .min_by_key(|(place, _)| *place)?;
+    let next = list.rest.next();
+    let (_, sighting) = mem::replace(&mut list.next, next)?;
+    Some(sighting)
+}
+
+/// Hears everything of an epoch in order.
+fn hear(judging: &mut Judging, sink: &mut dyn Sink, notices: &mut Notices, told: &mut [Seen]) {
+    let mut lists: Vec<List<'_>> = told
+        .iter_mut()
+        .map(|seen| {
+            let mut rest = seen.drain(..);
+            let next = rest.next();
+            List { next, rest }
+        })
+        .collect();
+    for (order, notice) in notices.drain(..) {
+        while let Some(sighting) = first(&mut lists, order) {
+            judging.hear(sighting, &mut |record| sink.record(record));
+        }
+        match notice {
+            Notice::Source(id, name) => sink.source(id.0, &name),
+            Notice::Begin(time) => sink.begin(time),
+            Notice::Seen(sighting) => judging.hear(sighting, &mut |record| sink.record(record)),
+        }
+    }
+    while let Some(sighting) = first(&mut lists, u64::MAX) {
+        judging.hear(sighting, &mut |record| sink.record(record));
+    }
+}
+
+/// Lets `read` read in a thread of its own and so many threads keep connections, and judges in this one.
+pub fn many_sides<R: Send>(
+    engine: Engine,
+    sink: &mut dyn Sink,
+    shards: usize,
+    read: impl FnOnce(&mut Reading<Away<'_>>) -> R + Send,
+) -> R {
+    let (intake, shard, mut judging) = engine.parts();
+    let wanted = AtomicBool::new(true);
+    let asked = &wanted;
+    let (judge, arriving) = sync_channel(AHEAD);
+    let (returned, heard) = channel();
+    thread::scope(|scope| {
+        let (mut ways, mut tellers, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        for shard in shard.split(shards) {
+            let (jobs, work) = sync_channel(AHEAD);
+            let (worked, empty) = channel();
+            let (tell, told) = sync_channel(AHEAD);
+            let (heard, again) = channel();
+            threads.push(scope.spawn(move || keep(shard, work, worked, tell, again)));
+            let job = Job {
+                maps: Vec::new(),
+                batch: Batch::default(),
+            };
+            ways.push(Way { job, jobs, empty });
+            tellers.push(Teller { told, heard });
+        }
+        let reading = scope.spawn(move || {
+            let away = Away {
+                ways,
+                notices: Vec::new(),
+                judge,
+                heard,
+                wanted: asked,
+                order: 0,
+                frames: 0,
+                mapped: Vec::new(),
+                position: 0,
+            };
+            read(&mut Reading::new(intake, away))
+        });
+        for mut notices in arriving {
+            let lists = tellers.iter().map(|teller| teller.told.recv());
+            let Ok(mut lists) = lists.collect::<Result<Vec<Seen>, RecvError>>() else {
+                break;
+            };
+            hear(&mut judging, sink, &mut notices, &mut lists);
+            for (teller, list) in tellers.iter().zip(lists) {
+                let _ = teller.heard.send(list);
+            }
+            let _ = returned.send(notices);
+            asked.store(sink.wanted(), Ordering::Relaxed);
+        }
+        // What was not taken is not waited for.
+        drop(tellers);
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        match reading.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
