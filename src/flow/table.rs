@@ -243,7 +243,7 @@ impl<S: Dialogue> Table<S> {
 
     /// Whether a segment is one in the middle of a connection that is none of mail, as half of all frames are: nothing more is to be done then.
     #[inline]
-    fn pass(&mut self, at: u32, from: Endpoint, mark: Mark, tcp: &Tcp<'_>) -> bool {
+    fn pass(&mut self, at: u32, from: Endpoint, tcp: &Tcp<'_>) -> bool {
         const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
         let Some(slot) = self
             .slots
