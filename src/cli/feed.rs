@@ -20,7 +20,7 @@ use crate::engine::{Engine, SourceEnd};
 const BIG: u64 = 32 << 20;
 /// Threads that keep connections where there is more than one core: a few small ones fill what reading and judging leave of two
 /// cores better than one or two large ones, and reading and judging would not keep up with more.
-const SHARDS: usize = 4;
+const SHARDS: usize = 2;
 /// Frames between two looks at Ctrl-C and the bar.
 const PACE: u64 = 4096;
 

@@ -47,8 +47,6 @@ pub trait Ears: Onward {
     fn source(&mut self, id: SourceId, name: Foreign);
     /// The input is mapped.
     fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>);
-    /// The input is closed: nobody looks at its frames any more.
-    fn closed(&mut self, id: SourceId);
     /// An input cannot be read.
     fn refused(&mut self, error: &OpenError);
     /// The first frame of all comes.
@@ -126,7 +124,6 @@ impl<E: Ears> Reading<E> {
     /// An input ends.
     pub fn close(&mut self, id: SourceId, end: SourceEnd) {
         self.intake.close_source(id, end, &mut self.ears);
-        self.ears.closed(id);
     }
 
     /// Nothing more comes.
@@ -201,8 +198,6 @@ impl Ears for Beside<'_> {
     fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>) {
         self.sink.mapped(id.0, mapping);
     }
-
-    fn closed(&mut self, _: SourceId) {}
 
     fn refused(&mut self, error: &OpenError) {
         self.sink.refused(error);

@@ -1,7 +1,7 @@
 //! Work for a shard, as it goes from the thread that reads to the one that keeps the shard's connections.
 //!
-//! It says where a frame stands in the mapped input, or holds a copy of its bytes; the shard takes the frame apart once more, which
-//! costs less than to carry what was found. What was seen comes back with its place in the order of everything, so that the lists
+//! It holds a copy of each frame's bytes, made while they are in the cache of who read them; the shard takes the frame apart once
+//! more, which costs less than to carry what was found. What was seen comes back with its place in the order of everything, so that the lists
 //! of several shards become one again. A batch is used again when it was worked off; nothing is allocated for a frame. It knows no
 //! thread and no channel.
 
@@ -11,7 +11,7 @@ use super::door::Input;
 use super::onward::{Told, When};
 use super::shard::Shard;
 use super::sighting::Sighting;
-use crate::base::{SourceId, Timestamp};
+use crate::base::Timestamp;
 use crate::flow::Turn;
 use crate::wire::{Icmp, Ip, Link, Net, Quote, Tcp, Transport, dissect};
 
@@ -28,12 +28,11 @@ pub struct Place {
 struct Again {
     order: u64,
     when: When,
-    /// From the start of the mapped input, or of the bytes of the batch.
-    at: u64,
+    /// From the start of the bytes of the batch.
+    at: usize,
     len: u32,
     original_len: u32,
     link_type: u16,
-    copied: bool,
 }
 
 /// A segment out of fragments.
@@ -73,14 +72,11 @@ impl Batch {
         self.bytes.clear();
     }
 
-    /// A segment in a frame; `mapped`: where the frame's bytes stand in its input, if that is mapped.
+    /// A segment in a frame.
     #[inline]
-    pub fn frame(&mut self, order: u64, when: &When, frame: &Input<'_>, mapped: Option<u64>) {
-        let at = mapped.unwrap_or_else(|| {
-            let at = self.bytes.len();
-            self.bytes.extend_from_slice(frame.data);
-            at as u64
-        });
+    pub fn frame(&mut self, order: u64, when: &When, frame: &Input<'_>) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(frame.data);
         self.tasks.push(Task::Frame(Again {
             order,
             when: *when,
@@ -89,7 +85,6 @@ impl Batch {
             len: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
             original_len: frame.original_len,
             link_type: frame.link_type,
-            copied: mapped.is_none(),
         }));
     }
 
@@ -130,13 +125,8 @@ impl Batch {
         self.tasks.push(Task::Tell(Arc::clone(told)));
     }
 
-    /// Does the work. `mapped` gives bytes of a mapped input; `seen` gets what was seen, in order.
-    pub fn work<'m>(
-        &self,
-        shard: &mut Shard,
-        mapped: impl Fn(SourceId, u64, usize) -> Option<&'m [u8]>,
-        seen: &mut Vec<(Place, Sighting)>,
-    ) {
+    /// Does the work; `seen` gets what was seen, in order.
+    pub fn work(&self, shard: &mut Shard, seen: &mut Vec<(Place, Sighting)>) {
         for task in &self.tasks {
             match task {
                 Task::Frame(again) => {
@@ -147,15 +137,8 @@ impl Batch {
                         len,
                         original_len,
                         link_type,
-                        copied,
                     } = again;
-                    let len = *len as usize;
-                    let data = if *copied {
-                        let at = usize::try_from(*at).unwrap_or(usize::MAX);
-                        self.bytes.get(at..at.saturating_add(len))
-                    } else {
-                        mapped(when.mark.frame.source(), *at, len)
-                    };
+                    let data = self.bytes.get(*at..at.saturating_add(*len as usize));
                     let packet = dissect(*link_type, data.unwrap_or_default(), *original_len);
                     if let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) {
                         let hear = &mut placed(*order, seen);

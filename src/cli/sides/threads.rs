@@ -43,16 +43,10 @@ type Seen = Vec<(Place, Sighting)>;
 /// What the reading thread tells, with its place among all.
 type Notices = Vec<(u64, Notice)>;
 
-/// Work for a shard; before it, which inputs are mapped from now on, or no longer.
-struct Job {
-    maps: Vec<(SourceId, Option<Arc<Mapping>>)>,
-    batch: Batch,
-}
-
 /// The way to a shard.
 struct Way {
-    job: Job,
-    jobs: SyncSender<Job>,
+    batch: Batch,
+    batches: SyncSender<Batch>,
     /// Batches that were worked off.
     empty: Receiver<Batch>,
 }
@@ -68,9 +62,6 @@ pub struct Away<'a> {
     order: u64,
     /// Frames of this epoch.
     frames: usize,
-    /// Which inputs are mapped, and where the frame at hand stands in its input.
-    mapped: Vec<bool>,
-    position: u64,
 }
 
 impl Away<'_> {
@@ -85,11 +76,9 @@ impl Away<'_> {
         self.frames = 0;
         let mut gone = false;
         for way in &mut self.ways {
-            let next = Job {
-                maps: Vec::new(),
-                batch: way.empty.try_recv().unwrap_or_default(),
-            };
-            gone |= way.jobs.send(mem::replace(&mut way.job, next)).is_err();
+            let next = way.empty.try_recv().unwrap_or_default();
+            let batch = mem::replace(&mut way.batch, next);
+            gone |= way.batches.send(batch).is_err();
         }
         let next = self.heard.try_recv().unwrap_or_default();
         let notices = mem::replace(&mut self.notices, next);
@@ -112,9 +101,9 @@ impl Away<'_> {
     }
 
     /// All shards hear of it.
-    fn all(&mut self, mut job: impl FnMut(&mut Job)) {
+    fn all(&mut self, mut hear: impl FnMut(&mut Batch)) {
         for way in &mut self.ways {
-            job(&mut way.job);
+            hear(&mut way.batch);
         }
     }
 }
@@ -134,15 +123,12 @@ impl Onward for Away<'_> {
         tcp: &Tcp<'_>,
     ) {
         let order = self.next();
-        let source = when.mark.frame.source().0 as usize;
-        let mapped = self.mapped.get(source).is_some_and(|mapped| *mapped);
-        let position = mapped.then_some(self.position);
         let Some(way) = self.way((tcp.source_port, tcp.destination_port)) else {
             return;
         };
         match frame {
-            Some(frame) => way.job.batch.frame(order, when, frame, position),
-            None => way.job.batch.whole(order, when, link, ip, tcp),
+            Some(frame) => way.batch.frame(order, when, frame),
+            None => way.batch.whole(order, when, link, ip, tcp),
         }
     }
 
@@ -153,23 +139,23 @@ impl Onward for Away<'_> {
             quote.destination_port.unwrap_or(0),
         );
         if let Some(way) = self.way(ports) {
-            way.job.batch.error(order, when, ip, icmp, quote);
+            way.batch.error(order, when, ip, icmp, quote);
         }
     }
 
     fn tick(&mut self, now: Timestamp) {
         let order = self.next();
-        self.all(|job| job.batch.tick(order, now));
+        self.all(|batch| batch.tick(order, now));
     }
 
     fn drain(&mut self) {
         let order = self.next();
-        self.all(|job| job.batch.drain(order));
+        self.all(|batch| batch.drain(order));
     }
 
     fn tell(&mut self, told: Told) {
         let told = Arc::new(told);
-        self.all(|job| job.batch.tell(&told));
+        self.all(|batch| batch.tell(&told));
     }
 }
 
@@ -178,23 +164,7 @@ impl Ears for Away<'_> {
         self.note(Notice::Source(id, name));
     }
 
-    fn mapped(&mut self, id: SourceId, mapping: Arc<Mapping>) {
-        let place = id.0 as usize;
-        if self.mapped.len() <= place {
-            self.mapped.resize(place.saturating_add(1), false);
-        }
-        if let Some(mapped) = self.mapped.get_mut(place) {
-            *mapped = true;
-        }
-        // Jobs of the epoch before this one do not know it.
-        self.send();
-        self.all(|job| job.maps.push((id, Some(Arc::clone(&mapping)))));
-    }
-
-    fn closed(&mut self, id: SourceId) {
-        self.send();
-        self.all(|job| job.maps.push((id, None)));
-    }
+    fn mapped(&mut self, _: SourceId, _: Arc<Mapping>) {}
 
     fn refused(&mut self, error: &OpenError) {
         eprintln!("mxray: {error}");
@@ -205,10 +175,9 @@ impl Ears for Away<'_> {
     }
 
     #[inline]
-    fn frame(&mut self, _: SourceId, frame: &Frame<'_>) {
+    fn frame(&mut self, _: SourceId, _: &Frame<'_>) {
         self.frames = self.frames.saturating_add(1);
-        self.position = frame.position;
-        let copied = |way: &Way| way.job.batch.bytes() > COPIED;
+        let copied = |way: &Way| way.batch.bytes() > COPIED;
         if self.frames > EPOCH || self.notices.len() > SEEN || self.ways.iter().any(copied) {
             self.send();
         }
@@ -229,32 +198,14 @@ impl Drop for Away<'_> {
 /// Keeps the connections of a shard until no more work comes.
 fn keep(
     mut shard: Shard,
-    jobs: Receiver<Job>,
+    batches: Receiver<Batch>,
     empty: Sender<Batch>,
     told: SyncSender<Seen>,
     heard: Receiver<Seen>,
 ) {
-    let mut maps: Vec<Option<Arc<Mapping>>> = Vec::new();
-    for Job {
-        maps: news,
-        mut batch,
-    } in jobs
-    {
-        for (source, mapping) in news {
-            let place = source.0 as usize;
-            if maps.len() <= place {
-                maps.resize(place.saturating_add(1), None);
-            }
-            if let Some(known) = maps.get_mut(place) {
-                *known = mapping;
-            }
-        }
+    for mut batch in batches {
         let mut seen = heard.try_recv().unwrap_or_default();
-        let mapped = |source: SourceId, at, len| {
-            let mapping = maps.get(source.0 as usize)?.as_ref()?;
-            mapping.get(at, len)
-        };
-        batch.work(&mut shard, mapped, &mut seen);
+        batch.work(&mut shard, &mut seen);
         batch.clear();
         // Who gets these is gone only when it panicked, or wants no more.
         let _ = empty.send(batch);
@@ -328,16 +279,16 @@ pub fn many_sides<R: Send>(
     thread::scope(|scope| {
         let (mut ways, mut tellers, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for shard in shard.split(shards) {
-            let (jobs, work) = sync_channel(AHEAD);
+            let (batches, work) = sync_channel(AHEAD);
             let (worked, empty) = channel();
             let (tell, told) = sync_channel(AHEAD);
             let (heard, again) = channel();
             threads.push(scope.spawn(move || keep(shard, work, worked, tell, again)));
-            let job = Job {
-                maps: Vec::new(),
+            ways.push(Way {
                 batch: Batch::default(),
-            };
-            ways.push(Way { job, jobs, empty });
+                batches,
+                empty,
+            });
             tellers.push(Teller { told, heard });
         }
         let reading = scope.spawn(move || {
@@ -349,8 +300,6 @@ pub fn many_sides<R: Send>(
                 wanted: asked,
                 order: 0,
                 frames: 0,
-                mapped: Vec::new(),
-                position: 0,
             };
             read(&mut Reading::new(intake, away))
         });
