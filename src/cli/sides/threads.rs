@@ -1,8 +1,10 @@
 //! The engine in several threads: one reads, some keep connections, and the caller's judges.
 //!
-//!     reads: records, clocks, fragments, DNS ──┬─ batches ──► shard: connections ──┬── sightings ──► judges, in order
-//!                                              ├─ batches ──► shard: connections ──┤
-//!                                              └────────────── sightings ──────────┘
+//! ```text
+//! reads: records, clocks, fragments, DNS ──┬─ batches ──► shard: connections ──┬── sightings ──► judges, in order
+//!                                          ├─ batches ──► shard: connections ──┤
+//!                                          └────────────── sightings ──────────┘
+//! ```
 //!
 //! Everything goes in epochs: a bounded number of frames, for which each shard gets a batch and gives a list of what it saw, and the
 //! reading thread a list of its own. The judge takes all lists of an epoch and hears them in the order of frames, whatever the
