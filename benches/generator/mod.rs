@@ -35,7 +35,7 @@ const SILENCE: Micros = 3 * 3_600 * SECOND;
 pub enum Case {
     /// Clones of the recordings among 60 % of bulk bytes: nine in ten of such as are in order, as on a network that people work on.
     Mixed,
-    /// The same with every recording as often as any other: three in four hold a failure.
+    /// The same with every recording as often as any other: two in three connections fail.
     Failures,
     /// One mail connection with one long message.
     OneConnection,
