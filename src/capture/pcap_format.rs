@@ -10,14 +10,11 @@ use super::pcapng_writer::MAX_FRAME;
 use super::reader::Record;
 use super::recognise::{PCAP_MAGICS, PCAP_MODIFIED, PCAP_NANOSECONDS};
 use super::summary::{Interface, Notes};
-use super::window::{Window, foresee};
+use super::window::Window;
 use crate::base::{Foreign, Timestamp};
 
 /// Bytes of the file's header.
 pub(super) const FILE_HEADER: usize = 24;
-
-/// What is read of every frame: the record's header, and those of Ethernet, IP and TCP with options.
-const HEADERS: usize = 128;
 
 pub(super) struct PcapFormat {
     order: ByteOrder,
@@ -106,7 +103,6 @@ impl PcapFormat {
         }
         if let Some(record) = self.ordinary(window.bytes()) {
             self.number = record.number;
-            self.foresee_second(window.bytes(), record.advance);
             return Some(record);
         }
         self.pass_joint(window);
@@ -184,18 +180,6 @@ impl PcapFormat {
             number,
             ..self.record((word(0)?, word(4)?), (captured, original), len, advance)
         })
-    }
-
-    /// Asks for the headers of the record after the next one, which begins at `next`: of that one they were asked for a record ago,
-    /// and its length tells where they are.
-    #[inline]
-    fn foresee_second(&self, bytes: &[u8], next: usize) {
-        let len = self.order.u32(bytes, next.saturating_add(8));
-        let Some(len) = len.and_then(|len| usize::try_from(len).ok()) else {
-            return;
-        };
-        let second = next.saturating_add(16).saturating_add(len);
-        foresee(bytes, second, HEADERS);
     }
 
     /// The record of this number.

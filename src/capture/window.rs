@@ -15,9 +15,6 @@ pub(super) const BUFFER: usize = 2 << 20;
 /// The buffer that is started with, and for most inputs the only one.
 const START: usize = 256 << 10;
 
-/// What a processor fetches at once.
-const CACHE_LINE: usize = 64;
-
 /// A capture file in memory, for whoever looks at its frames again later. The reader itself never touches it.
 pub struct Mapping(Mmap);
 
@@ -134,22 +131,6 @@ impl Window {
             let more = self.buffer.len().saturating_mul(2).clamp(START, BUFFER);
             self.buffer.resize(more, 0);
         }
-    }
-}
-
-/// Asks for the cache lines of what stands at `at`, before it is wanted: waiting for memory then happens beside other work.
-#[inline]
-pub(super) fn foresee(bytes: &[u8], at: usize, len: usize) {
-    let wanted = at.checked_add(len).and_then(|end| bytes.get(at..end));
-    for line in wanted.unwrap_or_default().chunks(CACHE_LINE) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: it is a hint that reads nothing into the program, and the address is one of `bytes`.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = line;
     }
 }
 
