@@ -6,11 +6,13 @@
 //! written are there, at most twice as many. Reading changes nothing: what is remembered depends on what was written alone.
 
 mod dense;
-
-use std::hash::{BuildHasher, Hash};
+mod key;
 
 use dense::{Dense, Fast};
 use hashbrown::Equivalent;
+use key::hash_of;
+
+pub use key::Key;
 
 /// Values by key, the latest `most` to twice as many.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub struct Remembered<K, V> {
     most: usize,
 }
 
-impl<K: Hash + Eq, V> Remembered<K, V> {
+impl<K: Key, V> Remembered<K, V> {
     /// An empty map that remembers the last `most` keys (at least one).
     pub fn new(most: usize) -> Remembered<K, V> {
         Remembered {
@@ -33,22 +35,22 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
     }
 
     /// What is remembered under that key.
-    pub fn get<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
+    pub fn get<Q: Key + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
         if self.is_empty() {
             return None;
         }
-        let hash = self.hasher.hash_one(key);
+        let hash = hash_of(&self.hasher, key);
         self.young
             .get(hash, key)
             .or_else(|| self.old.get(hash, key))
     }
 
     /// What is remembered under that key, to be changed where it is; it becomes no younger.
-    pub fn get_mut<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
+    pub fn get_mut<Q: Key + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
         if self.is_empty() {
             return None;
         }
-        let hash = self.hasher.hash_one(key);
+        let hash = hash_of(&self.hasher, key);
         if let Some(at) = self.young.find(hash, key) {
             return Some(self.young.at(at));
         }
@@ -66,7 +68,7 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
         let Remembered {
             young, old, hasher, ..
         } = self;
-        let hash = hasher.hash_one(&key);
+        let hash = hash_of(hasher, &key);
         if let Some(at) = young.find(hash, &key) {
             return young.at(at);
         }
@@ -80,7 +82,7 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
         let Remembered {
             young, old, hasher, ..
         } = self;
-        let hash = hasher.hash_one(&key);
+        let hash = hash_of(hasher, &key);
         if let Some(at) = young.find(hash, &key) {
             *young.at(at) = value;
             return;
@@ -102,8 +104,8 @@ impl<K: Hash + Eq, V> Remembered<K, V> {
     }
 
     /// Forgets a key.
-    pub fn remove<Q: Hash + Equivalent<K> + ?Sized>(&mut self, key: &Q) {
-        let hash = self.hasher.hash_one(key);
+    pub fn remove<Q: Key + Equivalent<K> + ?Sized>(&mut self, key: &Q) {
+        let hash = hash_of(&self.hasher, key);
         self.young.remove(hash, key, &self.hasher);
         self.old.remove(hash, key, &self.hasher);
     }
@@ -135,8 +137,8 @@ mod tests {
         map.insert("a", 1);
         map.insert("b", 2);
         map.insert("a", 3);
-        assert_eq!((map.get("a"), map.get("b")), (Some(&3), Some(&2)));
-        map.remove("a");
-        assert_eq!(map.get("a"), None);
+        assert_eq!((map.get(&"a"), map.get(&"b")), (Some(&3), Some(&2)));
+        map.remove(&"a");
+        assert_eq!(map.get(&"a"), None);
     }
 }

@@ -4,9 +4,9 @@
 //! and for all of them once more while it grows. Here only the index does, which has four bytes a pair; the pairs lie in blocks that
 //! never move. It refuses to keep an order.
 
-use std::hash::{BuildHasher, Hash};
-
 use hashbrown::{Equivalent, HashTable};
+
+use super::key::{Key, hash_of};
 
 /// How keys are hashed.
 pub(super) type Fast = foldhash::fast::RandomState;
@@ -31,7 +31,7 @@ impl<K, V> Default for Dense<K, V> {
     }
 }
 
-impl<K: Hash + Eq, V> Dense<K, V> {
+impl<K: Key, V> Dense<K, V> {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.index.len()
@@ -62,15 +62,28 @@ impl<K: Hash + Eq, V> Dense<K, V> {
 
     /// Adds a pair whose key is new.
     pub(super) fn add(&mut self, hash: u64, key: K, value: V, hasher: &Fast) -> &mut V {
+        if self.index.len() >= self.index.capacity() {
+            self.widen(hasher);
+        }
         let Dense { index, pairs } = self;
-        let rehash = |at: &u32| {
-            let pair = pairs.get(*at);
-            pair.map_or(0, |(key, _)| hasher.hash_one(key))
-        };
         let at = index.len() as u32;
-        index.insert_unique(hash, at, rehash);
+        // There is room.
+        index.insert_unique(hash, at, |_| hash);
         let (_, value) = pairs.push((key, value));
         value
+    }
+
+    /// An index of twice the size, made from the pairs as they lie: asked for the hash of each in its own order, as the table does when it
+    /// grows by itself, they would be fetched from all over the memory.
+    #[cold]
+    #[inline(never)]
+    fn widen(&mut self, hasher: &Fast) {
+        let Dense { index, pairs } = self;
+        let mut wider = HashTable::with_capacity(index.capacity().saturating_add(1));
+        for (at, (key, _)) in pairs.0.iter().flatten().enumerate() {
+            wider.insert_unique(hash_of(hasher, key), at as u32, |_| 0);
+        }
+        *index = wider;
     }
 
     /// Takes a pair out; the last one has its place then.
@@ -81,6 +94,9 @@ impl<K: Hash + Eq, V> Dense<K, V> {
         hasher: &Fast,
     ) -> Option<V> {
         let Dense { index, pairs } = self;
+        if index.is_empty() {
+            return None;
+        }
         let same = |at: &u32| {
             let pair = pairs.get(*at);
             pair.is_some_and(|(known, _)| key.equivalent(known))
@@ -91,7 +107,7 @@ impl<K: Hash + Eq, V> Dense<K, V> {
         let Some(place) = pairs.get_mut(at) else {
             return Some(moved.1);
         };
-        let number = index.find_mut(hasher.hash_one(&moved.0), |number| *number == last);
+        let number = index.find_mut(hash_of(hasher, &moved.0), |number| *number == last);
         if let Some(number) = number {
             *number = at;
         }
@@ -131,7 +147,9 @@ impl<T> Blocks<T> {
 
     fn push(&mut self, item: T) -> &mut T {
         if self.0.last().is_none_or(|last| last.len() >= BLOCK) {
-            self.0.push(Vec::new());
+            // The first one of many maps stays small; who needs a second block, fills it.
+            let room = if self.0.is_empty() { 0 } else { BLOCK };
+            self.0.push(Vec::with_capacity(room));
         }
         let blocks = self.0.len();
         let last = &mut self.0[blocks - 1];
@@ -153,20 +171,20 @@ impl<T> Blocks<T> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::hash::BuildHasher;
 
     use proptest::prelude::*;
 
+    use super::super::key::hash_of;
     use super::{Dense, Fast};
 
     proptest! {
         #[test]
-        fn it_holds_what_a_hash_map_holds(steps in prop::collection::vec((0..4_u8, 0..1_100_u16, any::<u32>()), 0..4_000)) {
+        fn it_holds_what_a_hash_map_holds(steps in prop::collection::vec((0..4_u8, 0..1_100_u32, any::<u32>()), 0..4_000)) {
             let hasher = Fast::default();
             let mut dense = Dense::default();
             let mut plain = HashMap::new();
             for (step, key, value) in steps {
-                let hash = hasher.hash_one(key);
+                let hash = hash_of(&hasher, &key);
                 prop_assert_eq!(dense.get(hash, &key), plain.get(&key));
                 match (step, dense.find(hash, &key)) {
                     (0, _) => prop_assert_eq!(dense.remove(hash, &key, &hasher), plain.remove(&key)),
