@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::names::Names;
-use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
 use crate::diagnosis::{LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
@@ -77,7 +77,7 @@ pub struct Searches {
     /// So many at the front of `unused` were not used when they were last asked about.
     asked: usize,
     failed: Vec<Waiting>,
-    recent: Remembered<IpAddr, Few<Sibling, PER_CLIENT>>,
+    recent: Remembered<IpAddr, Solo<Sibling, PER_CLIENT>>,
     /// By client: names that are mail exchangers, and of what.
     mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
     sizes: Remembered<(IpAddr, IpAddr), Sizes>,
@@ -233,7 +233,7 @@ impl Searches {
                 }
             }
         }
-        let recent = self.recent.entry(facts.client, Few::new);
+        let recent = self.recent.entry(facts.client, Solo::new);
         recent.push_last(Sibling {
             name: facts.name.clone(),
             kind: facts.kind,

@@ -4,15 +4,16 @@
 //! another look-up. Answers too many, too late or to a question that nobody asked are kept, because they are what a
 //! forger leaves behind. Messages come decoded; nothing here reads DNS bytes, and nothing is judged.
 
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use hashbrown::HashTable;
 use hashbrown::hash_map::{Entry, HashMap};
 
 mod facts;
+mod place;
 
 pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
+use place::{Fast, Pair, Port, Question, hash_of, question};
 
 use super::facts::Endpoint;
 use super::queues::{Queue, Queues};
@@ -20,27 +21,20 @@ use super::resets::HopCount;
 use super::worlds::Worlds;
 use crate::base::limits::LOOKUPS;
 use crate::base::{Few, Foreign, MILLISECOND, Mark, Nanos, SECOND, Solo, SourceId, Timestamp};
-use crate::proto::dns::{Message, RecordType};
+use crate::proto::dns::Message;
 use crate::wire::{Icmp, Ip, Quote};
 
 /// After an answer: time for a second one. Without: the silence that ends a look-up.
 const WAITS: [(Queue, Nanos); 2] = [(Queue::Closing, 2 * SECOND), (Queue::Open, 30 * SECOND)];
 
-/// Answers kept per look-up.
-const REPLIES: usize = 4;
 /// A query is on both sides of a mirror within this time; no resolver asks again so soon (RFC 1035 4.2.1: 2 to 5 s).
 pub const SEEN_TWICE: Nanos = 3 * MILLISECOND;
 
 /// Answers that wait for their query at the most.
 const EARLY: usize = 16;
 
-/// Source, client, resolver, name and type.
-type Key<'a> = (SourceId, IpAddr, IpAddr, &'a Foreign, RecordType);
 /// Look-ups that an answer may belong to: by its question, and by the client's port.
 type Found = (Option<u32>, Option<u32>);
-/// Source, client, resolver.
-type Pair = (SourceId, IpAddr, IpAddr);
-type Fast = foldhash::fast::RandomState;
 
 /// An answer as it was captured.
 #[derive(Debug)]
@@ -65,7 +59,7 @@ pub struct Lookups {
     keys: HashTable<u32>,
     hasher: Fast,
     /// The latest by source, client, resolver and client's port.
-    ports: HashMap<(SourceId, IpAddr, IpAddr, u16), u32, Fast>,
+    ports: HashMap<Port, u32, Fast>,
     /// The latest by client and resolver.
     pairs: HashMap<Pair, u32, Fast>,
     /// The latest look-up of each pair that was answered with "truncated".
@@ -160,15 +154,16 @@ impl Lookups {
         let (client, resolver) = (heard.client.ip, heard.resolver);
         let question = heard.message.question.as_ref();
         let by_question = question
-            .and_then(|(name, kind)| self.by_question((source, client, resolver, name, *kind)));
-        let port = (source, client, resolver, heard.client.port);
+            .and_then(|(name, kind)| self.by_question((source, client, resolver, name, *kind)).1);
+        let port = (Pair(source, client, resolver), heard.client.port);
         (by_question, self.ports.get(&port).copied())
     }
 
-    /// The open look-up of a question.
-    fn by_question(&self, key: Key<'_>) -> Option<u32> {
+    /// A question's hash, and its open look-up.
+    fn by_question(&self, key: Question<'_>) -> (u64, Option<u32>) {
         let same = |at: &u32| self.get(*at).is_some_and(|facts| question(facts) == key);
-        self.keys.find(self.hasher.hash_one(key), same).copied()
+        let hash = hash_of(&self.hasher, key);
+        (hash, self.keys.find(hash, same).copied())
     }
 
     /// Takes an ICMP error. False when it quotes no query of an open look-up.
@@ -181,12 +176,11 @@ impl Lookups {
         };
         let source = self.worlds.of(mark.frame.source());
         let tcp = quote.ip.protocol == 6;
+        let pair = Pair(source, quote.ip.source, quote.ip.destination);
         let at = if tcp {
-            self.by_tcp((source, quote.ip.source, quote.ip.destination))
+            self.by_tcp(pair)
         } else {
-            self.ports
-                .get(&(source, quote.ip.source, quote.ip.destination, port))
-                .copied()
+            self.ports.get(&(pair, port)).copied()
         };
         let Some(at) = at else { return false };
         let Some(facts) = self.get_mut(at) else {
@@ -210,7 +204,7 @@ impl Lookups {
     /// Something happened between a client and TCP/53 of a resolver; counts for the look-up of the two whose answer was cut off and is
     /// still wanted, else for their latest.
     pub fn tcp(&mut self, mark: Mark, client: IpAddr, resolver: IpAddr, event: TcpEvent, ttl: u8) {
-        let pair = (self.worlds.of(mark.frame.source()), client, resolver);
+        let pair = Pair(self.worlds.of(mark.frame.source()), client, resolver);
         let Some(at) = self.by_tcp(pair) else {
             return;
         };
@@ -281,7 +275,7 @@ impl Lookups {
         };
         let source = self.worlds.of(mark.frame.source());
         let key = (source, from.ip, to.ip, name, *kind);
-        let mut at = self.by_question(key);
+        let (hash, mut at) = self.by_question(key);
         if let Some(known) = at {
             let again = self.get(known).is_some_and(|facts| {
                 !facts.settled()
@@ -298,15 +292,16 @@ impl Lookups {
         }
         let at = match at {
             Some(at) => at,
-            None => match self.insert(key, mark) {
+            None => match self.insert(hash, key, mark) {
                 Some(at) => at,
                 None => return,
             },
         };
-        self.pairs.insert((source, from.ip, to.ip), at);
+        let pair = Pair(source, from.ip, to.ip);
+        self.pairs.insert(pair, at);
         // Only kept tries are found by their port, so that closing finds every entry again.
         if self.get(at).is_some_and(|facts| !facts.queries.is_full()) {
-            self.ports.insert((source, from.ip, to.ip, from.port), at);
+            self.ports.insert((pair, from.port), at);
         }
         let Some(facts) = self.get_mut(at) else {
             return;
@@ -373,23 +368,17 @@ impl Lookups {
         };
         // More tries than are kept: the id cannot be checked any more.
         let unchecked = facts.tries as usize > facts.queries.len();
-        let (list, count) = if same_question && (reply.delay.is_some() || unchecked) {
-            (&mut facts.replies, &mut facts.reply_count)
+        if same_question && (reply.delay.is_some() || unchecked) {
+            facts.reply_count = facts.reply_count.saturating_add(1);
+            facts.replies.push(reply);
         } else if same_question || reply.delay.is_some() {
-            (&mut facts.mismatched, &mut facts.mismatched_count)
+            facts.mismatched_count = facts.mismatched_count.saturating_add(1);
+            facts.mismatched.push(reply);
         } else {
             return;
-        };
-        *count = count.saturating_add(1);
-        if list.len() < REPLIES {
-            // One is the rule.
-            if list.is_empty() {
-                list.reserve_exact(1);
-            }
-            list.push(reply);
         }
         facts.last = mark;
-        let pair = (facts.source, facts.client, facts.resolver);
+        let pair = Pair(facts.source, facts.client, facts.resolver);
         let cut_off = facts.truncated().is_some();
         let queue = queue(facts);
         self.queues.touch(at, queue, mark.time);
@@ -408,7 +397,7 @@ impl Lookups {
             .and_then(Option::as_deref_mut)
     }
 
-    fn insert(&mut self, key: Key<'_>, mark: Mark) -> Option<u32> {
+    fn insert(&mut self, hash: u64, key: Question<'_>, mark: Mark) -> Option<u32> {
         if self.keys.len() >= LOOKUPS {
             let oldest = self.queues.oldest()?;
             let over = self.remove(oldest);
@@ -427,9 +416,9 @@ impl Lookups {
             queries: Solo::new(),
             tries: 0,
             last_query: None,
-            replies: Vec::new(),
+            replies: Solo::new(),
             reply_count: 0,
-            mismatched: Vec::new(),
+            mismatched: Few::new(),
             mismatched_count: 0,
             icmp: Few::new(),
             icmp_count: 0,
@@ -451,8 +440,8 @@ impl Lookups {
             ..
         } = self;
         let of = |at: &u32| slots.get(*at as usize).and_then(Option::as_deref);
-        keys.insert_unique(hasher.hash_one(key), at, |at| {
-            of(at).map_or(0, |facts| hasher.hash_one(question(facts)))
+        keys.insert_unique(hash, at, |at| {
+            of(at).map_or(0, |facts| hash_of(hasher, question(facts)))
         });
         Some(at)
     }
@@ -460,33 +449,20 @@ impl Lookups {
     fn remove(&mut self, at: u32) -> Option<Box<LookupFacts>> {
         self.queues.remove(at);
         let facts = self.slots.get_mut(at as usize)?.take()?;
-        let (source, client, resolver) = (facts.source, facts.client, facts.resolver);
-        let hash = self.hasher.hash_one(question(&facts));
+        let pair = Pair(facts.source, facts.client, facts.resolver);
+        let hash = hash_of(&self.hasher, question(&facts));
         if let Ok(known) = self.keys.find_entry(hash, |known| *known == at) {
             known.remove();
         }
         for query in &facts.queries {
-            forget(&mut self.ports, (source, client, resolver, query.port), at);
+            forget(&mut self.ports, (pair, query.port), at);
         }
         for latest in [&mut self.pairs, &mut self.cut_off] {
-            forget(latest, (source, client, resolver), at);
+            forget(latest, pair, at);
         }
         self.free.push(at);
         Some(facts)
     }
-}
-
-/// What a look-up is found by.
-fn question(facts: &LookupFacts) -> Key<'_> {
-    let LookupFacts {
-        source,
-        client,
-        resolver,
-        name,
-        kind,
-        ..
-    } = facts;
-    (*source, *client, *resolver, name, *kind)
 }
 
 /// A place in a table goes, if it is that look-up's.

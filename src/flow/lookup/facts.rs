@@ -9,6 +9,9 @@ use crate::base::{Few, Foreign, Mark, Nanos, Solo, SourceId};
 use crate::flow::resets::HopCount;
 use crate::proto::dns::{Message, RecordType};
 
+/// Answers kept per look-up, of either kind.
+pub const REPLIES: usize = 4;
+
 /// How a message travelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -127,11 +130,11 @@ pub struct LookupFacts {
     /// The latest try.
     pub last_query: Option<Mark>,
     /// Answers with the id and question of a try, in order; more than tries, or different ones, hint at a forger.
-    pub replies: Vec<Reply>,
+    pub replies: Solo<Reply, REPLIES>,
     /// How many such answers there were in all (`replies` keeps the first ones).
     pub reply_count: u32,
     /// Answers to a try's id and port with another question, or to its question with an id that was never used.
-    pub mismatched: Vec<Reply>,
+    pub mismatched: Few<Reply, REPLIES>,
     /// How many of those in all.
     pub mismatched_count: u32,
     /// ICMP errors that quote a try.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Foreign, FrameRef, MILLISECOND, Mark, SourceId, Timestamp};
+use crate::base::{Few, Foreign, FrameRef, MILLISECOND, Mark, Solo, SourceId, Timestamp};
 use crate::diagnosis::judge_lookup;
 use crate::diagnosis::lookup_view::{Lookup, LookupContext, Sibling};
 use crate::diagnosis::{Code, Judgement, Outcome};
@@ -34,9 +34,9 @@ fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
         queries: Default::default(),
         tries: 0,
         last_query: None,
-        replies: Vec::new(),
+        replies: Solo::new(),
         reply_count: 0,
-        mismatched: Vec::new(),
+        mismatched: Few::new(),
         mismatched_count: 0,
         icmp: Default::default(),
         icmp_count: 0,
@@ -103,7 +103,7 @@ fn address(text: &str) -> (RecordType, Answer) {
 
 fn answered(mut facts: LookupFacts, replies: Vec<Reply>) -> LookupFacts {
     facts.reply_count = replies.len() as u32;
-    facts.replies = replies;
+    facts.replies = replies.into_iter().collect();
     facts
 }
 
@@ -442,7 +442,9 @@ fn broken_answers() {
     cut.message.incomplete = true;
     assert_eq!(code(&facts_of(cut), &witnessed(), 9_000), Code::Unknown);
     let mut stray = facts(RecordType::A, &[0, 2_000, 4_000]);
-    stray.mismatched = vec![reply(3, 0, vec![address("192.0.2.10")])];
+    stray
+        .mismatched
+        .push(reply(3, 0, vec![address("192.0.2.10")]));
     stray.mismatched_count = 1;
     assert_eq!(code(&stray, &witnessed(), 40_000), Code::DnsBadResponse);
 }
