@@ -121,6 +121,33 @@ const WORDS: [&str; 16] = [
 ];
 /// Characters of the longest of them.
 const LONGEST: usize = 10;
+/// The letters of each.
+const LETTERS: [u32; WORDS.len()] = {
+    let mut all = [0; WORDS.len()];
+    let mut at = 0;
+    while at < WORDS.len() {
+        all[at] = letters(WORDS[at].as_bytes());
+        at += 1;
+    }
+    all
+};
+
+/// Which letters and digits a text in lower case has; digits and whatever else it has share the bits above the letters'.
+const fn letters(text: &[u8]) -> u32 {
+    let mut all = 0;
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        let place = byte.wrapping_sub(b'a');
+        all |= 1 << if place < 26 { place } else { 26 + *byte % 6 };
+        rest = after;
+    }
+    all
+}
+
+/// Whether at most one of these is set.
+const fn at_most_one(bits: u32) -> bool {
+    bits & bits.wrapping_sub(1) == 0
+}
 
 /// Services whose SRV records mail programs ask for (RFC 6186, RFC 8314 5.1, RFC 5804 1.8).
 const SERVICES: [&str; 9] = [
@@ -140,17 +167,25 @@ const SERVICES: [&str; 9] = [
 ///
 /// Of `mx` itself only insertions and exchanges count: every other two-letter label would be one edit away.
 pub fn is_mail_name(name: &str) -> bool {
-    let label = name.split('.').next().unwrap_or_default();
+    let end = memchr::memchr(b'.', name.as_bytes());
+    let label = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
     if !label.is_ascii() || label.is_empty() || is_reversed(name) {
         return false;
     }
-    let unnumbered = |text: &'_ str| text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let first = label.split(['-', '_']).next().unwrap_or_default();
-    let first = first.get(..unnumbered(first)).unwrap_or_default();
-    let bare = unnumbered(label);
-    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word))
-        || near_mail(label.as_bytes())
-        || bare < label.len() && near_mail(label.as_bytes().get(..bare).unwrap_or_default())
+    let label = label.as_bytes();
+    let unnumbered = |text: &'_ [u8]| {
+        let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit());
+        text.len().saturating_sub(digits.count())
+    };
+    let bare = label.get(..unnumbered(label)).unwrap_or_default();
+    near_mail(label) || bare.len() < label.len() && near_mail(bare) || {
+        // `mail-out`: the first part is a word; without other parts it would be near one above.
+        let end = memchr::memchr2(b'-', b'_', label);
+        let first = end.and_then(|end| label.get(..end)).unwrap_or_default();
+        let first = first.get(..unnumbered(first)).unwrap_or_default();
+        let same = |word: &&str| first.eq_ignore_ascii_case(word.as_bytes());
+        !first.is_empty() && WORDS.iter().any(|word| same(&word))
+    }
 }
 
 /// Whether a label is within one edit of a word.
@@ -162,8 +197,12 @@ fn near_mail(label: &[u8]) -> bool {
     for (small, byte) in small.iter_mut().zip(label) {
         *small = byte.to_ascii_lowercase();
     }
-    WORDS.iter().any(|word| {
-        word.len().abs_diff(small.len()) <= 1
+    let here = letters(small);
+    WORDS.iter().zip(LETTERS).any(|(word, there)| {
+        // An edit takes one letter away at the most, and brings one at the most.
+        at_most_one(here & !there)
+            && at_most_one(there & !here)
+            && word.len().abs_diff(small.len()) <= 1
             && one_edit(small, word.as_bytes())
             && (word.len() > 2 || small.len() > 2 || small.contains(&b'm') && small.contains(&b'x'))
     })
@@ -186,8 +225,8 @@ pub fn is_mail_question(name: &str, kind: RecordType) -> bool {
 /// Whether a name is a reversed address under a zone, as blocklists are asked (RFC 5782 2.1, 2.4).
 pub fn is_reversed(name: &str) -> bool {
     // Settles nearly all names: their first label is no number, in either base.
-    let first = name.split('.').next().unwrap_or_default();
-    if !first.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    let digits = name.bytes().take_while(u8::is_ascii_hexdigit).count();
+    if !matches!(name.as_bytes().get(digits), None | Some(b'.')) {
         return false;
     }
     let octets = name.split('.').take(4);
@@ -222,7 +261,9 @@ fn one_edit(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, WORDS, is_mail_name, is_mail_question, is_reversed};
+    use super::{
+        LONGEST, WORDS, at_most_one, is_mail_name, is_mail_question, is_reversed, letters, one_edit,
+    };
     use crate::proto::dns::RecordType;
 
     #[test]
@@ -253,6 +294,28 @@ mod tests {
             "2.0.0.127.pop.example",
         ] {
             assert!(!is_mail_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_edit_is_missed_for_its_letters() {
+        for word in WORDS.map(str::as_bytes) {
+            for at in 0..word.len() {
+                let (before, after) = word.split_at(at);
+                let mut swapped = word.to_vec();
+                swapped.swap(at, (at + 1) % word.len());
+                let others = [&b"q"[..], b"7", b"-", b"m", b""];
+                let edits = others.iter().flat_map(|other| {
+                    [
+                        [before, other, after].concat(),
+                        [before, other, &after[1..]].concat(),
+                    ]
+                });
+                for edit in edits.chain([swapped]).filter(|edit| one_edit(edit, word)) {
+                    let (here, there) = (letters(&edit), letters(word));
+                    assert!(at_most_one(here & !there) && at_most_one(there & !here));
+                }
+            }
         }
     }
 
