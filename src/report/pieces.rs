@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::buffer::Buffer;
 use crate::base::Foreign;
-use crate::engine::record::Moment;
+use crate::engine::record::{Moment, two_digits};
 
 /// What can be written as JSON.
 pub(super) trait Json {
@@ -82,25 +82,33 @@ fn odd(eight: u64) -> u64 {
     (quote | backslash | control) & TOPS
 }
 
-/// Whether nothing has to be escaped, looked at by eight bytes at once.
+/// Whether one of sixteen bytes has to be escaped. Without a branch per byte, so that all are looked at at once.
+#[inline(always)]
+fn odd_among(sixteen: &[u8; 16]) -> bool {
+    let odd =
+        |byte: &u8| u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+    sixteen.iter().fold(0, |found, byte| found | odd(byte)) != 0
+}
+
+/// Whether nothing has to be escaped, looked at by many bytes at once; the last ones some of them for a second time.
 #[inline]
 fn plain(bytes: &[u8]) -> bool {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for eight in whole {
-        found |= odd(u64::from_le_bytes(*eight));
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let (whole, _) = bytes.as_chunks::<16>();
+        return !whole.iter().any(odd_among) && !odd_among(last);
     }
-    if !rest.is_empty() {
-        // The last eight, some of them for a second time; of fewer, spaces stand for what is missing.
-        let last = bytes.last_chunk::<8>().copied().unwrap_or_else(|| {
-            let mut last = [b' '; 8];
-            for (place, byte) in last.iter_mut().zip(rest) {
+    let word = |eight: &[u8; 8]| odd(u64::from_le_bytes(*eight));
+    let found = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => word(first) | word(last),
+        // Of fewer, spaces stand for what is missing.
+        _ => {
+            let mut all = [b' '; 8];
+            for (place, byte) in all.iter_mut().zip(bytes) {
                 *place = *byte;
             }
-            last
-        });
-        found |= odd(u64::from_le_bytes(last));
-    }
+            word(&all)
+        }
+    };
     found == 0
 }
 
@@ -204,10 +212,15 @@ impl Json for u64 {
 /// A number's decimal digits.
 fn number(out: &mut Buffer, value: u64) {
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    let place = out.place(digits);
+    let (first, pairs) = place.as_rchunks_mut::<2>();
     let mut left = value;
-    for digit in out.place(digits).iter_mut().rev() {
+    for pair in pairs.iter_mut().rev() {
+        *pair = two_digits((left % 100) as u32);
+        left /= 100;
+    }
+    for digit in first {
         *digit = b'0' + (left % 10) as u8;
-        left /= 10;
     }
 }
 
@@ -260,9 +273,7 @@ impl Json for () {
 
 impl Json for Moment {
     fn json(&self, out: &mut Buffer) {
-        out.push(b'"');
-        out.piece(&self.text());
-        out.push(b'"');
+        out.piece(&self.quoted());
     }
 }
 

@@ -11,7 +11,9 @@ pub use connection::{
     CertificateInfo, Certificates, ConnectionRecord, EndpointInfo, Line, MailInfo, Pair,
     PerSideCount, PerSideMss, TcpInfo, TlsInfo,
 };
-pub use part::{AlternativeInfo, AtInfo, CodeOnly, EvidenceInfo, Moment, VerdictInfo, millis};
+pub use part::{
+    AlternativeInfo, AtInfo, CodeOnly, EvidenceInfo, Moment, VerdictInfo, millis, two_digits,
+};
 pub use path::{HelloInfo, HopInfo, LossInfo, MtuInfo, PathRecord, TlsTaken};
 pub use summary::{
     AttemptRecord, FindingRecord, LookupRecord, Record, RootCause, SourceRecord, Summary,

@@ -26,57 +26,66 @@ fn date(days: i64) -> (i64, i64, i64) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
 
+/// The two digits of each number below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
+/// The digits of a number below a hundred, of a higher one the last two.
+#[inline]
+pub fn two_digits(number: u32) -> [u8; 2] {
+    PAIRS
+        .get((number % 100) as usize)
+        .copied()
+        .unwrap_or_default()
+}
+
+/// How a moment looks, in quotes.
+const FORM: [u8; 32] = *b"\"0000-00-00T00:00:00.000000000Z\"";
+
 impl Moment {
-    /// Its text, which has the same length for every moment.
-    pub fn text(self) -> [u8; 30] {
+    /// Its text in quotes, which has the same length for every moment.
+    pub fn quoted(self) -> [u8; 32] {
         let nanos = self.0.0;
         let (days, within) = (nanos.div_euclid(DAY), nanos.rem_euclid(DAY));
         let (year, month, day) = date(days);
         // All are less than 2^32: a day's seconds, a second's nanoseconds, a year of four digits.
         let (seconds, nanos) = ((within / SECOND) as u32, (within % SECOND) as u32);
         let (year, month, day) = (year as u32, month as u32, day as u32);
-        let digit = |value: u32| b'0' + (value % 10) as u8;
-        let two = |value: u32| [digit(value / 10), digit(value)];
-        let [year_first, year_last] = [two(year / 100), two(year)];
-        let (month, day) = (two(month), two(day));
-        let (hour, minute, second) = (
-            two(seconds / 3_600),
-            two(seconds / 60 % 60),
-            two(seconds % 60),
-        );
-        let [n1, n3, n5, n7] = [10_000_000, 100_000, 1_000, 10].map(|unit| two(nanos / unit));
-        [
-            year_first[0],
-            year_first[1],
-            year_last[0],
-            year_last[1],
-            b'-',
-            month[0],
-            month[1],
-            b'-',
-            day[0],
-            day[1],
-            b'T',
-            hour[0],
-            hour[1],
-            b':',
-            minute[0],
-            minute[1],
-            b':',
-            second[0],
-            second[1],
-            b'.',
-            n1[0],
-            n1[1],
-            n3[0],
-            n3[1],
-            n5[0],
-            n5[1],
-            n7[0],
-            n7[1],
-            digit(nanos),
-            b'Z',
-        ]
+        let mut text = FORM;
+        let pairs = [
+            (1, year / 100),
+            (3, year),
+            (6, month),
+            (9, day),
+            (12, seconds / 3_600),
+            (15, seconds / 60 % 60),
+            (18, seconds % 60),
+            (21, nanos / 10_000_000),
+            (23, nanos / 100_000),
+            (25, nanos / 1_000),
+            (27, nanos / 10),
+            // Its second digit only; the first one is the one before.
+            (28, nanos),
+        ];
+        for (at, number) in pairs {
+            if let Some(place) = text.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+                *place = two_digits(number);
+            }
+        }
+        text
+    }
+
+    /// Its text.
+    pub fn text(self) -> [u8; 30] {
+        let [_, text @ .., _] = self.quoted();
+        text
     }
 }
 
