@@ -6,6 +6,7 @@
 //! `code:tcp` also takes `tcp.dropped`; `host:mx1` looks into the server's name and address; `state:` and `class:` take
 //! the beginning of one of their words.
 
+use memchr::memmem;
 use regex::{Regex, RegexBuilder};
 
 use super::row::Row;
@@ -101,7 +102,10 @@ impl Filter {
         let mut haystack = None;
         self.terms.iter().all(|term| {
             let fits = match &term.test {
-                Test::Word(word) => haystack.get_or_insert_with(|| told(row)).contains(word),
+                Test::Word(word) => {
+                    let told = haystack.get_or_insert_with(|| told(row));
+                    memmem::find(told.as_bytes(), word.as_bytes()).is_some()
+                }
                 Test::Regex(regex) => regex.is_match(haystack.get_or_insert_with(|| told(row))),
                 Test::Code(codes) => codes.iter().any(|code| is_code(row.verdict().code, code)),
                 Test::Port(ports) => ports.contains(&row.port()),
@@ -134,21 +138,23 @@ fn is_code(code: &str, wanted: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || wanted.contains('.'))
 }
 
-/// Everything that a word may be found in, in lower case.
+/// Everything that a word may be found in, in lower case: put together in one piece, since with every key of a filter this is
+/// asked of all rows.
 fn told(row: &Row) -> String {
     let verdict = row.verdict();
-    let mut text = format!(
-        "{} {} {} {} {} {} {} {} {}",
+    let target = row.target();
+    let parts: [&str; 9] = [
         verdict.code,
         title(verdict.code),
         row.client_ip(),
         row.server_ip(),
-        row.target(),
+        &target,
         row.service(),
         row.state(),
         verdict.class.unwrap_or(""),
-        verdict.summary,
-    );
+        &verdict.summary,
+    ];
+    let mut text = parts.join(" ");
     text.make_ascii_lowercase();
     text
 }

@@ -108,6 +108,9 @@ pub struct List {
     chosen: bool,
     dirty: bool,
     urgent: bool,
+    /// Filter and toggles that rows were asked for last, and how often these changed.
+    asked: (String, bool, bool),
+    question: u64,
 }
 
 impl List {
@@ -155,12 +158,17 @@ impl List {
         self.filter.fits(row)
     }
 
+    /// The same, asked once for what was asked when everything was looked at last.
+    fn passes(&self, row: &Row) -> bool {
+        row.passed.answer(self.question, || self.wants(row))
+    }
+
     /// A row that is new: appended where that is all there is to do, else everything is looked at later.
     pub fn push(&mut self, row: &Arc<Row>) {
         let plain = self.fold == Fold::None && self.sort == Sort::Arrival && !self.reverse;
         if self.dirty || !plain || row.is_policy() {
             self.dirty = true;
-        } else if self.wants(row) {
+        } else if self.passes(row) {
             self.lines.push(Line::Row(Arc::clone(row), false));
             self.arrived();
         } else {
@@ -172,9 +180,15 @@ impl List {
     pub fn rebuild(&mut self, store: &Store) {
         self.dirty = false;
         self.urgent = false;
+        let asked = (self.filter.text(), self.only_bad, self.lookups);
+        let (text, only_bad, lookups) = &self.asked;
+        if asked != (text.as_str(), *only_bad, *lookups) {
+            self.asked = (asked.0.to_owned(), asked.1, asked.2);
+            self.question = self.question.saturating_add(1);
+        }
         let mut rows: Vec<Arc<Row>> = store
             .all()
-            .filter(|row| self.until.is_none_or(|until| row.arrived < until) && self.wants(row))
+            .filter(|row| self.until.is_none_or(|until| row.arrived < until) && self.passes(row))
             .cloned()
             .collect();
         self.hidden = store.len().saturating_sub(rows.len());

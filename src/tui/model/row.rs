@@ -1,5 +1,7 @@
 //! One line of the list: a connection or a look-up, as the engine told it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::base::{Foreign, Timestamp};
 use crate::engine::record::{ConnectionRecord, LookupRecord, VerdictInfo};
 use crate::present::endpoint;
@@ -32,6 +34,40 @@ pub struct Row {
     pub arrived: u64,
     /// What it is about.
     pub subject: Subject,
+    /// What the list found out of it last.
+    pub passed: Passed,
+}
+
+/// Whether a row passed what a list asked last: to ask tens of thousands anew takes longer than a key may wait. It shows nothing of
+/// the row and differs from one list to the next.
+#[derive(Debug)]
+pub struct Passed(AtomicU64);
+
+impl Default for Passed {
+    /// No question has this number.
+    fn default() -> Passed {
+        Passed(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Passed {
+    /// The answer to a question of that number; asked only if another one was asked last.
+    pub fn answer(&self, question: u64, ask: impl FnOnce() -> bool) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        if last >> 1 == question {
+            return last & 1 == 1;
+        }
+        let passed = ask();
+        let answer = question << 1 | u64::from(passed);
+        self.0.store(answer, Ordering::Relaxed);
+        passed
+    }
+}
+
+impl Clone for Passed {
+    fn clone(&self) -> Passed {
+        Passed(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 /// A rung of the short ladder that lists show.

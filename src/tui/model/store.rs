@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::row::{Key, Row, Subject};
+use super::row::{Key, Passed, Row, Subject};
 
 /// Rows kept.
 pub const ROWS: usize = 50_000;
@@ -80,6 +80,7 @@ impl Store {
             key,
             arrived: replaced.as_ref().map_or(self.arrived, |old| old.arrived),
             subject,
+            passed: Passed::default(),
         });
         // A row that turned from one kind into the other leaves a stale key behind; eviction steps over it.
         let moved = replaced
