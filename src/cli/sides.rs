@@ -158,6 +158,10 @@ impl Beside<'_> {
 }
 
 impl Onward for Beside<'_> {
+    const TAKES_APART: bool = false;
+
+    fn plain(&mut self, _: &When, _: &Input<'_>, _: (u16, u16)) {}
+
     fn hear(&mut self, sighting: Sighting) {
         self.here(|here| here.hear(sighting));
     }

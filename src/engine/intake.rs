@@ -17,7 +17,7 @@ use crate::diagnosis::measured::{read_serves, read_until};
 use crate::flow::lookup::Transport as Carrier;
 use crate::flow::{Endpoint, Ports};
 use crate::proto::dns;
-use crate::wire::{Ip, Net, Packet, Reassembler, Transport, Udp, dissect};
+use crate::wire::{Ip, Net, Packet, Reassembler, Transport, Udp, dissect, glance};
 
 /// Ripe connections are looked for this often, in capture time.
 const RIPEN: Nanos = 100 * MILLISECOND;
@@ -105,7 +105,7 @@ impl Intake {
     }
 
     /// Takes a frame; tells what it showed.
-    pub fn frame(&mut self, input: &Input<'_>, out: &mut impl Onward) {
+    pub fn frame<O: Onward>(&mut self, input: &Input<'_>, out: &mut O) {
         let Some(source) = self.sources.get_mut(input.source.0 as usize) else {
             return;
         };
@@ -124,16 +124,35 @@ impl Intake {
         if input.control {
             return;
         }
-        let packet = dissect(input.link_type, input.data, input.original_len);
-        if let Some(source) = self.sources.get_mut(world.0 as usize) {
-            source.link.see(&packet, &self.ports);
-        }
         let when = When {
             mark,
             world,
             now: self.horizon,
         };
+        let root = self.sources.get_mut(world.0 as usize);
+        if O::TAKES_APART
+            && let Some(glance) = glance(input.link_type, input.data, input.original_len)
+        {
+            if let Some(source) = root {
+                source.link.glance(&glance, &self.ports);
+            }
+            self.came_back(mark, glance.source, glance.destination, out);
+            out.plain(&when, input, (glance.source_port, glance.destination_port));
+            return;
+        }
+        let packet = dissect(input.link_type, input.data, input.original_len);
+        if let Some(source) = root {
+            source.link.see(&packet, &self.ports);
+        }
         self.packet(&when, input, &packet, out);
+    }
+
+    /// Something came to a client.
+    #[inline]
+    fn came_back(&mut self, mark: Mark, from: IpAddr, to: IpAddr, out: &mut impl Onward) {
+        if from != to && !to.is_multicast() && self.came_back.counts(to, mark.time) {
+            out.hear(Sighting::CameBack(to, mark.time));
+        }
     }
 
     /// Time passes: what is over by it is told.
@@ -220,12 +239,7 @@ impl Intake {
         out: &mut impl Onward,
     ) {
         let mark = when.mark;
-        if ip.source != ip.destination
-            && !ip.destination.is_multicast()
-            && self.came_back.counts(ip.destination, mark.time)
-        {
-            out.hear(Sighting::CameBack(ip.destination, mark.time));
-        }
+        self.came_back(mark, ip.source, ip.destination, out);
         match &packet.transport {
             Transport::Tcp(tcp) => out.segment(when, frame, &packet.link, ip, tcp),
             Transport::Udp(udp) => udp_message(mark, ip, udp, out),

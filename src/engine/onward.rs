@@ -36,8 +36,13 @@ pub enum Told {
 
 /// Takes what the intake finds, in order.
 pub trait Onward {
+    /// Whether a frame in which a [glance](crate::wire::glance) shows a segment is to come as it is, since it is taken apart later.
+    const TAKES_APART: bool;
+
     /// Something was seen.
     fn hear(&mut self, sighting: Sighting);
+    /// A plain frame that holds a segment, with its two ports; only where frames are [taken apart](Onward::TAKES_APART).
+    fn plain(&mut self, when: &When, frame: &Input<'_>, ports: (u16, u16));
     /// A segment. `frame`: the frame that it can be read from once more; `None` when its datagram came in fragments.
     fn segment(
         &mut self,
@@ -66,6 +71,10 @@ pub struct Here<'a> {
 }
 
 impl Onward for Here<'_> {
+    const TAKES_APART: bool = false;
+
+    fn plain(&mut self, _: &When, _: &Input<'_>, _: (u16, u16)) {}
+
     fn hear(&mut self, sighting: Sighting) {
         (self.seen)(sighting);
     }

@@ -13,7 +13,7 @@ use super::onward::{Onward, Told};
 use super::sighting::{Closed, Sighting};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
 use crate::flow::Ports;
-use crate::wire::{Net, Packet, Transport};
+use crate::wire::{Glance, Net, Packet, TcpFlags, Transport};
 
 /// What a source says at its end.
 #[derive(Clone, Debug, Default)]
@@ -98,18 +98,31 @@ impl LinkView {
             {
                 self.asks(from, ip.source);
             }
-            (_, Transport::Tcp(tcp))
-                if tcp.flags.opens()
-                    && ports.service(tcp.destination_port).is_some()
-                    && !self.mailers.contains(&from) =>
-            {
-                let _ = self.mailers.try_push(from);
-            }
+            (_, Transport::Tcp(tcp)) => self.mails_to(from, tcp.flags, tcp.destination_port, ports),
             _ => {}
         }
-        if !self.unicast_visible
-            && let Some(to) = packet.link.destination
-        {
+        if let Some(to) = packet.link.destination {
+            self.is_visible(to);
+        }
+    }
+
+    /// The same for a segment.
+    #[inline]
+    pub(super) fn glance(&mut self, glance: &Glance, ports: &Ports) {
+        self.mails_to(glance.from, glance.flags, glance.destination_port, ports);
+        self.is_visible(glance.to);
+    }
+
+    #[inline]
+    fn mails_to(&mut self, from: [u8; 6], flags: TcpFlags, port: u16, ports: &Ports) {
+        if flags.opens() && ports.service(port).is_some() && !self.mailers.contains(&from) {
+            let _ = self.mailers.try_push(from);
+        }
+    }
+
+    #[inline]
+    fn is_visible(&mut self, to: [u8; 6]) {
+        if !self.unicast_visible {
             self.unicast_visible = self.askers.iter().any(|(mac, _)| *mac == to);
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod craft;
 mod dissect;
+mod glance;
 mod icmp;
 mod ip;
 mod link;
@@ -19,6 +20,7 @@ mod tunnel;
 mod wlan;
 
 pub use dissect::dissect;
+pub use glance::{Glance, glance};
 pub use packet::{
     Arp, Fragment, Icmp, Ip, Link, Neighbor, Net, Packet, Quote, Stop, StopReason, Tcp, TcpFlags,
     TcpOptions, Transport, Tunnel, Udp,

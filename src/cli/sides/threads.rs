@@ -111,8 +111,18 @@ impl Away<'_> {
 }
 
 impl Onward for Away<'_> {
+    const TAKES_APART: bool = true;
+
     fn hear(&mut self, sighting: Sighting) {
         self.note(Notice::Seen(sighting));
+    }
+
+    #[inline]
+    fn plain(&mut self, when: &When, frame: &Input<'_>, ports: (u16, u16)) {
+        let order = self.next();
+        if let Some(way) = self.way(ports) {
+            way.batch.frame(order, when, frame);
+        }
     }
 
     #[inline]
