@@ -43,8 +43,8 @@ pub struct Shard {
     partitions: Vec<Partition>,
     /// All partitions that there are.
     total: usize,
-    /// Of them every so many'th is here.
-    every: usize,
+    /// Where the partition of each hash is, if it is here.
+    places: [u8; PARTITIONS],
     ports: Ports,
     keylog: KeyLog,
     order: u64,
@@ -80,7 +80,7 @@ impl Shard {
         Shard {
             partitions: (0..total).map(|_| partition()).collect(),
             total,
-            every: 1,
+            places: places(total, 1),
             ports: config.ports.clone(),
             keylog: config.keylog.clone(),
             order: 0,
@@ -96,7 +96,7 @@ impl Shard {
             .map(|_| Shard {
                 partitions: Vec::new(),
                 total: self.total,
-                every,
+                places: places(self.total, every),
                 ports: self.ports.clone(),
                 keylog: self.keylog.copy(),
                 order: 0,
@@ -149,8 +149,8 @@ impl Shard {
 
     #[inline]
     fn partition(&mut self, ports: (u16, u16)) -> Option<&mut Partition> {
-        let place = hash(ports) % self.total / self.every;
-        self.partitions.get_mut(place)
+        let place = *self.places.get(hash(ports))?;
+        self.partitions.get_mut(usize::from(place))
     }
 
     /// Takes a segment.
@@ -164,37 +164,15 @@ impl Shard {
         tcp: &Tcp<'_>,
         seen: &mut Hearing<'_>,
     ) {
-        let from = Endpoint {
-            ip: ip.source,
-            port: tcp.source_port,
-        };
-        let to = Endpoint {
-            ip: ip.destination,
-            port: tcp.destination_port,
-        };
         if tcp.flags.syn() {
-            if tcp.flags.ack() {
-                let answered = Sighting::Answered {
-                    server: from,
-                    mark: when.mark,
-                    options: SynOptions::of(tcp),
-                    ttl: ip.ttl,
-                };
-                seen(Turn::FIRST, answered);
-            } else if self.ports.service(to.port).is_some() {
-                let uses = Sighting::Uses {
-                    client: from.ip,
-                    address: to.ip,
-                    mark: when.mark,
-                };
-                seen(Turn::FIRST, uses);
-            }
+            self.opening(when, ip, tcp, seen);
         }
-        let Some(partition) = self.partition((from.port, to.port)) else {
+        let ports = (tcp.source_port, tcp.destination_port);
+        let Some(partition) = self.partition(ports) else {
             return;
         };
-        if from.port == 53 || to.port == 53 {
-            partition.dns(when, ip, (from, to), tcp, seen);
+        if ports.0 == 53 || ports.1 == 53 {
+            partition.dns(when, ip, ends(ip, tcp), tcp, seen);
         }
         let table = &mut partition.table;
         table.now(when.now, order);
@@ -204,6 +182,27 @@ impl Shard {
             let more = evicted.saturating_sub(partition.evicted);
             partition.evicted = evicted;
             seen(Turn::FIRST, Sighting::Evicted(more));
+        }
+    }
+
+    /// What a SYN, or the answer to one, says beside its own connection.
+    fn opening(&self, when: &When, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
+        let (from, to) = ends(ip, tcp);
+        if tcp.flags.ack() {
+            let answered = Sighting::Answered {
+                server: from,
+                mark: when.mark,
+                options: SynOptions::of(tcp),
+                ttl: ip.ttl,
+            };
+            seen(Turn::FIRST, answered);
+        } else if self.ports.service(to.port).is_some() {
+            let uses = Sighting::Uses {
+                client: from.ip,
+                address: to.ip,
+                mark: when.mark,
+            };
+            seen(Turn::FIRST, uses);
         }
     }
 
@@ -297,7 +296,26 @@ impl Shard {
     }
 }
 
-/// The same for both directions.
+/// Who sent a segment, and to whom.
+fn ends(ip: &Ip, tcp: &Tcp<'_>) -> (Endpoint, Endpoint) {
+    let from = Endpoint {
+        ip: ip.source,
+        port: tcp.source_port,
+    };
+    let to = Endpoint {
+        ip: ip.destination,
+        port: tcp.destination_port,
+    };
+    (from, to)
+}
+
+/// Where a shard that keeps every so many'th of all partitions has the one of each hash.
+fn places(total: usize, every: usize) -> [u8; PARTITIONS] {
+    // There are no more than eight.
+    std::array::from_fn(|hash| (hash % total / every) as u8)
+}
+
+/// The same for both directions; below [`PARTITIONS`].
 #[inline]
 fn hash((one, other): (u16, u16)) -> usize {
     let pair = u64::from(one.min(other)) << 16 | u64::from(one.max(other));

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 
 use super::facts::Endpoint;
 use super::queues::NONE;
-use crate::base::SourceId;
+use crate::base::{Side, SourceId};
 
 type Fast = foldhash::fast::RandomState;
 
@@ -51,22 +51,29 @@ fn address([upper, lower]: [u64; 2], six: bool) -> IpAddr {
 impl Tuple {
     #[inline]
     pub(super) fn new(source: SourceId, a: Endpoint, b: Endpoint) -> Tuple {
+        Tuple::with_end(source, a, b).0
+    }
+
+    /// The same, and which of its ends `a` is.
+    #[inline]
+    pub(super) fn with_end(source: SourceId, a: Endpoint, b: Endpoint) -> (Tuple, End) {
         let (first, second) = (words(a.ip), words(b.ip));
-        let ordered = (first, a.port) <= (second, b.port);
-        let (low, high, low_end, high_end) = if ordered {
-            (first, second, a, b)
-        } else {
-            (second, first, b, a)
+        let number = |[upper, lower]: [u64; 2]| u128::from(upper) << 64 | u128::from(lower);
+        let (one, other) = (number(first), number(second));
+        let ordered = one < other || one == other && a.port <= b.port;
+        let end = |end: Endpoint, six: u64, port: u32| {
+            let six = if end.ip.is_ipv6() { six } else { 0 };
+            six | u64::from(end.port) << port
         };
-        let six = |end: Endpoint, bit| if end.ip.is_ipv6() { bit } else { 0 };
-        Tuple {
-            low,
-            high,
-            rest: u64::from(source.0) << SOURCE
-                | six(low_end, LOW_IS_SIX)
-                | six(high_end, HIGH_IS_SIX)
-                | u64::from(low_end.port) << 16
-                | u64::from(high_end.port),
+        let source = u64::from(source.0) << SOURCE;
+        if ordered {
+            let rest = source | end(a, LOW_IS_SIX, 16) | end(b, HIGH_IS_SIX, 0);
+            let (low, high) = (first, second);
+            (Tuple { low, high, rest }, End::Low)
+        } else {
+            let rest = source | end(b, LOW_IS_SIX, 16) | end(a, HIGH_IS_SIX, 0);
+            let (low, high) = (second, first);
+            (Tuple { low, high, rest }, End::High)
         }
     }
 
@@ -93,27 +100,27 @@ impl Tuple {
 }
 
 impl Hash for Tuple {
-    /// In two or five words instead of the dozen pieces that the parts would come in.
+    /// In one or three pieces instead of the dozen that the parts would come in.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
+        let ([low_upper, low], [high_upper, high]) = (self.low, self.high);
+        let pair = |upper: u64, lower: u64| u128::from(upper) << 64 | u128::from(lower);
         if self.rest & (LOW_IS_SIX | HIGH_IS_SIX) == 0 {
-            let ([_, low], [_, high]) = (self.low, self.high);
-            state.write_u64(low << 32 | high);
+            state.write_u128(pair(self.rest, low << 32 | high));
         } else {
-            for word in self.low.into_iter().chain(self.high) {
-                state.write_u64(word);
-            }
+            state.write_u128(pair(low_upper, low));
+            state.write_u128(pair(high_upper, high));
+            state.write_u64(self.rest);
         }
-        state.write_u64(self.rest);
     }
 }
 
 /// A SYN that waits for its answer: client, server's port, and the acknowledgement that would fit.
 pub(super) type Pending = (SourceId, Endpoint, u16, u32);
 
-/// Which end of a five-tuple opened the connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Opener {
+/// One end of a five-tuple.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
     Low,
     High,
 }
@@ -126,18 +133,28 @@ pub(super) struct Slot<F> {
     /// The acknowledgement that its SYN waits for, if it waits.
     acknowledgement: u32,
     awaited: bool,
-    opener: Opener,
+    /// The client's end.
+    opener: End,
     /// It stands in the list of what changed.
     pub(super) noted: bool,
 }
 
 impl<F> Slot<F> {
-    /// The client's end.
+    /// Which side stands at that end.
     #[inline]
-    pub(super) fn client(&self) -> Endpoint {
+    pub(super) fn side(&self, end: End) -> Side {
+        if self.opener == end {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// The client's end.
+    fn client(&self) -> Endpoint {
         match self.opener {
-            Opener::Low => self.tuple.low(),
-            Opener::High => self.tuple.high(),
+            End::Low => self.tuple.low(),
+            End::High => self.tuple.high(),
         }
     }
 
@@ -146,8 +163,8 @@ impl<F> Slot<F> {
             return None;
         }
         let server = match self.opener {
-            Opener::Low => self.tuple.high(),
-            Opener::High => self.tuple.low(),
+            End::Low => self.tuple.high(),
+            End::High => self.tuple.low(),
         };
         let (source, ack) = (self.tuple.source(), self.acknowledgement);
         Some((source, self.client(), server.port, ack))
@@ -190,7 +207,14 @@ impl<F> Slots<F> {
     #[inline]
     pub(super) fn find(&self, tuple: &Tuple) -> Option<u32> {
         let same = |known: &u32| at(&self.slots, *known).is_some_and(|slot| slot.tuple == *tuple);
-        self.index.find(self.hasher.hash_one(tuple), same).copied()
+        self.index.find(self.hash(tuple), same).copied()
+    }
+
+    #[inline]
+    fn hash(&self, tuple: &Tuple) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        tuple.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The place whose SYN waits for that.
@@ -230,9 +254,9 @@ impl<F> Slots<F> {
             acknowledgement: awaited.unwrap_or_default(),
             awaited: awaited.is_some(),
             opener: if client == tuple.low() {
-                Opener::Low
+                End::Low
             } else {
-                Opener::High
+                End::High
             },
             noted: false,
         };
@@ -276,12 +300,16 @@ impl<F> Slots<F> {
     /// Its SYN waits no longer.
     #[inline]
     pub(super) fn answered(&mut self, place: u32) {
-        if let Some(pending) = self.get(place).and_then(Slot::pending) {
-            self.forget(place, pending);
+        if self.get(place).is_some_and(|slot| slot.awaited) {
+            self.forget(place);
         }
     }
 
-    fn forget(&mut self, place: u32, pending: Pending) {
+    #[cold]
+    fn forget(&mut self, place: u32) {
+        let Some(pending) = self.get(place).and_then(Slot::pending) else {
+            return;
+        };
         let slots = &self.slots;
         let same =
             |known: &u32| at(slots, *known).is_some_and(|slot| slot.pending() == Some(pending));

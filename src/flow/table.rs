@@ -6,24 +6,24 @@
 //! Connections may be spread over several tables, if all of them are told the same time and order (see [`Table::now`]): what is
 //! handed out says its turn among all.
 
+mod segments;
 mod wrong_address;
 
 use std::collections::VecDeque;
 
 use super::connection::{Dialogue, Ended, Ending, MailFlow, Turn};
-use super::facts::{Endpoint, FlowKey};
-use super::foreign::{Foreigner, Guess, Passing};
+use super::facts::Endpoint;
+use super::foreign::{Foreigner, Passing};
 use super::opening::Opening;
 use super::ports::Ports;
 use super::queues::{GONE, Queue, Queues, RIPE, Touch};
 use super::ripe::Ripe;
 use super::slots::{Slots, Tuple};
-use super::tcp::{Labels, Tracker, Verdict};
 use super::worlds::Worlds;
 use crate::base::limits::FLOWS;
-use crate::base::{Mark, Side, SourceId, Timestamp, foresee};
+use crate::base::{Mark, SourceId, Timestamp, foresee};
 use crate::proto::Service;
-use crate::wire::{Icmp, Ip, Link, Quote, Tcp, TcpFlags};
+use crate::wire::{Icmp, Ip, Quote};
 
 enum Flow<S> {
     Mail(Box<MailFlow<S>>),
@@ -102,6 +102,7 @@ impl<S: Dialogue> Table<S> {
     }
 
     /// Connections that left early because the table was full.
+    #[inline]
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -164,6 +165,7 @@ impl<S: Dialogue> Table<S> {
     }
 
     /// The mail connection of a slot that is not handed out yet. Slots are used again: the caller compares what it finds.
+    #[inline]
     pub fn mail(&self, at: u32) -> Option<&MailFlow<S>> {
         match &self.slots.get(at)?.flow {
             Flow::Mail(mail) => Some(mail),
@@ -196,76 +198,6 @@ impl<S: Dialogue> Table<S> {
         self.now = Touch { time, order };
     }
 
-    /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
-    pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
-        self.now.time = self.now.time.max(mark.time);
-        let source = self.worlds.of(mark.frame.source());
-        let from = Endpoint {
-            ip: ip.source,
-            port: tcp.source_port,
-        };
-        let to = Endpoint {
-            ip: ip.destination,
-            port: tcp.destination_port,
-        };
-        let tuple = Tuple::new(source, from, to);
-        let mut reused = false;
-        let answer = tcp.flags.syn() && tcp.flags.ack();
-        if let Some(known) = self.find(&tuple) {
-            if self.pass(known, from, tcp) {
-                return None;
-            }
-            let side = self.side(known, from);
-            // An answer that was seen before its SYN: the SYN that it fits may have gone to another address.
-            if answer && self.unasked(known) && self.foreign_answer(source, mark, from, to, tcp) {
-                return None;
-            }
-            match self.verdict(known, side, mark, tcp) {
-                Some(Verdict::SameConnection) => {
-                    return self.feed(known, side, mark, link, ip, tcp);
-                }
-                Some(Verdict::NewConnection) => {
-                    reused = true;
-                    self.hand_out(known, Ending::Replaced, Turn::early(self.now.order));
-                }
-                None => {
-                    self.strays = self.strays.saturating_add(1);
-                    return None;
-                }
-            }
-        } else if answer && self.foreign_answer(source, mark, from, to, tcp) {
-            return None;
-        }
-        let at = self.insert(tuple, mark, from, to, tcp, reused)?;
-        let side = self.side(at, from);
-        self.feed(at, side, mark, link, ip, tcp)
-    }
-
-    /// Whether a segment is one in the middle of a connection that is none of mail, as half of all frames are: nothing more is to be done then.
-    #[inline]
-    fn pass(&mut self, at: u32, from: Endpoint, tcp: &Tcp<'_>) -> bool {
-        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
-        let Some(slot) = self
-            .slots
-            .get_mut(at)
-            .filter(|_| tcp.flags.0 & CONTROL == 0)
-        else {
-            return false;
-        };
-        let side = if slot.client() == from {
-            Side::Client
-        } else {
-            Side::Server
-        };
-        let Flow::Passing(passing) = &mut slot.flow else {
-            return false;
-        };
-        passing.segment(side, tcp);
-        let queue = passing.queue();
-        self.queues.touch(at, queue, self.now);
-        true
-    }
-
     /// Gives an ICMP error to the connection that it quotes. False when it quotes none of this table.
     pub fn icmp(&mut self, mark: Mark, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) -> bool {
         let (Some(source), Some(destination)) = (quote.source_port, quote.destination_port) else {
@@ -280,7 +212,8 @@ impl<S: Dialogue> Table<S> {
             port: destination,
         };
         let tuple = Tuple::new(self.worlds.of(mark.frame.source()), from, to);
-        let Some(at) = self.find(&tuple) else {
+        let known = self.slots.find(&tuple);
+        let Some(at) = known.filter(|known| !self.is_forgotten(*known)) else {
             return false;
         };
         if let Some(slot) = self.slots.get_mut(at)
@@ -348,143 +281,24 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
-    /// The place of a five-tuple. What was handed out long enough ago has none, whether or not it has left its queue yet, where
-    /// others may stand before it.
-    fn find(&mut self, tuple: &Tuple) -> Option<u32> {
-        let at = self.slots.find(tuple)?;
-        let gone = matches!(self.slots.get(at)?.flow, Flow::Gone);
-        if gone && self.now.time.since(self.queues.last(at)?.time) >= GONE {
-            self.remove(at);
-            return None;
-        }
-        Some(at)
-    }
-
-    fn side(&self, at: u32, from: Endpoint) -> Side {
+    /// Whether what stands there was handed out so long ago that its five-tuple has no place any more, whether or not it has left
+    /// its queue yet, where others may stand before it. It leaves now.
+    #[inline]
+    fn is_forgotten(&mut self, at: u32) -> bool {
         match self.slots.get(at) {
-            Some(slot) if slot.client() == from => Side::Client,
-            _ => Side::Server,
+            Some(slot) => matches!(slot.flow, Flow::Gone) && self.forget(at),
+            None => true,
         }
     }
 
-    /// Whether the segment continues what is in the slot; `None`: it is a late one of a connection that is gone.
-    fn verdict(&self, at: u32, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Option<Verdict> {
-        match &self.slots.get(at)?.flow {
-            Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
-            Flow::Opening(opening) => Some(opening.belongs(side, tcp)),
-            Flow::Other(foreign) => Some(foreign.passing().belongs(side, tcp)),
-            Flow::Passing(passing) => Some(passing.belongs(side, tcp)),
-            Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
-            Flow::Gone => None,
+    #[cold]
+    fn forget(&mut self, at: u32) -> bool {
+        let last = self.queues.last(at);
+        let long_ago = last.is_none_or(|last| self.now.time.since(last.time) >= GONE);
+        if long_ago && last.is_some() {
+            self.remove(at);
         }
-    }
-
-    fn insert(
-        &mut self,
-        tuple: Tuple,
-        mark: Mark,
-        from: Endpoint,
-        to: Endpoint,
-        tcp: &Tcp<'_>,
-        reused: bool,
-    ) -> Option<u32> {
-        if self.slots.len() >= self.limit {
-            let oldest = self.queues.oldest()?;
-            if !matches!(
-                self.slots.get(oldest).map(|slot| &slot.flow),
-                Some(Flow::Gone)
-            ) {
-                self.evicted = self.evicted.saturating_add(1);
-            }
-            self.hand_out(oldest, Ending::Evicted, Turn::early(self.now.order));
-        }
-        let (client, server) = self.ports.roles(from, to, tcp);
-        let key = FlowKey {
-            client,
-            server,
-            source: tuple.source(),
-        };
-        let service = self
-            .ports
-            .service(server.port)
-            .or(self.ports.everything.then_some(Service::Other));
-        let opens = tcp.flags.opens() && from == client && Opening::holds(Side::Client, tcp);
-        let flow = match service {
-            Some(service) if self.patient && opens => {
-                Flow::Opening(Box::new(Opening::new(key, mark, tcp, reused, service)))
-            }
-            Some(service) => Flow::Mail(Box::new(MailFlow {
-                tracker: Tracker::new(key, mark, true, reused),
-                dialogue: S::open(&self.seed, Some(service)),
-                service: Some(service),
-            })),
-            None => Flow::Other(Box::new(Foreigner::new(key, mark))),
-        };
-        let awaited = (tcp.flags.opens() && service.is_some()).then(|| tcp.seq.wrapping_add(1));
-        self.slots.put(tuple, client, flow, awaited)
-    }
-
-    fn feed(
-        &mut self,
-        at: u32,
-        side: Side,
-        mark: Mark,
-        link: &Link,
-        ip: &Ip,
-        tcp: &Tcp<'_>,
-    ) -> Option<Labels> {
-        let slot = self.slots.get_mut(at)?;
-        if let Flow::Opening(opening) = &mut slot.flow {
-            if opening.hold(side, mark, link, ip, tcp) {
-                self.queues.touch(at, Queue::HalfOpen, self.now);
-                return None;
-            }
-            self.tracked(at);
-        }
-        let slot = self.slots.get_mut(at)?;
-        let mut labels = None;
-        if let Flow::Other(foreign) = &mut slot.flow {
-            match foreign.segment(side, mark, link, ip, tcp) {
-                Guess::Mail(service) => {
-                    let mut mail = Box::new(MailFlow {
-                        tracker: Tracker::new(*foreign.key(), foreign.first(), true, false),
-                        dialogue: S::open(&self.seed, Some(service)),
-                        service: Some(service),
-                    });
-                    for held in foreign.take_held() {
-                        let MailFlow {
-                            tracker, dialogue, ..
-                        } = mail.as_mut();
-                        labels = Some(held.hand_on(tracker, dialogue));
-                    }
-                    slot.flow = Flow::Mail(mail);
-                }
-                Guess::Foreign => slot.flow = Flow::Passing(foreign.passing()),
-                Guess::Waiting => {}
-            }
-        } else if let Flow::Passing(passing) = &mut slot.flow {
-            passing.segment(side, tcp);
-        } else if let Flow::Mail(mail) = &mut slot.flow {
-            let MailFlow {
-                tracker, dialogue, ..
-            } = mail.as_mut();
-            labels = Some(tracker.segment(side, mark, link, ip, tcp, dialogue));
-        }
-        let queue = match &slot.flow {
-            Flow::Mail(mail) => mail_queue(&mail.tracker),
-            Flow::Opening(_) => Queue::HalfOpen,
-            Flow::Other(foreign) => foreign.passing().queue(),
-            Flow::Passing(passing) => passing.queue(),
-            Flow::Gone => Queue::Gone,
-        };
-        self.queues.touch(at, queue, self.now);
-        if queue != Queue::HalfOpen {
-            self.slots.answered(at);
-        }
-        if self.noted.is_some() && labels.is_some() {
-            self.note(at);
-        }
-        labels
+        long_ago
     }
 
     /// A connection that is silent gives back the room that its next segments would have had: most of those that are open for long
@@ -526,20 +340,5 @@ impl<S: Dialogue> Table<S> {
     fn remove(&mut self, at: u32) {
         self.queues.remove(at);
         self.slots.remove(at);
-    }
-}
-
-fn mail_queue(tracker: &Tracker) -> Queue {
-    let facts = tracker.facts();
-    if tracker.closed() {
-        if facts.established.is_none() && facts.reset_count > 0 {
-            Queue::Reset
-        } else {
-            Queue::Closing
-        }
-    } else if facts.syn_acks.count == 0 && facts.syns.count > 0 && facts.established.is_none() {
-        Queue::HalfOpen
-    } else {
-        Queue::Open
     }
 }

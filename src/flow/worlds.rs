@@ -20,6 +20,7 @@ impl Worlds {
     }
 
     /// The world of a source: its own unless it was joined to another.
+    #[inline]
     pub fn of(&self, source: SourceId) -> SourceId {
         if self.joined.is_empty() {
             return source;

@@ -1,0 +1,289 @@
+//! What a segment does to the table: which connection it goes to, and what that waits for afterwards.
+//!
+//! Exists apart because nearly all that the table does is this, and most of it in two short ways: a segment in the middle of a
+//! connection that is none of mail, and one in the middle of a mail connection. All others, the beginnings among them, go the long
+//! way. It does not know when a connection is ripe.
+
+use super::{Flow, Table};
+use crate::base::{Mark, Side};
+use crate::flow::connection::{Dialogue, Ending, MailFlow, Turn};
+use crate::flow::facts::{Endpoint, FlowKey};
+use crate::flow::foreign::{Foreigner, Guess};
+use crate::flow::opening::Opening;
+use crate::flow::queues::Queue;
+use crate::flow::slots::{End, Tuple};
+use crate::flow::tcp::{Labels, Tracker, Verdict};
+use crate::proto::Service;
+use crate::wire::{Ip, Link, Tcp, TcpFlags};
+
+impl<S: Dialogue> Table<S> {
+    /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
+    #[inline]
+    pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
+        self.now.time = self.now.time.max(mark.time);
+        let source = self.worlds.of(mark.frame.source());
+        let (from, to) = ends(ip, tcp);
+        let (tuple, end) = Tuple::with_end(source, from, to);
+        let known = self.slots.find(&tuple);
+        if let Some(known) = known
+            && self.pass(known, end, tcp)
+        {
+            return None;
+        }
+        match known {
+            Some(known) if !tcp.flags.syn() && self.mail(known).is_some() => {
+                self.go_on(known, end, mark, link, ip, tcp)
+            }
+            _ => self.take((tuple, end), known, mark, link, ip, tcp),
+        }
+    }
+
+    /// Takes a segment that is no SYN from an end of a mail connection.
+    #[inline(never)]
+    fn go_on(
+        &mut self,
+        at: u32,
+        end: End,
+        mark: Mark,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) -> Option<Labels> {
+        let slot = self.slots.get_mut(at)?;
+        let side = slot.side(end);
+        let Flow::Mail(mail) = &mut slot.flow else {
+            return None;
+        };
+        let MailFlow {
+            tracker, dialogue, ..
+        } = mail.as_mut();
+        let labels = tracker.segment(side, mark, link, ip, tcp, dialogue);
+        let queue = mail_queue(tracker);
+        self.touch(at, queue, Some(labels));
+        Some(labels)
+    }
+
+    /// Takes any other segment, from that end of a five-tuple that stands there, if anywhere.
+    #[inline(never)]
+    fn take(
+        &mut self,
+        (tuple, end): (Tuple, End),
+        known: Option<u32>,
+        mark: Mark,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) -> Option<Labels> {
+        let known = known.filter(|known| !self.is_forgotten(*known));
+        let (from, to) = ends(ip, tcp);
+        let source = tuple.source();
+        let mut reused = false;
+        let answer = tcp.flags.syn() && tcp.flags.ack();
+        if let Some(known) = known {
+            let side = self.side(known, end);
+            // An answer that was seen before its SYN: the SYN that it fits may have gone to another address.
+            if answer && self.unasked(known) && self.foreign_answer(source, mark, from, to, tcp) {
+                return None;
+            }
+            match self.verdict(known, side, mark, tcp) {
+                Some(Verdict::SameConnection) => {
+                    return self.feed(known, side, mark, link, ip, tcp);
+                }
+                Some(Verdict::NewConnection) => {
+                    reused = true;
+                    self.hand_out(known, Ending::Replaced, Turn::early(self.now.order));
+                }
+                None => {
+                    self.strays = self.strays.saturating_add(1);
+                    return None;
+                }
+            }
+        } else if answer && self.foreign_answer(source, mark, from, to, tcp) {
+            return None;
+        }
+        let at = self.insert(tuple, mark, from, to, tcp, reused)?;
+        let side = self.side(at, end);
+        self.feed(at, side, mark, link, ip, tcp)
+    }
+
+    /// Whether a segment is one in the middle of a connection that is none of mail, as half of all frames are: nothing more is to be done then.
+    #[inline]
+    fn pass(&mut self, at: u32, end: End, tcp: &Tcp<'_>) -> bool {
+        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        if tcp.flags.0 & CONTROL != 0 {
+            return false;
+        }
+        let Some(slot) = self.slots.get_mut(at) else {
+            return false;
+        };
+        let side = slot.side(end);
+        let Flow::Passing(passing) = &mut slot.flow else {
+            return false;
+        };
+        passing.segment(side, tcp);
+        let queue = passing.queue();
+        self.queues.touch(at, queue, self.now);
+        true
+    }
+
+    fn side(&self, at: u32, end: End) -> Side {
+        self.slots
+            .get(at)
+            .map_or(Side::Server, |slot| slot.side(end))
+    }
+
+    /// Whether the segment continues what is in the slot; `None`: it is a late one of a connection that is gone.
+    fn verdict(&self, at: u32, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Option<Verdict> {
+        match &self.slots.get(at)?.flow {
+            Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
+            Flow::Opening(opening) => Some(opening.belongs(side, tcp)),
+            Flow::Other(foreign) => Some(foreign.passing().belongs(side, tcp)),
+            Flow::Passing(passing) => Some(passing.belongs(side, tcp)),
+            Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
+            Flow::Gone => None,
+        }
+    }
+
+    fn insert(
+        &mut self,
+        tuple: Tuple,
+        mark: Mark,
+        from: Endpoint,
+        to: Endpoint,
+        tcp: &Tcp<'_>,
+        reused: bool,
+    ) -> Option<u32> {
+        if self.slots.len() >= self.limit {
+            let oldest = self.queues.oldest()?;
+            if !matches!(
+                self.slots.get(oldest).map(|slot| &slot.flow),
+                Some(Flow::Gone)
+            ) {
+                self.evicted = self.evicted.saturating_add(1);
+            }
+            self.hand_out(oldest, Ending::Evicted, Turn::early(self.now.order));
+        }
+        let (client, server) = self.ports.roles(from, to, tcp);
+        let key = FlowKey {
+            client,
+            server,
+            source: tuple.source(),
+        };
+        let service = self
+            .ports
+            .service(server.port)
+            .or(self.ports.everything.then_some(Service::Other));
+        let opens = tcp.flags.opens() && from == client && Opening::holds(Side::Client, tcp);
+        let flow = match service {
+            Some(service) if self.patient && opens => {
+                Flow::Opening(Box::new(Opening::new(key, mark, tcp, reused, service)))
+            }
+            Some(service) => Flow::Mail(Box::new(MailFlow {
+                tracker: Tracker::new(key, mark, true, reused),
+                dialogue: S::open(&self.seed, Some(service)),
+                service: Some(service),
+            })),
+            None => Flow::Other(Box::new(Foreigner::new(key, mark))),
+        };
+        let awaited = (tcp.flags.opens() && service.is_some()).then(|| tcp.seq.wrapping_add(1));
+        self.slots.put(tuple, client, flow, awaited)
+    }
+
+    fn feed(
+        &mut self,
+        at: u32,
+        side: Side,
+        mark: Mark,
+        link: &Link,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+    ) -> Option<Labels> {
+        let slot = self.slots.get_mut(at)?;
+        if let Flow::Opening(opening) = &mut slot.flow {
+            if opening.hold(side, mark, link, ip, tcp) {
+                self.queues.touch(at, Queue::HalfOpen, self.now);
+                return None;
+            }
+            self.tracked(at);
+        }
+        let slot = self.slots.get_mut(at)?;
+        let mut labels = None;
+        if let Flow::Other(foreign) = &mut slot.flow {
+            match foreign.segment(side, mark, link, ip, tcp) {
+                Guess::Mail(service) => {
+                    let mut mail = Box::new(MailFlow {
+                        tracker: Tracker::new(*foreign.key(), foreign.first(), true, false),
+                        dialogue: S::open(&self.seed, Some(service)),
+                        service: Some(service),
+                    });
+                    for held in foreign.take_held() {
+                        let MailFlow {
+                            tracker, dialogue, ..
+                        } = mail.as_mut();
+                        labels = Some(held.hand_on(tracker, dialogue));
+                    }
+                    slot.flow = Flow::Mail(mail);
+                }
+                Guess::Foreign => slot.flow = Flow::Passing(foreign.passing()),
+                Guess::Waiting => {}
+            }
+        } else if let Flow::Passing(passing) = &mut slot.flow {
+            passing.segment(side, tcp);
+        } else if let Flow::Mail(mail) = &mut slot.flow {
+            let MailFlow {
+                tracker, dialogue, ..
+            } = mail.as_mut();
+            labels = Some(tracker.segment(side, mark, link, ip, tcp, dialogue));
+        }
+        let queue = match &slot.flow {
+            Flow::Mail(mail) => mail_queue(&mail.tracker),
+            Flow::Opening(_) => Queue::HalfOpen,
+            Flow::Other(foreign) => foreign.passing().queue(),
+            Flow::Passing(passing) => passing.queue(),
+            Flow::Gone => Queue::Gone,
+        };
+        self.touch(at, queue, labels);
+        labels
+    }
+
+    /// What follows from a segment for the place of its connection: what it waits for now, and who is to hear of it.
+    #[inline]
+    fn touch(&mut self, at: u32, queue: Queue, labels: Option<Labels>) {
+        self.queues.touch(at, queue, self.now);
+        if queue != Queue::HalfOpen {
+            self.slots.answered(at);
+        }
+        if self.noted.is_some() && labels.is_some() {
+            self.note(at);
+        }
+    }
+}
+
+/// Who sent a segment, and to whom.
+#[inline]
+fn ends(ip: &Ip, tcp: &Tcp<'_>) -> (Endpoint, Endpoint) {
+    let from = Endpoint {
+        ip: ip.source,
+        port: tcp.source_port,
+    };
+    let to = Endpoint {
+        ip: ip.destination,
+        port: tcp.destination_port,
+    };
+    (from, to)
+}
+
+fn mail_queue(tracker: &Tracker) -> Queue {
+    let facts = tracker.facts();
+    if tracker.closed() {
+        if facts.established.is_none() && facts.reset_count > 0 {
+            Queue::Reset
+        } else {
+            Queue::Closing
+        }
+    } else if facts.syn_acks.count == 0 && facts.syns.count > 0 && facts.established.is_none() {
+        Queue::HalfOpen
+    } else {
+        Queue::Open
+    }
+}
