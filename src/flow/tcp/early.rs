@@ -32,6 +32,7 @@ pub(super) struct Early(Rare<VecDeque<Segment>>);
 
 impl Early {
     /// Whether none waits.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -61,12 +61,15 @@ impl Seen {
         }
     }
 
-    /// Whether their headers are alike in everything that a sender does not change when it sends again.
-    fn alike(&self, other: &Seen) -> bool {
-        let lacks = (self.has ^ other.has) & (WINDOW | TIMESTAMPS);
-        lacks == 0
-            && (self.ack, self.len, self.flags) == (other.ack, other.len, other.flags)
-            && (self.timestamps, self.window) == (other.timestamps, other.window)
+    /// Whether a segment's headers are alike in everything that a sender does not change when it sends again. What tells most
+    /// segments apart comes first.
+    #[inline]
+    fn is_like(&self, tcp: &Tcp<'_>) -> bool {
+        let timestamps = (self.has & TIMESTAMPS != 0).then_some(self.timestamps);
+        let window = (self.has & WINDOW != 0).then_some(self.window);
+        (self.len, self.ack, self.flags) == (tcp.payload_len, tcp.ack, tcp.flags.0)
+            && timestamps == tcp.options.timestamps
+            && window == tcp.window
     }
 }
 
@@ -95,14 +98,14 @@ impl RecentSegments {
         if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {
             return false;
         }
-        let new = Seen::new(now, ip, tcp);
+        let id = ip.id.unwrap_or(0);
         self.ring
             .iter()
             .zip(self.seqs)
-            .filter(|(seen, seq)| *seq == tcp.seq && seen.alike(&new))
+            .filter(|(seen, seq)| *seq == tcp.seq && seen.is_like(tcp))
             .any(|(seen, _)| {
                 let apart = now.since(seen.at).abs();
-                match (seen.id, new.id) {
+                match (seen.id, id) {
                     (0, 0) => apart <= IDENTICAL && seen.checksum == tcp.checksum,
                     (0, _) | (_, 0) => false,
                     // A stack whose identification never changes says nothing with it.
@@ -123,14 +126,16 @@ impl RecentSegments {
     pub fn push(&mut self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) {
         let seen = Seen::new(now, ip, tcp);
         let next = usize::from(self.next);
-        let latest = next.wrapping_add(KEPT - 1) % KEPT;
-        // 0 says nothing of the sender's counter.
-        let zero = |seen: &Seen| seen.has & ID != 0 && seen.id == 0;
-        self.varies |= self.ring.get(latest).is_some_and(|latest| {
-            (latest.has & ID, latest.id) != (seen.has & ID, seen.id)
-                && !zero(latest)
-                && !zero(&seen)
-        });
+        if !self.varies {
+            let latest = next.wrapping_add(KEPT - 1) % KEPT;
+            // 0 says nothing of the sender's counter.
+            let zero = |seen: &Seen| seen.has & ID != 0 && seen.id == 0;
+            self.varies = self.ring.get(latest).is_some_and(|latest| {
+                (latest.has & ID, latest.id) != (seen.has & ID, seen.id)
+                    && !zero(latest)
+                    && !zero(&seen)
+            });
+        }
         match self.ring.get_mut(next) {
             Some(oldest) => *oldest = seen,
             None => {

@@ -82,6 +82,7 @@ pub(super) fn equivalents(bytes: u32, mss: u32) -> u64 {
 
 impl Scoreboard {
     /// One past the highest offset sent; 0 before anything was.
+    #[inline]
     pub(super) fn high(&self) -> i64 {
         self.high.unwrap_or(0)
     }
@@ -97,11 +98,13 @@ impl Scoreboard {
     }
 
     /// Bytes sent and not acknowledged cumulatively.
+    #[inline]
     pub(super) fn in_flight(&self) -> i64 {
         self.high().saturating_sub(self.acked).max(0)
     }
 
     /// Whether the stream's position is known.
+    #[inline]
     pub(super) fn started(&self) -> bool {
         self.high.is_some()
     }
