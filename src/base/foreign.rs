@@ -24,11 +24,8 @@ impl Foreign {
     /// Like [`Foreign::from_bytes`] with a bound of its own.
     pub fn bounded(bytes: &[u8], max: usize) -> Foreign {
         let kept = bytes.get(..max).unwrap_or(bytes);
-        // Nearly all text is plain: it is copied as it is. Without a branch per byte, so that it is done by many at once.
-        let plain = kept
-            .iter()
-            .fold(true, |plain, byte| plain & (0x20..0x7F).contains(byte));
-        if plain
+        // Nearly all text is plain: it is copied as it is.
+        if is_plain(kept)
             && kept.len() == bytes.len()
             && let Ok(text) = std::str::from_utf8(kept)
         {
@@ -58,6 +55,29 @@ impl Foreign {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether all bytes are ASCII and none is a control character. Eight at a time, which are one number.
+fn is_plain(bytes: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // In each byte the highest bit: of 0x80 and more; of 0x7F and one more; of what is less than 0x20 and so much less. What is
+    // carried over to the next byte comes from one that is odd itself.
+    let odd = |word: [u8; 8]| {
+        let word = u64::from_le_bytes(word);
+        word | word.wrapping_add(EACH) | word.wrapping_sub(EACH * 0x20)
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut found = words.iter().fold(0, |found, word| found | odd(*word));
+    // The last ones together with some before them, where there are any.
+    match bytes.last_chunk::<8>() {
+        Some(last) => found |= odd(*last),
+        None => {
+            for byte in rest {
+                found |= odd([*byte; 8]);
+            }
+        }
+    }
+    found & (EACH * 0x80) == 0
 }
 
 fn push_escaped(text: &mut String, c: char) {
@@ -124,6 +144,23 @@ mod tests {
         assert_eq!(Foreign::from_bytes(b"a\tb").as_str(), "a b");
         assert_eq!(Foreign::from_bytes(b"").as_str(), "");
         assert_eq!(Foreign::from_bytes(b"a\x7f").as_str(), "a\\x7f");
+    }
+
+    #[test]
+    fn an_odd_byte_is_found_wherever_it_stands() {
+        for length in 1..40 {
+            for place in 0..length {
+                for byte in 0..=255 {
+                    let mut bytes = vec![b' '; length];
+                    bytes[place] = byte;
+                    assert_eq!(
+                        super::is_plain(&bytes),
+                        (0x20..0x7F).contains(&byte),
+                        "{bytes:?}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

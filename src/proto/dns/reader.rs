@@ -86,12 +86,37 @@ impl<'a> Reader<'a> {
 
     /// A name in lower case, without the final dot; escapes as in a zone file (RFC 1035 5.1).
     pub fn name(&mut self) -> Result<Foreign, Stop> {
+        let here = self.at;
+        let mut text = ArrayVec::<u8, NAME>::new();
+        let mut dots = 0_u8;
+        self.labels(|label| {
+            let _ = text.try_extend_from_slice(label);
+            let _ = text.try_push(b'.');
+            dots = dots.wrapping_add(1);
+        })?;
+        // Nearly all names are plain. Without a branch per byte, so that it is seen of many at once.
+        let (mut plain, mut seen) = (true, 0_u8);
+        for byte in &mut text {
+            plain &= (0x21..=0x7E).contains(byte) & (*byte != b'\\');
+            seen = seen.wrapping_add(u8::from(*byte == b'.'));
+            *byte = byte.to_ascii_lowercase();
+        }
+        if !plain || seen != dots {
+            return Reader::new(self.message, here).escaped();
+        }
+        text.pop();
+        Ok(Foreign::bounded(&text, TEXT))
+    }
+
+    /// The same for a name of any bytes.
+    #[cold]
+    fn escaped(&mut self) -> Result<Foreign, Stop> {
         let mut text = ArrayVec::<u8, TEXT>::new();
         self.labels(|label| {
             if !text.is_empty() {
                 let _ = text.try_push(b'.');
             }
-            write(&mut text, label);
+            escape(&mut text, label);
         })?;
         text.make_ascii_lowercase();
         Ok(Foreign::bounded(&text, TEXT))
@@ -145,14 +170,7 @@ impl<'a> Reader<'a> {
 }
 
 /// One label as text.
-fn write(text: &mut ArrayVec<u8, TEXT>, label: &[u8]) {
-    let plain = label.iter().fold(true, |plain, &byte| {
-        plain & (0x21..=0x7E).contains(&byte) & (byte != b'.') & (byte != b'\\')
-    });
-    if plain {
-        let _ = text.try_extend_from_slice(label);
-        return;
-    }
+fn escape(text: &mut ArrayVec<u8, TEXT>, label: &[u8]) {
     for &byte in label {
         let _ = match byte {
             b'.' | b'\\' => text.try_extend_from_slice(&[b'\\', byte]),
