@@ -24,6 +24,8 @@ const CAPABILITIES: usize = 64;
 const CAPABILITY: usize = 256;
 /// Oddities kept.
 const ODDITIES: usize = 32;
+/// Room for the words of a reply of several lines, as most listings of capabilities need it.
+const LISTING: usize = 256;
 /// Bytes kept of a reply's words.
 pub(super) const TEXT: usize = 1_024;
 /// Bytes kept of a literal that may be a login name or password.
@@ -437,7 +439,9 @@ impl Building {
         self.done = done;
         let words = words.trim_ascii();
         if !words.is_empty() && self.text.len() < TEXT {
-            if !self.text.is_empty() {
+            if self.text.is_empty() {
+                self.text.reserve_exact(words.len().max(LISTING));
+            } else {
                 self.text.push(b' ');
             }
             self.text.extend_from_slice(words);

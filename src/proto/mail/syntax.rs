@@ -4,6 +4,7 @@
 //! They never fail: what is not there is empty or `None`.
 
 use arrayvec::ArrayVec;
+use memchr::memchr_iter;
 
 use super::dialogue::Enhanced;
 
@@ -23,7 +24,8 @@ const WORD: usize = 24;
 
 /// A word in capitals, to be compared with known ones; of a longer one its beginning.
 pub(super) fn upper(word: &[u8]) -> ArrayVec<u8, WORD> {
-    let mut upper: ArrayVec<u8, WORD> = word.iter().copied().take(WORD).collect();
+    let mut upper = ArrayVec::new();
+    let _ = upper.try_extend_from_slice(word.get(..WORD).unwrap_or(word));
     upper.make_ascii_uppercase();
     upper
 }
@@ -94,8 +96,10 @@ pub(super) fn enhanced(text: &[u8]) -> Option<(Enhanced, &[u8])> {
 
 /// An enhanced code in brackets somewhere, as qmail writes it: `(#5.7.1)`.
 pub(super) fn enhanced_in_brackets(text: &[u8]) -> Option<Enhanced> {
-    let start = text.windows(2).position(|pair| pair == b"(#")?;
-    enhanced(text.get(start.saturating_add(1)..)?).map(|(code, _)| code)
+    let mut brackets = memchr_iter(b'(', text).map(|at| text.get(at.saturating_add(1)..));
+    let inside =
+        brackets.find(|inside| inside.is_some_and(|inside| inside.starts_with(b"#")))??;
+    enhanced(inside).map(|(code, _)| code)
 }
 
 /// The size of a literal that the line ends in: `{12}`, `{12+}`, `~{12}` (RFC 9051 4.3, RFC 3516, RFC 7888).
@@ -168,6 +172,13 @@ mod tests {
         assert!(enhanced(b"10.5.1 x").is_none());
         assert!(enhanced(b"5.7.1.2 x").is_none());
         assert_eq!(enhanced_in_brackets(b"sorry (#5.7.1)").unwrap().subject, 7);
+        assert_eq!(
+            enhanced_in_brackets(b"(a) (#5.1.1) (#5.7.1)")
+                .unwrap()
+                .subject,
+            1
+        );
+        assert!(enhanced_in_brackets(b"sorry (").is_none());
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Smtp {
             .pending
             .front()
             .is_some_and(|pending| matches!(pending.verb, Verb::Ehlo | Verb::Lhlo) && code == 250);
-        let (status, words) = match enhanced(text).filter(|_| !listing) {
+        let coded = if listing { None } else { enhanced(text) };
+        let (status, words) = match coded {
             Some((status, words)) => (Some(status), words),
             None => (None, text),
         };
@@ -37,21 +38,18 @@ impl Smtp {
             reply.enhanced = status;
             return self.complete(core, reply, code);
         }
-        let mut building = self
+        let building = self
             .building
-            .take()
-            .unwrap_or_else(|| Building::new(line, mark));
+            .get_or_insert_with(|| Building::new(line, mark));
         building.enhanced = building.enhanced.or(status);
         building.push(line, words);
         if listing {
             capability_line(core, text, building.lines, line.marks(mark).0);
         }
-        if last {
+        if last && let Some(building) = self.building.take() {
             // Should the codes of the lines differ, the last one counts, as Postfix reads it.
             let reply = building.finish(status_of(code));
             self.complete(core, reply, code);
-        } else {
-            self.building = Some(building);
         }
     }
 
@@ -103,11 +101,12 @@ impl Smtp {
         }
         self.skip_impossible(core, code);
         let mut reply = reply;
-        let quits = core
-            .pending
-            .iter()
-            .any(|pending| pending.verb == Verb::Quit);
-        if code == 221 && !quits && core.dialogue.quit.is_none() && !core.asked_unseen() {
+        let quits = |pending: &Pending| pending.verb == Verb::Quit;
+        if code == 221
+            && !core.pending.iter().any(quits)
+            && core.dialogue.quit.is_none()
+            && !core.asked_unseen()
+        {
             // "Closing" (RFC 5321 4.2.3) to anything but QUIT: the server hangs up, as Postfix does on a web browser.
             reply.status = Status::Bye;
         }
@@ -302,10 +301,9 @@ fn name_server(core: &mut Core, reply: &Reply) {
 
 /// Postfix's predicate of a masked banner (`strspn(text, "20 *\t\n")`), with at least one `*`.
 fn masked_text(line: &[u8]) -> bool {
-    line.contains(&b'*')
-        && line
-            .iter()
-            .all(|b| matches!(b, b'2' | b'0' | b' ' | b'*' | b'\t' | b'-'))
+    line.iter()
+        .all(|b| matches!(b, b'2' | b'0' | b' ' | b'*' | b'\t' | b'-'))
+        && line.contains(&b'*')
 }
 
 fn status_of(code: u16) -> Status {
