@@ -207,14 +207,7 @@ impl<F> Slots<F> {
     #[inline]
     pub(super) fn find(&self, tuple: &Tuple) -> Option<u32> {
         let same = |known: &u32| at(&self.slots, *known).is_some_and(|slot| slot.tuple == *tuple);
-        self.index.find(self.hash(tuple), same).copied()
-    }
-
-    #[inline]
-    fn hash(&self, tuple: &Tuple) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        tuple.hash(&mut hasher);
-        hasher.finish()
+        self.index.find(self.hasher.hash_one(tuple), same).copied()
     }
 
     /// The place whose SYN waits for that.
