@@ -79,7 +79,9 @@ impl<K: Key, V> Dense<K, V> {
     #[inline(never)]
     fn widen(&mut self, hasher: &Fast) {
         let Dense { index, pairs } = self;
-        let mut wider = HashTable::with_capacity(index.capacity().saturating_add(1));
+        // Half as many again: the next power of two where it is full, and no more where pairs were only taken out.
+        let room = index.len().saturating_add(index.len() / 2);
+        let mut wider = HashTable::with_capacity(room.saturating_add(1));
         for (at, (key, _)) in pairs.0.iter().flatten().enumerate() {
             wider.insert_unique(hash_of(hasher, key), at as u32, |_| 0);
         }
