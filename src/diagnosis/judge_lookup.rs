@@ -184,7 +184,7 @@ pub fn is_mail_name(name: &str) -> bool {
         let first = end.and_then(|end| label.get(..end)).unwrap_or_default();
         let first = first.get(..unnumbered(first)).unwrap_or_default();
         let same = |word: &&str| first.eq_ignore_ascii_case(word.as_bytes());
-        !first.is_empty() && WORDS.iter().any(|word| same(&word))
+        !first.is_empty() && WORDS.iter().any(same)
     }
 }
 
