@@ -102,6 +102,13 @@ impl Series {
         }
     }
 
+    /// Whether the target answered any.
+    pub fn is_answered(&self) -> bool {
+        self.probes
+            .iter()
+            .any(|probe| probe.subject == Subject::Target && probe.answered.is_some())
+    }
+
     /// How long an answer may take: several round trips, as far as they are known.
     pub fn patience(&self) -> Nanos {
         let spread = self.slowest.unwrap_or(SECOND);
@@ -316,6 +323,18 @@ mod tests {
     #[test]
     fn a_silent_path_is_no_filtered_port() {
         assert_eq!(run(1, 0.0, 0.0, 0.0, 1).0, Finding::AllSilent);
+    }
+
+    #[test]
+    fn what_cannot_be_told_says_whether_anything_was_answered() {
+        let now = Timestamp(0);
+        let mut series = Series::begun(true);
+        let control = series.sent(Subject::Control, now);
+        let target = series.sent(Subject::Target, now);
+        series.answered(control, now);
+        assert!(!series.is_answered());
+        series.answered(target, now);
+        assert!(series.is_answered());
     }
 
     #[test]

@@ -82,8 +82,14 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
         (Finding::Mixed { .. } | Finding::Answers, None) if !context.is_open(to) => {
             super::split::sample(context, to).await;
         }
-        // Answered from another address, or as often as not: the kernel's own packets say what it is.
-        (Finding::Unclear, None) => end_of_clock(context, to, begun).await,
+        // Answered from another address, or too often to be dropped and too seldom to be told from loss in so few probes. Where
+        // some were answered, flows that are asked again and again tell; else the kernel's own packets say what it is.
+        (Finding::Unclear, None) => {
+            if series.is_answered() && !context.is_open(to) {
+                super::split::sample(context, to).await;
+            }
+            end_of_clock(context, to, begun).await;
+        }
         _ => {}
     }
 }
