@@ -22,7 +22,7 @@ pub use spec::ClientSpec;
 
 use super::server::{Pki, Stop};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 /// The network as a client sees it.
@@ -152,10 +152,14 @@ pub fn run(spec: &ClientSpec, network: &Network<'_>) -> ClientOutcome {
         return outcome;
     }
     let sessions = Mutex::new(Vec::new());
+    // Those that are held at once begin at once, however long it takes to make their threads.
+    let begin = RwLock::new(());
     std::thread::scope(|scope| {
+        let not_yet = begin.write();
         for lane in 0..spec.parallel.clamp(1, 256) {
-            let (sessions, targets) = (&sessions, &targets);
+            let (sessions, targets, begin) = (&sessions, &targets, &begin);
             let work = move || {
+                drop(begin.read());
                 for round in 0..spec.repeat {
                     if round > 0 && !network.stop.pass(Duration::from_millis(spec.pause_ms)) {
                         return;
@@ -184,6 +188,7 @@ pub fn run(spec: &ClientSpec, network: &Network<'_>) -> ClientOutcome {
                 });
             }
         }
+        drop(not_yet);
     });
     outcome.sessions = sessions.into_inner().unwrap_or_default();
     outcome
