@@ -265,14 +265,7 @@ fn udp_message(mark: Mark, ip: &Ip, udp: &Udp<'_>, out: &mut impl Onward) {
     let Some(message) = dns::decode(udp.payload, udp.payload_len) else {
         return;
     };
-    let from = Endpoint {
-        ip: ip.source,
-        port: udp.source_port,
-    };
-    let to = Endpoint {
-        ip: ip.destination,
-        port: udp.destination_port,
-    };
+    let (from, to) = Endpoint::of(ip, (udp.source_port, udp.destination_port));
     out.hear(Sighting::Message(Box::new(Carried {
         mark,
         transport: Carrier::Udp,

@@ -172,7 +172,7 @@ impl Shard {
             return;
         };
         if ports.0 == 53 || ports.1 == 53 {
-            partition.dns(when, ip, ends(ip, tcp), tcp, seen);
+            partition.dns(when, ip, Endpoint::of(ip, ports), tcp, seen);
         }
         let table = &mut partition.table;
         table.now(when.now, order);
@@ -187,7 +187,7 @@ impl Shard {
 
     /// What a SYN, or the answer to one, says beside its own connection.
     fn opening(&self, when: &When, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
-        let (from, to) = ends(ip, tcp);
+        let (from, to) = Endpoint::of(ip, (tcp.source_port, tcp.destination_port));
         if tcp.flags.ack() {
             let answered = Sighting::Answered {
                 server: from,
@@ -294,19 +294,6 @@ impl Shard {
     pub(super) fn secrets(&mut self, text: &[u8]) -> usize {
         self.keylog.add(text)
     }
-}
-
-/// Who sent a segment, and to whom.
-fn ends(ip: &Ip, tcp: &Tcp<'_>) -> (Endpoint, Endpoint) {
-    let from = Endpoint {
-        ip: ip.source,
-        port: tcp.source_port,
-    };
-    let to = Endpoint {
-        ip: ip.destination,
-        port: tcp.destination_port,
-    };
-    (from, to)
 }
 
 /// Where a shard that keeps every so many'th of all partitions has the one of each hash.

@@ -3,32 +3,15 @@
 //! Filled by the tracker while segments pass, read by the rules once. Everything is bounded: lists keep
 //! the first `limits::EVENTS` and count the rest.
 
-use std::hash::Hasher;
 use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
 
+use super::endpoint::Endpoint;
 use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
-use crate::base::{Few, Key, Mark, Nanos, PerSide, Rare, Side, SourceId, Usual};
+use crate::base::{Few, Mark, Nanos, PerSide, Rare, Side, SourceId, Usual};
 use crate::wire::{Tcp, TcpFlags};
-
-/// One end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Endpoint {
-    /// Address.
-    pub ip: IpAddr,
-    /// Port.
-    pub port: u16,
-}
-
-impl Key for Endpoint {
-    #[inline]
-    fn feed(&self, state: &mut impl Hasher) {
-        self.ip.feed(state);
-        state.write_u16(self.port);
-    }
-}
 
 /// The five-tuple of a TCP connection, by role, on one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,7 @@ mod place;
 pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
 use place::{Fast, Pair, Port, Question, hash_of, question};
 
-use super::facts::Endpoint;
+use super::endpoint::Endpoint;
 use super::queues::{Queue, Queues};
 use super::resets::HopCount;
 use super::worlds::Worlds;

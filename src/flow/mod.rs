@@ -6,6 +6,7 @@
 //! facts; it judges nothing.
 
 mod connection;
+mod endpoint;
 mod facts;
 mod foreign;
 mod held;
@@ -23,8 +24,9 @@ mod witness;
 mod worlds;
 
 pub use connection::{Dialogue, Ended, Ending, MailFlow, Turn};
+pub use endpoint::Endpoint;
 pub use facts::{
-    ByteRange, Direction, Endpoint, FlowKey, IcmpError, IdleGap, LabelCounts, LossEvent, LossPlace,
+    ByteRange, Direction, FlowKey, IcmpError, IdleGap, LabelCounts, LossEvent, LossPlace,
     MtuEvidence, Opening, Outstanding, Stall, SynOptions, TcpFacts, Transmission, Transmissions,
     Vantage, ZeroWindow,
 };

@@ -4,7 +4,7 @@
 
 use hashbrown::HashMap;
 
-use super::facts::Endpoint;
+use super::endpoint::Endpoint;
 use crate::proto::Service;
 use crate::wire::Tcp;
 

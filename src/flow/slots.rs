@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashTable;
 
-use super::facts::Endpoint;
+use super::endpoint::Endpoint;
 use super::queues::NONE;
 use crate::base::{Side, SourceId};
 

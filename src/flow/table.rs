@@ -12,7 +12,7 @@ mod wrong_address;
 use std::collections::VecDeque;
 
 use super::connection::{Dialogue, Ended, Ending, MailFlow, Turn};
-use super::facts::Endpoint;
+use super::endpoint::Endpoint;
 use super::foreign::{Foreigner, Passing};
 use super::opening::Opening;
 use super::ports::Ports;
@@ -203,14 +203,7 @@ impl<S: Dialogue> Table<S> {
         let (Some(source), Some(destination)) = (quote.source_port, quote.destination_port) else {
             return false;
         };
-        let from = Endpoint {
-            ip: quote.ip.source,
-            port: source,
-        };
-        let to = Endpoint {
-            ip: quote.ip.destination,
-            port: destination,
-        };
+        let (from, to) = Endpoint::of(&quote.ip, (source, destination));
         let tuple = Tuple::new(self.worlds.of(mark.frame.source()), from, to);
         let known = self.slots.find(&tuple);
         let Some(at) = known.filter(|known| !self.is_forgotten(*known)) else {

@@ -7,7 +7,8 @@
 use super::{Flow, Table};
 use crate::base::{Mark, Side};
 use crate::flow::connection::{Dialogue, Ending, MailFlow, Turn};
-use crate::flow::facts::{Endpoint, FlowKey};
+use crate::flow::endpoint::Endpoint;
+use crate::flow::facts::FlowKey;
 use crate::flow::foreign::{Foreigner, Guess};
 use crate::flow::opening::Opening;
 use crate::flow::queues::Queue;
@@ -22,7 +23,7 @@ impl<S: Dialogue> Table<S> {
     pub fn segment(&mut self, mark: Mark, link: &Link, ip: &Ip, tcp: &Tcp<'_>) -> Option<Labels> {
         self.now.time = self.now.time.max(mark.time);
         let source = self.worlds.of(mark.frame.source());
-        let (from, to) = ends(ip, tcp);
+        let (from, to) = Endpoint::of(ip, (tcp.source_port, tcp.destination_port));
         let (tuple, end) = Tuple::with_end(source, from, to);
         let known = self.slots.find(&tuple);
         if let Some(known) = known
@@ -75,7 +76,7 @@ impl<S: Dialogue> Table<S> {
         tcp: &Tcp<'_>,
     ) -> Option<Labels> {
         let known = known.filter(|known| !self.is_forgotten(*known));
-        let (from, to) = ends(ip, tcp);
+        let (from, to) = Endpoint::of(ip, (tcp.source_port, tcp.destination_port));
         let source = tuple.source();
         let mut reused = false;
         let answer = tcp.flags.syn() && tcp.flags.ack();
@@ -257,20 +258,6 @@ impl<S: Dialogue> Table<S> {
             self.note(at);
         }
     }
-}
-
-/// Who sent a segment, and to whom.
-#[inline]
-fn ends(ip: &Ip, tcp: &Tcp<'_>) -> (Endpoint, Endpoint) {
-    let from = Endpoint {
-        ip: ip.source,
-        port: tcp.source_port,
-    };
-    let to = Endpoint {
-        ip: ip.destination,
-        port: tcp.destination_port,
-    };
-    (from, to)
 }
 
 fn mail_queue(tracker: &Tracker) -> Queue {

@@ -6,7 +6,8 @@
 use super::{Flow, Queue, Table};
 use crate::base::{Mark, SourceId};
 use crate::flow::connection::Dialogue;
-use crate::flow::facts::{Endpoint, Opening};
+use crate::flow::endpoint::Endpoint;
+use crate::flow::facts::Opening;
 use crate::flow::slots::Tuple;
 use crate::wire::Tcp;
 
