@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::loss::{Lossy, say};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::branches::{Division, ROUNDS, divide, goes_on};
+use crate::probe::plan::branches::{Divider, Division, Known};
 use crate::probe::plan::loss::{Rate, begins_after};
 use crate::probe::plan::walk::Heard;
 use crate::probe::way::{Kind, Way, round, settle};
@@ -31,32 +31,40 @@ pub async fn look(context: &Context, to: SocketAddr) -> bool {
     let mut flows: Vec<Way> = (0..FLOWS)
         .map(|_| Way::new(Kind::OneFlow(to), "which of several paths loses?"))
         .collect();
-    let mut found = None;
-    for turn in 1..=ROUNDS {
-        let mut order: Vec<&mut Way> = flows.iter_mut().collect();
-        for at in (1..order.len()).rev() {
-            order.swap(at, context.random() as usize % (at + 1));
+    let mut divider = Divider::default();
+    loop {
+        once(context, &mut flows).await;
+        let counts: Vec<(u32, u32)> = flows.iter().map(counted).collect();
+        let known = divider.round(&counts);
+        if context.is_cancelled() {
+            return false;
         }
-        for way in &mut order {
-            way.send(context, 64).await;
-        }
-        settle(&mut order).await;
-        for way in order.iter().filter(|way| counted(way).0 > 0) {
-            for _ in 0..UNDONE {
-                way.undo(context).await;
+        match known {
+            Known::NotYet => {}
+            Known::Alike => return false,
+            Known::Divided(found) => {
+                judge(context, to, &mut flows, &found).await;
+                return true;
             }
         }
-        let counts: Vec<(u32, u32)> = flows.iter().map(counted).collect();
-        found = divide(&counts);
-        if !goes_on(turn, found.as_ref()) || context.is_cancelled() {
-            break;
+    }
+}
+
+/// A SYN of each flow, in an order of its own.
+async fn once(context: &Context, flows: &mut [Way]) {
+    let mut order: Vec<&mut Way> = flows.iter_mut().collect();
+    for at in (1..order.len()).rev() {
+        order.swap(at, context.random() as usize % (at + 1));
+    }
+    for way in &mut order {
+        way.send(context, 64).await;
+    }
+    settle(&mut order).await;
+    for way in order.iter().filter(|way| counted(way).0 > 0) {
+        for _ in 0..UNDONE {
+            way.undo(context).await;
         }
     }
-    let Some(found) = found.filter(|found| found.sure) else {
-        return false;
-    };
-    judge(context, to, &mut flows, &found).await;
-    true
 }
 
 /// (lost, sent) at the full TTL.
