@@ -71,9 +71,23 @@ pub struct Mark {
     pub time: Timestamp,
 }
 
+impl Mark {
+    /// Whether it was captured before another: within a source by their numbers, since its clock may be set back; of two sources, whose
+    /// numbers have nothing to do with each other, by their times.
+    #[inline]
+    pub fn is_before(self, other: Mark) -> bool {
+        if self.frame.source() == other.frame.source() {
+            self.frame.number() < other.frame.number()
+        } else {
+            self.time < other.time
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{FrameRef, LAST, LAST_SOURCE, Mark, SourceId};
+    use crate::base::Timestamp;
 
     #[test]
     fn a_frame_keeps_its_number_and_source_and_its_order() {
@@ -89,5 +103,18 @@ mod tests {
         let beyond = FrameRef::new(SourceId(u32::MAX), u64::MAX);
         assert_eq!((beyond.source().0, beyond.number()), (LAST_SOURCE, LAST));
         assert_eq!(size_of::<Option<Mark>>(), 16);
+    }
+
+    #[test]
+    fn numbers_of_two_sources_say_nothing_of_their_order() {
+        let mark = |source, number, time| Mark {
+            frame: FrameRef::new(SourceId(source), number),
+            time: Timestamp(time),
+        };
+        assert!(mark(0, 1, 9).is_before(mark(0, 2, 5)));
+        assert!(!mark(0, 2, 5).is_before(mark(0, 1, 9)));
+        assert!(mark(0, 53, 5).is_before(mark(1, 28, 9)));
+        assert!(!mark(1, 28, 9).is_before(mark(0, 53, 5)));
+        assert!(!mark(0, 1, 5).is_before(mark(0, 1, 5)));
     }
 }

@@ -53,8 +53,10 @@ impl Scoreboard {
         else {
             return;
         };
-        let later = oldest.ordinal < range.ordinal
-            || oldest.first.frame.number() < range.last().frame.number();
+        // Bytes behind others were sent after these, whatever the capture shows of the first time that they were sent.
+        let later = oldest.start < range.start
+            || oldest.ordinal < range.ordinal
+            || oldest.first.is_before(range.last());
         if later
             && range.size_min < oldest.size
             && self

@@ -246,9 +246,9 @@ pub(super) fn extend(facts: &mut TlsFacts, side: Side, at: Mark) {
     *seen = Some(match *seen {
         None => (at, at),
         Some((first, last)) => {
-            if at.frame < first.frame {
+            if at.is_before(first) {
                 (at, last)
-            } else if at.frame < last.frame {
+            } else if at.is_before(last) {
                 (first, last)
             } else {
                 (first, at)

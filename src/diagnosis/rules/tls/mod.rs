@@ -64,7 +64,7 @@ fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
         let answers_unseen = c.began_late() && tls.started[other].is_none();
         // The end may be what was not captured.
         let remarks = match left {
-            Some(left) => left.frame.number() < alert.at.frame.number(),
+            Some(left) => left.is_before(alert.at),
             None => {
                 let unseen = c.partly_unseen() || c.began_late();
                 alert.description == DECODE_ERROR && unseen
