@@ -195,6 +195,8 @@ pub struct Direction {
     pub last_data: Option<Mark>,
     /// First FIN.
     pub fin: Option<Mark>,
+    /// Its FIN stands behind bytes that the capture does not show.
+    pub fin_ahead: bool,
     /// The FIN was acknowledged.
     pub fin_acked: bool,
     /// Hop distance of ordinary segments (not RST; SYN-ACK counted apart), most frequent.

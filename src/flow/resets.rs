@@ -42,6 +42,8 @@ pub struct Reset {
     /// Its sequence number is exactly the next one expected of that side (RFC 5961 3.2), where that is known, or, without ACK, one
     /// that a segment on its way acknowledged.
     pub seq_exact: Option<bool>,
+    /// Its sequence number lies beyond all that the capture shows of that side: what lies between was not captured.
+    pub ahead: bool,
     /// TTL and distance.
     pub hops: HopCount,
     /// IPv4 identification.

@@ -56,7 +56,10 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     // A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
     let abort = reset.timestamps && reset.window != Some(0) && reset.flags.ack();
     let mut distant = None;
-    if let Some(base) = baseline {
+    // A host that looks for the path within its connection sends segments with small TTLs; one that others of its segments came with
+    // says nothing against it.
+    let usual = direction.ttls.contains(&reset.hops.ttl);
+    if let Some(base) = baseline.filter(|_| !usual) {
         let difference = base.hops.abs_diff(reset.hops.hops);
         // Farther than a SYN-ACK that is all there is: it may be the SYN-ACK that a device sent (a SYN proxy), and the host's own reset.
         let only_opened = direction.hops.is_none() && direction.syn_hops.is_some();
@@ -87,7 +90,10 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     // RFC 9293 3.5.2: a RST without ACK says "no such connection". The kernel that acknowledged data of it a moment ago,
     // and closed nothing since, has it; its own abort carries ACK, and the timestamps of the flow.
     let bare = !reset.flags.ack() && !reset.timestamps && reset.window == Some(0);
+    // A number beyond all that was captured of the host is one that its peer acknowledged, or its own next one: what lies between,
+    // its FIN perhaps, was not captured.
     if bare
+        && !reset.ahead
         && reset.trigger == ResetTrigger::Established
         && !reset.after_own_fin
         && direction
@@ -105,7 +111,8 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
             "the host went on sending after \"its\" reset".to_owned(),
         );
     }
-    if reset.seq_exact == Some(false) && reset.trigger == ResetTrigger::Established {
+    if reset.seq_exact == Some(false) && !reset.ahead && reset.trigger == ResetTrigger::Established
+    {
         add(
             1.0,
             "its sequence number is not the next one of the host".to_owned(),

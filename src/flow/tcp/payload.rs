@@ -57,7 +57,9 @@ impl Tracker {
         if tcp.flags.fin() {
             self.halves[side].fin.get_or_insert(data_end);
             self.halves[side].stream.ends(data_end);
-            self.facts.sides[side].fin.get_or_insert(mark);
+            let direction = &mut self.facts.sides[side];
+            direction.fin.get_or_insert(mark);
+            direction.fin_ahead = started && start > high;
         }
         let direction = &mut self.facts.sides[side];
         if tcp.payload_len > 0 {
@@ -113,6 +115,7 @@ impl Tracker {
             direction.bytes = direction.bytes.saturating_add(fresh);
             direction.last_data = Some(mark);
             direction.ahead = None;
+            direction.fin_ahead &= tcp.flags.fin();
         }
         if novelty.again && novelty.fresh == 0 {
             direction.retransmitted = direction.retransmitted.saturating_add(1);

@@ -53,6 +53,12 @@ impl Tracker {
                     offset == high || offset == acked || !tcp.flags.ack() && older.contains(&offset)
                 }),
         };
+        let ahead = own
+            .offset(tcp.seq)
+            .filter(|_| own.board.started() && trigger != ResetTrigger::Syn)
+            .is_some_and(|offset| {
+                (1..=MOST_UNSEEN).contains(&offset.saturating_sub(own.board.high()))
+            });
         // An abort carries the acknowledgement of its host's socket; a device's guess may name anything.
         let acks = other
             .offset(tcp.ack)
@@ -76,6 +82,7 @@ impl Tracker {
             flags: tcp.flags,
             trigger,
             seq_exact,
+            ahead,
             hops: HopCount::of(ip.ttl),
             ip_id: ip.id,
             ip_id_copied: nonzero.is_some() && nonzero == other.ip_id,
@@ -118,8 +125,12 @@ impl Tracker {
             tcp.flags.ack() && covered <= 1460
         });
         match side {
+            // A kernel that has no such port has no timestamps to send either: this is a connection's, whose opening was not captured.
             Side::Server
-                if facts.syn_acks.count == 0 && facts.established.is_none() && answers_syn =>
+                if facts.syn_acks.count == 0
+                    && facts.established.is_none()
+                    && answers_syn
+                    && !(tcp.options.timestamps.is_some() && tcp.window != Some(0)) =>
             {
                 ResetTrigger::Syn
             }

@@ -19,6 +19,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if server.data_segments > 0 || c.began_late() || c.partly_unseen() || c.tls.is_some() {
         return;
     }
+    // Whether it had spoken shows in the number that it ends at, beside the one that it began with.
+    let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
+    let ahead = server.fin_ahead || first.is_some_and(|reset| reset.ahead);
+    if c.tcp.syn_acks.count == 0 || ahead {
+        return;
+    }
     // Silence that the client broke at last, with a QUIT: what the server does then is no answer to the opening.
     if c.gave_up_waiting().is_some() {
         return;
@@ -29,12 +35,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .since(c.tcp.established.map_or(c.tcp.first.time, |mark| mark.time)) as f64
             / 1e9;
     let mut claim = if reset {
-        let origin = c
-            .tcp
-            .resets
-            .iter()
-            .find(|r| r.side == Side::Server)
-            .map(|r| reset_origin(c, r));
+        let origin = first.map(|r| reset_origin(c, r));
         if origin.as_ref().is_some_and(|origin| origin.by_path()) {
             return;
         }

@@ -21,7 +21,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(reset) = c.tcp.resets.iter().find(|r| r.side == Side::Client) else {
         return;
     };
-    if reset.after_peer_close || reset.acks_unseen || reset_origin(c, reset).by_path() {
+    if reset.after_peer_close
+        || reset.acks_unseen
+        || reset.ahead
+        || reset_origin(c, reset).by_path()
+    {
         return;
     }
     let opaque = c.tls.filter(|_| !c.reads_inside()).is_some_and(|tls| {

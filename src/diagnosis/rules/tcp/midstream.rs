@@ -39,7 +39,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             return;
         };
         let origin = reset_origin(c, found);
-        if origin.by_path() {
+        // What was not captured before it may have been a goodbye.
+        if origin.by_path() || found.ahead {
             return;
         }
         let abort = found.timestamps && found.window != Some(0);
@@ -96,7 +97,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 /// The server said that TLS may begin (RFC 3207 4), and ended before the client's hello came: after a hello it is `tls.reset-on-hello`.
 fn owes_tls(c: &Connection<'_>, end: Mark) -> bool {
     let hello = c.tls.and_then(|tls| tls.started[Side::Client]);
-    let begun = hello.is_some_and(|hello| hello.frame.number() < end.frame.number());
+    let begun = hello.is_some_and(|hello| hello.is_before(end));
     let left = c.tcp.sides[Side::Client].fin;
     c.dialogue.starttls_accepted.is_some() && !begun && left.is_none_or(|fin| fin.time > end.time)
 }
