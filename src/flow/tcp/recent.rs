@@ -4,6 +4,8 @@
 //! looping network does not. Where the identification says nothing (0, IPv6) only byte-identical headers
 //! within 3 ms count. Doubtful cases are resends, not duplicates.
 
+use std::collections::VecDeque;
+
 use thin_vec::ThinVec;
 
 use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
@@ -14,6 +16,8 @@ const IDENTICAL: Nanos = 3 * MILLISECOND;
 /// Copies with the same identification arrive within this time, long before a counter of 16 bits comes round.
 pub(super) const SAME_ID: Nanos = 5 * SECOND;
 const KEPT: usize = 8;
+/// Segments that are kept of a connection whose segments were seen to be copied: bursts come whole, and their copies behind them.
+const KEPT_COPIED: usize = 128;
 
 /// What a [`Seen`] has, and what its segment lacked.
 const WINDOW: u8 = 1;
@@ -82,6 +86,8 @@ pub struct RecentSegments {
     next: u8,
     /// The sender's identifications were seen to differ.
     varies: bool,
+    /// Of a connection whose segments were copied: more of them, oldest first, with their sequence numbers.
+    more: Option<Box<VecDeque<(u32, Seen)>>>,
 }
 
 impl RecentSegments {
@@ -90,7 +96,13 @@ impl RecentSegments {
     pub fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
         // Without a branch for each, so that all are compared at once: a new sequence number is what nearly every segment has.
         let known = |found, seq: &u32| found | (*seq == tcp.seq);
-        self.seqs.iter().fold(false, known) && self.has_copy(now, ip, tcp)
+        let known = self.seqs.iter().fold(false, known) || self.more.is_some();
+        known && self.has_copy(now, ip, tcp)
+    }
+
+    /// Its segments are copied: from now on more of them are kept.
+    pub fn copied(&mut self) {
+        self.more.get_or_insert_default();
     }
 
     fn has_copy(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
@@ -99,11 +111,13 @@ impl RecentSegments {
             return false;
         }
         let id = ip.id.unwrap_or(0);
-        self.ring
-            .iter()
-            .zip(self.seqs)
-            .filter(|(seen, seq)| *seq == tcp.seq && seen.is_like(tcp))
-            .any(|(seen, _)| {
+        let more = self.more.iter().flat_map(|more| more.iter());
+        let recent = self.ring.iter().zip(self.seqs);
+        recent
+            .map(|(seen, seq)| (seq, seen))
+            .chain(more.map(|(seq, seen)| (*seq, seen)))
+            .filter(|(seq, seen)| *seq == tcp.seq && seen.is_like(tcp))
+            .any(|(_, seen)| {
                 let apart = now.since(seen.at).abs();
                 match (seen.id, id) {
                     (0, 0) => apart <= IDENTICAL && seen.checksum == tcp.checksum,
@@ -135,6 +149,12 @@ impl RecentSegments {
                     && !zero(latest)
                     && !zero(&seen)
             });
+        }
+        if let Some(more) = &mut self.more {
+            if more.len() >= KEPT_COPIED {
+                more.pop_front();
+            }
+            more.push_back((tcp.seq, seen));
         }
         match self.ring.get_mut(next) {
             Some(oldest) => *oldest = seen,

@@ -145,6 +145,9 @@ impl Tracker {
         }
         if self.halves[side].is_duplicate(mark.time, ip, tcp) {
             self.facts.duplicates = self.facts.duplicates.saturating_add(1);
+            for side in [Side::Client, Side::Server] {
+                self.halves[side].recent.copied();
+            }
             return labels;
         }
         self.halves[side].recent.push(mark.time, ip, tcp);

@@ -232,6 +232,41 @@ fn a_copy_made_by_the_network_is_not_a_segment() {
 }
 
 #[test]
+fn copies_of_a_burst_come_behind_all_of_it() {
+    let mut script = Script::default();
+    for (at, side, flags, seq, ack) in [
+        (0, C, SYN, 1000, 0),
+        (10, S, SYN | ACK, 5000, 1001),
+        (11, C, ACK, 1001, 5001),
+    ] {
+        let id = script.ip_id;
+        script.pass(at, side, flags, seq, ack, b"");
+        script.ip_id = id;
+        script.pass(at, side, flags, seq, ack, b"");
+    }
+    let burst = |script: &mut Script, at, id| {
+        script.ip_id = id;
+        for number in 0..40 {
+            script.pass(at, S, ACK | PSH, 5001 + number * 100, 1001, &[b'x'; 100]);
+        }
+    };
+    burst(&mut script, 20, 500);
+    burst(&mut script, 23, 500);
+    let facts = script.tracker.facts();
+    assert_eq!(
+        (facts.duplicates, facts.sides.server.retransmitted),
+        (43, 0)
+    );
+    // Near miss: what is sent again has another identification.
+    burst(&mut script, 400, 900);
+    let facts = script.tracker.facts();
+    assert_eq!(
+        (facts.duplicates, facts.sides.server.retransmitted),
+        (43, 40)
+    );
+}
+
+#[test]
 fn keep_alives_are_never_data() {
     let mut script = handshake();
     script.pass(20, C, ACK | PSH, 1001, 5001, b"NOOP\r\n");
