@@ -250,7 +250,7 @@ impl<'a> Connection<'a> {
     pub fn spoke(&self, side: Side) -> bool {
         let first = self.tcp.sides[side].first_data;
         first.is_some_and(|said| match self.ending {
-            Ending::Closed { at, .. } => said.frame.number() < at.frame.number(),
+            Ending::Closed { at, .. } => said.is_before(at),
             Ending::Open => true,
         })
     }
@@ -262,7 +262,13 @@ impl<'a> Connection<'a> {
             self.tcp.sides[Side::Client].first_data?,
             self.tcp.established?,
         );
-        let silent = !self.spoke(Side::Server) && !self.service.implicit_tls();
+        // A greeting that comes after the client's QUIT comes too late; who said something else may have gone on with it.
+        let mut commands = self.dialogue.exchanges.iter();
+        let first = commands.find_map(|exchange| exchange.command.as_ref());
+        let quits = first.is_some_and(|command| command.verb == Verb::Quit);
+        let greeted = self.tcp.sides[Side::Server].first_data;
+        let too_late = quits && greeted.is_some_and(|greeted| said.is_before(greeted));
+        let silent = (!self.spoke(Side::Server) || too_late) && !self.service.implicit_tls();
         (silent && said.time.since(opened.time) >= 5 * SECOND).then_some(said)
     }
 

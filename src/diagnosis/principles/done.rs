@@ -5,12 +5,16 @@
 //! curl and swaks draw RSTs after close: none of that is a fault.
 
 use super::farewell::{Farewell, farewell};
-use crate::base::{Mark, Side};
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
+use crate::proto::mail::Command;
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
+    if c.dialogue.quit.is_some_and(|quit| gave_up(c, quit)) {
+        return None;
+    }
     let quit = c.dialogue.quit.filter(|quit| !cut_off_before(c, *quit));
     if let Some(quit) = quit.or(c.goodbye()) {
         return Some(quit);
@@ -62,6 +66,12 @@ pub(super) fn cut_off_before(c: &Connection<'_>, quit: Mark) -> bool {
     (at.time, at.frame.number()) < (quit.time, quit.frame.number())
         && !c.partly_unseen()
         && c.work_open()
+}
+
+/// QUIT was said only because nothing came: after ≥ 5 s of waiting for the greeting, or for the answer to a command that never had one.
+fn gave_up(c: &Connection<'_>, quit: Mark) -> bool {
+    let waited_for = |command: &Command| quit.time.since(command.done.time) >= 5 * SECOND;
+    c.gave_up_waiting().is_some() || !c.partly_unseen() && c.unanswered().is_some_and(waited_for)
 }
 
 /// The first FIN, if it came by FIN and nothing was left unacknowledged before it.

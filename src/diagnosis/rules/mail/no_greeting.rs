@@ -23,7 +23,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let (client, server) = (&c.tcp.sides[Side::Client], &c.tcp.sides[Side::Server]);
     if c.began_late()
         || c.tcp.syn_acks_after_ack > 0
-        || c.spoke(Side::Server)
+        || c.spoke(Side::Server) && c.gave_up_waiting().is_none()
         || c.partly_unseen()
         || c.unheard(Side::Server).is_some()
         || c.tcp.cut_frames > 0
@@ -57,7 +57,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(confidence) = absence(c).confidence(full) else {
         return;
     };
-    let waited = match gave_up.filter(|_| by_server) {
+    let too_late = server.first_data.filter(|_| c.spoke(Side::Server));
+    let waited = match gave_up.filter(|_| by_server || too_late.is_some()) {
         Some(said) => said.time.since(established.time),
         None => c.watched_after(established.time),
     } as f64
@@ -68,7 +69,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         At::address(Where::Server, c.server().ip),
         established,
         confidence,
-        format!("{text} took the connection and never said a word in {waited:.0} s."),
+        if too_late.is_some() {
+            format!("{text} took the connection and said no word for {waited:.0} s, until the client gave up.")
+        } else {
+            format!("{text} took the connection and never said a word in {waited:.0} s.")
+        },
     )
     .shown_by("handshake complete; the server has to speak now")
     .provisional_if(!c.ended())
@@ -86,7 +91,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             "a ClientHello at once: does the server, which said a TLS alert on the client's leaving, answer it?",
         );
     }
-    if let Ending::Closed {
+    if let (Some(late), Some(said)) = (too_late, gave_up) {
+        claim = claim
+            .because(
+                said,
+                format!("the client gives up after {waited:.1} s, and says so"),
+            )
+            .because(late, "the server's first word, too late");
+    } else if let Ending::Closed {
         by: Side::Client,
         at,
         ..
