@@ -2,6 +2,7 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::Vantage;
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
 const SMALLEST: u32 = 500;
@@ -27,6 +28,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             {
                 continue;
             }
+            // Captured beside who is to receive it, it came through all but the last link (a bridge to a container, say): more likely the
+            // receiver itself does not take it, for its checksum or by a rule of its own.
+            let arrives = c.tcp.vantage
+                == match side {
+                    Side::Server => Vantage::Client,
+                    Side::Client => Vantage::Server,
+                };
             // No link is that narrow (RFC 791 3.1: every host takes 576); what dies that small dies of something else.
             if size < SMALLEST {
                 continue;
@@ -34,7 +42,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             // A ClientHello that vanishes is this only when its tail got through.
             let hello = c.tls.and_then(|tls| tls.started[Side::Client]);
             if side == Side::Client
-                && hello.is_some_and(|hello| hello.frame.number() >= first.frame.number())
+                && hello.is_some_and(|hello| !hello.is_before(first))
                 && mtu.smaller_arrived_after.is_none()
             {
                 continue;
@@ -59,12 +67,25 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 Code::PathMtuBlackhole,
                 At::of(Where::Network),
                 last,
-                if mtu.smaller_arrived_after.is_some() { 0.92 } else { 0.8 },
+                match (arrives, mtu.smaller_arrived_after.is_some()) {
+                    (true, _) => 0.5,
+                    (false, true) => 0.92,
+                    (false, false) => 0.8,
+                },
                 format!("Big packets from {from} to {to} vanish: {size} bytes of data never arrive, smaller packets do."),
             )
             .since(first.time)
             .shown_by(format!("{size} bytes, sent {} times, never acknowledged", mtu.dead_transmissions))
             .because(first, format!("{size} bytes, first time"));
+            if arrives {
+                claim = claim
+                    .or(
+                        Code::TcpStalled,
+                        0.45,
+                        format!("{to} itself: checksums (tshark -o tcp.check_checksum:TRUE), rules of its own firewall"),
+                    )
+                    .because(last, format!("it was captured beside {to}"));
+            }
             if let Some(mark) = mtu.smaller_arrived_after {
                 claim = claim.because(mark, "a smaller segment sent after it arrived");
             }

@@ -2,6 +2,7 @@
 
 use crate::base::SECOND;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::Vantage;
 
 /// Hears a connection that never opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -25,29 +26,41 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    claims.push(
+    let (client, server) = (c.client().ip, c.server().ip);
+    // Captured beside the client it is past the whole way back.
+    let arrives = c.tcp.vantage == Vantage::Client;
+    let claim = if arrives {
+        Claim::new(
+            Code::TcpSynackLost,
+            At::address(Where::Client, client),
+            last,
+            0.85,
+            format!("The server's SYN-ACK arrives at {client}, which does not take it."),
+        )
+        .advise(format!(
+            "Look at {client} itself: rules of its own firewall for what comes in, rp_filter"
+        ))
+    } else {
         Claim::new(
             Code::TcpSynackLost,
             At::of(Where::Network),
             last,
             0.93,
-            format!(
-                "The server answers, but its SYN-ACK never reaches {}.",
-                c.client().ip
-            ),
+            format!("The server answers, but its SYN-ACK never reaches {client}."),
         )
-        .shown_by(format!(
-            "SYN-ACK, number {}, never acknowledged",
-            c.tcp.syn_acks.count
-        ))
-        .since(first.at.time)
-        .because(first.at, "SYN-ACK")
-        .because(syn, "the client asks again: it did not get the answer")
-        .provisional_if(!c.ended() && c.horizon.since(last.time) < 10 * SECOND)
         .advise(format!(
-            "Look for a drop or an asymmetric route between {} and {}, on the way back",
-            c.server().ip,
-            c.client().ip
-        )),
+            "Look for a drop or an asymmetric route between {server} and {client}, on the way back"
+        ))
+    };
+    claims.push(
+        claim
+            .shown_by(format!(
+                "SYN-ACK, number {}, never acknowledged",
+                c.tcp.syn_acks.count
+            ))
+            .since(first.at.time)
+            .because(first.at, "SYN-ACK")
+            .because(syn, "the client asks again: it did not get the answer")
+            .provisional_if(!c.ended() && c.horizon.since(last.time) < 10 * SECOND),
     );
 }
