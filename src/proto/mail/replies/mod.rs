@@ -9,6 +9,7 @@
 mod access;
 mod codes;
 mod login;
+mod place;
 mod policy;
 mod transaction;
 
@@ -16,6 +17,8 @@ mod transaction;
 mod tests;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+
+use place::{denied, follows, in_name, starts_word};
 
 use super::dialogue::{Answer, Family, Language, Mechanism, Phase, Reply, Status, Verb};
 
@@ -225,34 +228,6 @@ impl ReplyTable {
     }
 }
 
-/// Whether a match lies inside a name, whatever words the name is made of: an address, or the server's own name, which
-/// opens the text of a greeting and of 421 (RFC 5321 4.2).
-fn in_name(asked: &Asked, text: &str, start: usize, end: usize) -> bool {
-    let edge = |ch: char| ch.is_whitespace() || "<>()[]\"',;".contains(ch);
-    let before = text.get(..start).unwrap_or_default();
-    let from = before
-        .rfind(edge)
-        .map_or(0, |at| at.saturating_add(1).min(start));
-    let word = text.get(from..).unwrap_or_default();
-    let word = word
-        .get(..word.find(edge).unwrap_or(word.len()))
-        .unwrap_or_default();
-    let matched = text.get(start..end).unwrap_or_default();
-    if word.contains('@') {
-        // Some tables name an address on purpose.
-        return !matched.contains('@');
-    }
-    let host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let own = from == 0 && asked.is_smtp() && (asked.phase == Phase::Greeting || asked.closing);
-    own && word.contains('.') && word.bytes().all(host)
-}
-
-/// Whether the words before a match deny it: "not listed in" is no listing.
-fn denied(lower: &str, start: usize) -> bool {
-    let before = lower.get(..start).unwrap_or_default();
-    before.ends_with("not ") || before.ends_with("n't ")
-}
-
 /// What a reply answers.
 struct Asked {
     language: Language,
@@ -354,25 +329,4 @@ impl Asked {
         };
         answer
     }
-}
-
-/// Whether a match begins a word: "rate" is not in "corporate".
-fn starts_word(text: &str, start: usize) -> bool {
-    let before = start.checked_sub(1).and_then(|i| text.as_bytes().get(i));
-    let first = text.as_bytes().get(start);
-    !(before.is_some_and(u8::is_ascii_alphanumeric) && first.is_some_and(u8::is_ascii_alphanumeric))
-}
-
-/// Whether the further parts of a text follow, in order.
-fn follows(lower: &str, from: usize, parts: &[&str]) -> bool {
-    let mut rest = lower.get(from..).unwrap_or_default();
-    for part in parts {
-        let Some(at) = rest.find(part) else {
-            return false;
-        };
-        rest = rest
-            .get(at.saturating_add(part.len())..)
-            .unwrap_or_default();
-    }
-    true
 }

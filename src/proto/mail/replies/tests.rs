@@ -317,6 +317,20 @@ fn look_alikes_are_told_apart() {
 }
 
 #[test]
+#[rustfmt::skip]
+fn words_in_the_name_of_a_host_are_no_words() {
+    all(Language::Smtp, false, &[
+        (RCPT, "554 5.7.1 <spf1.example.com[192.0.2.1]>: Client host rejected: Access denied", Blocklisted),
+        (RCPT, "550 5.7.1 <milter01.example.com[2001:db8::1]>: not here", RecipientRejected),
+        (RCPT, "550 5.7.1 <rbl[192.0.2.1]>: not here", RecipientRejected),
+        // The near misses: the list's own answer, and words that stand by themselves.
+        (RCPT, "550 5.7.1 refused by rbl.example.org[127.0.0.2]", Blocklisted),
+        (RCPT, "550 5.7.1 <mx.example.com[192.0.2.1]>: SPF fail", DomainUnauthenticated),
+        (RCPT, "550 5.7.1 rbl [192.0.2.1]", Blocklisted),
+    ]);
+}
+
+#[test]
 fn no_text_means_two_things() {
     let mut seen = std::collections::BTreeMap::new();
     for row in super::TABLES.iter().copied().flatten() {
