@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(TooManyConnections, Any, Sure, "Dovecot src/imap/main.c, src/pop3/main.c; Exchange receive connectors; Cyrus", &[
         "maximum number of connections", "maximum number of concurrent connections",
-        "maximum number of simultaneous", "maximum concurrent connections", "number of connections * exceeded",
+        "maximum number of concurrent server connections", "maximum number of simultaneous", "maximum concurrent connections", "number of connections * exceeded",
         "max message per connection", "sender thread limit exceeded", "all screening ports are busy",
         "all server ports are busy",
     ]),
@@ -39,6 +39,10 @@ pub(super) const ROWS: &[Words] = &[
         "per hour", "message limit", "quota * messages per", "too many mails", "maximum number of messages",
         "sends too fast", "message quota exceeded", "frequency limited", "slow down", "as(s777", "as/s777",
         "unusual rate of unsolicited mail originating from your ip",
+    ]),
+    words(RateLimited, Any, Sure, "cluebringer (Policyd) quotas module; SendGrid: how much one may send, no mailbox", &[
+        "policy rejection- quota exceeded", "policy rejection - quota exceeded", "policy rejection; quota exceeded",
+        "maximum credits exceeded",
     ]),
     words(ProxyProtocol, Any, Sure, "Exim src/proxy.c; Postfix src/smtpd/smtpd_haproxy.c; HAProxy proxy-protocol.txt", &[
         "required proxy negotiation failed", "proxy negotiation failed", "proxy protocol", "haproxy",
@@ -118,7 +122,7 @@ pub(super) const ROWS: &[Words] = &[
     words(HeloRejected, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c; Exim ACL acl_smtp_helo; Courier; Sendmail; Haraka helo.checks", &[
         "helo command rejected", "ehlo command rejected", "helo rejected", "ehlo rejected", "invalid helo",
         "invalid ehlo", "bad helo", "bad ehlo", "helo name", "ehlo name", "helo argument", "ehlo argument",
-        "polite people say helo", "helo hostname", "helo host", "helo/ehlo", "helo string",
+        "helo hostname", "helo host", "helo/ehlo", "helo string",
         "syntactically invalid helo argument", "syntactically invalid ehlo argument", "forged helo",
         "need fully-qualified hostname in helo", "helo does not", "invalid domain name in helo", "fix your helo",
         "impersonat",
@@ -131,7 +135,7 @@ pub(super) const ROWS: &[Words] = &[
     words(ProtocolError, Transaction, Sure, "Postfix src/smtpd/smtpd.c, postscreen; Exim src/smtp_in.c; RFC 5321 4.2.4", &[
         "smtp protocol synchronization", "smtp synchronization error", "send helo/ehlo first", "send helo first",
         "send ehlo first", "need mail command", "need rcpt", "nested mail command", "bad sequence of commands",
-        "out of sequence", "improper command pipelining", "synchronization error", "polite people say hello",
+        "out of sequence", "improper command pipelining", "synchronization error", "polite people say hel",
         "bare lf", "bare <lf>", "bare newline", "bare linefeed", "pipelining", "i can break rules",
         "valid rcpt command must precede data", "sender not yet given", "mail first", "rcpt first",
         "say helo first", "ehlo or helo required", "helo or ehlo required", "ehlo/helo first",
@@ -149,7 +153,8 @@ pub(super) const ROWS: &[Words] = &[
         "not implemented", "invalid arguments", "bad syntax", "sasl response limit exceeded", "line too long",
         "authentication aborted", "authentication cancelled", "authentication canceled", "invalid base64",
         "cannot decode", "initial data not expected", "optional argument not permitted", "parse error",
-        "this is an imap server", "error in imap command", "unknown or invalid", "missing argument", "cannot parse",
+        "this is an imap server", "error in imap command", "unknown or invalid", "missing argument", "missing required argument",
+        "cannot parse",
         "command parse error", "malformed",
     ]),
 ];

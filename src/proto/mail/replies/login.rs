@@ -157,17 +157,21 @@ pub(super) const ROWS: &[Words] = &[
     words(MechanismUnsupported, Login, Known, "Cyrus SASL lib/common.c (SASL_NOMECH), as Cyrus IMAP and Postfix pass it on", &[
         "no mechanism available", "no worthy mechs found",
     ]),
+    words(MechanismUnsupported, Login, Known, "Dovecot src/pop3-login/client-authenticate.c", &[
+        "apop not enabled", "apop is not enabled", "apop not supported", "apop is not supported",
+    ]),
     words(MechanismUnsupported, Login, Known, "Postfix src/smtpd/smtpd_sasl_proto.c", &[
         "authentication not enabled", "authentication is not enabled", "auth not available",
         "authentication not available", "auth not supported", "smtp auth not enabled", "auth is not supported",
         "authentication disabled", "auth disabled", "does not support authentication",
         "authentication not supported", "authentication is disabled",
     ]),
-    words(AuthRequired, Smtp, Sure, "RFC 4954 6; Postfix src/smtpd/smtpd_check.c; Google; Exchange 5.7.57; Courier", &[
+    words(AuthRequired, Smtp, Sure, "RFC 4954 6; Postfix src/smtpd/smtpd_check.c; Google; Exchange 5.7.57; Courier; OpenSMTPD smtp_session.c; Twisted", &[
         "client not authenticated to send mail", "client was not authenticated to send anonymous mail",
         "client was not authenticated", "smtp authentication is required", "smtp authentication required",
         "smtp auth is required", "bad sequence of commands * auth required",
-        "bad sequence of commands * authentication required",
+        "bad sequence of commands * authentication required", "must issue an auth command",
+        "unauthenticated senders not allowed",
     ]),
     words(AuthRequired, Smtp, Known, "RFC 4954 6; hMailServer; MailEnable; qmail smtp-auth patches; MDaemon", &[
         "authentication required", "authentication is required", "auth required", "must authenticate",

@@ -141,7 +141,8 @@ fn exim_sendmail_courier_and_others_are_read() {
             (RCPT, "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", RelayDenied),
             (RCPT, "550 Unrouteable address", RecipientRejected),
             (RCPT, "550 Sender verify failed", SenderRejected),
-            (EHLO, "502 Polite people say HELO first", HeloRejected),
+            (MAIL, "502 Polite people say HELO first", ProtocolError),
+            (MAIL, "503 5.0.0 Polite people say HELO first", ProtocolError),
             (MAIL, "400 STARTTLS is required first.", StarttlsRequired),
             (RCPT, "451 4.7.1 Greylisting in action, please come back later", Greylisted),
             (RCPT, "451 4.7.1 Try again later", Greylisted),
@@ -327,6 +328,24 @@ fn words_in_the_name_of_a_host_are_no_words() {
         (RCPT, "550 5.7.1 refused by rbl.example.org[127.0.0.2]", Blocklisted),
         (RCPT, "550 5.7.1 <mx.example.com[192.0.2.1]>: SPF fail", DomainUnauthenticated),
         (RCPT, "550 5.7.1 rbl [192.0.2.1]", Blocklisted),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn who_has_to_log_in_and_what_is_full_are_told_apart() {
+    all(Language::Smtp, false, &[
+        (MAIL, "530 5.5.1 Invalid command: Must issue an AUTH command first", AuthRequired),
+        (MAIL, "503 5.5.1 Invalid command: Command not supported", ProtocolError),
+        (MAIL, "550 Cannot receive from specified address <a@b.c>: Unauthenticated senders not allowed", AuthRequired),
+        (MAIL, "550 5.7.26 Unauthenticated sender", DomainUnauthenticated),
+        (EHLO, "501 5.5.4 Invalid HELO name", HeloRejected),
+        ("", "421 4.3.2 The maximum number of concurrent server connections has exceeded a per-source limit, closing transmission channel", TooManyConnections),
+        (RCPT, "554 5.7.1 <c@d>: Recipient address rejected: Policy Rejection- Quota Exceeded", RateLimited),
+        (RCPT, "552 5.2.2 <c@d>: Recipient address rejected: Quota exceeded", MailboxFull),
+    ]);
+    all(Language::Imap, false, &[
+        ("a LOGIN u", "a BAD Missing required argument to Login", ProtocolError),
     ]);
 }
 
