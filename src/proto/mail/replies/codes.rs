@@ -21,6 +21,30 @@ pub(super) fn read(asked: &Asked, reply: &Reply) -> Option<Answer> {
     })
 }
 
+/// The code that says why a login failed, whatever the password was; `None` where it only refuses, or only ends the session.
+pub(super) fn cause(asked: &Asked, reply: &Reply) -> Option<Answer> {
+    let (family, origin) = if asked.is_smtp() {
+        if matches!(reply.code, Some(421 | 500..=503 | 530)) {
+            return None;
+        }
+        smtp(asked, reply)?
+    } else {
+        response_code(asked, reply)?
+    };
+    let causes = match family {
+        // Beside 535 the detail 9 is only a second opinion.
+        AppPasswordRequired => reply.code != Some(535),
+        AuthServerFailure | ServiceUnavailable | PasswordExpired | AccountDisabled | NeedsTls
+        | MailboxBusy | TooManyConnections | MechanismUnsupported | WebLoginRequired => true,
+        _ => false,
+    };
+    causes.then_some(Answer {
+        family,
+        origin,
+        by_text: false,
+    })
+}
+
 fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
     let code = reply.code?;
     let login = asked.is_login();
@@ -29,13 +53,13 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
     }
     let transient = (400..500).contains(&code);
     Some(match code {
-        432 => (PasswordExpired, "RFC 4954 6"),
+        432 if login => (PasswordExpired, "RFC 4954 6"),
         435 if login => (AuthServerFailure, "Exim src/smtp_in.c"),
         454 if login => (AuthServerFailure, "RFC 4954 6"),
         454 if asked.command == Some(Verb::Starttls) => (StarttlsRefused, "RFC 3207 4"),
         500..=503 | 554 if asked.command == Some(Verb::Starttls) => (StarttlsRefused, "RFC 3207 4"),
         523 | 524 | 538 if login => (NeedsTls, "RFC 4954 6, RFC 5248"),
-        525 => (AccountDisabled, "RFC 5248"),
+        525 if login => (AccountDisabled, "RFC 5248"),
         530 => (AuthRequired, "RFC 4954 6"),
         534 => (AppPasswordRequired, "RFC 4954 6, Google"),
         535 => (CredentialsRejected, "RFC 4954 6"),
@@ -156,39 +180,48 @@ fn enhanced(
     Some((family, REGISTRY))
 }
 
+/// What the response code says (RFC 5530, RFC 2449 8, RFC 3206, RFC 5804 1.3).
+fn response_code(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
+    let login = asked.is_login();
+    let code = reply.response_code.as_ref()?;
+    match code.as_str() {
+        "AUTHENTICATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
+        "AUTHORIZATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
+        "EXPIRED" => Some((PasswordExpired, "RFC 5530 3")),
+        "PRIVACYREQUIRED" | "ENCRYPT-NEEDED" => Some((NeedsTls, "RFC 5530 3, RFC 5804 1.3")),
+        "AUTH-TOO-WEAK" => Some((MechanismUnsupported, "RFC 5804 1.3")),
+        "TRANSITION-NEEDED" => Some((PasswordExpired, "RFC 5804 1.3")),
+        "UNAVAILABLE" | "SYS/TEMP" | "TRYLATER" | "SERVERBUG" | "SYS/PERM" if login => {
+            Some((AuthServerFailure, "RFC 5530 3, RFC 3206"))
+        }
+        "UNAVAILABLE" | "SYS/TEMP" | "SYS/PERM" | "TRYLATER" | "SERVERBUG" => {
+            Some((ServiceUnavailable, "RFC 5530 3, RFC 3206"))
+        }
+        "INUSE" | "IN-USE" | "LOGIN-DELAY" => Some((MailboxBusy, "RFC 5530 3, RFC 2449 8")),
+        // On a command of its own it is that command's limit: of keywords, of mailboxes.
+        "LIMIT" if login || asked.phase == Phase::Greeting || asked.command.is_none() => {
+            Some((TooManyConnections, "RFC 5530 3"))
+        }
+        "QUOTA/MAXSIZE" => Some((MessageTooLarge, "RFC 5804 1.3")),
+        "OVERQUOTA" | "QUOTA" => Some((MailboxFull, "RFC 5530 3, RFC 5804 1.3")),
+        // Whoever it is, another server knows: the password was not looked at.
+        "REFERRAL" if login => Some((Rejected, "RFC 2221 4.1, RFC 5804 1.3")),
+        // RFC 9051 6.2.3 knows it as a capability; some servers send it as the reason as well.
+        "LOGINDISABLED" if !asked.tls => Some((NeedsTls, "RFC 9051 6.2.3")),
+        "TOOBIG" => Some((MessageTooLarge, "RFC 4469 5")),
+        "CLIENTBUG" => Some((ProtocolError, "RFC 5530 3")),
+        "CONTACTADMIN" if login => Some((AccountDisabled, "RFC 5530 3")),
+        "AUTH" if login => Some((CredentialsRejected, "RFC 3206 4")),
+        "WEBALERT" => Some((WebLoginRequired, "Google IMAP")),
+        _ => None,
+    }
+}
+
 fn mailbox(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
     let login = asked.is_login();
-    if let Some(code) = reply.response_code.as_ref() {
-        let found = match code.as_str() {
-            "AUTHENTICATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
-            "AUTHORIZATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
-            "EXPIRED" => Some((PasswordExpired, "RFC 5530 3")),
-            "PRIVACYREQUIRED" | "ENCRYPT-NEEDED" => Some((NeedsTls, "RFC 5530 3, RFC 5804 1.3")),
-            "AUTH-TOO-WEAK" => Some((MechanismUnsupported, "RFC 5804 1.3")),
-            "TRANSITION-NEEDED" => Some((PasswordExpired, "RFC 5804 1.3")),
-            "UNAVAILABLE" | "SYS/TEMP" | "TRYLATER" | "SERVERBUG" | "SYS/PERM" if login => {
-                Some((AuthServerFailure, "RFC 5530 3, RFC 3206"))
-            }
-            "UNAVAILABLE" | "SYS/TEMP" | "SYS/PERM" | "TRYLATER" | "SERVERBUG" => {
-                Some((ServiceUnavailable, "RFC 5530 3, RFC 3206"))
-            }
-            "INUSE" | "IN-USE" | "LOGIN-DELAY" => Some((MailboxBusy, "RFC 5530 3, RFC 2449 8")),
-            "LIMIT" => Some((TooManyConnections, "RFC 5530 3")),
-            "OVERQUOTA" | "QUOTA" | "QUOTA/MAXSIZE" => {
-                Some((MailboxFull, "RFC 5530 3, RFC 5804 1.3"))
-            }
-            // RFC 9051 6.2.3 knows it as a capability; some servers send it as the reason as well.
-            "LOGINDISABLED" if !asked.tls => Some((NeedsTls, "RFC 9051 6.2.3")),
-            "TOOBIG" => Some((MessageTooLarge, "RFC 4469 5")),
-            "CLIENTBUG" => Some((ProtocolError, "RFC 5530 3")),
-            "CONTACTADMIN" if login => Some((AccountDisabled, "RFC 5530 3")),
-            "AUTH" if login => Some((CredentialsRejected, "RFC 3206 4")),
-            "WEBALERT" => Some((WebLoginRequired, "Google IMAP")),
-            _ => None,
-        };
-        if found.is_some() {
-            return found;
-        }
+    let found = response_code(asked, reply);
+    if found.is_some() {
+        return found;
     }
     let starttls = asked.command == Some(Verb::Starttls);
     Some(match reply.status {

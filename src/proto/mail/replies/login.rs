@@ -2,7 +2,7 @@
 
 use super::Place::{Any, Login, Mailbox, Smtp};
 use super::Strength::{Generic, Known, Sure};
-use super::{Words, words};
+use super::{Words, symptom, words};
 use crate::proto::mail::dialogue::Family::{
     AccountDisabled, AppPasswordRequired, AuthRequired, AuthServerFailure, CredentialsRejected,
     MechanismUnsupported, NeedsTls, OauthRequired, PasswordExpired, ProtocolDisabled,
@@ -184,18 +184,21 @@ pub(super) const ROWS: &[Words] = &[
         "username and password not accepted", "incorrect authentication data", "badcredentials",
         "invalid command or password",
     ]),
-    words(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
+    symptom(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
         "authentication failed", "authentication failure", "authentication unsuccessful", "auth failed",
+        "login failed", "login failure", "logon failure", "authenticate failed", "authentication error",
+        "authorization failed", "authorization failure", "login denied", "not accepted", "bad login",
+        "bad authentication", "authentication rejected", "invalid authentication", "access denied",
+        "permission denied", "badlogin", "unable to log you on",
+    ]),
+    words(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
         "invalid credentials", "invalid login", "invalid user", "invalid password", "invalid username",
         "bad username or password", "bad password", "wrong password", "incorrect password", "incorrect username",
-        "login failed", "login failure", "logon failure", "login incorrect", "authenticate failed",
-        "authentication error", "authentication credentials invalid", "credentials invalid", "user not found",
-        "unknown user", "no such user", "password incorrect", "authorization failed", "authorization failure",
-        "login denied", "login invalid", "not accepted", "your password is too simple", "bad login",
-        "credentials rejected", "bad authentication", "sorry, invalid", "wrong user", "user unknown",
-        "password mismatch", "authentication rejected", "invalid authentication", "access denied",
-        "password supplied", "permission denied", "badlogin", "invalid account", "bad credentials",
-        "incorrect login", "incorrect user", "unable to log you on", "authorization credentials",
+        "login incorrect", "authentication credentials invalid", "credentials invalid", "user not found",
+        "unknown user", "no such user", "password incorrect", "login invalid", "your password is too simple",
+        "credentials rejected", "sorry, invalid", "wrong user", "user unknown", "password mismatch",
+        "password supplied", "invalid account", "bad credentials", "incorrect login", "incorrect user",
+        "authorization credentials",
     ]),
     words(TooManyAttempts, Login, Known, "generic: sendmail, Haraka plugins/auth, Stalwart, SmarterMail", &[
         "too many attempts", "try again in", "ip blocked", "blocked due to", "temporarily blocked", "slow down",

@@ -21,6 +21,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use place::{denied, follows, in_name, starts_word};
 
 use super::dialogue::{Answer, Family, Language, Mechanism, Phase, Reply, Status, Verb};
+use crate::base::Foreign;
 
 /// Where a row applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,8 @@ struct Words {
     strength: Strength,
     origin: &'static str,
     texts: &'static [&'static str],
+    /// The texts say that it failed, and not why: a code that says why outranks them.
+    symptom: bool,
 }
 
 const fn words(
@@ -82,6 +85,20 @@ const fn words(
         strength,
         origin,
         texts,
+        symptom: false,
+    }
+}
+
+const fn symptom(
+    family: Family,
+    place: Place,
+    strength: Strength,
+    origin: &'static str,
+    texts: &'static [&'static str],
+) -> Words {
+    Words {
+        symptom: true,
+        ..words(family, place, strength, origin, texts)
     }
 }
 
@@ -160,18 +177,24 @@ impl ReplyTable {
         };
         // A vendor's own detail (X.7.500) is a definition, "server busy" beside it only a manner of speaking.
         let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
-        let answer = match self.by_words(&asked, reply) {
+        let words = self.by_words(&asked, reply, |_| true);
+        let cause = words.and_then(|row| self.cause(&asked, reply, row));
+        let answer = match words {
             // A response code of the protocol itself is a definition too.
             _ if asked.is_login()
                 && reply.response_code.as_ref().is_some_and(|code| {
-                    matches!(code.as_str(), "PRIVACYREQUIRED" | "ENCRYPT-NEEDED")
+                    matches!(
+                        code.as_str(),
+                        "PRIVACYREQUIRED" | "ENCRYPT-NEEDED" | "REFERRAL"
+                    )
                 }) =>
             {
-                Some(Answer {
-                    family: Family::NeedsTls,
-                    origin: "RFC 5530 3, RFC 5804 1.3",
-                    by_text: false,
-                })
+                codes::read(&asked, reply)
+            }
+            Some(_) if cause.is_some() => cause,
+            // 530 has one meaning (RFC 4954 6), whatever the program calls a command that comes too early.
+            Some(row) if row.family == Family::ProtocolError && reply.code == Some(530) => {
+                codes::read(&asked, reply)
             }
             // So are the codes for SPF, DKIM and DMARC (RFC 7372), whatever part of the transaction is named beside them.
             Some(row)
@@ -203,7 +226,29 @@ impl ReplyTable {
         answer.map(|answer| asked.refine(answer, reply))
     }
 
-    fn by_words(&self, asked: &Asked, reply: &Reply) -> Option<&'static Words> {
+    /// A code that says why the login failed, where the words of `row` say only that it did: "login failed" is the symptom
+    /// of a locked mailbox too (RFC 5530 3, RFC 4954 6, RFC 2449 8, RFC 5804 1.3).
+    fn cause(&self, asked: &Asked, reply: &Reply, row: &Words) -> Option<Answer> {
+        if row.family != Family::CredentialsRejected || row.place != Place::Login {
+            return None;
+        }
+        let cause = codes::cause(asked, reply)?;
+        // "Invalid password" is more than a symptom. Only a response code that itself names a cause outranks it.
+        let names = |code: &Foreign| code.as_str() != "CONTACTADMIN";
+        let outranks_all = reply.response_code.as_ref().is_some_and(names);
+        let more = || {
+            self.by_words(asked, reply, |row| !row.symptom)
+                .is_some_and(|row| row.family == Family::CredentialsRejected)
+        };
+        (outranks_all || row.symptom && !more()).then_some(cause)
+    }
+
+    fn by_words(
+        &self,
+        asked: &Asked,
+        reply: &Reply,
+        wanted: impl Fn(&Words) -> bool,
+    ) -> Option<&'static Words> {
         let text = reply.text.as_str();
         let lower = text.to_ascii_lowercase();
         let mut best: Option<(Strength, usize, &'static Words)> = None;
@@ -215,6 +260,7 @@ impl ReplyTable {
                 (entry.row.strength, entry.length) > (strength, length)
             });
             if better
+                && wanted(entry.row)
                 && asked.is_at(entry.row.place)
                 && !in_name(asked, text, found.start(), found.end())
                 && starts_word(text, found.start())

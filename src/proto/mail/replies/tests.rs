@@ -281,7 +281,7 @@ fn pop3_and_sieve_are_read() {
             ("AUTHENTICATE \"PLAIN\" \"AGEAYg==\"", "NO (ENCRYPT-NEEDED) \"no\"", NeedsTls),
             ("AUTHENTICATE \"PLAIN\" \"AGEAYg==\"", "NO \"Authentication failed.\"", CredentialsRejected),
             ("AUTHENTICATE \"PLAIN\" \"AGEAYg==\"", "NO (TRYLATER) \"sorry\"", AuthServerFailure),
-            ("PUTSCRIPT \"a\" {0+}\r\n", "NO (QUOTA/MAXSIZE) \"no\"", MailboxFull),
+            ("PUTSCRIPT \"a\" {0+}\r\n", "NO (QUOTA/MAXSIZE) \"no\"", MessageTooLarge),
             ("NOOP", "BYE \"Disconnected for inactivity.\"", IdleTimeout),
         ],
     );
@@ -319,6 +319,60 @@ fn look_alikes_are_told_apart() {
 
 #[test]
 #[rustfmt::skip]
+fn a_code_that_says_why_outranks_the_words_that_say_what() {
+    const LOGIN: &str = "a LOGIN u p";
+    const PLAIN: &str = "AUTHENTICATE \"PLAIN\" \"AGEAYg==\"";
+    all(Language::Imap, false, &[
+        (LOGIN, "a NO [UNAVAILABLE] LOGIN failed - try again", AuthServerFailure),
+        (LOGIN, "a NO [SERVERBUG] Login failed", AuthServerFailure),
+        (LOGIN, "a NO [EXPIRED] Login failed", PasswordExpired),
+        (LOGIN, "a NO [CONTACTADMIN] Login failed", AccountDisabled),
+        (LOGIN, "a NO [LIMIT] Login failed", TooManyConnections),
+        (LOGIN, "a NO [INUSE] Permission denied", MailboxBusy),
+        (LOGIN, "a NO [REFERRAL imap://x@other.example.org/] Specified user is invalid on this server", Rejected),
+        // The near misses: no code, one that says the same, one that proves less than the words; the end of the session.
+        (LOGIN, "a NO Login failed", CredentialsRejected),
+        (LOGIN, "a NO [AUTHENTICATIONFAILED] Login failed", CredentialsRejected),
+        (LOGIN, "a NO [ALERT] Login failed", CredentialsRejected),
+        (LOGIN, "a NO [CONTACTADMIN] Invalid password", CredentialsRejected),
+        (LOGIN, "a BAD Login failed", CredentialsRejected),
+        (LOGIN, "* BYE Login failed", CredentialsRejected),
+        // A limit of the mailbox is none of connections.
+        ("a STORE 1 +FLAGS (kw)", "a NO [LIMIT] At most 32 flags in one mailbox supported", Rejected),
+        ("", "* BYE [LIMIT] sorry", TooManyConnections),
+    ]);
+    all(Language::Pop3, false, &[
+        ("PASS x", "-ERR [SYS/TEMP] Login failed", AuthServerFailure),
+        ("PASS x", "-ERR [IN-USE] Authentication failed", MailboxBusy),
+        ("PASS x", "-ERR [LOGIN-DELAY] Login failed", MailboxBusy),
+        ("PASS x", "-ERR [AUTH] Login failed", CredentialsRejected),
+        ("APOP joe c4c9334bac560ecc979e58001b3e22fb", "-ERR APOP not enabled.", MechanismUnsupported),
+    ]);
+    all(Language::Sieve, false, &[
+        (PLAIN, "NO (TRYLATER) \"Authentication failed.\"", AuthServerFailure),
+        (PLAIN, "NO (AUTH-TOO-WEAK) \"Authentication failed.\"", MechanismUnsupported),
+        (PLAIN, "NO (TRANSITION-NEEDED) \"Authentication failed.\"", PasswordExpired),
+        (PLAIN, "NO (REFERRAL sieve://other.example.org) \"Authentication failed.\"", Rejected),
+    ]);
+    all(Language::Smtp, false, &[
+        (AUTH, "454 4.7.0 Authentication failed", AuthServerFailure),
+        (AUTH, "432 4.7.12 Authentication failed", PasswordExpired),
+        (AUTH, "525 5.7.13 Authentication failed", AccountDisabled),
+        (AUTH, "534 5.7.9 Authentication failed", AppPasswordRequired),
+        (AUTH, "538 5.7.11 Authentication failed", NeedsTls),
+        (AUTH, "454 4.7.0 Authentication failed: invalid username or password", CredentialsRejected),
+        (AUTH, "454 4.7.0 invalid username or password", CredentialsRejected),
+        (AUTH, "535 5.7.9 Authentication failed", CredentialsRejected),
+        (AUTH, "421 4.7.0 Authentication failed", CredentialsRejected),
+        (AUTH, "451 Authentication failed: Maximum credits exceeded", RateLimited),
+        // Codes of a login say nothing of a mailbox.
+        (RCPT, "432 4.2.0 STOREDRV.Deliver; agent transient failure", Temporary),
+        (RCPT, "525 no", RecipientRejected),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
 fn words_in_the_name_of_a_host_are_no_words() {
     all(Language::Smtp, false, &[
         (RCPT, "554 5.7.1 <spf1.example.com[192.0.2.1]>: Client host rejected: Access denied", Blocklisted),
@@ -336,6 +390,7 @@ fn words_in_the_name_of_a_host_are_no_words() {
 fn who_has_to_log_in_and_what_is_full_are_told_apart() {
     all(Language::Smtp, false, &[
         (MAIL, "530 5.5.1 Invalid command: Must issue an AUTH command first", AuthRequired),
+        (MAIL, "530 5.5.1 Invalid command", AuthRequired),
         (MAIL, "503 5.5.1 Invalid command: Command not supported", ProtocolError),
         (MAIL, "550 Cannot receive from specified address <a@b.c>: Unauthenticated senders not allowed", AuthRequired),
         (MAIL, "550 5.7.26 Unauthenticated sender", DomainUnauthenticated),
