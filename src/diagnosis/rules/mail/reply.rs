@@ -5,18 +5,18 @@
 //! said: all recipients refused is a failure at RCPT, not at the 503 or 554 that DATA then gets (RFC 5321 4.2, 4.3.2; RFC
 //! 4954 6; RFC 9051 7.1; RFC 1939 3). What a server says inside TLS is not readable, and nothing is claimed.
 
+mod refine;
 mod weight;
 mod words;
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{Claim, Code, Connection, Weight};
-use crate::proto::mail::{Answer, Exchange, Family, Mechanism, Reply, Status, Verb};
+use crate::proto::mail::{Answer, Exchange, Family, Reply, Status};
 
-use super::progress::{
-    Progress, Step, masked_starttls, offers, readable, refuses, starttls_offered, step,
-};
+use super::progress::{Progress, Step, readable, refuses, starttls_offered, step};
 use super::refusals::refusal;
 use super::starttls_stripped;
+use refine::refine;
 use weight::{consequence, granted_to_another, probe, unasked, work};
 use words::claim;
 
@@ -71,11 +71,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
 }
 
-/// A method that the server does not know gives way to what it then says to another one at the same step.
+/// A method that the server does not know, or that the client gave up, gives way to what it then says to another one at the same step.
 fn gives_way(first: &Judged<'_>, later: &Judged<'_>) -> bool {
     let vague = matches!(
         first.answer.family,
-        Family::MechanismUnsupported | Family::ProtocolError
+        Family::MechanismUnsupported | Family::ProtocolError | Family::Rejected
     );
     vague
         && first.step == later.step
@@ -229,74 +229,6 @@ fn still_open(c: &Connection<'_>, reply: &Reply) -> bool {
         && c.dialogue.quit.is_none()
         && reply.status != Status::Bye
         && c.horizon.since(reply.at.time) < UNDECIDED
-}
-
-/// What the rest of the dialogue adds to the reading of one reply.
-fn refine(
-    c: &Connection<'_>,
-    index: usize,
-    exchange: &Exchange,
-    reply: &Reply,
-    mut answer: Answer,
-) -> Answer {
-    let dialogue = c.dialogue;
-    let login = step(dialogue, exchange) == Step::Login;
-    let verb = exchange.command.as_ref().map(|command| command.verb);
-    answer.family = match answer.family {
-        Family::CredentialsRejected
-            if login
-                && matches!(
-                    mechanism(c, index),
-                    Some(Mechanism::Xoauth2 | Mechanism::OauthBearer)
-                ) =>
-        {
-            Family::TokenRejected
-        }
-        // RFC 9051 6.2.3: with LOGINDISABLED the server must refuse LOGIN, whatever the password.
-        Family::CredentialsRejected | Family::Rejected | Family::ProtocolError
-            if verb == Some(Verb::Login)
-                && c.tls.is_none()
-                && offers(dialogue, "LOGINDISABLED") =>
-        {
-            Family::NeedsTls
-        }
-        // No TLS to be had either: logins are not served on this port, or not in this way.
-        Family::NeedsTls
-            if login
-                && matches!(reply.code, Some(500 | 502..=504))
-                && unknown_way(c, index, answer.by_text)
-                && starttls_offered(dialogue) == Some(false)
-                && !masked_starttls(dialogue)
-                && c.context.starttls_elsewhere.is_none() =>
-        {
-            Family::MechanismUnsupported
-        }
-        family => family,
-    };
-    answer
-}
-
-/// No login is on offer at all (and the words do not say that TLS is the reason), or others than the one tried.
-fn unknown_way(c: &Connection<'_>, index: usize, by_text: bool) -> bool {
-    let offered = &c.dialogue.mechanisms;
-    if offered.is_empty() {
-        return !by_text;
-    }
-    mechanism(c, index).is_some_and(|tried| !offered.contains(&tried))
-}
-
-/// The mechanism of the login that this exchange belongs to.
-fn mechanism(c: &Connection<'_>, index: usize) -> Option<Mechanism> {
-    c.dialogue
-        .exchanges
-        .get(..=index)?
-        .iter()
-        .rev()
-        .take(8)
-        .find_map(|exchange| match exchange.command.as_ref()?.verb {
-            Verb::Auth(mechanism) => Some(mechanism),
-            _ => None,
-        })
 }
 
 /// STARTTLS was asked for although it was not on offer: not in the list, or unknown to a server that gave no list.

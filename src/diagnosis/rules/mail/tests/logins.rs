@@ -108,3 +108,117 @@ fn must_issue_starttls_is_about_mail_or_about_a_login() {
     bye(ehlo().c("MAIL FROM:<a@example.org>").s(must)).fails(Code::MailStarttlsRequired);
     bye(ehlo().c("AUTH PLAIN AGpvZQBwdw==").s(must)).fails(Code::AuthNeedsTls);
 }
+
+/// A submission server in clear, with what its EHLO lists.
+fn submission(listed: &str) -> Play {
+    Play::new(Service::Submission)
+        .s("220 mail ESMTP")
+        .c("EHLO c")
+        .s(&format!("250-mail\r\n{listed}\r\n250 SIZE"))
+}
+
+const PLAIN: &str = "AUTH PLAIN AGpvZQBwdw==";
+const UNADVERTISED: &str = "503 AUTH command used when not advertised";
+
+#[test]
+fn auth_not_on_offer_before_tls_needs_tls() {
+    let tls = || submission("250-STARTTLS");
+    bye(tls().c(PLAIN).s(UNADVERTISED)).fails(Code::AuthNeedsTls);
+    bye(tls().c(PLAIN).s("503 5.5.1 bad sequence")).fails(Code::AuthNeedsTls);
+    bye(tls()
+        .c(PLAIN)
+        .s("503 5.5.1 Invalid command: Command not supported"))
+    .fails(Code::AuthNeedsTls);
+    let plain = submission("250-DSN");
+    bye(plain
+        .c(PLAIN)
+        .s("503 5.5.1 Invalid command: Command not supported"))
+    .fails(Code::MailProtocolError);
+}
+
+#[test]
+fn where_a_login_in_clear_is_served_its_refusal_is_not_about_tls() {
+    let both = || submission("250-STARTTLS\r\n250-AUTH PLAIN LOGIN");
+    bye(both().c("AUTH LOGIN").s("503 no LOGIN here")).fails(Code::MailRejected);
+    bye(both().c(PLAIN).s("502 no")).fails(Code::AuthMechanismUnsupported);
+    bye(both()
+        .c(PLAIN)
+        .s("503 5.5.1 Error: authentication not enabled"))
+    .fails(Code::AuthMechanismUnsupported);
+    let twice = both().c(PLAIN).s("235 ok").c(PLAIN);
+    bye(twice.s("503 already authenticated")).fails(Code::MailProtocolError);
+    let within = mail(both()).c(PLAIN);
+    bye(within.s("503 not permitted in mail transaction")).fails(Code::MailProtocolError);
+    // The server's own word for it stands, whatever is on offer.
+    bye(both().c(PLAIN).s("503 5.5.1 not in clear text")).fails(Code::AuthNeedsTls);
+    bye(both()
+        .c(PLAIN)
+        .s("538 5.7.11 Encryption required for requested authentication mechanism"))
+    .fails(Code::AuthNeedsTls);
+}
+
+#[test]
+fn auth_before_ehlo_is_out_of_order() {
+    let greeted = || Play::new(Service::Submission).s("220 mail ESMTP");
+    bye(greeted().c(PLAIN).s("503 no")).fails(Code::MailProtocolError);
+    let helo = || greeted().c("HELO c").s("250 mail");
+    bye(helo().c(PLAIN).s(UNADVERTISED)).fails(Code::MailProtocolError);
+    bye(helo()
+        .c(PLAIN)
+        .s("500 Error: command 'AUTH' not recognized"))
+    .fails(Code::MailProtocolError);
+}
+
+fn logout(play: Play) -> Play {
+    play.c("z LOGOUT").s("* BYE bye\r\nz OK").fin(C)
+}
+
+#[test]
+fn bad_to_a_login_is_about_tls_only_where_logins_may_be_disabled() {
+    let bad = "a BAD no";
+    logout(imap().c("a LOGIN joe pw").s(bad)).fails(Code::MailProtocolError);
+    logout(imap().c("a AUTHENTICATE CRAM-MD5").s(bad)).fails(Code::AuthMechanismUnsupported);
+    let list = "* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready";
+    let disabled = || Play::new(Service::Imap).s(list);
+    logout(disabled().c("a LOGIN joe pw").s(bad)).fails(Code::AuthNeedsTls);
+    logout(disabled().c("a AUTHENTICATE PLAIN").s(bad)).fails(Code::AuthNeedsTls);
+    let unlisted = Play::new(Service::Imap).s("* OK ready");
+    logout(unlisted.c("a LOGIN joe pw").s(bad)).fails(Code::AuthNeedsTls);
+}
+
+#[test]
+fn a_login_that_the_client_took_back_judged_nobody() {
+    let begun = || imap().c("a AUTHENTICATE PLAIN").s("+ ");
+    for reply in ["a BAD Client canceled it", "a NO Login failed."] {
+        logout(begun().c("*").s(reply)).fails(Code::MailRejected);
+    }
+    logout(begun().c("AGpvZQBwdw==").s("a NO Login failed.")).fails(Code::AuthCredentialsRejected);
+    let pop = Play::new(Service::Pop3).s("+OK ready");
+    let pop = pop.c("AUTH PLAIN").s("+ ").c("*");
+    let pop = pop.s("-ERR [AUTH] Client canceled authentication");
+    pop.c("QUIT").s("+OK").fin(C).fails(Code::MailRejected);
+    // What another method then got is the verdict.
+    let again = begun().c("*").s("a BAD Client canceled it");
+    logout(again.c("b LOGIN joe pw").s("b NO Login failed.")).fails(Code::AuthCredentialsRejected);
+}
+
+#[test]
+fn a_method_that_nobody_offered_judged_nobody() {
+    let no = "a NO Login failed.";
+    logout(imap().c("a AUTHENTICATE FOO").s(no)).fails(Code::AuthMechanismUnsupported);
+    logout(imap().c("a AUTHENTICATE PLAIN").s(no)).fails(Code::AuthCredentialsRejected);
+    logout(
+        imap()
+            .c("a AUTHENTICATE CRAM-MD5")
+            .s("+ PDE+")
+            .c("am9l")
+            .s(no),
+    )
+    .fails(Code::AuthCredentialsRejected);
+}
+
+#[test]
+fn another_server_for_the_user_is_no_wrong_password() {
+    let no = "a NO [REFERRAL imap://refer;AUTH=PLAIN@imap2.example.net/] Try this server instead.";
+    logout(imap().c("a LOGIN refer pw").s(no)).fails(Code::MailRejected);
+}
