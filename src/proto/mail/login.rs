@@ -49,6 +49,21 @@ impl<'a> Begun<'a> {
     }
 }
 
+/// Whether the command that began the exchange still waits for the server's first word: what the client says before a challenge
+/// is no step of it (RFC 4422 3), though it may look like base64. Of a server that was not captured no word is to be expected.
+pub(super) fn unanswered(core: &mut Core) -> bool {
+    let begun = core
+        .pending
+        .iter()
+        .rev()
+        .find(|pending| matches!(pending.verb, Verb::Auth(_)))
+        .map(|pending| pending.seq);
+    core.spoke.server.is_some()
+        && begun
+            .and_then(|seq| core.exchange(seq))
+            .is_some_and(|exchange| exchange.reply.is_none())
+}
+
 /// A line of a running exchange, base64 alone on it (RFC 4422 3.4 as SMTP, IMAP and POP3 carry it): the exchange is told, and
 /// the line is not shown but for a cancelling `*` and an empty one.
 pub(super) fn step(core: &mut Core, login: Option<&mut Login>, line: &Line, mark: Mark) -> Command {

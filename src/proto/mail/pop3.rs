@@ -13,6 +13,12 @@ use super::sasl::{self, Login};
 use super::syntax::{contains, token, upper};
 use crate::base::{Foreign, Mark};
 
+/// Commands that a client may send behind a login without waiting for its answer (RFC 2449 6.6).
+const COMMANDS: &[&[u8]] = &[
+    b"QUIT", b"NOOP", b"RSET", b"STAT", b"CAPA", b"LIST", b"UIDL", b"RETR", b"TOP", b"DELE",
+    b"USER", b"PASS", b"APOP", b"AUTH",
+];
+
 /// A multi-line answer that has begun.
 struct Listing {
     seq: u64,
@@ -40,7 +46,7 @@ impl Pop3 {
 
     /// A line of the client.
     pub fn client_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
-        if self.login.is_some() {
+        if self.login.is_some() && !self.ends_login(core, line) {
             return self.login_step(core, line, mark);
         }
         if line.bytes.trim_ascii().is_empty() {
@@ -119,6 +125,18 @@ impl Pop3 {
         let (login, _, command) = begun.start(core, line, mark);
         self.login = Some(login);
         core.ask(command, Phase::Auth);
+    }
+
+    /// Whether a line is a command although a login is open: the client did not wait for the login's answer. A password may
+    /// be called `quit`, but nobody sends one before the server asks for it.
+    fn ends_login(&mut self, core: &mut Core, line: &Line) -> bool {
+        let (word, _) = token(&line.bytes);
+        let ends =
+            COMMANDS.iter().any(|name| word.eq_ignore_ascii_case(name)) && login::unanswered(core);
+        if ends {
+            self.login = None;
+        }
+        ends
     }
 
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {

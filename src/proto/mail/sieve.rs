@@ -52,7 +52,7 @@ impl Sieve {
         if std::mem::take(&mut self.client_goes_on) {
             return self.client_literal(core, line);
         }
-        if self.login.is_some() {
+        if self.login.is_some() && !self.ends_login(core, line) {
             return self.login_step(core, line, mark);
         }
         if line.bytes.trim_ascii().is_empty() {
@@ -62,16 +62,11 @@ impl Sieve {
         let (at, _) = line.marks(mark);
         let (verb, phase) = match upper(word).as_slice() {
             b"AUTHENTICATE" => return self.authenticate(core, line, mark, rest),
-            b"CAPABILITY" => (Verb::Capability, Phase::Capabilities),
-            b"STARTTLS" => (Verb::Starttls, Phase::Starttls),
-            b"LOGOUT" => (Verb::Quit, Phase::Quit),
-            b"NOOP" => (Verb::Noop, Phase::Session),
-            b"HAVESPACE" | b"PUTSCRIPT" | b"LISTSCRIPTS" | b"SETACTIVE" | b"GETSCRIPT"
-            | b"DELETESCRIPT" | b"RENAMESCRIPT" | b"CHECKSCRIPT" | b"UNAUTHENTICATE" => {
-                (Verb::Other, Phase::Session)
-            }
-            _ if core.dialogue.gapped.client => return,
-            _ => (Verb::Unknown, Phase::Session),
+            name => match known(name) {
+                Some(known) => known,
+                None if core.dialogue.gapped.client => return,
+                None => (Verb::Unknown, Phase::Session),
+            },
         };
         if verb == Verb::Quit {
             core.dialogue.quit.get_or_insert(at);
@@ -124,6 +119,20 @@ impl Sieve {
         self.login = Some(login);
         core.ask(command, Phase::Auth);
         self.client_literal(core, line);
+    }
+
+    /// Whether a line is a command although a login is open: the client did not wait for the login's answer. What answers a
+    /// challenge is a string, quoted or a literal (RFC 5804 2.1), never a bare word.
+    fn ends_login(&mut self, core: &mut Core, line: &Line) -> bool {
+        let (word, _) = token(&line.bytes);
+        let name = upper(word);
+        let command = known(&name).is_some() || name.as_slice() == b"AUTHENTICATE";
+        let ends = command && login::unanswered(core);
+        if ends {
+            self.login = None;
+            self.credential = false;
+        }
+        ends
     }
 
     fn login_step(&mut self, core: &mut Core, line: &Line, mark: Mark) {
@@ -229,8 +238,17 @@ impl Sieve {
         if status == Status::Bye {
             core.dialogue.goodbye.get_or_insert(reply.done);
         }
+        // Who is greeted with NO has asked for nothing yet: behind a login it answers that, and the greeting was not captured.
+        let refuses_login = status == Status::Negative
+            && core
+                .pending
+                .front()
+                .is_some_and(|pending| matches!(pending.verb, Verb::Auth(_)));
         if core.awaits_greeting() {
-            return core.greeting(reply);
+            if !refuses_login {
+                return core.greeting(reply);
+            }
+            core.greeting_missed = true;
         }
         let Some(pending) = core.pending.pop_front() else {
             return core.unsolicited(reply, Phase::Session);
@@ -293,6 +311,21 @@ impl Sieve {
         }
         self.garbage.line(core, line, mark, Phase::Greeting);
     }
+}
+
+/// What a command asks, and in which phase; AUTHENTICATE apart.
+fn known(name: &[u8]) -> Option<(Verb, Phase)> {
+    Some(match name {
+        b"CAPABILITY" => (Verb::Capability, Phase::Capabilities),
+        b"STARTTLS" => (Verb::Starttls, Phase::Starttls),
+        b"LOGOUT" => (Verb::Quit, Phase::Quit),
+        b"NOOP" => (Verb::Noop, Phase::Session),
+        b"HAVESPACE" | b"PUTSCRIPT" | b"LISTSCRIPTS" | b"SETACTIVE" | b"GETSCRIPT"
+        | b"DELETESCRIPT" | b"RENAMESCRIPT" | b"CHECKSCRIPT" | b"UNAUTHENTICATE" => {
+            (Verb::Other, Phase::Session)
+        }
+        _ => return None,
+    })
 }
 
 /// `"SASL" "PLAIN LOGIN"` (RFC 5804 1.7).

@@ -19,7 +19,7 @@ impl Imap {
         if let Some(unfinished) = self.unfinished.take() {
             return self.go_on(core, line, mark, unfinished);
         }
-        if self.login.is_some() {
+        if self.login.is_some() && !self.ends_login(core, line) {
             return self.login_step(core, line, mark);
         }
         if line.bytes.trim_ascii().is_empty() {
@@ -158,6 +158,20 @@ impl Imap {
         self.login = Some(login);
         let seq = core.command(command, Phase::Auth);
         expect(core, seq, verb, tag);
+    }
+
+    /// Whether a line is a tagged command although a login is open: the client did not wait for the login's answer (RFC 9051
+    /// 5.5). A step is base64, without a blank.
+    fn ends_login(&mut self, core: &mut Core, line: &Line) -> bool {
+        let (_, rest) = token(&line.bytes);
+        let (name, _) = token(rest);
+        let name = upper(name);
+        let command = verb_of(&name) != Verb::Unknown || name.as_slice() == b"AUTHENTICATE";
+        let ends = command && login::unanswered(core);
+        if ends {
+            self.login = None;
+        }
+        ends
     }
 
     /// A line of an AUTHENTICATE exchange; also an empty one counts.

@@ -221,4 +221,44 @@ fn a_method_that_nobody_offered_judged_nobody() {
 fn another_server_for_the_user_is_no_wrong_password() {
     let no = "a NO [REFERRAL imap://refer;AUTH=PLAIN@imap2.example.net/] Try this server instead.";
     logout(imap().c("a LOGIN refer pw").s(no)).fails(Code::MailRejected);
+#[test]
+fn leaving_while_a_login_waits_is_no_step_of_it() {
+    let pop3 = || {
+        Play::new(Service::Pop3)
+            .s("+OK ready")
+            .c("AUTH PLAIN AGpvZQB3cm9uZw==")
+            .c("QUIT")
+    };
+    pop3()
+        .s("-ERR [AUTH] Authentication failed.")
+        .s("+OK Logging out")
+        .fin(S)
+        .fails(Code::AuthCredentialsRejected);
+    pop3()
+        .s("+OK Logged in.")
+        .s("+OK Logging out")
+        .fin(S)
+        .is(Outcome::Healthy, &[]);
+    let sieve = |then: &str| {
+        Play::new(Service::Sieve)
+            .s("\"SASL\" \"PLAIN\"\r\nOK \"ready.\"")
+            .c("AUTHENTICATE \"PLAIN\" \"AGpvZQB3cm9uZw==\"")
+            .c(then)
+    };
+    sieve("LOGOUT")
+        .s("NO \"Authentication failed.\"")
+        .s("OK \"Logout completed.\"")
+        .fin(S)
+        .fails(Code::AuthCredentialsRejected);
+    sieve("PUTSCRIPT \"a\" {5+}\r\nkeep;\r\nLOGOUT")
+        .s("OK \"Logged in.\"\r\nOK \"Putscript completed.\"\r\nOK \"Logout completed.\"")
+        .fin(S)
+        .is(Outcome::Healthy, &[]);
+    imap()
+        .c("a AUTHENTICATE PLAIN AGpvZQB3cm9uZw==")
+        .c("z LOGOUT")
+        .s("a NO [AUTHENTICATIONFAILED] Authentication failed.")
+        .s("* BYE out\r\nz OK")
+        .fin(S)
+        .fails(Code::AuthCredentialsRejected);
 }
