@@ -10,6 +10,8 @@ use crate::proto::mail::{Exchange, Family, Language, Status, Verb};
 
 /// A server that says goodbye after this silence without a reason meant the silence.
 const QUIET: i64 = 60 * SECOND;
+/// A goodbye that comes sooner than this behind a login is the server's answer to who logged in.
+const AT_ONCE: i64 = 5 * SECOND;
 
 /// Probes and strays matter only when they were the whole of the client's work, or the server named a cause of its own.
 pub(super) fn probe(
@@ -77,7 +79,8 @@ pub(super) fn unasked(
             let command = exchange.command.as_ref().map(|command| command.done.time);
             reply.max(command)
         });
-    let quiet = spoken_before.is_some_and(|time| judged.reply.at.time.since(time) >= QUIET);
+    let silence = spoken_before.map(|time| judged.reply.at.time.since(time));
+    let quiet = silence.is_some_and(|silence| silence >= QUIET);
     if !judged.answer.by_text && quiet && judged.answer.family == Family::ServiceUnavailable {
         judged.answer.family = Family::IdleTimeout;
     }
@@ -88,13 +91,46 @@ pub(super) fn unasked(
     if judged.answer.family == Family::IdleTimeout {
         return Some(Weight::Finding);
     }
+    let at_once = silence.is_some_and(|silence| silence < AT_ONCE);
+    if ends && at_once && only_let_in(c, judged.index) {
+        return Some(Weight::Fatal);
+    }
     if worked {
-        if !judged.answer.by_text {
+        if !judged.answer.by_text && quiet {
             judged.answer.family = Family::IdleTimeout;
         }
-        return Some(Weight::Finding);
+        // Without a cause and without a silence nothing is known but that it ended, after work that was done.
+        let named = judged.answer.by_text || quiet || judged.reply.response_code.is_some();
+        return named.then_some(Weight::Finding);
     }
     Some(Weight::Fatal)
+}
+
+/// A login is the last thing that was granted on a mailbox before that exchange: the client was let in and thrown out (RFC 9051
+/// 7.1.5 lets a server say BYE at any time, and some look up only then whether the account may use the protocol).
+fn only_let_in(c: &Connection<'_>, index: usize) -> bool {
+    if !is_mailbox(c.dialogue) || c.dialogue.omitted > 0 {
+        return false;
+    }
+    let earlier = c.dialogue.exchanges.get(..index).unwrap_or_default();
+    let granted = earlier.iter().rev().find(|exchange| {
+        exchange.command.is_some()
+            && exchange.reply.as_ref().is_some_and(|reply| {
+                matches!(reply.status, Status::Positive | Status::Intermediate)
+            })
+    });
+    granted.is_some_and(|exchange| {
+        let user = exchange
+            .command
+            .as_ref()
+            .is_some_and(|command| command.verb == Verb::User);
+        step(c.dialogue, exchange) == Step::Login
+            && !user
+            && exchange
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.status == Status::Positive)
+    })
 }
 
 /// Something that the client came for was granted before.

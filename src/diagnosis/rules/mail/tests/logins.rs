@@ -222,6 +222,28 @@ fn another_server_for_the_user_is_no_wrong_password() {
     let no = "a NO [REFERRAL imap://refer;AUTH=PLAIN@imap2.example.net/] Try this server instead.";
     logout(imap().c("a LOGIN refer pw").s(no)).fails(Code::MailRejected);
 #[test]
+fn thrown_out_right_behind_the_login_is_no_work_done() {
+    let let_in = || imap().c("a LOGIN joe pw").s("a OK LOGIN Ok.");
+    let out = |words| let_in().s(words).fin(S);
+    out("* BYE IMAP access disabled for this account.").fails(Code::AuthProtocolDisabled);
+    out("* BYE [UNAVAILABLE] Backend down").fails(Code::MailServiceUnavailable);
+    // Work was granted: the end costs nothing, and without a silence it was not for one.
+    let worked = || let_in().c("b SELECT INBOX").s("b OK");
+    worked()
+        .s("* BYE [UNAVAILABLE] Backend down")
+        .fin(S)
+        .is(Outcome::Healthy, &[Code::MailServiceUnavailable]);
+    worked().s("* BYE").fin(S).is(Outcome::Healthy, &[]);
+    // After a silence it is for the silence.
+    for idle in [let_in(), worked()] {
+        idle.pause(600)
+            .s("* BYE")
+            .fin(S)
+            .is(Outcome::Healthy, &[Code::MailIdleTimeout]);
+    }
+}
+
+#[test]
 fn leaving_while_a_login_waits_is_no_step_of_it() {
     let pop3 = || {
         Play::new(Service::Pop3)
