@@ -381,6 +381,25 @@ fn the_wrong_kind_of_port() {
     tls.clear_text[Side::Client] = Some((mark(1), Foreign::from("a1 CAPABILITY")));
     tls.alerts = vec![alert(Side::Server, 50)];
     assert_eq!(cause(&tls), Some(Code::TlsPlaintextOnTlsPort));
+    // Without an alert it is the server's silence that speaks, and one that answered was not silent.
+    tls.alerts.clear();
+    let closed = || Ending::Closed {
+        by: Side::Server,
+        at: mark(3),
+        reset: false,
+    };
+    let heard = hear(Service::Imaps, &tcp(), Some(&tls), closed());
+    assert_eq!(
+        heard.first().map(|(code, _)| *code),
+        Some(Code::TlsPlaintextOnTlsPort)
+    );
+    let mut answered = tcp();
+    answered.sides[Side::Server].first_data = Some(mark(2));
+    let heard = hear(Service::Imaps, &answered, Some(&tls), closed());
+    let wrong = heard
+        .iter()
+        .any(|(code, _)| *code == Code::TlsPlaintextOnTlsPort);
+    assert!(!wrong, "{heard:?}");
     let mut tls = TlsFacts {
         client_hello: Some(hello(0x0304)),
         ..TlsFacts::default()

@@ -112,8 +112,9 @@ pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
         return;
     }
     let alert = tls.alerts.iter().find(|alert| alert.side == Side::Server);
-    // Without an alert only the server's silence speaks, and a greeting in clear may be among what was not captured.
-    if alert.is_none() && c.partly_unseen() {
+    // Without an alert only the server's silence speaks: whatever it said is no silence, though nobody could read it, and a
+    // greeting in clear may be among what was not captured.
+    if alert.is_none() && (c.partly_unseen() || c.spoke(Side::Server)) {
         return;
     }
     let (death, shown) = match (alert, c.ending) {
