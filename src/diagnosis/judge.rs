@@ -8,7 +8,7 @@ use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
 use crate::base::{Mark, Side};
-use crate::proto::mail::{Exchange, Status};
+use crate::proto::mail::{Exchange, Phase, Status};
 
 /// The judgement of one connection or look-up.
 #[derive(Clone, Debug)]
@@ -113,6 +113,7 @@ fn without_cause(
     ladder: &mut Ladder,
 ) -> (Outcome, Verdict, bool) {
     match checked {
+        Check::Yes(_) if cut_short(c) => {}
         Check::Yes(at) => {
             finish(ladder);
             let text = "The client looked and left, as load balancers and monitors do.".to_owned();
@@ -154,7 +155,7 @@ fn without_cause(
         Check::No => {}
     }
     if let Some(at) = c.done {
-        if c.one_sided() || doubtful_refusal(c) {
+        if c.one_sided() || doubtful_refusal(c) || cut_short(c) {
             return (Outcome::Incomplete, unknown(c), false);
         }
         finish(ladder);
@@ -181,10 +182,14 @@ fn without_cause(
     (Outcome::Incomplete, unknown(c), false)
 }
 
-/// Something was refused, and what was lost makes it uncertain what: that the work was done is not known either.
+/// Something was refused, and what was lost makes it uncertain what, or whether it was granted later: that the work was done is
+/// not known either.
 fn doubtful_refusal(c: &Connection<'_>) -> bool {
+    // Of what is encrypted nothing is known anyway.
+    let lossy = c.partly_unseen() && c.tls.is_none();
     let refused = |exchange: &Exchange| {
-        exchange.unsure
+        let login = exchange.phase == Phase::Auth && exchange.command.is_some();
+        (exchange.unsure || lossy && login)
             && exchange.reply.as_ref().is_some_and(|reply| {
                 matches!(
                     reply.status,
@@ -195,6 +200,14 @@ fn doubtful_refusal(c: &Connection<'_>) -> bool {
     c.dialogue.messages == 0
         && c.dialogue.authenticated.is_none()
         && c.dialogue.exchanges.iter().any(refused)
+}
+
+/// The recorder cut frames short, and of a dialogue in clear nothing was seen to be done: what was asked may be in what was cut.
+fn cut_short(c: &Connection<'_>) -> bool {
+    c.tcp.cut_frames > 0
+        && c.tls.is_none()
+        && c.dialogue.messages == 0
+        && c.dialogue.authenticated.is_none()
 }
 
 /// An opaque stream, all acknowledged, the server spoke last, the client resets: healthy.

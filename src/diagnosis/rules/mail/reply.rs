@@ -11,7 +11,7 @@ mod words;
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{Claim, Code, Connection, Weight};
-use crate::proto::mail::{Answer, Exchange, Family, Reply, Status};
+use crate::proto::mail::{Answer, Exchange, Family, Language, Reply, Status, Verb};
 
 use super::progress::{Progress, Step, readable, refuses, starttls_offered, step};
 use super::refusals::refusal;
@@ -107,6 +107,9 @@ fn judge<'a>(
     if reply.code == Some(221) && c.partly_unseen() {
         return None;
     }
+    if reply.status == Status::Bye && farewell(c, index, answer) {
+        return None;
+    }
     // What it answers is not known, and it does not say itself what it is about.
     if exchange.unsure && !answer.by_text {
         return None;
@@ -162,6 +165,28 @@ fn judge<'a>(
     Some(judged)
 }
 
+/// A BYE that answers a LOGOUT which the capture lost (RFC 9051 7.1.5): the tagged OK to it comes behind, or it is the first
+/// that was heard of the server and names no cause.
+fn farewell(c: &Connection<'_>, index: usize, answer: Answer) -> bool {
+    if !c.partly_unseen() && !c.began_late() {
+        return false;
+    }
+    let next = index.checked_add(1);
+    let behind = next.and_then(|next| c.dialogue.exchanges.get(next));
+    let granted = behind.is_some_and(|exchange| {
+        let quit = |verb| matches!(verb, Verb::Quit);
+        exchange
+            .command
+            .as_ref()
+            .is_none_or(|command| quit(command.verb))
+            && exchange
+                .reply
+                .as_ref()
+                .is_some_and(|reply| reply.status == Status::Positive)
+    });
+    granted || index == 0 && c.dialogue.gaps > 0 && !answer.by_text
+}
+
 /// A reply is judged together with the command that it answers: of a client that was not captured only the greeting
 /// can be judged, and after a hole nothing is taken for a greeting that follows a command.
 fn heard(
@@ -194,7 +219,7 @@ fn heard(
             .first_data
             .is_some_and(|asked| asked.time < reply.at.time)
     };
-    let unseen = c.partly_unseen() || c.began_late();
+    let unseen = c.partly_unseen() || c.began_late() || c.tcp.syn_acks.count == 0;
     !(greeting && unseen && asked_before())
 }
 
@@ -214,7 +239,22 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
     };
     let idle = matches!(judged.step, Step::Probe | Step::Stray | Step::Unasked);
     let late = c.began_late() && ends && idle && !c.work_open();
-    late || judged.index > 0 && c.partly_unseen() && (ends || said_more()) || judged.exchange.unsure
+    let further = ends || said_more() && !left_upon(c, judged.index);
+    late || judged.index > 0 && c.partly_unseen() && further || judged.exchange.unsure
+}
+
+/// What the client said next was QUIT or LOGOUT, and nothing is missing between: it got no further, whatever else was lost.
+fn left_upon(c: &Connection<'_>, index: usize) -> bool {
+    let dialogue = c.dialogue;
+    let next = index
+        .checked_add(1)
+        .and_then(|next| dialogue.exchanges.get(next));
+    let quits = next.is_some_and(|exchange| {
+        step(dialogue, exchange) == Step::Quit && exchange.reply.is_some() && !exchange.unsure
+    });
+    // Of IMAP no reply is in doubt, it carries its command's tag: what was lost between two of them does not show.
+    let whole = dialogue.gaps == 0 && c.tcp.cut_frames == 0;
+    quits && dialogue.omitted == 0 && (whole || dialogue.language != Some(Language::Imap))
 }
 
 /// These are the server's last words.

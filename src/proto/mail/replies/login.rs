@@ -61,6 +61,7 @@ pub(super) const ROWS: &[Words] = &[
         "does not have access rights to this service", "smtp access disabled", "imap/smtp access disabled",
         "imap access has been disabled", "pop3 access has been disabled", "pop access has been disabled",
         "smtp access has been disabled", "authentication disabled for this", "authentication is disabled for",
+        "please open smtp flag", // QQ mail
     ]),
     words(ProtocolDisabled, Login, Known, "Dovecot src/auth/auth-request.c (nologin)", &[
         "login disabled for this user", "imap access disabled", "pop access disabled", "pop3 access disabled",

@@ -100,7 +100,12 @@ fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'stati
         Family::RecipientRejected if judged.weight == Weight::Finding => {
             "The server refused one of the recipients"
         }
-        Family::CredentialsRejected if judged.weight == Weight::Finding => {
+        Family::CredentialsRejected
+            if judged.weight == Weight::Finding
+                && c.dialogue
+                    .authenticated
+                    .is_some_and(|worked| worked.time >= judged.reply.done.time) =>
+        {
             "A login was rejected before another one worked"
         }
         _ => usual,

@@ -221,6 +221,8 @@ fn a_method_that_nobody_offered_judged_nobody() {
 fn another_server_for_the_user_is_no_wrong_password() {
     let no = "a NO [REFERRAL imap://refer;AUTH=PLAIN@imap2.example.net/] Try this server instead.";
     logout(imap().c("a LOGIN refer pw").s(no)).fails(Code::MailRejected);
+}
+
 #[test]
 fn thrown_out_right_behind_the_login_is_no_work_done() {
     let let_in = || imap().c("a LOGIN joe pw").s("a OK LOGIN Ok.");
@@ -283,4 +285,75 @@ fn leaving_while_a_login_waits_is_no_step_of_it() {
         .s("* BYE out\r\nz OK")
         .fin(S)
         .fails(Code::AuthCredentialsRejected);
+}
+
+#[test]
+fn a_lost_frame_elsewhere_leaves_a_refusal_what_it_is() {
+    let refused = |play: Play| {
+        play.c("EHLO c")
+            .s("250-mail\r\n250 AUTH PLAIN")
+            .c("AUTH PLAIN AGpvZQB3cm9uZw==")
+            .s("535 5.7.8 Error: authentication failed:")
+    };
+    let greeted = || Play::new(Service::Submission).s("220 mail ESMTP");
+    let mut fin = refused(greeted()).c("QUIT").s("221 2.0.0 Bye").fin(C);
+    fin.tcp.acked_unseen = 1;
+    let judgement = fin.fails(Code::AuthCredentialsRejected);
+    assert!(judgement.verdict.confidence <= 0.75);
+    bye(refused(Play::new(Service::Submission).lost(S, 20))).fails(Code::AuthCredentialsRejected);
+    // What is missing behind it may be the login that worked.
+    let hole = refused(greeted()).lost(C, 40).lost(S, 30);
+    let judgement = bye(hole).judge();
+    assert_eq!(judgement.outcome, Outcome::Incomplete);
+    let mut refusals = judgement.findings.iter();
+    let told = refusals.find(|found| found.code == Code::AuthCredentialsRejected);
+    let told = &told.expect("the refusal is told").summary;
+    assert!(!told.contains("another one"), "{told}");
+}
+
+#[test]
+fn a_goodbye_whose_logout_was_lost_is_no_trouble() {
+    let lost = || Play::new(Service::Imap).lost(C, 105);
+    let judgement = lost()
+        .s("* BYE Logging out\r\na5 OK Logout completed.")
+        .fin(S)
+        .judge();
+    assert_ne!(
+        judgement.outcome,
+        Outcome::Failed,
+        "{:?}",
+        judgement.verdict
+    );
+    // A server that turns clients away, and the last acknowledged frame is missing.
+    let mut full = Play::new(Service::Imap)
+        .s("* BYE Too many connections from your IP address")
+        .fin(S);
+    full.tcp.acked_unseen = 1;
+    full.fails(Code::MailTooManyConnections);
+}
+
+#[test]
+fn the_answer_to_a_login_is_no_greeting() {
+    let mut play = Play::new(Service::Sieve)
+        .c("AUTHENTICATE \"PLAIN\" \"AGpvZQB3cm9uZw==\"")
+        .s("NO \"Authentication failed.\"")
+        .c("LOGOUT")
+        .s("OK \"Logout completed.\"")
+        .fin(S);
+    play.tcp.syn_acks.count = 0;
+    play.fails(Code::AuthCredentialsRejected);
+    Play::new(Service::Sieve)
+        .s("NO \"Go away.\"")
+        .fin(S)
+        .fails(Code::MailGreetingRejected);
+}
+
+#[test]
+fn of_frames_cut_short_no_check_is_made() {
+    let looked = || Play::new(Service::Submission).s("220 mail ESMTP");
+    let mut cut = bye(looked());
+    cut.tcp.cut_frames = 4;
+    assert_eq!(cut.judge().outcome, Outcome::Incomplete);
+    let judgement = bye(looked()).judge();
+    assert!(judgement.is_check && judgement.outcome == Outcome::Healthy);
 }

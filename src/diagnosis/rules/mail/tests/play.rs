@@ -41,6 +41,7 @@ impl Play {
     pub fn new(service: Service) -> Play {
         let mut tcp = TcpFacts::new(mark(1, 0));
         tcp.opening = Opening::Syn;
+        tcp.syn_acks.count = 1;
         tcp.established = Some(mark(3, 20 * MILLISECOND));
         for side in [C, S] {
             tcp.sides[side].segments = 2;
@@ -87,6 +88,14 @@ impl Play {
     /// The client says.
     pub fn c(self, text: &str) -> Play {
         self.say(C, text)
+    }
+
+    /// Bytes of a side that were acknowledged and are not in the capture.
+    pub fn lost(mut self, side: Side, bytes: u64) -> Play {
+        let at = self.step();
+        self.tcp.acked_unseen += 1;
+        self.session.gap(side, at, bytes);
+        self
     }
 
     /// Nothing happens for so many seconds.
