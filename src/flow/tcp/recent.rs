@@ -86,9 +86,13 @@ pub struct RecentSegments {
     next: u8,
     /// The sender's identifications were seen to differ.
     varies: bool,
-    /// Of a connection whose segments were copied: more of them, oldest first, with their sequence numbers.
-    more: Option<Box<VecDeque<(u32, Seen)>>>,
+    /// Of a connection whose segments were copied: more of them.
+    more: Option<Box<More>>,
 }
+
+/// Segments and their sequence numbers, oldest first.
+#[derive(Debug, Default)]
+struct More(VecDeque<(u32, Seen)>);
 
 impl RecentSegments {
     /// Whether a copy of this segment was just seen.
@@ -111,7 +115,7 @@ impl RecentSegments {
             return false;
         }
         let id = ip.id.unwrap_or(0);
-        let more = self.more.iter().flat_map(|more| more.iter());
+        let more = self.more.iter().flat_map(|more| more.0.iter());
         let recent = self.ring.iter().zip(self.seqs);
         recent
             .map(|(seen, seq)| (seq, seen))
@@ -150,7 +154,7 @@ impl RecentSegments {
                     && !zero(&seen)
             });
         }
-        if let Some(more) = &mut self.more {
+        if let Some(More(more)) = self.more.as_deref_mut() {
             if more.len() >= KEPT_COPIED {
                 more.pop_front();
             }
