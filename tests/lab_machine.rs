@@ -97,11 +97,12 @@ fn started(folder: &Path) -> Child {
         .env("TMPDIR", tmp)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    // Who runs the tests with nohup hands down that a hang-up is ignored.
+    // Who runs the tests with nohup hands down that a hang-up is ignored, and a shell that runs them in the background, Ctrl-C.
     // SAFETY: signal(2) may be called between fork and exec.
     unsafe {
         command.pre_exec(|| {
             libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
             Ok(())
         });
     }
