@@ -11,6 +11,7 @@ mod facts;
 mod foreign;
 mod held;
 pub mod lookup;
+mod losses;
 mod neighbor;
 mod opening;
 mod ports;
@@ -26,10 +27,10 @@ mod worlds;
 pub use connection::{Dialogue, Ended, Ending, MailFlow, Turn};
 pub use endpoint::Endpoint;
 pub use facts::{
-    ByteRange, Direction, FlowKey, IcmpError, IdleGap, LabelCounts, LossEvent, LossPlace,
-    MtuEvidence, Opening, Outstanding, Stall, SynOptions, TcpFacts, Transmission, Transmissions,
-    Vantage, ZeroWindow,
+    ByteRange, Direction, FlowKey, IcmpError, IdleGap, LabelCounts, Opening, Outstanding, Stall,
+    SynOptions, TcpFacts, Transmission, Transmissions, Vantage, ZeroWindow,
 };
+pub use losses::{LossEvent, LossPlace, MtuEvidence};
 pub use neighbor::{NeighborFacts, Neighbors};
 pub use ports::Ports;
 pub use resets::{HopCount, Reset, ResetTrigger};

@@ -3,7 +3,8 @@
 //! Lost before the capture point, behind it, by the capture, or not at all; and which sizes got through. It keeps no range: the
 //! scoreboard does.
 
-use super::super::facts::{ByteRange, LossEvent, LossPlace, MtuEvidence, TcpFacts};
+use super::super::facts::{ByteRange, TcpFacts};
+use super::super::losses::{LossEvent, LossPlace, MtuEvidence};
 use super::range::Range;
 use super::scoreboard::{DEAD, Scoreboard, equivalents};
 use crate::base::{Mark, Side};

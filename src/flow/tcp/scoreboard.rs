@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 
 use crate::base::{Few, Mark, Nanos, Rare, Side, Usual};
 
-use super::super::facts::{ByteRange, MtuEvidence, Outstanding, TcpFacts};
+use super::super::facts::{ByteRange, Outstanding, TcpFacts};
+use super::super::losses::MtuEvidence;
 use super::arrival::{Told, count_capture_gap};
 use super::range::{Range, Segment};
 
