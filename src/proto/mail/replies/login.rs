@@ -2,7 +2,7 @@
 
 use super::Place::{Any, Login, Mailbox, Smtp};
 use super::Strength::{Generic, Known, Sure};
-use super::{Words, symptom, words};
+use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
     AccountDisabled, AppPasswordRequired, AuthRequired, AuthServerFailure, CredentialsRejected,
     MechanismUnsupported, NeedsTls, OauthRequired, PasswordExpired, ProtocolDisabled,
@@ -185,13 +185,13 @@ pub(super) const ROWS: &[Words] = &[
         "username and password not accepted", "incorrect authentication data", "badcredentials",
         "invalid command or password",
     ]),
-    symptom(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
+    words(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
         "authentication failed", "authentication failure", "authentication unsuccessful", "auth failed",
         "login failed", "login failure", "logon failure", "authenticate failed", "authentication error",
         "authorization failed", "authorization failure", "login denied", "not accepted", "bad login",
         "bad authentication", "authentication rejected", "invalid authentication", "access denied",
         "permission denied", "badlogin", "unable to log you on",
-    ]),
+    ]).symptom(),
     words(CredentialsRejected, Login, Known, "Postfix; Dovecot; Exim; Cyrus; Courier; Exchange; Yahoo; iCloud; Zoho; sendmail", &[
         "invalid credentials", "invalid login", "invalid user", "invalid password", "invalid username",
         "bad username or password", "bad password", "wrong password", "incorrect password", "incorrect username",

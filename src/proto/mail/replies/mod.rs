@@ -89,16 +89,13 @@ const fn words(
     }
 }
 
-const fn symptom(
-    family: Family,
-    place: Place,
-    strength: Strength,
-    origin: &'static str,
-    texts: &'static [&'static str],
-) -> Words {
-    Words {
-        symptom: true,
-        ..words(family, place, strength, origin, texts)
+impl Words {
+    /// The same row, whose texts are a symptom.
+    const fn symptom(self) -> Words {
+        Words {
+            symptom: true,
+            ..self
+        }
     }
 }
 
