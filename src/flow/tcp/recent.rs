@@ -109,6 +109,13 @@ impl RecentSegments {
         self.more.get_or_insert_default();
     }
 
+    /// Nothing came for longer than copies come apart: gives back the room of the longer list.
+    pub fn rest(&mut self) {
+        if let Some(More(more)) = self.more.as_deref_mut() {
+            *more = VecDeque::new();
+        }
+    }
+
     fn has_copy(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
         // A kernel answers several late segments with resets that are alike in every bit: no copies of one frame.
         if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {

@@ -191,6 +191,7 @@ impl Tracker {
             let half = &mut self.halves[side];
             half.board.ranges.shrink_to_fit();
             half.stream.rest();
+            half.recent.rest();
         }
     }
 
