@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::base::{Mark, Nanos, SECOND, Side, Timestamp, socket_text};
-use crate::flow::{Endpoint, FlowKey, HopCount, Opening, TcpFacts};
+use crate::flow::{Endpoint, FlowKey, HopCount, Opening, TcpFacts, Vantage};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
@@ -244,6 +244,21 @@ impl<'a> Connection<'a> {
     /// What the capture missed is another matter: there the other side acknowledged it.
     pub fn unheard(&self, side: Side) -> Option<(Mark, u32)> {
         self.tcp.sides[side].ahead.filter(|_| !self.partly_unseen())
+    }
+
+    /// A side's FIN or first reset stands behind bytes that were not captured: its last words are not known.
+    pub fn end_unseen(&self, side: Side) -> bool {
+        let reset = self.tcp.resets.iter().find(|reset| reset.side == side);
+        self.tcp.sides[side].fin_ahead || reset.is_some_and(|reset| reset.ahead)
+    }
+
+    /// Captured beside that side: what is seen on its way there came all but the last link.
+    pub fn captured_beside(&self, side: Side) -> bool {
+        let beside = match side {
+            Side::Client => Vantage::Client,
+            Side::Server => Vantage::Server,
+        };
+        self.tcp.vantage == beside
     }
 
     /// The side said something before the connection's end: what comes to that end (an alert, a late greeting) broke no silence.

@@ -2,7 +2,6 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
-use crate::flow::Vantage;
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
 const SMALLEST: u32 = 500;
@@ -30,11 +29,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             }
             // Captured beside who is to receive it, it came through all but the last link (a bridge to a container, say): more likely the
             // receiver itself does not take it, for its checksum or by a rule of its own.
-            let arrives = c.tcp.vantage
-                == match side {
-                    Side::Server => Vantage::Client,
-                    Side::Client => Vantage::Server,
-                };
+            let arrives = c.captured_beside(side.other());
             // No link is that narrow (RFC 791 3.1: every host takes 576); what dies that small dies of something else.
             if size < SMALLEST {
                 continue;

@@ -20,9 +20,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     // Whether it had spoken shows in the number that it ends at, beside the one that it began with.
-    let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
-    let ahead = server.fin_ahead || first.is_some_and(|reset| reset.ahead);
-    if c.tcp.syn_acks.count == 0 || ahead {
+    if c.tcp.syn_acks.count == 0 || c.end_unseen(Side::Server) {
         return;
     }
     // Silence that the client broke at last, with a QUIT: what the server does then is no answer to the opening.
@@ -35,6 +33,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .since(c.tcp.established.map_or(c.tcp.first.time, |mark| mark.time)) as f64
             / 1e9;
     let mut claim = if reset {
+        let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
         let origin = first.map(|r| reset_origin(c, r));
         if origin.as_ref().is_some_and(|origin| origin.by_path()) {
             return;

@@ -23,7 +23,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     };
     if reset.after_peer_close
         || reset.acks_unseen
-        || reset.ahead
+        || c.end_unseen(Side::Client)
         || reset_origin(c, reset).by_path()
     {
         return;

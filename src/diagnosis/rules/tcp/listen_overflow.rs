@@ -7,7 +7,6 @@
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::port_served;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::Vantage;
 
 /// SYNs that reach the server and stay unanswered.
 pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -60,7 +59,7 @@ pub fn repeated(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // Away from the server a device that eats the client's ACK (a stateful one that saw only half of the handshake) looks
     // the same.
-    let confidence = if c.tcp.vantage == Vantage::Server {
+    let confidence = if c.captured_beside(Side::Server) {
         0.9
     } else {
         0.55

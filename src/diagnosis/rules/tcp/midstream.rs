@@ -40,7 +40,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         };
         let origin = reset_origin(c, found);
         // What was not captured before it may have been a goodbye.
-        if origin.by_path() || found.ahead {
+        if origin.by_path() || c.end_unseen(Side::Server) {
             return;
         }
         let abort = found.timestamps && found.window != Some(0);

@@ -1,8 +1,7 @@
 //! `tcp.synack-lost`: seen at the server, the SYN-ACK is repeated, never acknowledged, and the client keeps asking.
 
-use crate::base::SECOND;
+use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::Vantage;
 
 /// Hears a connection that never opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -28,7 +27,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     let (client, server) = (c.client().ip, c.server().ip);
     // Captured beside the client it is past the whole way back.
-    let arrives = c.tcp.vantage == Vantage::Client;
+    let arrives = c.captured_beside(Side::Client);
     let claim = if arrives {
         Claim::new(
             Code::TcpSynackLost,

@@ -3,7 +3,6 @@
 use crate::base::Side;
 use crate::diagnosis::principles::absence;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::Vantage;
 use crate::proto::tls::TlsFacts;
 
 use super::{hello_end, on_clear_port, seen_whole, server_answered};
@@ -22,7 +21,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         return;
     }
     // Seen from the server's side no answer left; from anywhere else a big answer may have been lost on the way.
-    let sure = if c.tcp.vantage == Vantage::Server {
+    let sure = if c.captured_beside(Side::Server) {
         0.92
     } else {
         0.8
@@ -45,7 +44,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     .provisional_if(!c.ended())
     .or(
         Code::PathMtuBlackhole,
-        if c.tcp.vantage == Vantage::Server { 0.01 } else { 0.12 },
+        if c.captured_beside(Side::Server) { 0.01 } else { 0.12 },
         "a capture on the server's side: does a ServerHello leave there in full-size packets? A connection with a small MSS works",
     )
     .or(
