@@ -5,8 +5,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::base::{Few, Mark, Rare, Timestamp, Usual};
-use crate::wire::{Ip, Tcp};
+use crate::base::{Few, Mark, Rare, Usual};
 
 use super::super::resets::HopCount;
 use super::early::{Early, Unseen};
@@ -132,10 +131,5 @@ impl Half {
             }
         }
         best.map(|(hops, _)| hops)
-    }
-
-    /// Whether this segment is a copy made by the network or the capture of one that was seen.
-    pub(super) fn is_duplicate(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
-        self.recent.contains(now, ip, tcp)
     }
 }

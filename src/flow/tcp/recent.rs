@@ -1,8 +1,9 @@
 //! The latest segments of one side, to tell a copy made by the network from one that the sender sent again.
 //!
 //! A sender that sends again uses a new IP identification; a mirror port, a bridge captured twice or a
-//! looping network does not. Where the identification says nothing (0, IPv6) only byte-identical headers
-//! within 3 ms count. Doubtful cases are resends, not duplicates.
+//! looping network does not. Where the identification says nothing (0, IPv6) byte-identical headers count within 3 ms, or for
+//! longer when they hold the same timestamps at another distance: what is sent again goes the same way with a later one.
+//! Doubtful cases are resends, not duplicates.
 
 use std::collections::VecDeque;
 
@@ -19,24 +20,25 @@ const KEPT: usize = 8;
 /// Segments that are kept of a connection whose segments were seen to be copied: bursts come whole, and their copies behind them.
 const KEPT_COPIED: usize = 128;
 
-/// What a [`Seen`] has, and what its segment lacked.
-const WINDOW: u8 = 1;
-const TIMESTAMPS: u8 = 1 << 1;
-const ID: u8 = 1 << 2;
+/// What a [`Seen`] has, and what its segment lacked: the upper bits of its length, which no packet reaches.
+const WINDOW: u32 = 1 << 31;
+const TIMESTAMPS: u32 = 1 << 30;
+const ID: u32 = 1 << 29;
+const LEN: u32 = ID - 1;
 
 /// A segment in half a cache line.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     at: Timestamp,
     ack: u32,
+    /// Bytes of payload, and which of what follows there is.
     len: u32,
     timestamps: (u32, u32),
     window: u16,
     checksum: u16,
     id: u16,
     flags: u8,
-    /// Which of the above there are.
-    has: u8,
+    ttl: u8,
 }
 
 impl Seen {
@@ -55,23 +57,28 @@ impl Seen {
         Seen {
             at,
             ack: tcp.ack,
-            len: tcp.payload_len,
+            len: has | tcp.payload_len.min(LEN),
             timestamps: tcp.options.timestamps.unwrap_or_default(),
             window: tcp.window.unwrap_or_default(),
             checksum: tcp.checksum,
             id: ip.id.unwrap_or_default(),
             flags: tcp.flags.0,
-            has,
+            ttl: ip.ttl,
         }
+    }
+
+    #[inline]
+    fn has(&self, what: u32) -> bool {
+        self.len & what != 0
     }
 
     /// Whether a segment's headers are alike in everything that a sender does not change when it sends again. What tells most
     /// segments apart comes first.
     #[inline]
     fn is_like(&self, tcp: &Tcp<'_>) -> bool {
-        let timestamps = (self.has & TIMESTAMPS != 0).then_some(self.timestamps);
-        let window = (self.has & WINDOW != 0).then_some(self.window);
-        (self.len, self.ack, self.flags) == (tcp.payload_len, tcp.ack, tcp.flags.0)
+        let timestamps = self.has(TIMESTAMPS).then_some(self.timestamps);
+        let window = self.has(WINDOW).then_some(self.window);
+        (self.len & LEN, self.ack, self.flags) == (tcp.payload_len.min(LEN), tcp.ack, tcp.flags.0)
             && timestamps == tcp.options.timestamps
             && window == tcp.window
     }
@@ -90,55 +97,81 @@ pub struct RecentSegments {
     more: Option<Box<More>>,
 }
 
-/// Segments and their sequence numbers, oldest first.
+/// What is known of a side whose segments are copied.
 #[derive(Debug, Default)]
-struct More(VecDeque<(u32, Seen)>);
+struct More {
+    /// Segments and their sequence numbers, oldest first.
+    seen: VecDeque<(u32, Seen)>,
+    /// TTLs of the latest segment that came twice: of its first sight, and of the copy.
+    ttls: Option<(u8, u8)>,
+}
 
 impl RecentSegments {
-    /// Whether a copy of this segment was just seen.
+    /// The TTL with which a segment was seen of which this is a copy.
     #[inline]
-    pub fn contains(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+    pub fn copied_from(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> Option<u8> {
         // Without a branch for each, so that all are compared at once: a new sequence number is what nearly every segment has.
         let known = |found, seq: &u32| found | (*seq == tcp.seq);
         let known = self.seqs.iter().fold(false, known) || self.more.is_some();
-        known && self.has_copy(now, ip, tcp)
+        if known {
+            self.original(now, ip, tcp)
+        } else {
+            None
+        }
     }
 
-    /// Its segments are copied: from now on more of them are kept.
-    pub fn copied(&mut self) {
-        self.more.get_or_insert_default();
+    /// Segments are copied, of this side with these TTLs: from now on more of them are kept.
+    pub fn copied(&mut self, ttls: Option<(u8, u8)>) {
+        let more = self.more.get_or_insert_default();
+        more.ttls = ttls.or(more.ttls);
     }
 
     /// Nothing came for longer than copies come apart: gives back the room of the longer list.
     pub fn rest(&mut self) {
-        if let Some(More(more)) = self.more.as_deref_mut() {
-            *more = VecDeque::new();
+        if let Some(More { seen, .. }) = self.more.as_deref_mut() {
+            *seen = VecDeque::new();
         }
     }
 
-    fn has_copy(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
-        // A kernel answers several late segments with resets that are alike in every bit: no copies of one frame.
-        if tcp.flags.rst() && tcp.options.timestamps.is_none() && ip.id.unwrap_or(0) == 0 {
-            return false;
+    fn original(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> Option<u8> {
+        let recent = self.ring.iter().zip(&self.seqs);
+        for (seen, seq) in recent {
+            if *seq == tcp.seq && seen.is_like(tcp) && self.is_copy(seen, now, ip, tcp) {
+                return Some(seen.ttl);
+            }
         }
+        for (seq, seen) in &self.more.as_deref()?.seen {
+            if *seq == tcp.seq && seen.is_like(tcp) && self.is_copy(seen, now, ip, tcp) {
+                return Some(seen.ttl);
+            }
+        }
+        None
+    }
+
+    /// Whether a segment with headers like those of one that was seen is a copy of it.
+    fn is_copy(&self, seen: &Seen, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        let apart = now.since(seen.at).abs();
         let id = ip.id.unwrap_or(0);
-        let more = self.more.iter().flat_map(|more| more.0.iter());
-        let recent = self.ring.iter().zip(self.seqs);
-        recent
-            .map(|(seen, seq)| (seq, seen))
-            .chain(more.map(|(seq, seen)| (*seq, seen)))
-            .filter(|(seq, seen)| *seq == tcp.seq && seen.is_like(tcp))
-            .any(|(_, seen)| {
-                let apart = now.since(seen.at).abs();
-                match (seen.id, id) {
-                    (0, 0) => apart <= IDENTICAL && seen.checksum == tcp.checksum,
-                    (0, _) | (_, 0) => false,
-                    // A stack whose identification never changes says nothing with it.
-                    (old, new) => {
-                        old == new && apart <= if self.varies { SAME_ID } else { IDENTICAL }
-                    }
-                }
-            })
+        // A kernel answers several late segments with resets that are alike in every bit: no copies of one frame, unless this side's other
+        // segments come twice with just these two distances.
+        let plain_reset = tcp.flags.rst() && tcp.options.timestamps.is_none() && id == 0;
+        let same_bytes = seen.checksum == tcp.checksum;
+        match (seen.id, id) {
+            (0, 0) if plain_reset => {
+                let pair = self.more.as_ref().and_then(|more| more.ttls);
+                let paired = pair.is_some_and(|(first, copy)| {
+                    first != copy && [(first, copy), (copy, first)].contains(&(seen.ttl, ip.ttl))
+                });
+                same_bytes && paired && apart <= SAME_ID
+            }
+            // A copy that a second point made of what went on its way: it comes over other hops, but with the time at which it was sent.
+            // Not of the same checksum: a sender's own capture has that of before its network card filled it in.
+            (0, 0) if seen.ttl != ip.ttl && seen.has(TIMESTAMPS) => apart <= SAME_ID,
+            (0, 0) => same_bytes && apart <= IDENTICAL,
+            (0, _) | (_, 0) => false,
+            // A stack whose identification never changes says nothing with it.
+            (old, new) => old == new && apart <= if self.varies { SAME_ID } else { IDENTICAL },
+        }
     }
 
     /// Whether a segment that began with that sequence number was seen lately.
@@ -154,18 +187,18 @@ impl RecentSegments {
         if !self.varies {
             let latest = next.wrapping_add(KEPT - 1) % KEPT;
             // 0 says nothing of the sender's counter.
-            let zero = |seen: &Seen| seen.has & ID != 0 && seen.id == 0;
+            let zero = |seen: &Seen| seen.has(ID) && seen.id == 0;
             self.varies = self.ring.get(latest).is_some_and(|latest| {
-                (latest.has & ID, latest.id) != (seen.has & ID, seen.id)
+                (latest.has(ID), latest.id) != (seen.has(ID), seen.id)
                     && !zero(latest)
                     && !zero(&seen)
             });
         }
-        if let Some(More(more)) = self.more.as_deref_mut() {
-            if more.len() >= KEPT_COPIED {
-                more.pop_front();
+        if let Some(More { seen: older, .. }) = self.more.as_deref_mut() {
+            if older.len() >= KEPT_COPIED {
+                older.pop_front();
             }
-            more.push_back((tcp.seq, seen));
+            older.push_back((tcp.seq, seen));
         }
         match self.ring.get_mut(next) {
             Some(oldest) => *oldest = seen,

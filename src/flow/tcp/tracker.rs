@@ -143,11 +143,10 @@ impl Tracker {
         if !labels.is_empty() {
             labels.count(&mut self.facts.sides[side].labels);
         }
-        if self.halves[side].is_duplicate(mark.time, ip, tcp) {
+        if let Some(ttl) = self.halves[side].recent.copied_from(mark.time, ip, tcp) {
             self.facts.duplicates = self.facts.duplicates.saturating_add(1);
-            for side in [Side::Client, Side::Server] {
-                self.halves[side].recent.copied();
-            }
+            self.halves[side].recent.copied(Some((ttl, ip.ttl)));
+            self.halves[side.other()].recent.copied(None);
             return labels;
         }
         self.halves[side].recent.push(mark.time, ip, tcp);

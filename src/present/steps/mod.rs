@@ -177,7 +177,7 @@ pub fn connection_steps<'a>(
                     Side::Server
                 };
                 let seen = &mut recent[side];
-                if seen.contains(frame.time, ip, tcp) {
+                if seen.copied_from(frame.time, ip, tcp).is_some() {
                     let copied = steps
                         .iter_mut()
                         .rev()

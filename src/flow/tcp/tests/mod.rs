@@ -267,6 +267,66 @@ fn copies_of_a_burst_come_behind_all_of_it() {
 }
 
 #[test]
+fn a_copy_at_a_second_point_comes_over_other_hops_with_the_same_clock() {
+    let say = |script: &mut Script, time, late: i64, further, seq, text: &[u8]| {
+        script.ip_id = 0;
+        script.further = further;
+        script.behind = Some(PerSide {
+            client: 900_000 + late,
+            server: 0,
+        });
+        script.pass(time, C, ACK | PSH, seq, 5001, text);
+    };
+    let counts = |script: &Script| {
+        let facts = script.tracker.facts();
+        let client = &facts.sides.client;
+        (facts.duplicates, client.retransmitted, client.data_segments)
+    };
+    let mut script = handshake();
+    say(&mut script, 20, 0, 0, 1001, b"EHLO a\r\n");
+    say(&mut script, 32, 12, 7, 1001, b"EHLO a\r\n");
+    assert_eq!(counts(&script), (1, 0, 1));
+    // Near misses: sent again, with a clock that went on, whatever way it took; and with the same clock the same way.
+    say(&mut script, 240, 0, 0, 1001, b"EHLO a\r\n");
+    assert_eq!(counts(&script), (1, 1, 2));
+    say(&mut script, 480, 0, 7, 1001, b"EHLO a\r\n");
+    assert_eq!(counts(&script), (1, 2, 3));
+    say(&mut script, 500, 0, 0, 1009, b"NOOP\r\n");
+    say(&mut script, 510, 10, 0, 1009, b"NOOP\r\n");
+    assert_eq!(counts(&script), (1, 3, 5));
+}
+
+#[test]
+fn a_reset_is_a_copy_where_all_else_comes_twice_over_the_same_hops() {
+    let reset = |script: &mut Script, time, further| {
+        script.ip_id = 0;
+        script.further = further;
+        script.pass(time, C, RST | ACK, 1009, 5001, b"");
+    };
+    let resets = |script: &Script| script.tracker.facts().reset_count;
+    let copied = |further: u8| {
+        let mut script = handshake();
+        for (time, further) in [(20, 0), (30, further)] {
+            script.ip_id = 7;
+            script.further = further;
+            script.pass(time, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+        }
+        script
+    };
+    let mut script = copied(7);
+    reset(&mut script, 40, 0);
+    reset(&mut script, 50, 7);
+    assert_eq!(resets(&script), 1);
+    // Near misses: over hops that no copy took; and where nothing else comes twice.
+    reset(&mut script, 60, 3);
+    assert_eq!(resets(&script), 2);
+    let mut script = handshake();
+    reset(&mut script, 40, 0);
+    reset(&mut script, 50, 7);
+    assert_eq!(resets(&script), 2);
+}
+
+#[test]
 fn keep_alives_are_never_data() {
     let mut script = handshake();
     script.pass(20, C, ACK | PSH, 1001, 5001, b"NOOP\r\n");

@@ -63,6 +63,8 @@ pub struct Script {
     pub cut: Option<usize>,
     /// How far each end's clock of milliseconds is behind the capture's, or `None` without timestamps.
     pub behind: Option<PerSide<i64>>,
+    /// Hops that the next segments have come further than others of their side.
+    pub further: u8,
     frame: u64,
 }
 
@@ -75,6 +77,7 @@ impl Default for Script {
             ip_id: 100,
             cut: None,
             behind: None,
+            further: 0,
             frame: 0,
         }
     }
@@ -162,7 +165,7 @@ impl Script {
         let ip = Ip {
             source,
             destination,
-            ttl,
+            ttl: ttl - self.further,
             id: Some(self.ip_id),
             dont_fragment: true,
             tos: 0,
