@@ -7,7 +7,12 @@ use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::tls::{Alert, ClientHello, Inside, TlsFacts, Version, alert_name};
 
-use super::{certificate, fatal_alert, seen_whole};
+use super::{DECODE_ERROR, certificate, fatal_alert, seen_whole};
+
+/// Alerts to what is no record, or no hello (RFC 8446 6.2).
+const UNEXPECTED_MESSAGE: u8 = 10;
+const RECORD_OVERFLOW: u8 = 22;
+const PROTOCOL_VERSION: u8 = 70;
 
 /// Hears a connection with TLS.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
@@ -15,6 +20,12 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         return;
     };
     if certificate::is_about_server(alert, tls) {
+        return;
+    }
+    if let Some(preface) = c.dialogue.proxy_preface
+        && met_preface(tls, alert)
+    {
+        claims.push(proxy_header(c, tls, alert, preface));
         return;
     }
     let before_hello = tls.server_hello.is_none();
@@ -25,6 +36,12 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         .as_ref()
         .is_some_and(|hello| hello.max_version < Version(0x0300));
     let claim = match (alert.description, alert.side) {
+        // Of an offer that was captured and is none, nobody can have disliked the versions.
+        (70, Side::Server)
+            if tls.client_hello.is_none() && !c.began_late() && !c.partly_unseen() =>
+        {
+            other(c, alert)
+        }
         (70, _) => version(c, tls, alert),
         (_, Side::Server) if ancient && before_hello => version(c, tls, alert),
         (116, Side::Server) => client_certificate(c, tls, alert, 0.97),
@@ -48,6 +65,43 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         claim = claim.because(hello.at, format!("ServerHello: {}", hello.version.name()));
     }
     claims.push(claim);
+}
+
+/// Whether an alert is what a server that reads TLS at once says to what stands before the hello: it met no hello at all, or says that what
+/// it read is none.
+fn met_preface(tls: &TlsFacts, alert: &Alert) -> bool {
+    let unreadable = matches!(
+        alert.description,
+        UNEXPECTED_MESSAGE | RECORD_OVERFLOW | DECODE_ERROR | PROTOCOL_VERSION
+    );
+    alert.side == Side::Server
+        && tls.server_hello.is_none()
+        && (tls.client_hello.is_none() || unreadable)
+}
+
+/// The PROXY header (HAProxy, "The PROXY protocol", 2) stands where the server reads the hello.
+fn proxy_header(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert, preface: Mark) -> Claim {
+    let claim = Claim::new(
+        Code::MailProxyProtocol,
+        At::address(Where::Server, c.server().ip),
+        alert.at,
+        if tls.client_hello.is_none() { 0.9 } else { 0.7 },
+        "The server takes the PROXY header for a ClientHello and refuses it.".to_owned(),
+    )
+    .shown_by(format!(
+        "server alert: {} ({})",
+        alert_name(alert.description),
+        alert.description
+    ))
+    .because(preface, "PROXY header before the handshake")
+    .advise("Switch the header off at the load balancer (HAProxy: no send-proxy), or on at the server: Dovecot haproxy = yes in the listener, Postfix smtpd_upstream_proxy_protocol = haproxy, Exim hosts_proxy");
+    match (&tls.client_hello, alert.description) {
+        (None, _) => claim,
+        (Some(_), PROTOCOL_VERSION) => {
+            claim.or(Code::TlsVersion, 0.25, "the same hello without the header")
+        }
+        (Some(_), _) => claim.or(Code::TlsAlert, 0.25, "the same hello without the header"),
+    }
 }
 
 /// Hears a connection with TLS 1.3 of which only sizes are known: all that the server says behind the client's Finished is one
