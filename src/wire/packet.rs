@@ -227,6 +227,8 @@ pub struct TcpOptions {
     pub fast_open: bool,
     /// Multipath TCP (RFC 8684).
     pub multipath: bool,
+    /// MP_JOIN (RFC 8684 3.2): the connection is a further path of one that began elsewhere.
+    pub joins: bool,
     /// The options could not all be read (malformed or cut).
     pub incomplete: bool,
 }

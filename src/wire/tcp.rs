@@ -206,7 +206,11 @@ fn tcp_option(options: &mut TcpOptions, kind: u8, value: &[u8]) {
                 u32::from_be_bytes([e, f, g, h]),
             ));
         }
-        (30, _) => options.multipath = true,
+        (30, value) => {
+            options.multipath = true;
+            // The subtype is the upper half of the first byte; 1 is MP_JOIN (RFC 8684 3, 3.2).
+            options.joins |= value.first().is_some_and(|first| first >> 4 == 1);
+        }
         // 254 with this magic is fast open before it had a number (RFC 7413 4.1.1, RFC 6994).
         (34, _) | (254, [0xf9, 0x89, ..]) => options.fast_open = true,
         (2..=5 | 8, _) => options.incomplete = true,

@@ -156,6 +156,7 @@ impl Player {
         look.window = get("win=").map(|t| t.parse().expect("a window"));
         look.label = get("label=").map(|t| t.parse().expect("a label"));
         look.unseen = rest.contains(&"unseen");
+        look.joins = rest.contains(&"join");
         match *what {
             "port" => {
                 self.port = rest[0].parse().expect("a port");

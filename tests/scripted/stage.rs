@@ -99,6 +99,8 @@ pub struct Look {
     pub no_timestamps: bool,
     pub unseen: bool,
     pub options: Option<Vec<u8>>,
+    /// A SYN or its answer holds MP_JOIN.
+    pub joins: bool,
     pub label: Option<u32>,
 }
 
@@ -232,6 +234,10 @@ impl Stage {
             }
             if syn {
                 options.extend([1, 3, 3, 7]);
+            }
+            if syn && look.joins {
+                // Kind 30, subtype 1, 12 bytes (RFC 8684 3.2).
+                options.extend([30, 12, 0x11, 2, 1, 2, 3, 4, 5, 6, 7, 8]);
             }
         }
         let id = look

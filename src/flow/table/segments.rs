@@ -175,7 +175,11 @@ impl<S: Dialogue> Table<S> {
             .service(server.port)
             .or(self.ports.everything.then_some(Service::Other));
         let opens = tcp.flags.opens() && from == client && Opening::holds(Side::Client, tcp);
+        // Its bytes go on with a stream that began on another path: no greeting is due, and no dialogue can be read (RFC 8684 3.2).
+        let joins = tcp.flags.syn() && tcp.options.joins;
+        let service = service.filter(|_| !joins);
         let flow = match service {
+            _ if joins => Flow::Passing(Foreigner::new(key, mark).passing()),
             Some(service) if self.patient && opens => {
                 Flow::Opening(Box::new(Opening::new(key, mark, tcp, reused, service)))
             }

@@ -124,6 +124,7 @@ fn every_tcp_option_that_matters() {
     assert_eq!((read.mss, read.window_scale), (Some(1460), Some(7)));
     assert_eq!(read.timestamps, Some((1, 2)));
     assert!(read.sack_permitted && read.fast_open && read.multipath && !read.incomplete);
+    assert!(!read.joins, "subtype 0 is MP_CAPABLE");
 
     let mut sack = vec![5, 26];
     sack.extend((1..=24).collect::<Vec<u8>>());
