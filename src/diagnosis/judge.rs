@@ -235,11 +235,25 @@ fn opaque_abort(c: &Connection<'_>) -> Option<Mark> {
         .any(|reset| reset.side == Side::Client && reset.acks_all);
     let owed = c.tcp.sides[Side::Client].outstanding.is_some()
         || c.tcp.sides[Side::Server].outstanding.is_some() && !acknowledged;
-    if !owed && server.1.time >= client.1.time {
+    if !owed && server.1.time >= client.1.time && !gave_up_on_peer(c) {
         Some(at)
     } else {
         None
     }
+}
+
+/// The client asked again and again whether the server is still there and heard nothing (RFC 9293 3.8.4): its kernel gave the connection up,
+/// which no user did.
+fn gave_up_on_peer(c: &Connection<'_>) -> bool {
+    /// One question may be lost, and so may its answer.
+    const UNANSWERED: u32 = 3;
+    let client = &c.tcp.sides[Side::Client];
+    let heard = c.tcp.sides[Side::Server].last;
+    client.keep_alives >= UNANSWERED
+        && client
+            .last_keep_alive
+            .is_some_and(|asked| heard.is_none_or(|heard| heard.is_before(asked)))
+        && c.tcp.sides[Side::Server].labels.keep_alive_ack == 0
 }
 
 /// Why nothing can be said, in words.
