@@ -239,7 +239,9 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
     };
     let idle = matches!(judged.step, Step::Probe | Step::Stray | Step::Unasked);
     let late = c.began_late() && ends && idle && !c.work_open();
-    let further = ends || said_more() && !left_upon(c, judged.index);
+    // Its end stands behind bytes that nobody captured: they may grant what it refused before.
+    let further =
+        ends || (said_more() || c.end_unseen(Side::Server)) && !left_upon(c, judged.index);
     late || judged.index > 0 && c.partly_unseen() && further || judged.exchange.unsure
 }
 

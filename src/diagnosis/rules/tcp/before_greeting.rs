@@ -34,6 +34,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             / 1e9;
     let mut claim = if reset {
         let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
+        // Where the client speaks first, what it said may be what the reset is about, though it was not captured.
+        if c.service.implicit_tls() && first.is_some_and(|reset| reset.acks_unseen) {
+            return;
+        }
         let origin = first.map(|r| reset_origin(c, r));
         if origin.as_ref().is_some_and(|origin| origin.by_path()) {
             return;
