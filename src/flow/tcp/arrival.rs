@@ -47,6 +47,16 @@ impl Scoreboard {
     }
 
     pub(super) fn note_smaller(&mut self, range: &Range, mark: Mark) {
+        if let Some(hole) = self.ranges.front().filter(|first| first.count == 0)
+            && hole.start < range.start
+            && (1..hole.mss).contains(&range.size_min)
+            && self
+                .losses
+                .smaller_behind_hole
+                .is_none_or(|(start, _)| start != hole.start)
+        {
+            self.losses.smaller_behind_hole = Some((hole.start, mark));
+        }
         let Some(oldest) = self
             .ranges
             .iter()

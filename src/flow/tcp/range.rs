@@ -100,6 +100,11 @@ impl Range {
         self.story.as_ref()?.resent
     }
 
+    /// Payload of the largest packet that surely was among so many bytes of it: a super-segment left in packets of full size.
+    pub(super) fn at_most(&self, bytes: i64) -> u32 {
+        self.size_min.min(u32::try_from(bytes).unwrap_or(u32::MAX))
+    }
+
     /// Separate losses that its resends stand for.
     pub(super) fn episodes(&self) -> u32 {
         self.story.as_ref().map_or(0, |story| story.episodes)

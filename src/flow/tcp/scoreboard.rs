@@ -63,6 +63,8 @@ pub(super) struct Losses {
     pub(super) still_until: Option<Mark>,
     /// Something smaller than the oldest missing range arrived after it had been sent.
     pub(super) smaller_arrived: Option<(i64, Mark)>,
+    /// Something smaller than a packet arrived from behind a hole: where the hole begins.
+    pub(super) smaller_behind_hole: Option<(i64, Mark)>,
     /// The dead size that finally got through in smaller pieces.
     pub(super) recovered: Option<MtuEvidence>,
 }
@@ -72,6 +74,7 @@ impl Usual for Losses {
         told: Few::new(),
         still_until: None,
         smaller_arrived: None,
+        smaller_behind_hole: None,
         recovered: None,
     };
 }
@@ -219,6 +222,10 @@ impl Scoreboard {
                 if range.count == 0 {
                     count_capture_gap(side, range.start, ack, facts);
                 }
+                if range.count == 1 && !range.sacked {
+                    let arrived = range.at_most(ack.saturating_sub(range.start));
+                    self.largest_arrived = self.largest_arrived.max(arrived);
+                }
                 range.start = ack;
                 break;
             }
@@ -261,6 +268,8 @@ impl Scoreboard {
             }
             if !range.sacked && range.start >= left && range.end <= right {
                 range.sacked = true;
+                // A part of a super-segment came in packets no larger than itself (RFC 2018 3: a block is contiguous data).
+                range.size_min = range.at_most(range.end.saturating_sub(range.start));
                 let range = range.clone();
                 self.note_smaller(&range, mark);
                 self.arrived(side, &range, mark, tsecr, facts);
@@ -345,10 +354,15 @@ impl Scoreboard {
             evidence.dead = Some(first);
             evidence.dead_last = Some(last);
             evidence.dead_transmissions = count;
+            // A hole of the capture's was sent before what stands behind it, though only its resends were captured.
+            let behind = self.losses.smaller_behind_hole;
+            let behind =
+                behind.filter(|(start, _)| *start == range.start && range.hole().is_some());
             evidence.smaller_arrived_after = self
                 .losses
                 .smaller_arrived
                 .filter(|(start, _)| *start <= range.start)
+                .or(behind)
                 .map(|(_, mark)| mark);
         }
         // Of whole packets.

@@ -62,10 +62,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 Code::PathMtuBlackhole,
                 At::of(Where::Network),
                 last,
-                match (arrives, mtu.smaller_arrived_after.is_some()) {
+                match (arrives, mtu.smaller_arrived_after) {
                     (true, _) => 0.5,
-                    (false, true) => 0.92,
-                    (false, false) => 0.8,
+                    // The capture has the resends only: what became of the first one is not seen.
+                    (false, Some(smaller)) if smaller.is_before(first) => 0.8,
+                    (false, Some(_)) => 0.92,
+                    (false, None) => 0.8,
                 },
                 format!("Big packets from {from} to {to} vanish: {size} bytes of data never arrive, smaller packets do."),
             )
@@ -82,7 +84,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                     .because(last, format!("it was captured beside {to}"));
             }
             if let Some(mark) = mtu.smaller_arrived_after {
-                claim = claim.because(mark, "a smaller segment sent after it arrived");
+                let shown = if mark.is_before(first) {
+                    "a smaller segment from behind it, which was not captured the first time, arrived"
+                } else {
+                    "a smaller segment sent after it arrived"
+                };
+                claim = claim.because(mark, shown);
             }
             if let Some(mark) = mtu.recovered {
                 claim = claim
