@@ -56,6 +56,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     if list_unseen {
         confidence = f32::min(confidence, 0.65);
     }
+    if names_host(judged) {
+        confidence = 0.75;
+    }
     // What was not captured may have been the next, better try.
     if c.dialogue.gaps > 0 || c.partly_unseen() {
         confidence = f32::min(confidence, 0.75);
@@ -96,6 +99,7 @@ fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'stati
             .count()
             > 1;
     match judged.answer.family {
+        _ if names_host(judged) => "The server refused this client and does not say why",
         Family::RecipientRejected if all_refused => "The server refused every recipient",
         Family::RecipientRejected if judged.weight == Weight::Finding => {
             "The server refused one of the recipients"
@@ -124,6 +128,16 @@ fn advise(
         .iter()
         .any(|exchange| step(dialogue, exchange) == Step::Login);
     let untried = !tried && !dialogue.mechanisms.is_empty();
+    if names_host(judged) {
+        claim = claim.or(
+            Code::MailBlocklisted,
+            0.1,
+            "the server's log: a list that is asked over DNS, or a table of its own",
+        );
+        if untried && judged.weight == Weight::Fatal {
+            claim = claim.or(Code::AuthRequired, 0.1, "the same mail after a login");
+        }
+    }
     let family = judged.answer.family;
     if judged.not_offered {
         claim = claim.advise("Server's operator: certificate and switch (Postfix smtpd_tls_security_level = may, Exim tls_advertise_hosts = *, Dovecot ssl = yes)")
@@ -247,6 +261,17 @@ fn names_client(reply: &Reply) -> bool {
         ]
         .iter()
         .any(|word| text.contains(word))
+}
+
+/// The words say that it is the client's host that is refused, and not why: a table of the server's own, a rule that lets nobody in who
+/// has not logged in, and a list all look like that (Postfix src/smtpd/smtpd_check.c).
+fn names_host(judged: &Judged<'_>) -> bool {
+    let vague = matches!(
+        judged.answer.family,
+        Family::Rejected | Family::Temporary | Family::GreetingRejected
+    );
+    let text = judged.reply.text.as_str();
+    vague && text.to_ascii_lowercase().contains("client host rejected")
 }
 
 fn software_is(c: &Connection<'_>, name: &str) -> bool {
