@@ -228,9 +228,12 @@ impl<'a> Connection<'a> {
 
     /// Bytes of a side could not be read although they were sent: gaps, snap length, one-way.
     pub fn partly_unseen(&self) -> bool {
-        self.dialogue.gaps > 0
-            || self.tcp.cut_frames > 0
-            || self.tcp.acked_unseen > 0
+        self.dialogue.gaps > 0 || self.tcp.cut_frames > 0 || self.frames_missing()
+    }
+
+    /// Whole frames were not captured, as acknowledgements of unseen bytes show. Frames that were only cut short are no such.
+    pub fn frames_missing(&self) -> bool {
+        self.tcp.acked_unseen > 0
             || self.tcp.capture_gaps[Side::Client] > 0
             || self.tcp.capture_gaps[Side::Server] > 0
     }

@@ -30,9 +30,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         {
             continue;
         }
-        let Some(confidence) = absence(c).confidence(certainty(c, 0.8)) else {
+        let Some(mut confidence) = absence(c).confidence(certainty(c, 0.8)) else {
             continue;
         };
+        // What was not captured may have broken the silence; that what was sent now dies is seen all the same.
+        if c.frames_missing() {
+            confidence = f32::min(confidence, 0.6);
+        }
         push(
             c,
             claims,
@@ -49,9 +53,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
         return;
     }
-    // A reset as the answer to the first segment after the silence.
+    // A reset as the answer to the first segment after the silence: only where nothing is missing it is known that this is the
+    // first, and what the reset answers.
+    if c.frames_missing() {
+        return;
+    }
+    let most = if c.context.capture_drops { 0.6 } else { 1.0 };
     for reset in &c.tcp.resets {
         if reset.trigger != ResetTrigger::Established
+            || reset.ahead
             || reset.after_own_fin
             || reset.after_peer_close
         {
@@ -76,7 +86,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             gap.length,
             gap.to.time,
             reset.at,
-            certainty(c, 0.75),
+            certainty(c, 0.75).min(most),
             "answered by a RST".to_owned(),
         );
         return;

@@ -36,12 +36,14 @@ pub fn tls_on_clear_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
                 format!("the server speaks in clear: {}", reply.line),
             ))
         });
+    // What the server said before it left may be what was not captured.
+    let unseen = c.frames_missing() || c.end_unseen(Side::Server);
     let closed = match c.ending {
         Ending::Closed {
             by: Side::Server,
             at,
             ..
-        } => Some((at, "the server ends the connection".to_owned())),
+        } if !unseen => Some((at, "the server ends the connection".to_owned())),
         _ => None,
     };
     let Some((answer, text)) = spoken.or(closed) else {
