@@ -377,6 +377,10 @@ impl Session {
         if self.foreign.is_some() {
             return bytes.len();
         }
+        if side == Side::Server && self.rejects_clear(bytes) {
+            self.layer[side] = Layer::Tls;
+            return 0;
+        }
         let used = self.decoder.data(side, mark, bytes);
         // Where TLS was expected, or the other side began it, the TLS decoder has to know of clear text, too.
         if self.clear_on_tls_port[side].is_some() || self.tls_from_start.is_some() {
@@ -387,6 +391,14 @@ impl Session {
             self.switch(side);
         }
         used
+    }
+
+    /// A server that agreed to STARTTLS answers clear text with an alert record (RFC 8446 5.1, 6): no line begins like that.
+    fn rejects_clear(&self, bytes: &[u8]) -> bool {
+        let mut oddities = self.decoder.dialogue().oddities.iter();
+        bytes.first() == Some(&ALERT)
+            && self.decoder.at_line(Side::Server)
+            && oddities.any(|(oddity, _)| *oddity == Oddity::ClearAfterStarttls)
     }
 
     /// Clear text has ended for a side.
@@ -432,6 +444,9 @@ fn decoder_for(service: Option<Service>) -> mail::Decoder {
         None => mail::Decoder::unclaimed(),
     }
 }
+
+/// The content type of an alert record.
+const ALERT: u8 = 21;
 
 /// Bytes of a stream's middle that are looked at.
 const SAMPLE: usize = 256;

@@ -8,11 +8,14 @@ use super::farewell::{Farewell, farewell};
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
-use crate::proto::mail::Command;
+use crate::proto::mail::{Command, Dialogue, Oddity, Status, Verb};
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if c.dialogue.quit.is_some_and(|quit| gave_up(c, quit)) {
+        return None;
+    }
+    if clear_after_starttls(c.dialogue).is_some() && !c.partly_unseen() {
         return None;
     }
     let quit = c.dialogue.quit.filter(|quit| !cut_off_before(c, *quit));
@@ -66,6 +69,25 @@ pub(super) fn cut_off_before(c: &Connection<'_>, quit: Mark) -> bool {
     (at.time, at.frame.number()) < (quit.time, quit.frame.number())
         && !c.partly_unseen()
         && c.work_open()
+}
+
+/// The client asked for STARTTLS, was told to go ahead (RFC 3207 4), and went on in clear with something else than a goodbye, to which
+/// the server never said a word: where. A decrypted capture, which looks alike, has the answers.
+pub fn clear_after_starttls(dialogue: &Dialogue) -> Option<Mark> {
+    let mut oddities = dialogue.oddities.iter();
+    let (_, spoke) = oddities.find(|(oddity, _)| *oddity == Oddity::ClearAfterStarttls)?;
+    let mut later = dialogue.exchanges.iter().filter(|exchange| {
+        let command = exchange.command.as_ref();
+        command.is_some_and(|command| command.at.time >= spoke.time)
+    });
+    let first = later.next()?.command.as_ref()?;
+    let answered = dialogue.exchanges.iter().any(|exchange| {
+        exchange
+            .reply
+            .as_ref()
+            .is_some_and(|reply| reply.status != Status::Garbage && !reply.at.is_before(*spoke))
+    });
+    (first.verb != Verb::Quit && !answered).then_some(*spoke)
 }
 
 /// QUIT was said only because nothing came: after ≥ 5 s of waiting for the greeting, or for the answer to a command that never had one.

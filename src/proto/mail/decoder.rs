@@ -184,6 +184,11 @@ impl Decoder {
         self.core.body[side] == Body::Over
     }
 
+    /// Whether the next byte of a side is the first of a line.
+    pub(in crate::proto) fn at_line(&self, side: Side) -> bool {
+        self.core.body[side] == Body::Lines && self.lines[side].is_empty()
+    }
+
     fn before(&mut self, side: Side, mark: Mark) {
         if side == Side::Server && self.core.awaits_greeting() {
             self.core.dialogue.greeting_started.get_or_insert(mark);

@@ -184,6 +184,25 @@ fn clear_text_after_starttls_is_read_on() {
 }
 
 #[test]
+fn an_alert_to_clear_text_after_starttls_is_read() {
+    let asked: &[(Side, &[u8])] = &[
+        (S, b"220 mx ESMTP\r\n"),
+        (C, b"EHLO me\r\n"),
+        (S, b"250-mx\r\n250 STARTTLS\r\n"),
+        (C, b"STARTTLS\r\n"),
+        (S, b"220 go\r\n"),
+        (C, b"MAIL FROM:<a@b.c>\r\n"),
+    ];
+    let mut said = asked.to_vec();
+    said.push((S, b"\x15\x03\x03\x00\x02\x02\x0a"));
+    let session = play(Some(Service::Smtp), &said);
+    let facts = session.facts();
+    let alert = facts.tls.unwrap().alerts[0];
+    assert_eq!((alert.side, alert.fatal, alert.description), (S, true, 10));
+    assert!(facts.dialogue.exchanges[3].reply.is_none());
+}
+
+#[test]
 fn tls_and_clear_text_on_the_wrong_port() {
     let hello = b"\x16\x03\x01\x00\x05hello".as_slice();
     let wrong = play(

@@ -22,13 +22,14 @@ mod tests;
 use super::Rule;
 use crate::base::{Mark, Side};
 use crate::diagnosis::Connection;
-use crate::diagnosis::principles::in_order;
+use crate::diagnosis::principles::{clear_after_starttls, in_order};
 use crate::proto::tls::{Alert, TlsFacts};
 
 /// The rules of this stage.
 pub const RULES: &[Rule] = &[
     Rule::Encrypted(wrong_mode::tls_on_clear_port),
     Rule::Encrypted(wrong_mode::clear_on_tls_port),
+    Rule::Encrypted(wrong_mode::clear_instead_of_hello),
     Rule::Open(mutual_wait::rule),
     Rule::Encrypted(no_reply::rule),
     Rule::Encrypted(hello_dropped::rule),
@@ -54,7 +55,9 @@ const DECODE_ERROR: u8 = 50;
 /// complaint (RFC 8446 6.1), nor is anything at warning level, nor what a side says to the other one's end (OpenSSL: decode_error).
 fn fatal_alert<'t>(c: &Connection<'_>, tls: &'t TlsFacts) -> Option<&'t Alert> {
     // Alerts of somebody who met clear text say only that.
-    if carried_data(tls) || on_clear_port(c, tls) || tls.clear_text[Side::Client].is_some() {
+    let in_clear =
+        tls.clear_text[Side::Client].is_some() || clear_after_starttls(c.dialogue).is_some();
+    if carried_data(tls) || on_clear_port(c, tls) || in_clear {
         return None;
     }
     tls.alerts.iter().find(|alert| {

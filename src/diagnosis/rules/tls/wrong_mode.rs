@@ -1,13 +1,14 @@
 //! `tls.on-plaintext-port` and `tls.plaintext-on-tls-port`: the client takes the one kind of port for the other.
 //!
 //! RFC 8314 3.3 lists which is which. The near miss: a QUIT that is sent only on giving up does not make it plaintext.
+//! Beside them the client that asks for STARTTLS and does not begin (RFC 3207 4, RFC 9051 6.2.1): a server's alert is then about that.
 
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::Service;
-use crate::proto::tls::TlsFacts;
+use crate::proto::tls::{TlsFacts, alert_name};
 
-use super::on_clear_port;
+use super::{clear_after_starttls, on_clear_port};
 
 /// Hears a client that began with TLS.
 pub fn tls_on_clear_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
@@ -164,6 +165,34 @@ pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
             "Set the client to SSL/TLS on port {}, or to STARTTLS on port {clear_port}",
             c.server().port
         )),
+    );
+}
+
+/// Hears a client that asked for STARTTLS, was told to go ahead, and went on in clear: whatever the number of the alert that it
+/// gets, it is about that.
+pub fn clear_instead_of_hello(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
+    let Some(spoke) = clear_after_starttls(c.dialogue) else {
+        return;
+    };
+    let mut alerts = tls.alerts.iter();
+    let Some(alert) =
+        alerts.find(|alert| alert.side == Side::Server && alert.fatal && after(alert.at, spoke))
+    else {
+        return;
+    };
+    let (number, name) = (alert.description, alert_name(alert.description));
+    claims.push(
+        Claim::new(
+            Code::TlsAlert,
+            At::address(Where::Client, c.client().ip),
+            alert.at,
+            0.93,
+            format!("The client asked for STARTTLS and then went on in clear; the server ended it with alert {number}, {name}."),
+        )
+        .shown_by(format!("server alert: {name} ({number})"))
+        .because(spoke, "clear text where the ClientHello belongs")
+        .since(spoke.time)
+        .advise("Client's maker: begin with TLS as soon as the server agrees to STARTTLS, or do not ask for it"),
     );
 }
 
