@@ -43,6 +43,9 @@ pub struct LookupContext {
     pub used: Option<Mark>,
     /// The client opened a mail connection within [`WENT_ON`] after the first query: it had found an address.
     pub went_on: Option<Mark>,
+    /// Right behind its last try, before it can have given up, the client opened a mail connection to an address that nobody in
+    /// the capture had told it: where. It seems to have been answered.
+    pub went_on_untold: Option<Mark>,
     /// The name is the target of an MX answer seen before (so an error here belongs to the domain's MX): which domain.
     pub mx_of: Option<Foreign>,
     /// An address that another resolver gave for the same name and type.

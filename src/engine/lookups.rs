@@ -6,10 +6,13 @@ use super::attempts::{Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
-use crate::base::{Foreign, SECOND, Timestamp, ip_text};
+use crate::base::{Foreign, Mark, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::proto::dns::{self, Answer, RecordType};
+
+/// Who connects so soon behind a question was not kept waiting for its answer.
+const AT_ONCE: Nanos = 2 * SECOND;
 
 impl Judging {
     pub(super) fn fate(&mut self, fate: Fate, out: &mut dyn FnMut(Record)) {
@@ -87,6 +90,7 @@ impl Judging {
                 .answered_near(facts.client, facts.last.time, 60 * SECOND);
         context.one_way = self.knowledge.witness.one_way(facts.client);
         context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
+        context.went_on_untold = self.went_on_untold(facts);
         context.capture_drops = self
             .knowledge
             .drops
@@ -104,6 +108,21 @@ impl Judging {
             &mut judgement,
         );
         judgement
+    }
+
+    /// Where the client, right behind its last try, opened a mail connection of the family that it asked for to an address that no
+    /// look-up had given it. It had not given up: its timeout is as long as it waited between its tries.
+    fn went_on_untold(&self, facts: &LookupFacts) -> Option<Mark> {
+        let v4 = match facts.kind {
+            RecordType::A => true,
+            RecordType::AAAA => false,
+            _ => return None,
+        };
+        let last = facts.last_query?;
+        let mut before = facts.queries.iter().rev().map(|query| query.at.time);
+        let timeout = last.time.since(before.find(|time| *time < last.time)?);
+        let span = AT_ONCE.min(timeout / 2);
+        self.names.went_to_untold(facts.client, v4, last.time, span)
     }
 }
 

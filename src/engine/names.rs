@@ -32,8 +32,8 @@ pub struct Names {
     found: Remembered<(IpAddr, IpAddr), Solo<Found, TOLD>>,
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
     uses: Remembered<(IpAddr, IpAddr), Mark>,
-    /// Where each client's latest mail connections began; the oldest goes first.
-    opened: Remembered<IpAddr, Solo<Mark, OPENED>>,
+    /// Where each client's latest mail connections began, and to which address; the oldest goes first.
+    opened: Remembered<IpAddr, Solo<(IpAddr, Mark), OPENED>>,
     /// By address: who had been told of it, and when; the oldest goes first.
     askers: Remembered<IpAddr, Solo<(IpAddr, Mark), ASKERS>>,
     /// Addresses of machines that asked for names under their address of the other family.
@@ -93,14 +93,37 @@ impl Names {
         self.opened
             .get(&client)?
             .iter()
-            .copied()
+            .map(|(_, mark)| *mark)
             .find(|mark| (0..=span).contains(&mark.time.since(time)))
+    }
+
+    /// Where `client` opened a mail connection within `span` after `time` to an address of that family which no answer in the
+    /// capture had told it by then.
+    pub fn went_to_untold(
+        &self,
+        client: IpAddr,
+        v4: bool,
+        time: Timestamp,
+        span: Nanos,
+    ) -> Option<Mark> {
+        let untold = |address: IpAddr, mark: Mark| {
+            let told = self.found.get(&(client, address));
+            told.is_none_or(|told| told.iter().all(|one| one.answered.time > mark.time))
+        };
+        let opened = self.opened.get(&client)?.iter().copied();
+        let mut near = opened.filter(|(address, mark)| {
+            address.is_ipv4() == v4 && (0..=span).contains(&mark.time.since(time))
+        });
+        near.find(|(address, mark)| untold(*address, *mark))
+            .map(|(_, mark)| mark)
     }
 
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
         self.uses.insert((client, address), mark);
-        self.opened.entry(client, Solo::new).push_last(mark);
+        self.opened
+            .entry(client, Solo::new)
+            .push_last((address, mark));
         self.used_by(client, address, mark);
     }
 
@@ -205,6 +228,24 @@ mod tests {
         let used = |text| names.used(client, server, &name(text));
         assert_eq!(used("a.example"), Some(mark(11)));
         assert_eq!(used("b.example"), None);
+    }
+
+    #[test]
+    fn who_connects_where_nobody_told_it_to_has_an_answer_that_was_not_captured() {
+        let (client, server) = (ip("10.0.0.5"), ip("192.0.2.10"));
+        let mut names = Names::default();
+        names.use_address(client, server, mark(20));
+        let went =
+            |names: &Names, v4, at| names.went_to_untold(client, v4, mark(at).time, 2 * SECOND);
+        assert_eq!(went(&names, true, 19), Some(mark(20)));
+        assert_eq!(went(&names, false, 19), None);
+        assert_eq!(went(&names, true, -1), None);
+        assert_eq!(went(&names, true, 21), None);
+        // Told later it was not told then; told before, that is where it has the address from.
+        names.answered(client, server, &name("a.example"), mark(30));
+        assert_eq!(went(&names, true, 19), Some(mark(20)));
+        names.answered(client, server, &name("b.example"), mark(15));
+        assert_eq!(went(&names, true, 19), None);
     }
 
     #[test]

@@ -152,6 +152,17 @@ fn an_answer_is_ok_by_its_frame() {
 }
 
 #[test]
+fn who_goes_on_at_once_was_answered() {
+    let tries = facts(RecordType::A, &[0, 5_000]);
+    let context = LookupContext {
+        went_on_untold: Some(mark(5_030)),
+        ..witnessed()
+    };
+    assert_eq!(code(&tries, &context, 40_000), Code::Unknown);
+    assert_eq!(code(&tries, &witnessed(), 40_000), Code::DnsTimeout);
+}
+
+#[test]
 fn silence_has_a_clock() {
     let tries = facts(RecordType::A, &[0, 2_000, 4_000]);
     let judgement = judge(&tries, &witnessed(), 40_000);

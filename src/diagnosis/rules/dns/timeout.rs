@@ -17,6 +17,11 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if silence.tries <= 1 && l.context.went_on.is_some() {
         return;
     }
+    // Asked again, and at once connected to an address that no other answer gave: this one did, and was not captured. A client
+    // that goes on with what another resolver said was told that, and one that gives up waits for its timeout first.
+    if l.context.went_on_untold.is_some() {
+        return;
+    }
     let absence = l.absence();
     let full = if silence.tries >= 2 { 0.95 } else { 0.8 };
     let Some(confidence) = absence.confidence(full) else {
