@@ -8,7 +8,7 @@ use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
 use crate::base::{Mark, Side};
-use crate::proto::mail::{Exchange, Phase, Status};
+use crate::proto::mail::{Exchange, Phase, Status, Verb};
 
 /// The judgement of one connection or look-up.
 #[derive(Clone, Debug)]
@@ -158,6 +158,14 @@ fn without_cause(
         if c.one_sided() || doubtful_refusal(c) || cut_short(c) {
             return (Outcome::Incomplete, unknown(c), false);
         }
+        if let Some(star) = took_login_back(c) {
+            let mut verdict = unknown(c);
+            verdict.summary =
+                "The client took its login back and did nothing else; why is not said.".to_owned();
+            verdict.frame = Some(star.frame);
+            verdict.time = Some(star.time);
+            return (Outcome::Incomplete, verdict, false);
+        }
         finish(ladder);
         let text = match (c.dialogue.messages, c.tls.is_some()) {
             (0, _) => "It did its work and ended in order.".to_owned(),
@@ -200,6 +208,24 @@ fn doubtful_refusal(c: &Connection<'_>) -> bool {
     c.dialogue.messages == 0
         && c.dialogue.authenticated.is_none()
         && c.dialogue.exchanges.iter().any(refused)
+}
+
+/// The client cancelled a login by `*` (RFC 4954 4, RFC 9051 6.2.2, RFC 5034 4), which the server confirmed, and nothing was done after:
+/// where. It may have found what the server said wanting, or have had no password.
+fn took_login_back(c: &Connection<'_>) -> Option<Mark> {
+    if c.dialogue.messages > 0 || c.dialogue.authenticated.is_some() {
+        return None;
+    }
+    let star = |exchange: &Exchange| {
+        let command = exchange.command.as_ref()?;
+        let taken = command.verb == Verb::AuthStep && command.text.as_str().trim() == "*";
+        let confirmed = exchange
+            .reply
+            .as_ref()
+            .is_some_and(|reply| matches!(reply.status, Status::Negative | Status::Bad));
+        (taken && confirmed).then_some(command.at)
+    };
+    c.dialogue.exchanges.iter().rev().find_map(star)
 }
 
 /// The recorder cut frames short, and of a dialogue in clear nothing was seen to be done: what was asked may be in what was cut.

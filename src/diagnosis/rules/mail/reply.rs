@@ -16,7 +16,7 @@ use crate::proto::mail::{Answer, Exchange, Family, Language, Reply, Status, Verb
 use super::progress::{Progress, Step, readable, refuses, starttls_offered, step};
 use super::refusals::refusal;
 use super::starttls_stripped;
-use refine::refine;
+use refine::{refine, taken_back};
 use weight::{consequence, granted_to_another, probe, unasked, work};
 use words::claim;
 
@@ -71,7 +71,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
 }
 
-/// A method that the server does not know, or that the client gave up, gives way to what it then says to another one at the same step.
+/// A method that the server does not know, or refuses without a cause, gives way to what it then says to another one at the same step.
 fn gives_way(first: &Judged<'_>, later: &Judged<'_>) -> bool {
     let vague = matches!(
         first.answer.family,
@@ -126,6 +126,9 @@ fn judge<'a>(
         }
         step => step,
     };
+    if step == Step::Login && taken_back(c, index, exchange, reply, answer) {
+        return None;
+    }
     let mut judged = Judged {
         index,
         exchange,

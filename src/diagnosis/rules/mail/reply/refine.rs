@@ -64,6 +64,26 @@ pub(super) fn refine(
     answer
 }
 
+/// What the server says only confirms that the client took its login back, which it has to refuse (RFC 4954 4, RFC 9051 6.2.2, RFC 5034 4):
+/// nobody was judged. A cause of its own beside that is one.
+pub(super) fn taken_back(
+    c: &Connection<'_>,
+    index: usize,
+    exchange: &Exchange,
+    reply: &Reply,
+    answer: Answer,
+) -> bool {
+    let confirms = match answer.family {
+        Family::NeedsTls => !names_encryption(reply),
+        Family::CredentialsRejected
+        | Family::TokenRejected
+        | Family::ProtocolError
+        | Family::Rejected => reply.status != Status::Bye && reply.code != Some(421),
+        _ => false,
+    };
+    confirms && (Login { c, index, exchange }).cancelled()
+}
+
 /// A login that is refused, and what was said before.
 struct Login<'a> {
     c: &'a Connection<'a>,
@@ -76,9 +96,6 @@ impl<'a> Login<'a> {
     fn says(&self, reply: &Reply, answer: Answer) -> Option<Family> {
         match answer.family {
             Family::NeedsTls if !names_encryption(reply) => {
-                if self.cancelled() {
-                    return Some(Family::Rejected);
-                }
                 let family = match reply.status {
                     Status::Bad => self.not_understood()?,
                     _ => self.without_tls(reply)?,
@@ -89,9 +106,6 @@ impl<'a> Login<'a> {
                 } else {
                     family
                 })
-            }
-            Family::CredentialsRejected | Family::TokenRejected if self.cancelled() => {
-                Some(Family::Rejected)
             }
             Family::CredentialsRejected | Family::TokenRejected if self.unheard_of(reply) => {
                 Some(Family::MechanismUnsupported)
@@ -183,8 +197,8 @@ impl<'a> Login<'a> {
             && !self.offered()
     }
 
-    /// The client's last line took the login back (RFC 4954 4, RFC 9051 6.2.2, RFC 5034 4). After an error in a challenge
-    /// that is only how a client goes on (RFC 7628 3.2.3).
+    /// The client's last line took the login back. After an error in a challenge that is only how a client goes on (RFC 7628
+    /// 3.2.3).
     fn cancelled(&self) -> bool {
         let star = self.exchange.command.as_ref().is_some_and(|command| {
             command.verb == Verb::AuthStep && command.text.as_str().trim() == "*"

@@ -99,6 +99,7 @@ fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'stati
             .count()
             > 1;
     match judged.answer.family {
+        Family::Rejected if refers(judged.reply) => "The server sends the client to another server",
         _ if names_host(judged) => "The server refused this client and does not say why",
         Family::RecipientRejected if all_refused => "The server refused every recipient",
         Family::RecipientRejected if judged.weight == Weight::Finding => {
@@ -163,6 +164,9 @@ fn advise(
             );
         }
         _ => {}
+    }
+    if family == Family::Rejected && refers(judged.reply) {
+        claim = claim.advise("Client: log in at the server that the reply names");
     }
     for text in advice {
         claim = claim.advise(*text);
@@ -261,6 +265,12 @@ fn names_client(reply: &Reply) -> bool {
         ]
         .iter()
         .any(|word| text.contains(word))
+}
+
+/// Whoever it is, another server has the mailbox (RFC 2221 4.1, RFC 5804 1.3).
+fn refers(reply: &Reply) -> bool {
+    let code = reply.response_code.as_ref();
+    code.is_some_and(|code| code.as_str() == "REFERRAL")
 }
 
 /// The words say that it is the client's host that is refused, and not why: a table of the server's own, a rule that lets nobody in who

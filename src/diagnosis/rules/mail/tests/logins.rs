@@ -190,13 +190,43 @@ fn bad_to_a_login_is_about_tls_only_where_logins_may_be_disabled() {
 fn a_login_that_the_client_took_back_judged_nobody() {
     let begun = || imap().c("a AUTHENTICATE PLAIN").s("+ ");
     for reply in ["a BAD Client canceled it", "a NO Login failed."] {
-        logout(begun().c("*").s(reply)).fails(Code::MailRejected);
+        let judgement = logout(begun().c("*").s(reply)).is(Outcome::Incomplete, &[]);
+        assert_eq!(judgement.verdict.code, Code::Unknown);
     }
     logout(begun().c("AGpvZQBwdw==").s("a NO Login failed.")).fails(Code::AuthCredentialsRejected);
     let pop = Play::new(Service::Pop3).s("+OK ready");
     let pop = pop.c("AUTH PLAIN").s("+ ").c("*");
     let pop = pop.s("-ERR [AUTH] Client canceled authentication");
-    pop.c("QUIT").s("+OK").fin(C).fails(Code::MailRejected);
+    pop.c("QUIT").s("+OK").fin(C).is(Outcome::Incomplete, &[]);
+    let smtp = || {
+        let play = Play::new(Service::Submission)
+            .s("220 mail ESMTP")
+            .c("EHLO c");
+        let play = play
+            .s("250-mail\r\n250 AUTH PLAIN")
+            .c("AUTH PLAIN")
+            .s("334 ");
+        play.c("*")
+    };
+    for reply in [
+        "501 5.7.0 Authentication aborted",
+        "501 Authentication cancelled",
+        "535 no",
+    ] {
+        bye(smtp().s(reply)).is(Outcome::Incomplete, &[]);
+    }
+    // A cause of its own is one, and so is what came before.
+    bye(smtp().s("454 4.7.0 Temporary authentication failure")).fails(Code::AuthServerFailure);
+    let refused = Play::new(Service::Submission)
+        .s("220 mail ESMTP")
+        .c("EHLO c");
+    let refused = refused
+        .s("250-mail\r\n250 AUTH PLAIN")
+        .c("AUTH PLAIN AGpvZQB3cm9uZw==");
+    let refused = refused
+        .s("535 5.7.8 Error: authentication failed:")
+        .c("AUTH PLAIN");
+    bye(refused.s("334 ").c("*").s("501 cancelled")).fails(Code::AuthCredentialsRejected);
     // What another method then got is the verdict.
     let again = begun().c("*").s("a BAD Client canceled it");
     logout(again.c("b LOGIN joe pw").s("b NO Login failed.")).fails(Code::AuthCredentialsRejected);
@@ -220,7 +250,8 @@ fn a_method_that_nobody_offered_judged_nobody() {
 #[test]
 fn another_server_for_the_user_is_no_wrong_password() {
     let no = "a NO [REFERRAL imap://refer;AUTH=PLAIN@imap2.example.net/] Try this server instead.";
-    logout(imap().c("a LOGIN refer pw").s(no)).fails(Code::MailRejected);
+    let judgement = logout(imap().c("a LOGIN refer pw").s(no)).fails(Code::MailRejected);
+    assert!(judgement.verdict.summary.contains("another server"));
 }
 
 #[test]
