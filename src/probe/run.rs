@@ -135,8 +135,29 @@ async fn ended(context: &Context) {
 }
 
 async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, servers: &Servers) {
-    let found = dns::find(context, target).await;
-    let placing = found.place();
+    let first = dns::find(context, target).await;
+    // What went wrong with names is placed meanwhile: nothing waits for it.
+    let placing = async {
+        let authorities = async {
+            match context.options().wants(StageName::Dns) {
+                true => first.authorities().await,
+                false => dns::Authorities::default(),
+            }
+        };
+        tokio::join!(first.place(), authorities).1
+    };
+    tokio::pin!(placing);
+    let (mut placed, mut later) = (None, None);
+    if first.unresolved {
+        let mut late = std::pin::pin!(first.later(context, target));
+        later = loop {
+            tokio::select! {
+                done = &mut placing, if placed.is_none() => placed = Some(done),
+                later = &mut late => break later,
+            }
+        };
+    }
+    let found = later.unwrap_or_else(|| first.clone());
     let mut running = JoinSet::new();
     let beside = Beside::of(context, target, &found, names);
     let reachable = context.options().wants(StageName::Tcp);
@@ -167,7 +188,6 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
         }
         while running.join_next().await.is_some() {}
     };
-    // What went wrong with names is placed meanwhile: nothing waits for it.
     let sessions = async {
         let guesses: Vec<SocketAddr> = endpoints(&found, |one| !one.typed)
             .into_iter()
@@ -213,19 +233,14 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
         }
         met
     };
-    let authorities = async {
-        match context.options().wants(StageName::Dns) {
-            true => found.authorities().await,
-            false => dns::Authorities::default(),
+    let placing = async {
+        match placed {
+            Some(done) => done,
+            None => placing.await,
         }
     };
-    let ((), met, authorities, (), ()) = tokio::join!(
-        placing,
-        sessions,
-        authorities,
-        listed(context, &found),
-        published
-    );
+    let (authorities, met, (), ()) =
+        tokio::join!(placing, sessions, listed(context, &found), published);
     let dead: Vec<SocketAddr> = met
         .iter()
         .filter(|one| !one.opened)

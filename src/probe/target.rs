@@ -134,6 +134,18 @@ pub fn setting_of_port(port: u16) -> Option<Setting> {
 }
 
 impl Target {
+    /// The name that has to be looked up; an address has none.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Target::Port { host, .. } | Target::Settings { host, .. } => match host {
+                Host::Name(name) => Some(name),
+                Host::Address(_) => None,
+            },
+            Target::Domain(name) | Target::Mailbox { domain: name, .. } => Some(name),
+            Target::Address(_) => None,
+        }
+    }
+
     /// Reads what a user typed. The error is a sentence that says what would be right.
     pub fn parse(text: &str) -> Result<Target, String> {
         let text = text.trim();

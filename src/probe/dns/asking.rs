@@ -16,7 +16,7 @@ pub const GAP: Nanos = 700 * MILLISECOND;
 /// What a look-up over TCP may take: SYNs for ≥ 3 s, and 5 s in all.
 pub const TCP_PATIENCE: Nanos = 5_200 * MILLISECOND;
 /// A resolver that answers others is busy with this one: it is given so long.
-const BUSY: Nanos = 8 * SECOND;
+pub const BUSY: Nanos = 8 * SECOND;
 /// Transmissions at the most, however lossy the path.
 const MOST: u32 = 24;
 
@@ -130,6 +130,7 @@ impl Answered {
 /// An ICMP error: sender, type and code.
 pub type IcmpError = (IpAddr, u8, u8);
 
+#[derive(Clone, Debug)]
 struct Try {
     id: u16,
     at: Timestamp,
@@ -137,6 +138,7 @@ struct Try {
 }
 
 /// A question on its way.
+#[derive(Clone, Debug)]
 pub struct Asking {
     question: Question,
     manner: Manner,
@@ -343,6 +345,23 @@ impl Asking {
             tries: u32::try_from(self.tries.len()).unwrap_or(u32::MAX),
             truncated: self.truncated,
         })));
+    }
+
+    /// Whether it ended without any answer.
+    pub fn is_silent(&self) -> bool {
+        matches!(self.fate, Some(Fate::Silent { .. }))
+    }
+
+    /// Whether it ended.
+    pub fn is_settled(&self) -> bool {
+        self.fate.is_some()
+    }
+
+    /// Its silence is settled; an answer that comes all the same is heard from now on. One that is cut off is none.
+    pub fn reopen(&mut self) {
+        if self.is_silent() {
+            self.fate = None;
+        }
     }
 
     /// How it ended; `None` until it did.

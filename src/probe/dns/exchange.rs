@@ -68,6 +68,11 @@ impl Server {
         self.answers.load(Ordering::Relaxed)
     }
 
+    /// It answered one more.
+    pub fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Pings and answered questions: what a question's silence is held against.
     pub fn controls(&self) -> Controls {
         let mut controls = self.pings();
@@ -108,6 +113,67 @@ pub struct Exchanged {
     pub started: Timestamp,
     /// Hops between the answer's sender and us, by its TTL.
     pub distance: Option<u8>,
+    /// A target that was silent for as long as silence is given: what still comes is heard here.
+    pub rest: Option<Rest>,
+}
+
+impl Exchanged {
+    /// Nothing came of it yet.
+    pub fn begun(started: Timestamp) -> Exchanged {
+        Exchanged {
+            fate: None,
+            started,
+            distance: None,
+            rest: None,
+        }
+    }
+}
+
+/// A question whose silence was settled, and the socket that it left by.
+pub struct Rest {
+    asking: Asking,
+    socket: UdpSocket,
+    teller: Option<Datagrams>,
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.asking.fmt(f)
+    }
+}
+
+impl Rest {
+    /// Hears what comes until that time; how it ended after all, if an answer came.
+    pub async fn late(mut self, context: &Context, until: Timestamp) -> Option<Fate> {
+        let mut buffer = vec![0; DATAGRAM];
+        self.asking.reopen();
+        while !self.asking.is_settled() {
+            let left = until.since(context.now());
+            if left <= 0 {
+                return None;
+            }
+            tokio::select! {
+                got = self.socket.recv(&mut buffer) => {
+                    // An ICMP error is no answer, and its socket goes on.
+                    let Ok(length) = got else { continue };
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    if let Some(teller) = &self.teller {
+                        teller.received(bytes);
+                    }
+                    hear(&mut self.asking, context.now(), bytes);
+                }
+                () = tokio::time::sleep(Duration::from_nanos(left.unsigned_abs())) => {}
+                () = context.cancelled() => return None,
+            }
+        }
+        // What comes for the other transmissions is taken too, and not refused by the kernel.
+        let socket = self.socket;
+        tokio::spawn(async move {
+            tokio::time::sleep(2 * SECOND_ANSWER).await;
+            drop(socket);
+        });
+        self.asking.fate()
+    }
 }
 
 /// Puts a question until it is settled.
@@ -117,11 +183,7 @@ pub async fn exchange(
     role: Role,
     mut asking: Asking,
 ) -> Exchanged {
-    let mut exchanged = Exchanged {
-        fate: None,
-        started: context.now(),
-        distance: None,
-    };
+    let mut exchanged = Exchanged::begun(context.now());
     let socket = match context.udp(server.address, role, None).await {
         Ok(socket) => socket,
         Err(error) => {
@@ -183,9 +245,19 @@ pub async fn exchange(
             Step::Settled => break,
         }
     }
+    if asking.is_silent() && role == Role::Target {
+        let rest = asking.clone();
+        exchanged.fate = asking.fate();
+        exchanged.rest = Some(Rest {
+            asking: rest,
+            socket,
+            teller,
+        });
+        return exchanged;
+    }
     exchanged.fate = asking.fate();
     if matches!(exchanged.fate, Some(Fate::Answered(_))) {
-        server.answers.fetch_add(1, Ordering::Relaxed);
+        server.answered();
         // The tap may be a moment behind the socket.
         if exchanged.distance.is_none() && context.captures() {
             let seen = tokio::time::timeout(Duration::from_millis(60), answer_packet(&mut packets));

@@ -6,15 +6,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::asking::{Asking, Fate, Manner};
+use super::asking::{Asking, BUSY, Fate, Manner};
 use super::chain::{Aim, Chain, Learned, Reached};
-use super::exchange::{Exchanged, Server, exchange};
+use super::exchange::{Exchanged, Rest, Server, exchange};
 use super::question::{Host, Question, Shape};
 use super::resolvers::Resolvers;
 use super::stub::{Cost, Treatment, cost};
-use crate::base::MILLISECOND;
+use crate::base::{MILLISECOND, Timestamp};
 use crate::diagnosis::withheld;
 use crate::probe::context::Context;
 use crate::probe::control::Role;
@@ -22,6 +23,8 @@ use crate::probe::options::{Families, StageName};
 
 /// After so long without an answer the next server is asked as well.
 const NEXT: Duration = Duration::from_millis(1_500);
+/// What was asked together and is late is waited for so long, once one answer came.
+const BESIDE: Duration = Duration::from_millis(500);
 /// Rounds of a chain: MX, addresses; SRV, addresses. More is a loop.
 const ROUNDS: usize = 6;
 
@@ -49,6 +52,15 @@ pub struct Lookups {
     log: Mutex<Vec<Arc<Asked>>>,
     suspects: Mutex<Vec<usize>>,
     pending: Mutex<JoinSet<()>>,
+    /// Silent look-ups that are still listened for, and those of them that were answered after all.
+    late: watch::Sender<Late>,
+}
+
+/// What becomes of look-ups that were silent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Late {
+    awaited: usize,
+    came: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,6 +83,7 @@ impl Lookups {
             log: Mutex::default(),
             suspects: Mutex::default(),
             pending: Mutex::default(),
+            late: watch::Sender::default(),
         })
     }
 
@@ -88,6 +101,49 @@ impl Lookups {
             }
             while left.join_next().await.is_some() {}
         }
+    }
+
+    /// Waits for answers to look-ups that were silent, as long as a busy resolver is given for one. True when some came: the same
+    /// name, followed again, is then found by them.
+    pub async fn came_late(&self) -> bool {
+        let mut late = self.late.subscribe();
+        let some = late.wait_for(|late| late.awaited == 0 || late.came > 0);
+        if !some.await.is_ok_and(|late| late.came > 0) {
+            return false;
+        }
+        // A and AAAA are asked at once: the other one is about to come.
+        let all = late.wait_for(|late| late.awaited == 0);
+        let _ = tokio::time::timeout(BESIDE, all).await;
+        true
+    }
+
+    /// Listens on for the answer to a look-up whose silence was settled.
+    fn listen(
+        self: &Arc<Lookups>,
+        server: Arc<Server>,
+        question: Question,
+        started: Timestamp,
+        rest: Rest,
+    ) {
+        self.late.send_modify(|late| late.awaited += 1);
+        let lookups = self.clone();
+        tokio::spawn(async move {
+            let until = started.plus(BUSY);
+            let fate = rest.late(&lookups.context, until).await;
+            let came = fate.is_some();
+            if came {
+                server.answered();
+                let exchanged = Exchanged {
+                    fate,
+                    ..Exchanged::begun(started)
+                };
+                lookups.note(&server, question, true, exchanged);
+            }
+            lookups.late.send_modify(|late| {
+                late.awaited = late.awaited.saturating_sub(1);
+                late.came += usize::from(came);
+            });
+        });
     }
 
     /// From a name to addresses.
@@ -142,6 +198,9 @@ impl Lookups {
     }
 
     async fn target(self: &Arc<Lookups>, question: &Question) -> Learned {
+        if let Some(known) = self.followed(question) {
+            return known;
+        }
         let servers = self.order();
         for (n, server) in servers.iter().enumerate() {
             let text = format!("{question} at {}", server.address.ip());
@@ -149,8 +208,13 @@ impl Lookups {
             let (lookups, at, asked) = (self.clone(), server.clone(), question.clone());
             let mut running = tokio::spawn(async move {
                 let asking = Asking::new(asked.clone(), Manner::target());
-                let exchanged = exchange(&lookups.context, &at, Role::Target, asking).await;
-                lookups.note(&at, asked, true, exchanged)
+                let mut exchanged = exchange(&lookups.context, &at, Role::Target, asking).await;
+                let (rest, started) = (exchanged.rest.take(), exchanged.started);
+                let learned = lookups.note(&at, asked.clone(), true, exchanged);
+                if let Some(rest) = rest {
+                    lookups.listen(at, asked, started, rest);
+                }
+                learned
             });
             let is_last = n.saturating_add(1) == servers.len();
             tokio::select! {
@@ -171,6 +235,18 @@ impl Lookups {
         Learned::Fault
     }
 
+    /// What a name that is followed again met the first time: an answer that came late, or silence.
+    fn followed(&self, question: &Question) -> Option<Learned> {
+        let log = self.log();
+        let mut same = log
+            .iter()
+            .filter(|asked| asked.is_target && asked.question == *question)
+            .peekable();
+        same.peek()?;
+        let known = same.find_map(|asked| learned(question, &asked.exchanged));
+        Some(known.unwrap_or(Learned::Fault))
+    }
+
     /// A question that only helps: a few tries, at the first server that answers. What was answered is not asked again.
     pub async fn control(self: &Arc<Lookups>, question: &Question) -> Learned {
         let log = self.log();
@@ -180,6 +256,13 @@ impl Lookups {
             .next()
         {
             return known;
+        }
+        // Followed again, nothing is asked again that was in vain.
+        let vain = log
+            .iter()
+            .any(|asked| !asked.is_target && asked.question == *question);
+        if vain && self.late.borrow().came > 0 {
+            return Learned::Fault;
         }
         let Some(server) = self.order().into_iter().next() else {
             return Learned::Fault;

@@ -78,6 +78,16 @@ impl Found {
         }
     }
 
+    /// A resolver that was silent may answer after all, while its silence is placed: what the name then leads to.
+    pub async fn later(&self, context: &Context, target: &Target) -> Option<Found> {
+        let lookups = self.lookups.as_ref().filter(|_| self.unresolved)?;
+        if !lookups.came_late().await {
+            return None;
+        }
+        let later = follow(context, target, target.name()?, lookups.clone()).await;
+        (!later.unresolved).then_some(later)
+    }
+
     /// What the authoritative servers of the name say themselves.
     pub async fn authorities(&self) -> Authorities {
         match (&self.lookups, &self.name) {
@@ -107,26 +117,26 @@ pub fn resolvers(context: &Context) -> Resolvers {
 
 /// Finds what stands behind a target.
 pub async fn find(context: &Context, target: &Target) -> Found {
-    let name = match target {
-        Target::Address(address) => {
-            return Found {
-                destinations: every_port(None, &[*address]),
-                ..Found::default()
-            };
-        }
-        Target::Port { host, .. } | Target::Settings { host, .. } => match host {
-            Host::Address(address) => {
-                return Found {
-                    destinations: vec![one(None, setting(target), &[*address])],
-                    ..Found::default()
-                };
-            }
-            Host::Name(name) => name,
-        },
-        Target::Domain(name) | Target::Mailbox { domain: name, .. } => name,
+    let Some(name) = target.name() else {
+        let destinations = match target {
+            Target::Address(address) => every_port(None, &[*address]),
+            Target::Port { host, .. } | Target::Settings { host, .. } => match host {
+                Host::Address(address) => vec![one(None, setting(target), &[*address])],
+                Host::Name(_) => Vec::new(),
+            },
+            Target::Domain(_) | Target::Mailbox { .. } => Vec::new(),
+        };
+        return Found {
+            destinations,
+            ..Found::default()
+        };
     };
     let lookups = Lookups::new(context, resolvers(context));
-    let (reached, name) = searched(&lookups, target, name).await;
+    follow(context, target, name, lookups).await
+}
+
+async fn follow(context: &Context, target: &Target, typed: &str, lookups: Arc<Lookups>) -> Found {
+    let (reached, name) = searched(&lookups, target, typed).await;
     let destinations = destinations(context, target, &name, &reached);
     Found {
         unresolved: destinations.iter().all(|one| one.addresses.is_empty()),

@@ -202,3 +202,42 @@ fn a_control_gives_up_a_gap_after_its_last_try() {
     assert!(matches!(run.fate, Fate::Silent { tries: 2, .. }));
     assert_eq!(run.ended, 2 * GAP);
 }
+
+#[test]
+fn an_answer_after_the_silence_is_heard_when_it_is_listened_for() {
+    let silent = || {
+        let mut asking = target();
+        asking.learn(CLEAN, false);
+        let mut now = Timestamp(0);
+        let mut id = 0;
+        loop {
+            match asking.step(now) {
+                Step::Send(shape) => {
+                    asking.sent(now, id, shape);
+                    id += 1;
+                }
+                Step::Wait(until) => now = until,
+                _ => return asking,
+            }
+        }
+    };
+    let late = Timestamp(49 * SECOND / 10);
+    let mut closed = silent();
+    assert!(closed.is_silent());
+    closed.heard(late, response(0, 0, false), &[]);
+    assert!(closed.is_silent());
+    let mut open = silent();
+    open.reopen();
+    open.heard(late, response(0, 0, true), &[]);
+    assert!(!open.is_settled(), "what is cut off is no answer");
+    open.heard(late, response(0, 0, false), &[]);
+    match open.fate() {
+        Some(Fate::Answered(answer)) => assert_eq!(answer.after, late.0),
+        other => panic!("{other:?}"),
+    }
+    // What ended otherwise stays as it ended.
+    let mut failed = target();
+    failed.failed("no route".to_owned());
+    failed.reopen();
+    assert!(failed.is_settled());
+}

@@ -69,12 +69,23 @@ impl Work {
             let same = silent
                 .iter()
                 .filter(|other| other.question == case.question || !alive);
-            for asked in same {
+            // What came late after all is slow, and not silent.
+            for asked in same.filter(|asked| !self.came_late(asked)) {
                 self.say(&asked.question, |subject| {
                     Some(claims::silence(subject, &facts))
                 });
             }
         }
+    }
+
+    fn came_late(&self, asked: &Asked) -> bool {
+        let came = |other: &Arc<Asked>| {
+            other.is_target
+                && other.server.place == asked.server.place
+                && other.question == asked.question
+                && matches!(other.exchanged.fate, Some(Fate::Answered(_)))
+        };
+        self.lookups.log().iter().any(came)
     }
 
     async fn silence(
