@@ -247,6 +247,16 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
     }
 }
 
+/// The connection's SYN was answered, in the packets: what was measured of unanswered ones does not say what became of it. Later than the
+/// probe waited, the answer leaves an `unknown`; `true` where it does.
+pub fn answered_late(judgement: &mut Judgement, claim: &Claim) -> bool {
+    if claim.code != Code::TcpDropped || judgement.verdict.code != Code::Unknown {
+        return false;
+    }
+    judgement.verdict.summary = "The SYN was answered after all, later than was waited for: it was not dropped, and how the connection would have gone on is not known.".to_owned();
+    true
+}
+
 /// Repetition showed that what it cost was a moment's trouble and not the rule: it is said beside a healthy verdict.
 fn excuse(judgement: &mut Judgement) {
     let ok = Verdict {

@@ -8,7 +8,7 @@ use super::causes::Who;
 use super::judging::Judging;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
-use crate::diagnosis::measured::weigh;
+use crate::diagnosis::measured::{answered_late, weigh};
 use crate::diagnosis::{About, Judgement, Measured, Settles, Verdict};
 use crate::flow::Endpoint;
 
@@ -36,18 +36,19 @@ impl Experiments {
         self.probes.contains(&world)
     }
 
-    /// Lets what was measured of a server weigh in.
+    /// Lets what was measured of a server weigh in. `answered`: the connection's SYN was, sooner or later.
     pub(super) fn weigh_connection(
         &self,
         source: SourceId,
         server: Endpoint,
+        answered: bool,
         judgement: &mut Judgement,
     ) {
         let fits = |about: &About| {
             matches!(about, About::Server(known)
                 if known.ip() == server.ip && known.port() == server.port)
         };
-        self.weigh(source, &fits, judgement);
+        self.weigh(source, &fits, answered, judgement);
     }
 
     /// Lets what was measured of a look-up weigh in.
@@ -64,16 +65,24 @@ impl Experiments {
             matches!(about, About::Lookup { resolver, name, kind }
                 if *resolver == asked && *kind == type_number && bare(name) == bare(wanted))
         };
-        self.weigh(source, &fits, judgement);
+        self.weigh(source, &fits, false, judgement);
     }
 
-    fn weigh(&self, source: SourceId, fits: &dyn Fn(&About) -> bool, judgement: &mut Judgement) {
-        let about = self
+    fn weigh(
+        &self,
+        source: SourceId,
+        fits: &dyn Fn(&About) -> bool,
+        answered: bool,
+        judgement: &mut Judgement,
+    ) {
+        let about: Vec<&Measured> = self
             .measured
             .iter()
             .filter(|(of, measured)| *of == source && fits(&measured.about))
-            .map(|(_, measured)| measured);
-        weigh(judgement, about);
+            .map(|(_, measured)| measured)
+            .filter(|measured| !(answered && answered_late(judgement, &measured.claim)))
+            .collect();
+        weigh(judgement, about.into_iter());
     }
 
     /// Nothing is open any more.

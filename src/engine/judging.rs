@@ -468,8 +468,9 @@ impl Judging {
         }
         .filter(|records| records.at.time <= tcp.first.time);
         let mut judged = judge(key, tcp, session, &self.config.replies, horizon, &context);
+        let answered = tcp.syn_acks.count > 0;
         self.experiments
-            .weigh_connection(key.source, key.server, &mut judged.judgement);
+            .weigh_connection(key.source, key.server, answered, &mut judged.judgement);
         let name = context.server_name;
         let made = record(
             &key,

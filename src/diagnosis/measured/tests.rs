@@ -1,6 +1,6 @@
 //! A measurement beside what packets say, and its text form.
 
-use super::{About, Measured, REFINES, Settles, weigh};
+use super::{About, Measured, REFINES, Settles, answered_late, weigh};
 use crate::base::Timestamp;
 use crate::diagnosis::{
     At, Claim, Code, Judgement, Ladder, Outcome, Proof, Verdict, Weight, Where,
@@ -193,6 +193,23 @@ fn where_packets_say_nothing_the_measurement_does() {
     weigh(&mut judgement, [measured(Code::TcpDropped)].iter());
     assert_eq!(judgement.outcome, Outcome::Failed);
     assert_eq!(judgement.verdict.code, Code::TcpDropped);
+}
+
+#[test]
+fn a_syn_that_was_answered_late_was_not_dropped() {
+    let dropped = measured(Code::TcpDropped);
+    let mut late = judged(Outcome::Incomplete, Code::Unknown);
+    assert!(answered_late(&mut late, &dropped.claim));
+    assert_eq!(late.verdict.code, Code::Unknown);
+    assert!(late.verdict.summary.contains("answered after all"));
+    // What the packets say, and other measurements, are no matter of it.
+    let mut judgement = judged(Outcome::Failed, Code::TcpSynackLost);
+    assert!(!answered_late(&mut judgement, &dropped.claim));
+    let mut unknown = judged(Outcome::Incomplete, Code::Unknown);
+    assert!(!answered_late(
+        &mut unknown,
+        &measured(Code::TcpRefused).claim
+    ));
 }
 
 #[test]

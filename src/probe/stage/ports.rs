@@ -18,7 +18,7 @@ use super::local::{self, Neighbor};
 use super::reference::{self, Reference};
 use super::trace;
 use crate::base::Timestamp;
-use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Where};
+use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
 use crate::probe::plan::series::{Finding, Series, Subject};
@@ -27,8 +27,12 @@ use crate::probe::way::{Kind, Way};
 
 /// The kernel's own SYN is kept so long, that three transmissions of it are seen (silence has a clock).
 const CLOCK: Duration = Duration::from_millis(3_400);
+/// An answer to it is waited for so long before the port is called dropped: the verdict is final within 5 s.
+const LATE: Duration = Duration::from_millis(4_500);
 /// A next hop that does not answer is known by then.
 const NEIGHBOR: Duration = Duration::from_millis(4_000);
+/// A handshake that takes so long is slow (verdicts.md, path.slow).
+const SLOW: Duration = Duration::from_secs(1);
 /// Between two looks at what this host does.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -64,23 +68,34 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
                 &format!("provisional: {to} is dropped (0.90); looking where"),
             );
             let counted = context.now();
-            let (borne, placed) = tokio::join!(
+            let (borne, placed, opened) = tokio::join!(
                 super::options::borne(context, to),
-                located(context, to, reference)
+                located(context, to, reference),
+                opens_late(context, to, begun)
             );
-            if !borne {
-                dropped(context, to, (&finding, counted), reference, placed);
+            match opened {
+                _ if borne => {}
+                None => dropped(context, to, (&finding, counted), reference, placed),
+                Some(took) if took >= SLOW => slow(context, to, took, &finding, reference),
+                Some(_) => {}
             }
             end_of_clock(context, to, begun).await;
         }
         (Finding::AllSilent, None) if reference.is_none() => {
-            let placed = located(context, to, None).await;
-            path_silent(context, to, &series, placed);
+            let (placed, opened) =
+                tokio::join!(located(context, to, None), opens_late(context, to, begun));
+            if opened.is_none() {
+                path_silent(context, to, &series, placed);
+            }
             end_of_clock(context, to, begun).await;
         }
         // As often as not: one of several ways may be dead.
         (Finding::Mixed { .. } | Finding::Answers, None) if !context.is_open(to) => {
             super::split::sample(context, to).await;
+            // The port opens, only not for this host's own connections: no other setting mends that.
+            if finding == Finding::Answers {
+                context.bars(to);
+            }
         }
         // Answered from another address, or too often to be dropped and too seldom to be told from loss in so few probes. Where
         // some were answered, flows that are asked again and again tell; else the kernel's own packets say what it is.
@@ -137,6 +152,68 @@ async fn end_of_clock(context: &Context, to: SocketAddr, begun: Instant) {
     if !context.is_open(to) {
         context.give_up(to);
     }
+}
+
+/// Waits for the answer to the kernel's own SYNs; how long it took, when the connection opened after all.
+async fn opens_late(context: &Context, to: SocketAddr, begun: Instant) -> Option<Duration> {
+    let end = begun + LATE;
+    while !context.is_open(to) {
+        if context.is_cancelled() || Instant::now() >= end {
+            return None;
+        }
+        tokio::time::sleep(SOON / 8).await;
+    }
+    Some(begun.elapsed())
+}
+
+/// It opened long after its SYN, and not because of loss: the answers come, and come late.
+fn slow(
+    context: &Context,
+    to: SocketAddr,
+    took: Duration,
+    finding: &Finding,
+    reference: Option<Reference>,
+) {
+    let Finding::Dropped {
+        unanswered,
+        answered,
+        controls,
+        chance,
+    } = *finding
+    else {
+        return;
+    };
+    let control = reference.map_or_else(|| "nothing".to_owned(), |one| one.name());
+    let took = took.as_secs_f64();
+    let at = At::address(Where::Unknown, to.ip());
+    let proof = Proof::Measured("SYN series", context.now());
+    let claim = Claim::new(
+        Code::PathSlow,
+        at,
+        proof,
+        0.7,
+        format!("{to} opened only {took:.1} s after the first SYN; {control} at once."),
+    )
+    .weighing(Weight::Costly)
+    .shown_by(format!(
+        "{unanswered} SYNs to port {} from {unanswered} ports had no answer while {control} {answered}/{controls}: by loss, a chance of {chance:.0e}",
+        to.port()
+    ))
+    .or(
+        Code::TcpListenOverflow,
+        0.15,
+        "a capture at the server: SYNs that arrive there and are not answered at first",
+    )
+    .advise(format!(
+        "Look at what answers for port {} of {}: a SYN queue that is full, a proxy or firewall that connects to the server first",
+        to.port(),
+        to.ip()
+    ));
+    context.measured(Measured {
+        about: About::Server(to),
+        claim,
+        settles: Settles::Session,
+    });
 }
 
 async fn located(
