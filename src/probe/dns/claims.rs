@@ -4,10 +4,12 @@
 //! it better, or stand beside it. Nothing is sent here.
 
 mod silence;
+mod untaken;
 
 use std::net::IpAddr;
 
 pub use silence::{Silence, silence};
+pub use untaken::untaken;
 
 use super::asking::TcpEnd;
 use super::question::Question;

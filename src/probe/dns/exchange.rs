@@ -113,6 +113,8 @@ pub struct Exchanged {
     pub started: Timestamp,
     /// Hops between the answer's sender and us, by its TTL.
     pub distance: Option<u8>,
+    /// Datagrams of the server's that were captured on this host while its socket got nothing.
+    pub untaken: u32,
     /// A target that was silent for as long as silence is given: what still comes is heard here.
     pub rest: Option<Rest>,
 }
@@ -124,6 +126,7 @@ impl Exchanged {
             fate: None,
             started,
             distance: None,
+            untaken: 0,
             rest: None,
         }
     }
@@ -184,6 +187,7 @@ pub async fn exchange(
     mut asking: Asking,
 ) -> Exchanged {
     let mut exchanged = Exchanged::begun(context.now());
+    let mut taken = false;
     let socket = match context.udp(server.address, role, None).await {
         Ok(socket) => socket,
         Err(error) => {
@@ -223,6 +227,7 @@ pub async fn exchange(
                 tokio::select! {
                     got = socket.recv(&mut buffer) => match got {
                         Ok(length) => {
+                            taken = true;
                             let bytes = buffer.get(..length).unwrap_or_default();
                             if let Some(teller) = &teller {
                                 teller.received(bytes);
@@ -244,6 +249,12 @@ pub async fn exchange(
             }
             Step::Settled => break,
         }
+    }
+    while let Ok(seen) = packets.try_recv() {
+        notice(&seen, &mut asking, &mut exchanged);
+    }
+    if taken {
+        exchanged.untaken = 0;
     }
     if asking.is_silent() && role == Role::Target {
         let rest = asking.clone();
@@ -332,6 +343,10 @@ fn notice(seen: &Seen, asking: &mut Asking, exchanged: &mut Exchanged) {
     match &seen.what {
         What::Udp(_) if seen.direction == Direction::In => {
             exchanged.distance.get_or_insert(distance(seen.ip.ttl));
+            // A fragment alone gets to no socket, and that is nobody's rule (RFC 791 3.2).
+            if seen.ip.fragment.is_none() {
+                exchanged.untaken = exchanged.untaken.saturating_add(1);
+            }
         }
         What::Icmp { v6, kind, code, .. } if is_refusal(*v6, *kind) => {
             asking.rejected(Some((seen.ip.source, *kind, *code)));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Silence, Subject, checking_disabled, forged, silence, slow};
+use super::{Silence, Subject, checking_disabled, forged, silence, slow, untaken};
 use crate::base::{MILLISECOND, SECOND, Timestamp};
 use crate::diagnosis::{Code, Weight, Where};
 use crate::probe::dns::asking::TcpEnd;
@@ -143,4 +143,14 @@ fn a_redirection_that_tells_the_truth_harms_nobody() {
     let wrong = Some("over TCP the answer is another".to_owned());
     let claim = forged(&with(&asked), &found, wrong);
     assert_eq!((claim.weight, claim.at.hop), (Weight::Fatal, Some(2)));
+}
+
+#[test]
+fn answers_that_came_and_were_not_taken_are_this_hosts_own_doing() {
+    let question = question(RecordType::A);
+    let claim = untaken(&with(&question), 4, 4, 4 * SECOND);
+    assert_eq!(claim.code, Code::DnsTimeout);
+    assert_eq!(claim.at.place, Where::Client);
+    assert!(!claim.summary.contains("never answered"));
+    assert!(claim.confidence < 0.9);
 }

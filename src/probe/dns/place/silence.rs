@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::asking::Fate;
-use super::super::claims::{self, Silence};
+use super::super::claims::{self, Silence, Subject};
 use super::super::echo;
 use super::super::exchange::over_tcp;
 use super::super::lookups::Asked;
@@ -12,9 +12,12 @@ use super::super::steps;
 use super::super::walk::{Trail, vanishing};
 use super::{EACH, Work};
 use crate::base::SECOND;
+use crate::diagnosis::Settles;
 use crate::probe::control::Role;
 use crate::proto::dns::RecordType;
 
+/// So many answers that were captured and reached no socket are no accident.
+const UNTAKEN: u32 = 2;
 /// Farthest router that is looked for when the resolver's distance is not known.
 const FARTHEST: u8 = 24;
 /// NS, for the root: a question that every resolver can answer.
@@ -27,6 +30,7 @@ impl Work {
             .iter()
             .filter(|asked| matches!(asked.exchanged.fate, Some(Fate::Silent { .. })))
             .collect();
+        let silent = self.taken(silent);
         let Some(first) = silent.first() else { return };
         let context = &self.lookups.context;
         let alive = self.answers().next().is_some();
@@ -76,6 +80,28 @@ impl Work {
                 });
             }
         }
+    }
+
+    /// Those of the silent that were silent; of the others it is said that their answers came and were not taken.
+    fn taken<'a>(&self, silent: Vec<&'a Arc<Asked>>) -> Vec<&'a Arc<Asked>> {
+        let (untaken, silent): (Vec<_>, Vec<_>) = silent
+            .into_iter()
+            .partition(|asked| asked.exchanged.untaken >= UNTAKEN);
+        for asked in untaken {
+            let Some(Fate::Silent { tries, lasted }) = asked.exchanged.fate else {
+                continue;
+            };
+            let subject = Subject {
+                resolver: self.ip(),
+                question: &asked.question,
+                now: self.lookups.context.now(),
+            };
+            // The packets alone look well: what the socket did not get is known to us only.
+            let claim = claims::untaken(&subject, asked.exchanged.untaken, tries, lasted);
+            let measured = subject.measured(claim, Settles::Session);
+            self.lookups.context.measured(measured);
+        }
+        silent
     }
 
     fn came_late(&self, asked: &Asked) -> bool {
