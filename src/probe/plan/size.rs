@@ -70,6 +70,14 @@ pub struct Found {
     pub told: Option<Told>,
 }
 
+impl Found {
+    /// Whether packets of that many bytes are sure to vanish, without a word of any router.
+    pub fn swallows(&self, bytes: usize) -> bool {
+        let small = self.fails.is_some_and(|fails| usize::from(fails) <= bytes);
+        self.sure && self.told.is_none() && small
+    }
+}
+
 /// The search.
 #[derive(Clone, Debug)]
 pub struct Search {
@@ -269,6 +277,30 @@ mod tests {
             }
             assert!(packets < 2_000, "{search:?}");
         }
+    }
+
+    #[test]
+    fn what_is_smaller_than_all_that_vanish_is_not_explained_by_its_size() {
+        let found = Found {
+            passes: 300,
+            fails: Some(301),
+            unanswered: 33,
+            small: (42, 42),
+            sure: true,
+            told: None,
+        };
+        assert!(found.swallows(325));
+        assert!(!found.swallows(300));
+        let unsure = Found {
+            sure: false,
+            ..found
+        };
+        assert!(!unsure.swallows(325));
+        let whole = Found {
+            fails: None,
+            ..found
+        };
+        assert!(!whole.swallows(325));
     }
 
     #[test]

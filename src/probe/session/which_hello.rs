@@ -4,6 +4,8 @@
 //! server does not answer although it arrives is told from what vanishes on the way by TCP's acknowledgement. A path that is too narrow for
 //! large packets is no filter, and is looked for first.
 
+mod narrow;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -46,6 +48,8 @@ struct Control {
     /// Where its hello dies.
     placed: Option<trigger::Placed>,
     sizes: Option<size::Sized>,
+    /// Bytes of the IP packet that its hello makes, at least.
+    packet: usize,
 }
 
 /// A hello on a control connection of its own, walked before it is sent.
@@ -72,6 +76,7 @@ async fn control(
             unasked: false,
             placed: None,
             sizes: None,
+            packet: 0,
         };
     };
     let hello = hello(context, shape);
@@ -85,6 +90,7 @@ async fn control(
                 unasked: true,
                 placed: None,
                 sizes,
+                packet: 0,
             };
         }
     }
@@ -112,6 +118,9 @@ async fn control(
         unasked: false,
         placed,
         sizes,
+        packet: hello
+            .len()
+            .saturating_add(if to.is_ipv4() { 40 } else { 60 }),
     }
 }
 
@@ -160,6 +169,10 @@ async fn experiments(tried: &Tried<'_>, small: &Shape) -> bool {
         size::report(context, to, sizes);
         // Nothing as large as the hello gets there, whatever it says.
         if sizes.is_hole() {
+            return true;
+        }
+        if sizes.swallows(first.packet) && !first.answer.passes() {
+            tried.narrow(sizes, &first);
             return true;
         }
     }

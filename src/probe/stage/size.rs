@@ -57,6 +57,11 @@ impl Sized {
         self.found.fails.is_none() && self.found.passes >= self.most
     }
 
+    /// Whether packets of that many bytes vanish whatever is in them, in a way that no link does: below what every link carries.
+    pub fn swallows(&self, bytes: usize) -> bool {
+        self.found.passes < self.least && self.found.swallows(bytes)
+    }
+
     /// Whether segments that TCP would send vanish, and nothing makes it send smaller ones.
     pub fn is_hole(&self) -> bool {
         self.found.sure
