@@ -193,8 +193,12 @@ fn limit(judgement: &mut Judgement, claim: &Claim) {
 
 /// Lets measurements weigh in on a judgement made from packets.
 pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a Measured>) {
+    let mut device = None;
     for one in measured {
         let claim = &one.claim;
+        if claim.code == Code::TcpIntercepted {
+            device = Some(claim);
+        }
         match one.settles {
             Settles::Doubt => {
                 doubt(judgement, claim);
@@ -245,6 +249,9 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
             judgement.findings.push(Verdict::from(claim.clone()));
         }
     }
+    if let Some(claim) = device {
+        in_its_place(judgement, claim);
+    }
 }
 
 /// The connection's SYN was answered, in the packets: what was measured of unanswered ones does not say what became of it. Later than the
@@ -255,6 +262,32 @@ pub fn answered_late(judgement: &mut Judgement, claim: &Claim) -> bool {
     }
     judgement.verdict.summary = "The SYN was answered after all, later than was waited for: it was not dropped, and how the connection would have gone on is not known.".to_owned();
     true
+}
+
+/// Deaths that the packets lay upon the server because they bear its address.
+const BY_WHO_OPENED: [Code; 3] = [
+    Code::TcpResetBeforeGreeting,
+    Code::TcpClosedBeforeGreeting,
+    Code::MailNoGreeting,
+];
+/// What such a verdict is sure of at the most where a device answers in the server's place.
+const IN_ITS_PLACE: f32 = 0.7;
+
+/// A device on the way was measured to open connections in the server's name: what dies before the server's first word died at the device,
+/// and of the server nothing is known.
+fn in_its_place(judgement: &mut Judgement, claim: &Claim) {
+    let verdict = &mut judgement.verdict;
+    if judgement.outcome != Outcome::Failed || !BY_WHO_OPENED.contains(&verdict.code) {
+        return;
+    }
+    verdict.at = claim.at;
+    verdict.confidence = verdict.confidence.min(IN_ITS_PLACE);
+    verdict.summary = format!(
+        "{} That was the device which answers in the server's place, and whether a server behind it is alive is not known.",
+        verdict.summary
+    );
+    verdict.advice.splice(0..0, claim.advice.iter().cloned());
+    add_evidence(verdict, claim);
 }
 
 /// Repetition showed that what it cost was a moment's trouble and not the rule: it is said beside a healthy verdict.

@@ -213,6 +213,37 @@ fn a_syn_that_was_answered_late_was_not_dropped() {
 }
 
 #[test]
+fn what_died_at_a_device_is_not_laid_upon_the_server() {
+    let mut device = measured(Code::TcpIntercepted);
+    device.settles = Settles::Finding;
+    device.claim = device.claim.weighing(Weight::Finding);
+    let server = At::address(Where::Server, "192.0.2.10".parse().unwrap());
+    let before = |code: Code| {
+        let mut judgement = judged(Outcome::Failed, code);
+        judgement.verdict.at = server;
+        judgement.verdict.confidence = 0.85;
+        judgement
+    };
+    for code in [Code::TcpResetBeforeGreeting, Code::MailNoGreeting] {
+        let mut judgement = before(code);
+        weigh(&mut judgement, [device.clone()].iter());
+        let verdict = &judgement.verdict;
+        assert_eq!(verdict.code, code);
+        assert_eq!(verdict.at, device.claim.at);
+        assert!(verdict.confidence <= 0.7);
+        assert!(verdict.summary.contains("in the server's place"));
+        assert_eq!(judgement.findings.len(), 1);
+    }
+    // A server that spoke is there; and without a device it is the server that opened.
+    let mut later = before(Code::TlsCertExpired);
+    weigh(&mut later, [device].iter());
+    assert_eq!(later.verdict.at, server);
+    let mut alone = before(Code::TcpResetBeforeGreeting);
+    weigh(&mut alone, [measured(Code::PathLoss)].iter());
+    assert_eq!(alone.verdict.at, server);
+}
+
+#[test]
 fn every_line_names_something_that_exists() {
     for name in REFINES.iter().flat_map(|(a, b)| [a, b]) {
         assert!(
