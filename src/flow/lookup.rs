@@ -361,6 +361,7 @@ impl Lookups {
         let reply = Reply {
             at: mark,
             transport: heard.transport,
+            port: client.port,
             delay: asked.map(|query| mark.time.since(query.at.time).max(0)),
             hops: heard.hops,
             ip_id: heard.ip_id,

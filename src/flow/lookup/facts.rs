@@ -49,6 +49,8 @@ pub struct Reply {
     pub at: Mark,
     /// How it travelled.
     pub transport: Transport,
+    /// The client's port that it went to.
+    pub port: u16,
     /// Time since the latest try with the same id and port; `None` if there was none.
     pub delay: Option<Nanos>,
     /// Distance of its sender.

@@ -22,7 +22,8 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         Some((reply, why)) => (reply, why.to_owned(), 0.9),
         None => {
             // A sound message that does not fit: only when the client saw no better one.
-            let Some(reply) = facts.mismatched.first() else {
+            let fits_a_try = |reply: &&Reply| went_to_a_try(l, reply);
+            let Some(reply) = facts.mismatched.iter().find(fits_a_try) else {
                 return;
             };
             if l.unanswered().is_none() || facts.truncated().is_some() {
@@ -47,6 +48,14 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         ))
         .advise("Switch off DNS inspection (application layer gateway) on the way"),
     );
+}
+
+/// The answer went to a port that a try came from. To any other it answers a question of another socket, which the capture lost: no
+/// client would have heard it.
+fn went_to_a_try(l: &Lookup<'_>, reply: &Reply) -> bool {
+    let queries = &l.facts.queries;
+    let all_kept = l.facts.tries as usize <= queries.len();
+    !all_kept || queries.iter().any(|query| query.port == reply.port)
 }
 
 fn misfit(l: &Lookup<'_>, reply: &Reply) -> String {

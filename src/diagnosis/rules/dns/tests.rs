@@ -63,6 +63,7 @@ fn reply(ms: i64, rcode: u16, answers: Vec<(RecordType, Answer)>) -> Reply {
     Reply {
         at: mark(ms),
         transport: Transport::Udp,
+        port: 40_000,
         delay: Some(MILLISECOND),
         hops: HopCount::of(60),
         ip_id: None,
@@ -458,6 +459,11 @@ fn broken_answers() {
         .push(reply(3, 0, vec![address("192.0.2.10")]));
     stray.mismatched_count = 1;
     assert_eq!(code(&stray, &witnessed(), 40_000), Code::DnsBadResponse);
+    // Near miss: what went to a port from which the capture shows no question.
+    if let Some(reply) = stray.mismatched.iter_mut().next() {
+        reply.port = 50_000;
+    }
+    assert_eq!(code(&stray, &witnessed(), 40_000), Code::Unknown);
 }
 
 #[test]
