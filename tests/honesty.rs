@@ -1,9 +1,13 @@
 //! The law of honesty: less evidence may make a verdict weaker, never other.
 //!
-//! Every recording is cut before and after its frames, its frames are cut to 96 and 68 bytes, single frames and whole
-//! directions are left out, frames close together change places, and what is left is judged again. A cause may become `unknown`, `ok`, or a
+//! Every recording is cut before and after its frames, its frames are cut to 96 and 68 bytes, single frames, bursts, random ones and
+//! whole directions are left out, frames close together change places, and what is left is judged again. A cause may become `unknown`, `ok`, or a
 //! code that its page names; what was `ok` or `unknown` stays one of these. Flipped bytes never panic.
 
+#[path = "honesty/exceptions.rs"]
+mod exceptions;
+#[path = "honesty/losses.rs"]
+mod losses;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +15,13 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use mxray::base::Timestamp;
 use mxray::diagnosis::Code;
 use mxray::engine::record::Record;
-use mxray::wire::{Net, dissect};
 
+use exceptions::{EXCEPTIONS, excepted};
+use losses::{Holes, Loss, Times, after};
 use support::{Captured, Chance, Kept, files, in_parallel, judge, named_on, recordings};
 
 /// Cuts, and single frames left out, of one recording.
@@ -31,269 +35,12 @@ const FOREIGN_FRAMES: usize = 3_000;
 /// Bytes that a short snap length leaves of a frame: headers and some words, and (tcpdump's old default) IPv6 without the
 /// end of TCP's header.
 const SNAPLENS: [usize; 2] = [96, 68];
-/// Versions of one recording with frames moved, how far at the most, and how close together they lie.
+/// Versions of one recording with frames moved.
 const MOVED: usize = 12;
-const FURTHEST: usize = 3;
-const CLOSE: i64 = 1_000_000;
+/// Versions of one recording with each kind of holes; of somebody else's none, since hardly one of those is without holes.
+const HOLES: usize = 25;
 /// Flipped versions of one recording.
 const FLIPPED: usize = 30;
-
-/// What may happen all the same: `(capture, what was done, from, to, the packets that justify it)`.
-/// A capture that ends in `/` means the folder's, `*` those of somebody else's.
-const EXCEPTIONS: &[(&str, &str, &str, &str, &str)] = &[
-    (
-        "dns.nxdomain/near-search-list",
-        "cut",
-        "ok",
-        "dns.nxdomain",
-        "frame 4 is NXDOMAIN, and no name was asked for after it yet",
-    ),
-    (
-        "dns.nxdomain/near-search-list",
-        "frame left out",
-        "ok",
-        "dns.nxdomain",
-        "frame 4 is NXDOMAIN; frames 5 and 6, the next name and its answer, are what redeems it",
-    ),
-    (
-        "dns.truncated-no-tcp/near-tcp-works",
-        "frame left out",
-        "ok",
-        "dns.slow",
-        "frame 4 is the truncated answer; without it the query of frame 3 is answered over TCP only, in frame 9",
-    ),
-    (
-        "dns.truncated-no-tcp/reset",
-        "begun late",
-        "dns.truncated-no-tcp",
-        "dns.port-closed",
-        "frame 19 is the resolver's RST on TCP/53; the truncated answers over UDP came before",
-    ),
-    (
-        "tcp.reset-by-path/",
-        "frame left out",
-        "ok",
-        "dns.slow",
-        "frame 4 is the answer; without it the same question, asked again for the next connection, answers frame 3 late",
-    ),
-    (
-        "tcp.options-stripped/",
-        "frame left out",
-        "ok",
-        "dns.slow",
-        "frame 4 is the answer; without it the same question, asked again for the next connection, answers frame 3 late",
-    ),
-    (
-        "dns.type-dropped/",
-        "frame left out",
-        "ok",
-        "dns.timeout",
-        "frame 5 is the only answer to a question for A that was asked more than once",
-    ),
-    (
-        "dns.type-dropped/",
-        "server unheard",
-        "ok",
-        "dns.timeout",
-        "frame 5 is the only answer to a question for A that was asked more than once",
-    ),
-    (
-        "dns.large-dropped/",
-        "frame left out",
-        "ok",
-        "dns.timeout",
-        "frame 5 is the only answer; silence has a clock, and 5 s of it count for a query asked once",
-    ),
-    (
-        "dns.large-dropped/",
-        "server unheard",
-        "ok",
-        "dns.timeout",
-        "frame 5 is the only answer; silence has a clock, and 5 s of it count for a query asked once",
-    ),
-    (
-        "tcp.option-dropped/near-first-syn-lost",
-        "frame left out",
-        "ok",
-        "path.slow",
-        "frame 6 is the SYN sent again; without it the SYN-ACK of frame 7 answers a SYN of a second before",
-    ),
-    (
-        "tcp.idle-dropped/reset",
-        "client unheard",
-        "tcp.idle-dropped",
-        "tcp.reset-midstream-by-path",
-        "frame 21 is a device's RST; that the client's segment after a pause drew it is not to be seen",
-    ),
-    (
-        "tcp.idle-dropped/reset",
-        "frame left out",
-        "tcp.idle-dropped",
-        "tcp.reset-midstream-by-path",
-        "frame 21 is a device's RST; that the client's segment after a pause drew it is not to be seen",
-    ),
-    (
-        "tcp.reset-midstream-by-path/",
-        "frame left out",
-        "tcp.reset-midstream-by-path",
-        "tcp.client-reset",
-        "the frame left out is the RST in the server's name; what is left is the RST of the client's side",
-    ),
-    (
-        "arkime_synthetic.pcap",
-        "68 bytes",
-        "unknown",
-        "path.slow",
-        "frames 378 and 379 are a SYN and a SYN-ACK 1 s apart; what is cut is the dialogue that made it no verdict",
-    ),
-    (
-        "Teredo.pcap",
-        "begun late",
-        "ok",
-        "dns.no-address",
-        "frame 21 is the question for AAAA; without it nobody asked for more than the A that frame 24 says is not there",
-    ),
-    (
-        "arkime_synthetic.pcap",
-        "frame left out",
-        "unknown",
-        "path.slow",
-        "frames 378 and 379 are a SYN and a SYN-ACK 1 s apart; the frame left out is of the dialogue that made it no verdict",
-    ),
-    (
-        "v6.pcap",
-        "frame left out",
-        "ok",
-        "dns.slow",
-        "frame 15 is the answer; without it the same question, asked again in frame 80, is answered 11 s after frame 14",
-    ),
-    (
-        "Teredo.pcap",
-        "frame left out",
-        "ok",
-        "dns.no-address",
-        "frame 21 is the question for AAAA; without it nobody asked for more than the A that frame 24 says is not there",
-    ),
-    (
-        "wikipedia-filtered-plus-udp.pcap",
-        "cut",
-        "ok",
-        "dns.nxdomain",
-        "frame 9 is NXDOMAIN for a name of the search list, and no name was asked for after it yet",
-    ),
-    (
-        "wikipedia-filtered-plus-udp.pcap",
-        "frame left out",
-        "ok",
-        "dns.slow",
-        "frame 7 is the answer; without it the same question, asked again, is what is answered",
-    ),
-    (
-        "wikipedia.pcap",
-        "cut",
-        "ok",
-        "dns.nxdomain",
-        "frame 19 is NXDOMAIN for a name of the search list, and no name was asked for after it yet",
-    ),
-    (
-        "wikipedia.pcap",
-        "frame left out",
-        "ok",
-        "dns.slow",
-        "frame 17 is the answer; without it the same question, asked again, is what is answered",
-    ),
-    (
-        "*",
-        "frame left out",
-        "ok",
-        "dns.timeout",
-        "what is left out is the only answer; silence has a clock, and 5 s of it count for a query asked once",
-    ),
-    (
-        "*",
-        "frame left out",
-        "unknown",
-        "dns.timeout",
-        "what is left out is the only answer; silence has a clock, and 5 s of it count for a query asked once",
-    ),
-    (
-        "*",
-        "server unheard",
-        "ok",
-        "dns.timeout",
-        "what is left out is the only answer; silence has a clock, and 5 s of it count for a query asked once",
-    ),
-    (
-        "*",
-        "server unheard",
-        "unknown",
-        "dns.timeout",
-        "what is left out is the only answer; silence has a clock, and 5 s of it count for a query asked once",
-    ),
-    (
-        "almost-resp.pcap",
-        "moved",
-        "unknown",
-        "tcp.reset-midstream",
-        "frame 11 is a RST; what it answers is read from the order",
-    ),
-    (
-        "almost-resp.pcap",
-        "moved with their times",
-        "unknown",
-        "tcp.reset-midstream",
-        "frame 11 is a RST; what it answers is read from the order",
-    ),
-];
-
-/// What was done to a capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Loss {
-    BeginsWith(usize),
-    CutAfter(usize),
-    Without(usize),
-    Short(usize),
-    ClientUnheard,
-    ServerUnheard,
-    /// Frames change places as capture hardware with several queues makes them; with their times, or each with the time of its place.
-    Moved(Times, usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Times {
-    Kept,
-    OfThePlace,
-}
-
-impl Loss {
-    fn kind(self) -> &'static str {
-        match self {
-            Loss::BeginsWith(_) => "begun late",
-            Loss::CutAfter(_) => "cut",
-            Loss::Without(_) => "frame left out",
-            Loss::Short(96) => "96 bytes",
-            Loss::Short(_) => "68 bytes",
-            Loss::ClientUnheard => "client unheard",
-            Loss::ServerUnheard => "server unheard",
-            Loss::Moved(Times::Kept, _) => "moved with their times",
-            Loss::Moved(Times::OfThePlace, _) => "moved",
-        }
-    }
-
-    fn place(self, frames: &[Kept]) -> String {
-        match self {
-            Loss::BeginsWith(at) => {
-                format!("from frame {}", frames.get(at).map_or(0, |f| f.number))
-            }
-            Loss::CutAfter(at) => format!("after frame {}", frames.get(at).map_or(0, |f| f.number)),
-            Loss::Without(at) => {
-                format!("without frame {}", frames.get(at).map_or(0, |f| f.number))
-            }
-            Loss::Moved(_, round) => format!("in round {round}"),
-            Loss::Short(_) | Loss::ClientUnheard | Loss::ServerUnheard => String::new(),
-        }
-    }
-}
 
 /// A connection or look-up as the evidence identifies it, whoever is taken for the client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -385,15 +132,6 @@ impl Pages {
     }
 }
 
-fn excepted(name: &str, kind: &str, from: &str, to: &str) -> bool {
-    EXCEPTIONS.iter().any(|(capture, done, was, is, _)| {
-        let named = *capture == name
-            || capture.ends_with('/') && name.starts_with(capture)
-            || *capture == "*" && !name.contains('/');
-        named && *done == kind && *was == from && *is == to
-    })
-}
-
 fn addresses(records: &[Record]) -> BTreeSet<IpAddr> {
     records
         .iter()
@@ -405,95 +143,16 @@ fn addresses(records: &[Record]) -> BTreeSet<IpAddr> {
         .collect()
 }
 
-fn shortened(frame: &Kept, snaplen: usize) -> Kept {
-    let data = frame
-        .data
-        .get(..snaplen)
-        .map_or_else(|| Arc::clone(&frame.data), Arc::from);
-    Kept {
-        data,
-        ..frame.clone()
-    }
-}
-
-/// Frames that lie close together change places, none by more than a few.
-fn moved(frames: &[Kept], times: Times, round: usize) -> Vec<Kept> {
-    let mut chance = Chance::of(&format!("{} {round}", frames.len()));
-    let mut places: Vec<usize> = (0..frames.len()).collect();
-    let mut at = 0;
-    while at + 1 < frames.len() {
-        let with = at + 1 + chance.below(FURTHEST);
-        let near = frames
-            .get(with)
-            .is_some_and(|other| other.time.since(frames[at].time).abs() <= CLOSE);
-        if near && chance.below(2) == 0 {
-            places.swap(at, with);
-            at = with;
-        }
-        at += 1;
-    }
-    let place = |(at, from): (usize, &usize)| {
-        let frame = frames[*from].clone();
-        match times {
-            Times::Kept => frame,
-            Times::OfThePlace => Kept {
-                time: frames[at].time,
-                ..frame
-            },
-        }
-    };
-    let mut changed: Vec<Kept> = places.iter().enumerate().map(place).collect();
-    for (at, frame) in changed.iter_mut().enumerate() {
-        frame.number = frames[at].number;
-    }
-    changed
-}
-
-fn ends(frame: &Kept) -> Option<(IpAddr, IpAddr)> {
-    match dissect(frame.link_type, &frame.data, frame.original_len).net {
-        Net::Ip(ip) => Some((ip.source, ip.destination)),
-        Net::Arp(_) | Net::None => None,
-    }
-}
-
-fn after(captured: &Captured, loss: Loss, clients: &BTreeSet<IpAddr>) -> Vec<Record> {
-    let frames = &captured.frames;
-    let end = &captured.end;
-    match loss {
-        Loss::BeginsWith(at) => judge(frames.iter().skip(at), end),
-        Loss::CutAfter(at) => judge(frames.iter().take(at + 1), end),
-        Loss::Without(out) => judge(
-            frames
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| *at != out)
-                .map(|(_, frame)| frame),
-            end,
-        ),
-        Loss::Short(snaplen) => {
-            let short: Vec<Kept> = frames.iter().map(|f| shortened(f, snaplen)).collect();
-            judge(&short, end)
-        }
-        Loss::Moved(times, round) => judge(&moved(frames, times, round), end),
-        Loss::ClientUnheard => judge(
-            frames
-                .iter()
-                .filter(|frame| ends(frame).is_none_or(|(source, _)| !clients.contains(&source))),
-            end,
-        ),
-        Loss::ServerUnheard => judge(
-            frames
-                .iter()
-                .filter(|frame| ends(frame).is_none_or(|(_, to)| !clients.contains(&to))),
-            end,
-        ),
-    }
-}
-
 /// What was said about less evidence and must not be: key, how often, and the first case in words.
 type Violations = BTreeMap<(String, &'static str, &'static str, &'static str), (usize, String)>;
 
-fn examine(name: &str, captured: &Captured, sample: usize, pages: &Pages) -> Violations {
+fn examine(
+    name: &str,
+    captured: &Captured,
+    sample: usize,
+    rounds: usize,
+    pages: &Pages,
+) -> Violations {
     let records = captured.judge();
     let whole = judged(&records);
     let clients = addresses(&records);
@@ -501,6 +160,12 @@ fn examine(name: &str, captured: &Captured, sample: usize, pages: &Pages) -> Vio
     let count = captured.frames.len();
     let mut losses = vec![Loss::ClientUnheard, Loss::ServerUnheard];
     losses.extend(SNAPLENS.map(Loss::Short));
+    for round in 0..rounds {
+        for holes in [Holes::Burst, Holes::Few, Holes::Many, Holes::OneSide] {
+            losses.push(Loss::Holes(holes, round));
+        }
+    }
+
     for round in 0..MOVED {
         losses.push(Loss::Moved(Times::Kept, round));
         losses.push(Loss::Moved(Times::OfThePlace, round));
@@ -527,7 +192,7 @@ fn examine(name: &str, captured: &Captured, sample: usize, pages: &Pages) -> Vio
     for loss in losses {
         for now in judged(&after(captured, loss, &clients)) {
             let was = before(&whole, &now).map_or("unknown", |was| was.code);
-            if pages.allow(was, now.code) || excepted(name, loss.kind(), was, now.code) {
+            if pages.allow(was, now.code) || excepted(name, loss, was, now.code) {
                 continue;
             }
             let entry = found
@@ -573,7 +238,7 @@ fn less_evidence_never_makes_another_verdict() {
     assert!(!entries.is_empty(), "no recordings");
     let found = in_parallel(&entries, |(name, path)| {
         let captured = Captured::read(path).expect("a capture");
-        examine(name, &captured, SAMPLE, &pages)
+        examine(name, &captured, SAMPLE, HOLES, &pages)
     });
     complain(&found);
 }
@@ -610,7 +275,7 @@ fn less_evidence_of_somebody_elses_never_makes_another_verdict() {
             .into_owned();
         match Captured::read(path) {
             Ok(captured) if captured.frames.len() <= FOREIGN_FRAMES => {
-                examine(&name, &captured, FOREIGN_SAMPLE, &pages)
+                examine(&name, &captured, FOREIGN_SAMPLE, 0, &pages)
             }
             _ => Violations::new(),
         }
