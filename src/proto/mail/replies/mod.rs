@@ -216,8 +216,7 @@ impl ReplyTable {
             Some(row) => Some(Answer {
                 family: row.family,
                 origin: row.origin,
-                // Whom it refuses says nothing of why.
-                by_text: row.family != Family::Rejected,
+                by_text: true,
             }),
             None => codes::read(&asked, reply),
         };
@@ -349,13 +348,6 @@ impl Asked {
                 if self.language == Language::Sieve && reply.status == Status::Negative =>
             {
                 Family::Rejected
-            }
-            Family::Rejected if self.is_smtp() && self.phase == Phase::Greeting => {
-                Family::GreetingRejected
-            }
-            // A 4xx is for the time being, whomever it is said to (RFC 5321 4.2.1).
-            Family::Rejected if self.is_smtp() && reply.status == Status::Transient => {
-                Family::Temporary
             }
             // The account of the recipient, not the client's own.
             Family::AccountDisabled if self.command == Some(Verb::Rcpt) => {

@@ -4,7 +4,7 @@ use super::Place::{Any, Connection, Login, Rcpt, Smtp, Transaction};
 use super::Strength::{Generic, Known, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
-    Blocklisted, DomainUnauthenticated, Greylisted, RdnsRequired, Rejected,
+    Blocklisted, DomainUnauthenticated, Greylisted, RdnsRequired,
 };
 
 /// An address on a list, in words that no other refusal has.
@@ -95,10 +95,7 @@ pub(super) const ROWS: &[Words] = &[
         "refused due to * spam", "your mail server * spam", "abuse from your", "spam from your", "banned",
         "host is banned", "ip in dns", "is on a list", "has been blocked by", "rejected by policy list",
         "your ip * not allowed", "from your network", "network blocked", "your host is not trusted",
-        "bad dns reputation", "local blacklist", "your server is blocked", "host blocked",
-    ]),
-    words(Rejected, Smtp, Known, "Postfix src/smtpd/smtpd_check.c (check_client_access, a plain reject): whom, and not why", &[
-        "client host rejected",
+        "client host rejected", "bad dns reputation", "local blacklist", "your server is blocked", "host blocked",
     ]),
     words(Blocklisted, Connection, Known, "Sendmail access map; postscreen denylist (5.3.2 at the greeting is service)", &[
         "your access to this mail system has been rejected", "mail from your ip", "blocked",

@@ -57,7 +57,7 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
         confidence = f32::min(confidence, 0.65);
     }
     if names_host(judged) {
-        confidence = 0.75;
+        confidence = f32::min(confidence, 0.75);
     }
     // What was not captured may have been the next, better try.
     if c.dialogue.gaps > 0 || c.partly_unseen() {
@@ -100,7 +100,7 @@ fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'stati
             > 1;
     match judged.answer.family {
         Family::Rejected if refers(judged.reply) => "The server sends the client to another server",
-        _ if names_host(judged) => "The server refused this client and does not say why",
+        _ if names_host(judged) => "The server refused this client's address and does not say why",
         Family::RecipientRejected if all_refused => "The server refused every recipient",
         Family::RecipientRejected if judged.weight == Weight::Finding => {
             "The server refused one of the recipients"
@@ -131,9 +131,9 @@ fn advise(
     let untried = !tried && !dialogue.mechanisms.is_empty();
     if names_host(judged) {
         claim = claim.or(
-            Code::MailBlocklisted,
+            Code::MailRejected,
             0.1,
-            "the server's log: a list that is asked over DNS, or a table of its own",
+            "the server's log: which of its rules refuses the client",
         );
         if untried && judged.weight == Weight::Fatal {
             claim = claim.or(Code::AuthRequired, 0.1, "the same mail after a login");
@@ -273,15 +273,14 @@ fn refers(reply: &Reply) -> bool {
     code.is_some_and(|code| code.as_str() == "REFERRAL")
 }
 
-/// The words say that it is the client's host that is refused, and not why: a table of the server's own, a rule that lets nobody in who
-/// has not logged in, and a list all look like that (Postfix src/smtpd/smtpd_check.c).
+/// All that is said is that the client's host is refused: a list, a table of the server's own, and a rule that lets nobody in who has not
+/// logged in look like that (Postfix src/smtpd/smtpd_check.c: the text of every REJECT without one of its own).
 fn names_host(judged: &Judged<'_>) -> bool {
-    let vague = matches!(
-        judged.answer.family,
-        Family::Rejected | Family::Temporary | Family::GreetingRejected
-    );
     let text = judged.reply.text.as_str();
-    vague && text.to_ascii_lowercase().contains("client host rejected")
+    judged.answer.family == Family::Blocklisted
+        && text
+            .to_ascii_lowercase()
+            .contains("client host rejected: access denied")
 }
 
 fn software_is(c: &Connection<'_>, name: &str) -> bool {
