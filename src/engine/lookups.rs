@@ -6,13 +6,13 @@ use super::attempts::{Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
-use crate::base::{Foreign, Mark, Nanos, SECOND, Timestamp, ip_text};
+use crate::base::{Foreign, MILLISECOND, Mark, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::proto::dns::{self, Answer, RecordType};
 
 /// Who connects so soon behind a question was not kept waiting for its answer.
-const AT_ONCE: Nanos = 2 * SECOND;
+const AT_ONCE: Nanos = 500 * MILLISECOND;
 
 impl Judging {
     pub(super) fn fate(&mut self, fate: Fate, out: &mut dyn FnMut(Record)) {
@@ -122,7 +122,9 @@ impl Judging {
         let mut before = facts.queries.iter().rev().map(|query| query.at.time);
         let timeout = last.time.since(before.find(|time| *time < last.time)?);
         let span = AT_ONCE.min(timeout / 2);
-        self.names.went_to_untold(facts.client, v4, last.time, span)
+        let (first, last) = (facts.first.time, last.time);
+        self.names
+            .went_to_untold(facts.client, v4, first, (last, span))
     }
 }
 

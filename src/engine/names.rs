@@ -98,19 +98,22 @@ impl Names {
     }
 
     /// Where `client` opened a mail connection within `span` after `time` to an address of that family which no answer in the
-    /// capture had told it by then.
+    /// capture had told it by then, and which it did not know before `asked`.
     pub fn went_to_untold(
         &self,
         client: IpAddr,
         v4: bool,
-        time: Timestamp,
-        span: Nanos,
+        asked: Timestamp,
+        (time, span): (Timestamp, Nanos),
     ) -> Option<Mark> {
+        let all = self.opened.get(&client)?;
         let untold = |address: IpAddr, mark: Mark| {
             let told = self.found.get(&(client, address));
+            let known = |one: &(IpAddr, Mark)| one.0 == address && one.1.time < asked;
             told.is_none_or(|told| told.iter().all(|one| one.answered.time > mark.time))
+                && !all.iter().any(known)
         };
-        let opened = self.opened.get(&client)?.iter().copied();
+        let opened = all.iter().copied();
         let mut near = opened.filter(|(address, mark)| {
             address.is_ipv4() == v4 && (0..=span).contains(&mark.time.since(time))
         });
@@ -235,12 +238,19 @@ mod tests {
         let (client, server) = (ip("10.0.0.5"), ip("192.0.2.10"));
         let mut names = Names::default();
         names.use_address(client, server, mark(20));
-        let went =
-            |names: &Names, v4, at| names.went_to_untold(client, v4, mark(at).time, 2 * SECOND);
+        let went = |names: &Names, v4, at| {
+            let asked = mark(at - 5).time;
+            names.went_to_untold(client, v4, asked, (mark(at).time, 2 * SECOND))
+        };
         assert_eq!(went(&names, true, 19), Some(mark(20)));
         assert_eq!(went(&names, false, 19), None);
         assert_eq!(went(&names, true, -1), None);
         assert_eq!(went(&names, true, 21), None);
+        // A server that it delivered to before it asked is one that it knows.
+        let mut busy = Names::default();
+        busy.use_address(client, server, mark(10));
+        busy.use_address(client, server, mark(20));
+        assert_eq!(went(&busy, true, 19), None);
         // Told later it was not told then; told before, that is where it has the address from.
         names.answered(client, server, &name("a.example"), mark(30));
         assert_eq!(went(&names, true, 19), Some(mark(20)));
