@@ -70,13 +70,15 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
 /// Whether an alert is what a server that reads TLS at once says to what stands before the hello: it met no hello at all, or says that what
 /// it read is none.
 fn met_preface(tls: &TlsFacts, alert: &Alert) -> bool {
-    let unreadable = matches!(
-        alert.description,
-        UNEXPECTED_MESSAGE | RECORD_OVERFLOW | DECODE_ERROR | PROTOCOL_VERSION
-    );
-    alert.side == Side::Server
-        && tls.server_hello.is_none()
-        && (tls.client_hello.is_none() || unreadable)
+    let unreadable = match (&tls.client_hello, alert.description) {
+        // A hello of today is refused for its version by nobody who can read it; an old one is.
+        (Some(hello), PROTOCOL_VERSION) => hello.max_version >= Version(0x0303),
+        (Some(_), number) => {
+            matches!(number, UNEXPECTED_MESSAGE | RECORD_OVERFLOW | DECODE_ERROR)
+        }
+        (None, _) => true,
+    };
+    alert.side == Side::Server && tls.server_hello.is_none() && unreadable
 }
 
 /// The PROXY header (HAProxy, "The PROXY protocol", 2) stands where the server reads the hello.
