@@ -354,6 +354,8 @@ pub struct IdleGap {
     pub to: Mark,
     /// Length.
     pub length: Nanos,
+    /// The first segment after it follows, or acknowledges, bytes that the capture does not hold: they may have broken it.
+    pub unseen: bool,
 }
 
 /// Where the capture was taken.

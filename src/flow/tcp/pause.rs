@@ -5,27 +5,38 @@
 use crate::base::{Few, MILLISECOND, Mark, Nanos, SECOND, Side};
 
 use super::super::facts::{IdleGap, Stall};
+use super::half::Half;
 use super::tracker::Tracker;
+use crate::wire::Tcp;
 
 /// Silences shorter than this are not worth a line.
 const IDLE: Nanos = SECOND;
 /// Pauses with data outstanding shorter than this are ordinary round trips.
 const STALL: Nanos = 200 * MILLISECOND;
 impl Tracker {
-    /// A silence of the whole connection ends with this segment.
-    pub(super) fn silence(&mut self, mark: Mark, silence: Nanos) {
+    /// A silence of the whole connection ends with this segment of `side`.
+    pub(super) fn silence(&mut self, side: Side, mark: Mark, tcp: &Tcp<'_>, silence: Nanos) {
         let from = self.facts.last;
         if silence < 0 {
             self.facts.disorder = self.facts.disorder.saturating_add(1);
             self.facts.clock_error = self.facts.clock_error.max(silence.saturating_neg());
         }
         if silence >= IDLE {
+            let beyond = |half: &Half, number: u32| {
+                half.board.started()
+                    && half
+                        .offset(number)
+                        .is_some_and(|offset| offset > half.board.high())
+            };
+            let unseen = beyond(&self.halves[side], tcp.seq)
+                || tcp.flags.ack() && beyond(&self.halves[side.other()], tcp.ack);
             keep_longest(
                 &mut self.facts.idle,
                 IdleGap {
                     from,
                     to: mark,
                     length: silence,
+                    unseen,
                 },
                 |gap| gap.length,
             );

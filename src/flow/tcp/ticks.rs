@@ -80,6 +80,7 @@ impl Tracker {
                 from: self.facts.last,
                 to: mark,
                 length: silence,
+                unseen: false,
             };
             self.ticks.silence = Some(Box::new(Doubt {
                 gap,

@@ -155,7 +155,7 @@ impl Tracker {
         } else {
             mark.time.since(self.facts.last.time)
         };
-        self.silence(mark, silence);
+        self.silence(side, mark, tcp, silence);
         self.ticks(side, mark, silence, tcp);
         self.ordinal = self.ordinal.saturating_add(1);
         self.headers(side, mark, link, ip, tcp);

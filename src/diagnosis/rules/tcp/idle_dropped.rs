@@ -53,15 +53,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
         return;
     }
-    // A reset as the answer to the first segment after the silence: only where nothing is missing it is known that this is the
+    // A reset as the answer to the first segment after the silence: only where nothing is missing there it is known that this is the
     // first, and what the reset answers.
-    if c.frames_missing() {
-        return;
-    }
     let most = if c.context.capture_drops { 0.6 } else { 1.0 };
     for reset in &c.tcp.resets {
         if reset.trigger != ResetTrigger::Established
             || reset.ahead
+            || reset.acks_unseen
             || reset.after_own_fin
             || reset.after_peer_close
         {
@@ -69,6 +67,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         }
         let gap = c.tcp.idle.iter().find(|gap| {
             gap.length >= 30 * SECOND
+                && !gap.unseen
                 && gap.to.time <= reset.at.time
                 && reset.at.time.since(gap.to.time) <= 3 * SECOND
         });

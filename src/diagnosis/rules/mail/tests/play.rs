@@ -106,6 +106,7 @@ impl Play {
             from,
             to: mark(self.frame + 1, self.now + 10 * MILLISECOND),
             length: seconds * SECOND,
+            unseen: false,
         });
         self
     }
