@@ -93,6 +93,8 @@ fn unknown(l: &Lookup<'_>) -> Verdict {
         "Only one direction was captured: whether an answer came cannot be known."
     } else if l.facts.truncated().is_some() {
         "The answer was cut off, and the capture does not show the client asking over TCP."
+    } else if l.facts.mismatched_count > 0 {
+        "What answered this question went to a port and with an id of which the capture shows no question."
     } else if l.context.went_on_untold.is_some() {
         "No answer in this capture, but the client went on at once as if it had one."
     } else {

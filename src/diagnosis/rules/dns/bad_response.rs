@@ -50,18 +50,25 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     );
 }
 
-/// The answer went to a port that a try came from. To any other it answers a question of another socket, which the capture lost: no
-/// client would have heard it.
+/// The answer went to a port that a try came from, or has the id of one. Any other answers a question of another socket, which the capture
+/// lost.
 fn went_to_a_try(l: &Lookup<'_>, reply: &Reply) -> bool {
     let queries = &l.facts.queries;
     let all_kept = l.facts.tries as usize <= queries.len();
-    !all_kept || queries.iter().any(|query| query.port == reply.port)
+    !all_kept
+        || queries
+            .iter()
+            .any(|query| query.port == reply.port || query.id == reply.message.id)
 }
 
 fn misfit(l: &Lookup<'_>, reply: &Reply) -> String {
     let asked = (&l.facts.name, l.facts.kind);
     match &reply.message.question {
         Some((name, kind)) if (name, *kind) == asked => {
+            let mut queries = l.facts.queries.iter();
+            if queries.any(|query| query.id == reply.message.id) {
+                return format!("it went to port {}, from which nobody asked", reply.port);
+            }
             format!("its id {:#06x} was never asked with", reply.message.id)
         }
         Some((name, _)) => format!("it answers another question ({name})"),
