@@ -90,6 +90,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                     "a smaller segment sent after it arrived"
                 };
                 claim = claim.because(mark, shown);
+                if mark.is_before(first) {
+                    claim = claim.or(
+                        Code::TcpStalled,
+                        0.15,
+                        "a capture further along: whether small packets pass there at that time",
+                    );
+                }
             }
             if let Some(mark) = mtu.recovered {
                 claim = claim
