@@ -1,13 +1,14 @@
 //! Timed scripts in the manner of packetdrill: what passes the capture point, and what must be known of it.
 
+mod copies;
 mod script;
+mod sizes;
 
 use proptest::prelude::*;
 
 use super::Verdict;
 use super::labels::Labels;
 use crate::base::{MILLISECOND, PerSide, SECOND, Side, Timestamp};
-use crate::flow::losses::MtuEvidence;
 use crate::flow::{LossPlace, Opening, ResetTrigger, Vantage};
 use script::{ACK, C, FIN, PSH, RST, S, SYN, Script};
 
@@ -222,112 +223,6 @@ fn clocks_that_never_move_say_nothing_of_a_silence() {
 }
 
 #[test]
-fn a_copy_made_by_the_network_is_not_a_segment() {
-    let mut script = handshake();
-    script.ip_id = 7;
-    script.pass(20, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
-    script.ip_id = 7;
-    script.pass(21, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
-    assert_eq!(script.tracker.facts().duplicates, 1);
-    assert_eq!(script.tracker.facts().sides.client.data_segments, 1);
-}
-
-#[test]
-fn copies_of_a_burst_come_behind_all_of_it() {
-    let mut script = Script::default();
-    for (at, side, flags, seq, ack) in [
-        (0, C, SYN, 1000, 0),
-        (10, S, SYN | ACK, 5000, 1001),
-        (11, C, ACK, 1001, 5001),
-    ] {
-        let id = script.ip_id;
-        script.pass(at, side, flags, seq, ack, b"");
-        script.ip_id = id;
-        script.pass(at, side, flags, seq, ack, b"");
-    }
-    let burst = |script: &mut Script, at, id| {
-        script.ip_id = id;
-        for number in 0..40 {
-            script.pass(at, S, ACK | PSH, 5001 + number * 100, 1001, &[b'x'; 100]);
-        }
-    };
-    burst(&mut script, 20, 500);
-    burst(&mut script, 23, 500);
-    let facts = script.tracker.facts();
-    assert_eq!(
-        (facts.duplicates, facts.sides.server.retransmitted),
-        (43, 0)
-    );
-    // Near miss: what is sent again has another identification.
-    burst(&mut script, 400, 900);
-    let facts = script.tracker.facts();
-    assert_eq!(
-        (facts.duplicates, facts.sides.server.retransmitted),
-        (43, 40)
-    );
-}
-
-#[test]
-fn a_copy_at_a_second_point_comes_over_other_hops_with_the_same_clock() {
-    let say = |script: &mut Script, time, late: i64, further, seq, text: &[u8]| {
-        script.ip_id = 0;
-        script.further = further;
-        script.behind = Some(PerSide {
-            client: 900_000 + late,
-            server: 0,
-        });
-        script.pass(time, C, ACK | PSH, seq, 5001, text);
-    };
-    let counts = |script: &Script| {
-        let facts = script.tracker.facts();
-        let client = &facts.sides.client;
-        (facts.duplicates, client.retransmitted, client.data_segments)
-    };
-    let mut script = handshake();
-    say(&mut script, 20, 0, 0, 1001, b"EHLO a\r\n");
-    say(&mut script, 32, 12, 7, 1001, b"EHLO a\r\n");
-    assert_eq!(counts(&script), (1, 0, 1));
-    // Near misses: sent again, with a clock that went on, whatever way it took; and with the same clock the same way.
-    say(&mut script, 240, 0, 0, 1001, b"EHLO a\r\n");
-    assert_eq!(counts(&script), (1, 1, 2));
-    say(&mut script, 480, 0, 7, 1001, b"EHLO a\r\n");
-    assert_eq!(counts(&script), (1, 2, 3));
-    say(&mut script, 500, 0, 0, 1009, b"NOOP\r\n");
-    say(&mut script, 510, 10, 0, 1009, b"NOOP\r\n");
-    assert_eq!(counts(&script), (1, 3, 5));
-}
-
-#[test]
-fn a_reset_is_a_copy_where_all_else_comes_twice_over_the_same_hops() {
-    let reset = |script: &mut Script, time, further| {
-        script.ip_id = 0;
-        script.further = further;
-        script.pass(time, C, RST | ACK, 1009, 5001, b"");
-    };
-    let resets = |script: &Script| script.tracker.facts().reset_count;
-    let copied = |further: u8| {
-        let mut script = handshake();
-        for (time, further) in [(20, 0), (30, further)] {
-            script.ip_id = 7;
-            script.further = further;
-            script.pass(time, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
-        }
-        script
-    };
-    let mut script = copied(7);
-    reset(&mut script, 40, 0);
-    reset(&mut script, 50, 7);
-    assert_eq!(resets(&script), 1);
-    // Near misses: over hops that no copy took; and where nothing else comes twice.
-    reset(&mut script, 60, 3);
-    assert_eq!(resets(&script), 2);
-    let mut script = handshake();
-    reset(&mut script, 40, 0);
-    reset(&mut script, 50, 7);
-    assert_eq!(resets(&script), 2);
-}
-
-#[test]
 fn keep_alives_are_never_data() {
     let mut script = handshake();
     script.pass(20, C, ACK | PSH, 1001, 5001, b"NOOP\r\n");
@@ -359,89 +254,6 @@ fn a_closed_window_is_timed() {
         (zero.episodes, zero.total, zero.closed_since),
         (1, 6 * SECOND, None)
     );
-}
-
-#[test]
-fn full_packets_that_die_while_small_ones_arrive() {
-    let mut script = handshake();
-    let full = [b'x'; 1448];
-    script.pass(20, C, ACK, 1001, 5001, &full);
-    script.pass(21, C, ACK | PSH, 2449, 5001, b"tail");
-    script.sack(31, S, 5001, 1001, &[(2449, 2453)]);
-    for time in [300, 900, 2100, 4500] {
-        script.pass(time, C, ACK, 1001, 5001, &full);
-    }
-    script.tracker.settle(Timestamp(10 * SECOND));
-    let client = &script.tracker.facts().sides.client;
-    let mtu = &client.mtu;
-    assert_eq!(mtu.smallest_dead, Some(1448));
-    assert_eq!(mtu.dead_transmissions, 5);
-    assert_eq!(client.largest_arrived, 4);
-    assert!(mtu.smaller_arrived_after.is_some());
-    let outstanding = script.tracker.facts().sides.client.outstanding.unwrap();
-    assert_eq!(
-        (
-            outstanding.range.start,
-            outstanding.range.end,
-            outstanding.transmissions
-        ),
-        (0, 1448, 5)
-    );
-    assert!(outstanding.peer_acked_after);
-}
-
-/// What is known of sizes when the first packet of a frame as long as that dies, and `arrived` of the frame is acknowledged.
-fn super_segment(length: usize, arrived: &[(u32, u32)]) -> (u32, MtuEvidence) {
-    let mut script = handshake();
-    let frame = vec![b'x'; length];
-    script.pass(20, C, ACK | PSH, 1001, 5001, &frame);
-    script.sack(31, S, 5001, 1001, arrived);
-    for time in [300, 900, 2100, 4500] {
-        script.pass(time, C, ACK, 1001, 5001, &frame[..1460]);
-    }
-    script.tracker.settle(Timestamp(10 * SECOND));
-    let client = &script.tracker.facts().sides.client;
-    (client.largest_arrived, *client.mtu)
-}
-
-#[test]
-fn the_tail_of_a_super_segment_is_a_small_packet() {
-    let (largest, mtu) = super_segment(1743, &[(2461, 2744)]);
-    assert_eq!(largest, 283);
-    assert_eq!(mtu.smallest_dead, Some(1460));
-    assert!(mtu.smaller_arrived_after.is_some());
-    // The near miss: a packet of full size was among what arrived.
-    let (largest, mtu) = super_segment(5000, &[(2461, 3921)]);
-    assert_eq!(largest, 1460);
-    assert!(mtu.smaller_arrived_after.is_none());
-    let mut script = handshake();
-    script.pass(20, C, ACK, 1001, 5001, &[b'x'; 5000]);
-    script.pass(31, S, ACK, 5001, 2461, b"");
-    script.tracker.settle(Timestamp(10 * SECOND));
-    assert_eq!(script.tracker.facts().sides.client.largest_arrived, 1460);
-}
-
-#[test]
-fn full_packets_that_die_and_of_which_the_first_was_not_captured() {
-    let play = |tail: &[u8]| {
-        let mut script = handshake();
-        let end = 2461 + tail.len() as u32;
-        script.pass(21, C, ACK | PSH, 2461, 5001, tail);
-        script.sack(31, S, 5001, 1001, &[(2461, end)]);
-        for time in [300, 900, 2100, 4500] {
-            script.pass(time, C, ACK, 1001, 5001, &[b'x'; 1460]);
-        }
-        script.tracker.settle(Timestamp(10 * SECOND));
-        let client = &script.tracker.facts().sides.client;
-        (client.largest_arrived, *client.mtu)
-    };
-    let (largest, mtu) = play(b"tail");
-    assert_eq!((largest, mtu.smallest_dead), (4, Some(1460)));
-    assert!(mtu.smaller_arrived_after.is_some());
-    // The near miss: what arrived from behind it was as large.
-    let (largest, mtu) = play(&[b'x'; 1460]);
-    assert_eq!(largest, 1460);
-    assert!(mtu.smaller_arrived_after.is_none());
 }
 
 #[test]

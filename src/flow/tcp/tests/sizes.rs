@@ -1,0 +1,89 @@
+//! Packets that die for their size, and the sizes that show it.
+
+use super::handshake;
+use super::script::{ACK, C, PSH, S};
+use crate::base::{SECOND, Timestamp};
+use crate::flow::losses::MtuEvidence;
+
+#[test]
+fn full_packets_that_die_while_small_ones_arrive() {
+    let mut script = handshake();
+    let full = [b'x'; 1448];
+    script.pass(20, C, ACK, 1001, 5001, &full);
+    script.pass(21, C, ACK | PSH, 2449, 5001, b"tail");
+    script.sack(31, S, 5001, 1001, &[(2449, 2453)]);
+    for time in [300, 900, 2100, 4500] {
+        script.pass(time, C, ACK, 1001, 5001, &full);
+    }
+    script.tracker.settle(Timestamp(10 * SECOND));
+    let client = &script.tracker.facts().sides.client;
+    let mtu = &client.mtu;
+    assert_eq!(mtu.smallest_dead, Some(1448));
+    assert_eq!(mtu.dead_transmissions, 5);
+    assert_eq!(client.largest_arrived, 4);
+    assert!(mtu.smaller_arrived_after.is_some());
+    let outstanding = script.tracker.facts().sides.client.outstanding.unwrap();
+    assert_eq!(
+        (
+            outstanding.range.start,
+            outstanding.range.end,
+            outstanding.transmissions
+        ),
+        (0, 1448, 5)
+    );
+    assert!(outstanding.peer_acked_after);
+}
+
+/// What is known of sizes when the first packet of a frame as long as that dies, and `arrived` of the frame is acknowledged.
+fn super_segment(length: usize, arrived: &[(u32, u32)]) -> (u32, MtuEvidence) {
+    let mut script = handshake();
+    let frame = vec![b'x'; length];
+    script.pass(20, C, ACK | PSH, 1001, 5001, &frame);
+    script.sack(31, S, 5001, 1001, arrived);
+    for time in [300, 900, 2100, 4500] {
+        script.pass(time, C, ACK, 1001, 5001, &frame[..1460]);
+    }
+    script.tracker.settle(Timestamp(10 * SECOND));
+    let client = &script.tracker.facts().sides.client;
+    (client.largest_arrived, *client.mtu)
+}
+
+#[test]
+fn the_tail_of_a_super_segment_is_a_small_packet() {
+    let (largest, mtu) = super_segment(1743, &[(2461, 2744)]);
+    assert_eq!(largest, 283);
+    assert_eq!(mtu.smallest_dead, Some(1460));
+    assert!(mtu.smaller_arrived_after.is_some());
+    // The near miss: a packet of full size was among what arrived.
+    let (largest, mtu) = super_segment(5000, &[(2461, 3921)]);
+    assert_eq!(largest, 1460);
+    assert!(mtu.smaller_arrived_after.is_none());
+    let mut script = handshake();
+    script.pass(20, C, ACK, 1001, 5001, &[b'x'; 5000]);
+    script.pass(31, S, ACK, 5001, 2461, b"");
+    script.tracker.settle(Timestamp(10 * SECOND));
+    assert_eq!(script.tracker.facts().sides.client.largest_arrived, 1460);
+}
+
+#[test]
+fn full_packets_that_die_and_of_which_the_first_was_not_captured() {
+    let play = |tail: &[u8]| {
+        let mut script = handshake();
+        let end = 2461 + tail.len() as u32;
+        script.pass(21, C, ACK | PSH, 2461, 5001, tail);
+        script.sack(31, S, 5001, 1001, &[(2461, end)]);
+        for time in [300, 900, 2100, 4500] {
+            script.pass(time, C, ACK, 1001, 5001, &[b'x'; 1460]);
+        }
+        script.tracker.settle(Timestamp(10 * SECOND));
+        let client = &script.tracker.facts().sides.client;
+        (client.largest_arrived, *client.mtu)
+    };
+    let (largest, mtu) = play(b"tail");
+    assert_eq!((largest, mtu.smallest_dead), (4, Some(1460)));
+    assert!(mtu.smaller_arrived_after.is_some());
+    // The near miss: what arrived from behind it was as large.
+    let (largest, mtu) = play(&[b'x'; 1460]);
+    assert_eq!(largest, 1460);
+    assert!(mtu.smaller_arrived_after.is_none());
+}
