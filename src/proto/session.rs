@@ -146,7 +146,12 @@ impl Session {
     /// Bytes of a side that never came, or were cut by the snap length. `len` 0 before any data: the capture began in the
     /// middle of the connection.
     pub fn gap(&mut self, side: Side, mark: Mark, len: u64) {
-        for (at, byte) in self.preface.abandon() {
+        let held = match side {
+            Side::Client => self.preface.cut(),
+            Side::Server => self.preface.abandon(),
+        };
+        self.note_preface();
+        for (at, byte) in held {
             self.inner(Side::Client, at, &[byte]);
         }
         if let Some(recogniser) = self.recogniser.as_mut() {

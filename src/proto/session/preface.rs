@@ -6,6 +6,7 @@
 
 use crate::base::{Mark, Side};
 
+const V1: &[u8] = b"PROXY ";
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// A version 1 header is at most this long.
 const V1_MAX: usize = 107;
@@ -108,6 +109,19 @@ impl Preface {
         std::mem::take(&mut self.held)
     }
 
+    /// Bytes of the client are missing. Where they are the rest of a PROXY header, it was one all the same; else as
+    /// [`Preface::abandon`].
+    pub fn cut(&mut self) -> Vec<(Mark, u8)> {
+        let header = self.stage == Stage::ProxyV1 && self.bytes.starts_with(V1);
+        match self.held.first() {
+            Some((at, _)) if header => {
+                self.proxied(*at, Stage::Done);
+                Vec::new()
+            }
+            _ => self.abandon(),
+        }
+    }
+
     /// Offers bytes.
     pub fn take(&mut self, side: Side, mark: Mark, bytes: &[u8]) -> Taken {
         let Some(&first) = bytes.first() else {
@@ -185,7 +199,7 @@ impl Preface {
         let get = |i: usize| self.bytes.get(i).copied();
         match self.stage {
             Stage::ProxyV1 => {
-                if !matches(&self.bytes, b"PROXY ") || length > V1_MAX {
+                if !matches(&self.bytes, V1) || length > V1_MAX {
                     return self.refuse_byte();
                 }
                 if byte == b'\n' {

@@ -22,11 +22,15 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     if certificate::is_about_server(alert, tls) {
         return;
     }
-    if let Some(preface) = c.dialogue.proxy_preface
-        && met_preface(tls, alert)
-    {
-        claims.push(proxy_header(c, tls, alert, preface));
-        return;
+    if let Some(preface) = c.dialogue.proxy_preface {
+        match header(c, tls, alert) {
+            Header::Refused => {
+                claims.push(proxy_header(c, tls, alert, preface));
+                return;
+            }
+            Header::Unclear => return,
+            Header::Passed => {}
+        }
     }
     let before_hello = tls.server_hello.is_none();
     let no_certificate = tls.empty_client_certificate.is_some();
@@ -67,18 +71,35 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     claims.push(claim);
 }
 
-/// Whether an alert is what a server that reads TLS at once says to what stands before the hello: it met no hello at all, or says that what
-/// it read is none.
-fn met_preface(tls: &TlsFacts, alert: &Alert) -> bool {
-    let unreadable = match (&tls.client_hello, alert.description) {
+/// What an alert says of the PROXY header before the handshake.
+enum Header {
+    /// The server met no hello at all, or says that what it read is none: it reads TLS at once.
+    Refused,
+    /// The hello was not captured: of either.
+    Unclear,
+    /// It is about something else.
+    Passed,
+}
+
+fn header(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Header {
+    if alert.side == Side::Client || tls.server_hello.is_some() {
+        return Header::Passed;
+    }
+    let number = alert.description;
+    let unreadable = matches!(
+        number,
+        UNEXPECTED_MESSAGE | RECORD_OVERFLOW | DECODE_ERROR | PROTOCOL_VERSION
+    );
+    match &tls.client_hello {
         // A hello of today is refused for its version by nobody who can read it; an old one is.
-        (Some(hello), PROTOCOL_VERSION) => hello.max_version >= Version(0x0303),
-        (Some(_), number) => {
-            matches!(number, UNEXPECTED_MESSAGE | RECORD_OVERFLOW | DECODE_ERROR)
+        Some(hello) if number == PROTOCOL_VERSION && hello.max_version < Version(0x0303) => {
+            Header::Passed
         }
-        (None, _) => true,
-    };
-    alert.side == Side::Server && tls.server_hello.is_none() && unreadable
+        Some(_) if unreadable => Header::Refused,
+        None if !c.partly_unseen() => Header::Refused,
+        None if unreadable => Header::Unclear,
+        _ => Header::Passed,
+    }
 }
 
 /// The PROXY header (HAProxy, "The PROXY protocol", 2) stands where the server reads the hello.

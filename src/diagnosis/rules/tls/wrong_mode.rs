@@ -114,10 +114,6 @@ pub fn clear_on_tls_port(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Cl
     if gave_up_with_words(c, *spoke, text.as_str()) || tls.started[Side::Client].is_some() {
         return;
     }
-    // A load balancer's header, of which the recorder cut off the end: what comes behind it may well be TLS.
-    if text.as_str().starts_with("PROXY ") {
-        return;
-    }
     let alert = tls.alerts.iter().find(|alert| alert.side == Side::Server);
     // Without an alert only the server's silence speaks: whatever it said is no silence, though nobody could read it, and a
     // greeting in clear may be among what was not captured.
