@@ -254,14 +254,21 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
     }
 }
 
-/// The connection's SYN was answered, in the packets: what was measured of unanswered ones does not say what became of it. Later than the
-/// probe waited, the answer leaves an `unknown`; `true` where it does.
-pub fn answered_late(judgement: &mut Judgement, claim: &Claim) -> bool {
-    if claim.code != Code::TcpDropped || judgement.verdict.code != Code::Unknown {
-        return false;
+/// The same for a connection whose SYN was answered, in the packets: what was measured of unanswered ones does not say what became of it.
+/// Later than the probe waited, the answer leaves an `unknown`.
+pub fn weigh_answered<'a>(
+    judgement: &mut Judgement,
+    measured: impl Iterator<Item = &'a Measured> + Clone,
+) {
+    if judgement.verdict.code != Code::Unknown {
+        weigh(judgement, measured);
+        return;
     }
-    judgement.verdict.summary = "The SYN was answered after all, later than was waited for: it was not dropped, and how the connection would have gone on is not known.".to_owned();
-    true
+    let dropped = |one: &&Measured| one.claim.code == Code::TcpDropped;
+    if measured.clone().any(|one| dropped(&one)) {
+        judgement.verdict.summary = "The SYN was answered after all, later than was waited for: it was not dropped, and how the connection would have gone on is not known.".to_owned();
+    }
+    weigh(judgement, measured.filter(|one| !dropped(one)));
 }
 
 /// Deaths that the packets lay upon the server because they bear its address.

@@ -8,7 +8,7 @@ use super::causes::Who;
 use super::judging::Judging;
 use super::record::{FindingRecord, Record, VerdictInfo};
 use crate::base::{Foreign, SourceId};
-use crate::diagnosis::measured::{answered_late, weigh};
+use crate::diagnosis::measured::{weigh, weigh_answered};
 use crate::diagnosis::{About, Judgement, Measured, Settles, Verdict};
 use crate::flow::Endpoint;
 
@@ -75,14 +75,16 @@ impl Experiments {
         answered: bool,
         judgement: &mut Judgement,
     ) {
-        let about: Vec<&Measured> = self
+        let about = self
             .measured
             .iter()
             .filter(|(of, measured)| *of == source && fits(&measured.about))
-            .map(|(_, measured)| measured)
-            .filter(|measured| !(answered && answered_late(judgement, &measured.claim)))
-            .collect();
-        weigh(judgement, about.into_iter());
+            .map(|(_, measured)| measured);
+        if answered {
+            weigh_answered(judgement, about);
+        } else {
+            weigh(judgement, about);
+        }
     }
 
     /// Nothing is open any more.

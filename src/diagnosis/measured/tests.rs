@@ -1,6 +1,6 @@
 //! A measurement beside what packets say, and its text form.
 
-use super::{About, Measured, REFINES, Settles, answered_late, weigh};
+use super::{About, Measured, REFINES, Settles, weigh, weigh_answered};
 use crate::base::Timestamp;
 use crate::diagnosis::{
     At, Claim, Code, Judgement, Ladder, Outcome, Proof, Verdict, Weight, Where,
@@ -197,19 +197,20 @@ fn where_packets_say_nothing_the_measurement_does() {
 
 #[test]
 fn a_syn_that_was_answered_late_was_not_dropped() {
-    let dropped = measured(Code::TcpDropped);
+    let dropped = [measured(Code::TcpDropped)];
     let mut late = judged(Outcome::Incomplete, Code::Unknown);
-    assert!(answered_late(&mut late, &dropped.claim));
+    weigh_answered(&mut late, dropped.iter());
     assert_eq!(late.verdict.code, Code::Unknown);
     assert!(late.verdict.summary.contains("answered after all"));
-    // What the packets say, and other measurements, are no matter of it.
-    let mut judgement = judged(Outcome::Failed, Code::TcpSynackLost);
-    assert!(!answered_late(&mut judgement, &dropped.claim));
-    let mut unknown = judged(Outcome::Incomplete, Code::Unknown);
-    assert!(!answered_late(
-        &mut unknown,
-        &measured(Code::TcpRefused).claim
-    ));
+    assert!(late.findings.is_empty());
+    // Near misses: a SYN without an answer, and another measurement of the same server.
+    let mut silent = judged(Outcome::Incomplete, Code::Unknown);
+    weigh(&mut silent, dropped.iter());
+    assert_eq!(silent.verdict.code, Code::TcpDropped);
+    let mut refused = judged(Outcome::Incomplete, Code::Unknown);
+    weigh_answered(&mut refused, [measured(Code::TcpRefused)].iter());
+    assert_eq!(refused.verdict.code, Code::TcpRefused);
+    assert!(!refused.verdict.summary.contains("answered after all"));
 }
 
 #[test]
