@@ -174,16 +174,10 @@ fn slow(
     finding: &Finding,
     reference: Option<Reference>,
 ) {
-    let Finding::Dropped {
-        unanswered,
-        answered,
-        controls,
-        chance,
-    } = *finding
-    else {
+    let Some(counted) = counted(to, finding, reference.as_ref()) else {
         return;
     };
-    let control = reference.map_or_else(|| "nothing".to_owned(), |one| one.name());
+    let control = control(reference.as_ref());
     let took = took.as_secs_f64();
     let at = At::address(Where::Unknown, to.ip());
     let proof = Proof::Measured("SYN series", context.now());
@@ -195,10 +189,7 @@ fn slow(
         format!("{to} opened only {took:.1} s after the first SYN; {control} at once."),
     )
     .weighing(Weight::Costly)
-    .shown_by(format!(
-        "{unanswered} SYNs to port {} from {unanswered} ports had no answer while {control} {answered}/{controls}: by loss, a chance of {chance:.0e}",
-        to.port()
-    ))
+    .shown_by(counted)
     .or(
         Code::TcpListenOverflow,
         0.15,
@@ -296,6 +287,29 @@ async fn series(
     }
 }
 
+/// What the series was held against, in words.
+fn control(reference: Option<&Reference>) -> String {
+    reference.map_or_else(|| "nothing".to_owned(), Reference::name)
+}
+
+/// What a series of dropped SYNs counted, in words; `None` for any other.
+fn counted(to: SocketAddr, finding: &Finding, reference: Option<&Reference>) -> Option<String> {
+    let Finding::Dropped {
+        unanswered,
+        answered,
+        controls,
+        chance,
+    } = *finding
+    else {
+        return None;
+    };
+    Some(format!(
+        "{unanswered} SYNs to port {} from {unanswered} ports unanswered, while {} {answered}/{controls}: chance {chance:.0e}",
+        to.port(),
+        control(reference)
+    ))
+}
+
 fn say(context: &Context, to: SocketAddr, claim: Claim) {
     context.measured(Measured {
         about: About::Server(to),
@@ -311,21 +325,11 @@ fn dropped(
     reference: Option<Reference>,
     placed: Option<trace::Placed>,
 ) {
-    let Finding::Dropped {
-        unanswered,
-        answered,
-        controls,
-        chance,
-    } = *finding
-    else {
+    let Some(counted) = counted(to, finding, reference.as_ref()) else {
         return;
     };
-    let control = reference.map_or_else(|| "nothing".to_owned(), |one| one.name());
+    let control = control(reference.as_ref());
     let proof = Proof::Measured("SYN series", at_time);
-    let counted = format!(
-        "{unanswered} SYNs to port {} from {unanswered} ports unanswered, while {control} {answered}/{controls}: chance {chance:.0e}",
-        to.port()
-    );
     let mut at = At::of(Where::Network);
     let mut confidence = 0.95;
     let mut summary = format!("SYNs to port {} vanish; {control}.", to.port());
