@@ -126,6 +126,12 @@ impl Inside {
         self.flow.hops
     }
 
+    /// The TTL of the handshake's last segment, as it left.
+    pub fn confirmed(&mut self) -> Option<u8> {
+        self.collect();
+        self.flow.confirmed
+    }
+
     /// The largest IP packet that TCP would send here: the smaller of both MSS, and the headers (RFC 6691).
     pub fn largest(&mut self) -> Option<u16> {
         self.collect();

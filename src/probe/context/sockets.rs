@@ -52,7 +52,8 @@ pub struct Connect {
     pub patience: Duration,
     /// TTL of all its packets; the system's own without one.
     pub ttl: Option<u8>,
-    /// TTL of what follows the SYN: the handshake's last segment then gets no farther.
+    /// TTL of what follows the SYN: the handshake's last segment then gets no farther, unless the answer comes before the kernel
+    /// was told.
     pub held_back: Option<u8>,
     /// The MSS that is announced; the system's own without one.
     pub mss: Option<u16>,
@@ -460,7 +461,7 @@ async fn opens(socket: Socket, to: SocketAddr, held_back: Option<u8>) -> io::Res
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
         other => other?,
     }
-    // The SYN has left, and no answer can have come over a link yet.
+    // The SYN has left. Where its answer comes from nearby, the ACK may have left as well: who asked for this looks at its TTL.
     set_ttl(&socket, to.ip(), ttl)?;
     let stream = TcpStream::from_std(socket.into())?;
     stream.writable().await?;

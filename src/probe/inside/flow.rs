@@ -25,6 +25,8 @@ pub(super) struct Flow {
     pub(super) tos: u8,
     /// Hops to the server, by the TTL of its SYN-ACK.
     pub(super) hops: Option<u8>,
+    /// The TTL with which our kernel first acknowledged anything: the handshake's last segment.
+    pub(super) confirmed: Option<u8>,
 }
 
 /// Which of the two ends is farther along (RFC 9293 3.4: modulo 2^32).
@@ -58,6 +60,7 @@ impl Flow {
                 self.next = Some(self.next.map_or(end, |known| later(known, end)));
                 if flags.ack() {
                     self.expects = Some(self.expects.map_or(*ack, |known| later(known, *ack)));
+                    self.confirmed.get_or_insert(seen.ip.ttl);
                 }
                 if flags.syn() {
                     self.our_mss = options.mss;

@@ -23,6 +23,10 @@ use crate::probe::{Connect, Context, Role};
 const CONTROL: u32 = 4;
 /// Where one TTL less draws a router's complaint, it is asked so often whether it did by chance.
 const AGAIN: u32 = 4;
+/// The TTL with which the kernel is to send the handshake's ACK.
+const HELD_BACK: u8 = 1;
+/// Connections opened for it at the most: where the answer comes from nearby, it may come before the kernel was told of the TTL.
+const OPENED: u32 = 4;
 /// An answer is waited for at least so long.
 const LEAST: Duration = Duration::from_millis(150);
 
@@ -85,16 +89,28 @@ enum Found {
 
 async fn walk(context: &Context, to: SocketAddr) -> Option<Found> {
     let role = Role::Control("the handshake's ACK with growing TTL");
-    let how = Connect {
-        held_back: Some(1),
-        ..Connect::default()
-    };
-    let (opened, packets) = context.connect_followed(to, role, how).await.ok()?;
-    let mut inside = Inside::new(opened.local, to, packets, Vec::new());
-    tokio::time::sleep(opened.took * 2 + LEAST).await;
-    let found = walk_inside(context, &mut inside).await;
-    opened.abandon(to.ip());
-    found
+    for _ in 0..OPENED {
+        let how = Connect {
+            held_back: Some(HELD_BACK),
+            ..Connect::default()
+        };
+        let (opened, packets) = context.connect_followed(to, role, how).await.ok()?;
+        let mut inside = Inside::new(opened.local, to, packets, Vec::new());
+        tokio::time::sleep(opened.took * 2 + LEAST).await;
+        let held = inside.confirmed() == Some(HELD_BACK);
+        let found = if held {
+            walk_inside(context, &mut inside).await
+        } else {
+            None
+        };
+        opened.abandon(to.ip());
+        if held || context.is_cancelled() {
+            return found;
+        }
+        // An ACK that went all the way says nothing of where it was reset.
+        tokio::time::sleep(APART).await;
+    }
+    None
 }
 
 async fn walk_inside(context: &Context, inside: &mut Inside) -> Option<Found> {
@@ -108,10 +124,10 @@ async fn walk_inside(context: &Context, inside: &mut Inside) -> Option<Found> {
     }
     let reaches = syns.walk.first_end().map_or(hops, |(ttl, _)| ttl.min(hops));
     let mut acks = Walk::default();
-    // The kernel's own, with a TTL of one.
-    acks.sent(1);
+    // The kernel's own.
+    acks.sent(HELD_BACK);
     if let Some(heard) = inside.reset() {
-        acks.heard(1, heard, 0);
+        acks.heard(HELD_BACK, heard, 0);
         return trigger::reset(&[acks], &syns.walk).map(Found::Device);
     }
     let series = inside.series();
