@@ -196,8 +196,11 @@ fn doubtful_refusal(c: &Connection<'_>) -> bool {
     // Of what is encrypted nothing is known anyway.
     let lossy = c.partly_unseen() && c.tls.is_none();
     let refused = |exchange: &Exchange| {
-        let login = exchange.phase == Phase::Auth && exchange.command.is_some();
-        (exchange.unsure || lossy && login)
+        let work = |verb| matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Data | Verb::DataLast);
+        let asked = exchange.command.as_ref();
+        let needed =
+            asked.is_some_and(|command| exchange.phase == Phase::Auth || work(command.verb));
+        (exchange.unsure || lossy && needed)
             && exchange.reply.as_ref().is_some_and(|reply| {
                 matches!(
                     reply.status,

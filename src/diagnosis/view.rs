@@ -231,9 +231,15 @@ impl<'a> Connection<'a> {
         self.dialogue.gaps > 0 || self.tcp.cut_frames > 0 || self.frames_missing()
     }
 
-    /// Whole frames were not captured, as acknowledgements of unseen bytes show. Frames that were only cut short are no such.
+    /// Whole frames were not captured, as acknowledgements of unseen bytes show, or a connection without its SYN-ACK. Frames that were only cut short are no such.
     pub fn frames_missing(&self) -> bool {
-        self.tcp.acked_unseen > 0
+        // Nobody goes on with a connection before it was answered.
+        let no_answer = self.tcp.opening == Opening::Syn
+            && self.tcp.syn_acks.count == 0
+            && self.tcp.established.is_some()
+            && self.tcp.sides[Side::Server].segments > 0;
+        no_answer
+            || self.tcp.acked_unseen > 0
             || self.tcp.capture_gaps[Side::Client] > 0
             || self.tcp.capture_gaps[Side::Server] > 0
     }
@@ -249,10 +255,12 @@ impl<'a> Connection<'a> {
         self.tcp.sides[side].ahead.filter(|_| !self.partly_unseen())
     }
 
-    /// A side's FIN or first reset stands behind bytes that were not captured: its last words are not known.
+    /// A side's FIN or first reset stands behind bytes that were not captured, or the other side acknowledged such: its last words are
+    /// not known.
     pub fn end_unseen(&self, side: Side) -> bool {
         let reset = self.tcp.resets.iter().find(|reset| reset.side == side);
-        self.tcp.sides[side].fin_ahead || reset.is_some_and(|reset| reset.ahead)
+        let direction = &self.tcp.sides[side];
+        direction.fin_ahead || direction.acked_ahead || reset.is_some_and(|reset| reset.ahead)
     }
 
     /// Captured beside that side: what is seen on its way there came all but the last link.
@@ -315,7 +323,7 @@ impl<'a> Connection<'a> {
             .rev()
             .find_map(|exchange| exchange.command.as_ref());
         self.tls.is_none()
-            && self.dialogue.compressed.is_none()
+            && self.dialogue.opaque.is_none()
             && self.dialogue.quit.is_none()
             && self.dialogue.in_data.is_none()
             && !self.dialogue.gapped.client

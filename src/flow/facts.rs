@@ -198,6 +198,8 @@ pub struct Direction {
     pub fin: Option<Mark>,
     /// Its FIN stands behind bytes that the capture does not show.
     pub fin_ahead: bool,
+    /// The peer acknowledged bytes behind the last that the capture shows, and no further ones were captured since.
+    pub acked_ahead: bool,
     /// The FIN was acknowledged.
     pub fin_acked: bool,
     /// Hop distance of ordinary segments (not RST; SYN-ACK counted apart), most frequent.

@@ -124,7 +124,14 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
             "its IP identification copies the other side's".to_owned(),
         );
     }
+    // A reset answers no reset (RFC 9293 3.10.7): after the other side's, both ends cut the connection by themselves.
+    let after_theirs = c
+        .tcp
+        .resets
+        .iter()
+        .any(|other| other.side != reset.side && other.at.is_before(reset.at));
     if let (Some(delay), Some(min)) = (reset.after_peer, c.tcp.min_rtt[reset.side])
+        && !after_theirs
         && reset.trigger == ResetTrigger::Established
         && delay >= 0
         && min.saturating_sub(delay) >= MILLISECOND

@@ -89,13 +89,23 @@ impl Tracker {
             return;
         }
         self.facts.established = Some(mark);
+        // The ACK itself: what stands further on is a later one, and the ACK was not captured.
+        let first = |side: Side, number: u32| {
+            self.halves[side]
+                .isn
+                .is_some_and(|isn| number == isn.wrapping_add(1))
+        };
+        let itself = first(Side::Client, tcp.seq)
+            && first(Side::Server, tcp.ack)
+            && !tcp.flags.fin()
+            && tcp.payload_len == 0;
         self.facts.rtt_client = self
             .facts
             .syn_acks
             .last
             .map(|answer| mark.time.since(answer.time))
-            // A server that has spoken had the ACK before: it was not captured, and this is a later one.
-            .filter(|rtt| *rtt >= 0 && self.facts.sides.server.data_segments == 0);
+            // A server that has spoken had the ACK before.
+            .filter(|rtt| *rtt >= 0 && itself && self.facts.sides.server.data_segments == 0);
     }
 }
 

@@ -115,6 +115,7 @@ impl Tracker {
             direction.bytes = direction.bytes.saturating_add(fresh);
             direction.last_data = Some(mark);
             direction.ahead = None;
+            direction.acked_ahead = false;
             direction.fin_ahead &= tcp.flags.fin();
         }
         if novelty.again && novelty.fresh == 0 {

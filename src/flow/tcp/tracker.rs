@@ -318,6 +318,7 @@ impl Tracker {
             self.halves[peer]
                 .unseen
                 .set(Some(Unseen::new(high, ack, mark)));
+            self.facts.sides[peer].acked_ahead = true;
         }
         let rtt = self.halves[peer]
             .board

@@ -8,7 +8,7 @@ use crate::diagnosis::{At, Claim, Code, Weight, Where};
 
 /// Sooner nobody asks again what was not answered (c-ares waits 250 ms, systemd-resolved 750 ms, glibc 1 s at the least): two programs of the
 /// client ask the same, or two capture points show one question.
-const AGAIN: Nanos = 200 * MILLISECOND;
+pub(super) const AGAIN: Nanos = 200 * MILLISECOND;
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {

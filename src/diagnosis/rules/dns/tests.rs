@@ -204,6 +204,9 @@ fn one_type_that_is_never_answered() {
     let mut context = witnessed();
     context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(0), true)];
     assert_eq!(code(&tries, &context, 40_000), Code::DnsTypeDropped);
+    // Two programs that ask at once try once each.
+    let at_once = facts(RecordType::AAAA, &[0, 2]);
+    assert_ne!(code(&at_once, &context, 40_000), Code::DnsTypeDropped);
     context.siblings = vec![sibling("mail.example.org", RecordType::A, None, false)];
     assert_eq!(code(&tries, &context, 40_000), Code::DnsTimeout);
 }

@@ -4,6 +4,8 @@ use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Where};
 use crate::proto::dns::{RecordType, type_name};
 
+use super::slow::AGAIN;
+
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let Some(silence) = l.silence() else { return };
@@ -12,8 +14,9 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if l.context.stray_fragment.is_some() {
         return;
     }
-    // One lost query proves nothing about a type.
-    if silence.tries < 2 || facts.icmp_count > 0 || facts.kind == RecordType::A {
+    // One lost query proves nothing about a type, nor do two programs that ask at once.
+    let again = silence.last.time.since(silence.first.time) >= AGAIN;
+    if silence.tries < 2 || !again || facts.icmp_count > 0 || facts.kind == RecordType::A {
         return;
     }
     let Some(answered) = l

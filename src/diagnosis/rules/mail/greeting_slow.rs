@@ -23,6 +23,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
+    // What looks like the greeting may answer a command that was not captured.
+    if c.frames_missing() {
+        return;
+    }
     let Some(reply) = c
         .dialogue
         .exchanges

@@ -6,7 +6,7 @@
 
 use crate::base::Mark;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::proto::mail::{Oddity, Phase, Reply, Status, Verb};
+use crate::proto::mail::{Dialogue, Oddity, Phase, Reply, Status, Verb};
 
 use super::progress::{Step, cut, has_oddity, readable, step};
 
@@ -18,8 +18,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !readable(c) || c.dialogue.gaps > 0 {
         return;
     }
-    let found = if c.began_late() {
-        // What begins in the middle may be anything, but for what names itself.
+    let found = if c.began_late() || c.frames_missing() {
+        // What begins in the middle, or has holes, may be anything, but for what names itself.
         garbage(c)
             .filter(|(.., confidence)| *confidence > 0.9)
             .map(|(at, line, what, _)| (at, line, what, 0.75))
@@ -58,7 +58,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 /// The server's first words are no reply of any mail protocol.
 fn garbage<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
     let dialogue = c.dialogue;
-    if dialogue.greeted {
+    if dialogue.greeted || understood(dialogue) {
         return None;
     }
     let reply = dialogue
@@ -85,21 +85,23 @@ fn garbage<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)>
 /// Another mail protocol than the port's, and the client got nothing out of it.
 fn other_protocol<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str, f32)> {
     let at = has_oddity(c.dialogue, Oddity::OtherMailProtocol)?;
-    let understood = c.dialogue.exchanges.iter().any(|exchange| {
-        exchange
-            .command
-            .as_ref()
-            .is_some_and(|c| c.verb != Verb::Quit)
-            && exchange
-                .reply
-                .as_ref()
-                .is_some_and(|r| matches!(r.status, Status::Positive | Status::Intermediate))
-    });
-    if understood || c.dialogue.authenticated.is_some() {
+    if understood(c.dialogue) || c.dialogue.authenticated.is_some() {
         return None;
     }
     let reply = greeting(c)?;
     Some((at, reply.line.as_str(), OTHER, 0.85))
+}
+
+/// A command was answered as mail servers answer.
+fn understood(dialogue: &Dialogue) -> bool {
+    dialogue.exchanges.iter().any(|exchange| {
+        let command = exchange.command.as_ref();
+        let reply = exchange.reply.as_ref();
+        command.is_some_and(|command| command.verb != Verb::Quit)
+            && reply.is_some_and(|reply| {
+                matches!(reply.status, Status::Positive | Status::Intermediate)
+            })
+    })
 }
 
 /// The protocol of a greeting, by its form.

@@ -11,7 +11,7 @@ mod words;
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{Claim, Code, Connection, Weight};
-use crate::proto::mail::{Answer, Exchange, Family, Language, Reply, Status, Verb};
+use crate::proto::mail::{Answer, Dialogue, Exchange, Family, Language, Reply, Status, Verb};
 
 use super::progress::{Progress, Step, readable, refuses, starttls_offered, step};
 use super::refusals::refusal;
@@ -202,7 +202,9 @@ fn heard(
     if c.tcp.sides[Side::Client].segments == 0 {
         return index == 0 && !c.partly_unseen();
     }
-    if index > 0 && exchange.command.is_none() && c.partly_unseen() {
+    // Nor does a server greet with words about a command, or grant anything to whom it refused in its greeting.
+    let about_command = index > 0 || answer.family == Family::ProtocolError || granted(c.dialogue);
+    if about_command && exchange.command.is_none() && c.partly_unseen() {
         return false;
     }
     // The words of a capture that begins in the middle answer something that nobody saw until there is a command: only
@@ -226,6 +228,16 @@ fn heard(
     !(greeting && unseen && asked_before())
 }
 
+/// Something that was asked for was granted, QUIT and LOGOUT not counted.
+fn granted(dialogue: &Dialogue) -> bool {
+    dialogue.exchanges.iter().any(|exchange| {
+        let asked = exchange.command.as_ref();
+        let reply = exchange.reply.as_ref();
+        asked.is_some_and(|command| command.verb != Verb::Quit)
+            && reply.is_some_and(|reply| reply.status == Status::Positive)
+    })
+}
+
 /// Something was not captured (or the beginning, and no work was open), and the server ends the session, which may be
 /// after all the work; or it said more after the refusal: the client may have got further; or what was lost makes it
 /// uncertain what the reply answers.
@@ -245,6 +257,12 @@ fn unsure(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
     // Its end stands behind bytes that nobody captured: they may grant what it refused before.
     let further =
         ends || (said_more() || c.end_unseen(Side::Server)) && !left_upon(c, judged.index);
+    // It tried once more, and what came of that was not captured.
+    let again = || {
+        let mut later = c.dialogue.exchanges.iter().skip(judged.index);
+        later.any(|exchange| step(c.dialogue, exchange) == Step::Login && exchange.reply.is_none())
+    };
+    let further = further || judged.step == Step::Login && again();
     late || judged.index > 0 && c.partly_unseen() && further || judged.exchange.unsure
 }
 

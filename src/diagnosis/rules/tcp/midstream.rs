@@ -79,7 +79,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     // A FIN is an offence only while something was owed or begun. What was not captured, or not in order, may have been the
     // answer, the QUIT, or the client's own FIN.
     let owed = c.work_open() || owes_tls(c, at);
-    if !owed || c.partly_unseen() || !in_order(c.tcp) || !is_understood(c) {
+    let end_unseen = c.end_unseen(Side::Server) || c.end_unseen(Side::Client);
+    if !owed || c.partly_unseen() || end_unseen || !in_order(c.tcp) || !is_understood(c) {
         return;
     }
     let claim = Claim::new(

@@ -15,6 +15,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !c.service.implicit_tls()
         || c.began_late()
         || c.partly_unseen()
+        || c.end_unseen(Side::Client)
+        || c.end_unseen(Side::Server)
         || c.tcp.syn_acks_after_ack > 0
         || !c.silence_counts(opened.time, 30)
     {

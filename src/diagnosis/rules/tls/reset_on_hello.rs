@@ -25,6 +25,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         || on_clear_port(c, tls)
         || tls.gaps.server > 0
         || c.tcp.capture_gaps[Side::Server] > 0
+        || c.end_unseen(Side::Server)
         || !(0..5 * SECOND).contains(&waited)
     {
         return;

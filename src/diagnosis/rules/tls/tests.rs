@@ -100,6 +100,7 @@ fn tcp() -> TcpFacts {
     let mut tcp = TcpFacts::new(mark(0));
     tcp.opening = Opening::Syn;
     tcp.established = Some(mark(0));
+    tcp.syn_acks.count = 1;
     for side in [Side::Client, Side::Server] {
         tcp.sides[side].segments = 4;
     }
