@@ -29,7 +29,7 @@ enum Layer {
     Clear,
     /// TLS records.
     Tls,
-    /// Nothing that can be read (compressed).
+    /// Nothing that can be read (compressed, or in a security layer).
     Opaque,
 }
 
@@ -202,7 +202,7 @@ impl Session {
         if self.recogniser.is_some() || self.foreign.is_some() || self.shut {
             return;
         }
-        if self.decoder.is_over(side) && self.decoder.dialogue().compressed.is_none() {
+        if self.decoder.is_over(side) && self.decoder.dialogue().opaque.is_none() {
             self.decoder.resume_clear();
         }
         self.decoder.data(side, mark, bytes);
@@ -386,6 +386,12 @@ impl Session {
             self.layer[side] = Layer::Tls;
             return 0;
         }
+        if self.begins_layer(side, bytes) {
+            self.decoder.opaque(mark);
+            self.layer[side] = Layer::Opaque;
+            self.layer[side.other()] = Layer::Opaque;
+            return 0;
+        }
         let used = self.decoder.data(side, mark, bytes);
         // Where TLS was expected, or the other side began it, the TLS decoder has to know of clear text, too.
         if self.clear_on_tls_port[side].is_some() || self.tls_from_start.is_some() {
@@ -396,6 +402,15 @@ impl Session {
             self.switch(side);
         }
         used
+    }
+
+    /// After a login a buffer of a security layer that DIGEST-MD5 or GSSAPI agreed upon: its length in four octets comes first
+    /// (RFC 4422 3.7), the upper one 0, since no more than 16 MiB may be agreed upon (RFC 4752 3.1, RFC 2831 2.1.1). No line of mail
+    /// begins with NUL.
+    fn begins_layer(&self, side: Side, bytes: &[u8]) -> bool {
+        bytes.first() == Some(&0)
+            && self.decoder.dialogue().authenticated.is_some()
+            && self.decoder.at_line(side)
     }
 
     /// A server that agreed to STARTTLS answers clear text with an alert record (RFC 8446 5.1, 6): no line begins like that.
@@ -409,7 +424,7 @@ impl Session {
     /// Clear text has ended for a side.
     fn switch(&mut self, side: Side) {
         let dialogue = self.decoder.dialogue();
-        let next = if dialogue.compressed.is_some() {
+        let next = if dialogue.opaque.is_some() {
             Layer::Opaque
         } else {
             Layer::Undecided

@@ -35,10 +35,10 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
         }
         return None;
     }
-    if c.dialogue.compressed.is_some() {
+    if c.dialogue.opaque.is_some() {
         return orderly_fin(c);
     }
-    if c.work_open() || c.one_sided() || c.tcp.cut_frames > 0 {
+    if c.work_open() || answer_unseen(c) || c.one_sided() || c.tcp.cut_frames > 0 {
         return None;
     }
     let fin = orderly_fin(c)?;
@@ -53,6 +53,16 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
         } if c.ladder.has(Stage::Session) || c.ladder.has(Stage::Auth) => Some(fin),
         _ => None,
     }
+}
+
+/// Frames were not captured, and the last command has no answer: nobody knows whether it had one.
+fn answer_unseen(c: &Connection<'_>) -> bool {
+    let mut commands = c.dialogue.exchanges.iter().rev();
+    let last = commands.find_map(|exchange| exchange.command.as_ref().map(|said| (said, exchange)));
+    let open = last.is_some_and(|(command, exchange)| {
+        exchange.reply.is_none() && !matches!(command.verb, Verb::Quit | Verb::Idle)
+    });
+    open && c.frames_missing()
 }
 
 /// The server had ended the connection over unfinished work before the client said QUIT: what is said into a closed connection

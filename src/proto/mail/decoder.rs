@@ -166,6 +166,11 @@ impl Decoder {
         self.core.odd(oddity, at);
     }
 
+    /// From now on nothing can be read.
+    pub(in crate::proto) fn opaque(&mut self, at: Mark) {
+        self.core.dialogue.opaque.get_or_insert(at);
+    }
+
     /// Notes a PROXY protocol preface.
     pub fn proxy_preface(&mut self, at: Mark) {
         self.core.dialogue.proxy_preface.get_or_insert(at);

@@ -56,8 +56,8 @@ pub struct Dialogue {
     pub starttls_asked: Option<Mark>,
     /// STARTTLS or STLS was asked for, and the reply invited to go on (then bytes are TLS).
     pub starttls_accepted: Option<Mark>,
-    /// IMAP COMPRESS accepted (RFC 4978): all that follows is opaque.
-    pub compressed: Option<Mark>,
+    /// IMAP COMPRESS was accepted (RFC 4978), or a SASL security layer began (RFC 4422 3.7): nothing that follows can be read.
+    pub opaque: Option<Mark>,
     /// A PROXY protocol preface (v1 or v2) was skipped.
     pub proxy_preface: Option<Mark>,
     /// Login succeeded (SMTP 235, IMAP OK or PREAUTH, POP3 +OK to PASS/AUTH/APOP, Sieve OK).

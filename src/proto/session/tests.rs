@@ -280,6 +280,28 @@ fn prefaces_are_taken_off() {
 }
 
 #[test]
+fn a_security_layer_is_not_read() {
+    let layered: Script = &[
+        (S, b"* OK ready\r\n"),
+        (C, b"a AUTHENTICATE GSSAPI\r\n"),
+        (S, b"+ \r\n"),
+        (C, b"YIIB\r\n"),
+        (S, b"a OK [CAPABILITY IMAP4rev1] done\r\n"),
+        (C, b"\0\0\0\x07\x12 \r\n\x99\0\x80"),
+        (S, b"\0\0\0\x05* BYE"),
+    ];
+    let session = play(Some(Service::Imap), layered);
+    let dialogue = session.facts().dialogue;
+    assert_eq!(dialogue.opaque.map(|at| at.frame.number()), Some(6));
+    assert_eq!(dialogue.exchanges.len(), 3);
+    assert!(dialogue.goodbye.is_none());
+    // Before the login it is nothing of the kind.
+    let early: Script = &[(S, b"* OK ready\r\n"), (C, b"\0\0\0\x07")];
+    let session = play(Some(Service::Imap), early);
+    assert!(session.facts().dialogue.opaque.is_none());
+}
+
+#[test]
 fn a_capture_from_the_middle_claims_nothing() {
     let mut session = Session::new(Some(Service::Smtp));
     session.gap(C, mark(1), 0);

@@ -142,7 +142,7 @@ impl Imap {
                 core.body.server = Body::Over;
             }
             Verb::Compress if positive => {
-                core.dialogue.compressed = Some(done);
+                core.dialogue.opaque = Some(done);
                 core.body.client = Body::Over;
                 core.body.server = Body::Over;
             }

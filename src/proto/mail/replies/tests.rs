@@ -83,6 +83,7 @@ fn postfix_is_read() {
             (RCPT, "452 4.5.3 Error: too many recipients", RateLimited),
             (EHLO, "421 4.4.2 mx.example.org Error: timeout exceeded", IdleTimeout),
             (RCPT, "554 5.7.1 <c@d>: Relay access denied", RelayDenied),
+            (RCPT, "550 5.7.1 <c@d>... Relaying denied", RelayDenied),
             (RCPT, "454 4.7.1 <c@d>: Relay access denied", RelayDenied),
             (RCPT, "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.1]", RdnsRequired),
             (RCPT, "450 4.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.1]", RdnsRequired),

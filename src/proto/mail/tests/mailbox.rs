@@ -102,7 +102,7 @@ fn imap_authenticate_and_quoted_login() {
             .as_str(),
         "3 LOGIN joe ***"
     );
-    assert!(dialogue.compressed.is_some() && decoder.is_over(S));
+    assert!(dialogue.opaque.is_some() && decoder.is_over(S));
 }
 
 /// `=` is an empty initial response (RFC 5034 4, RFC 4959 3): the message that names the account is still to come.

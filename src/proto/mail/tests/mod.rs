@@ -84,7 +84,7 @@ pub(in crate::proto) fn describe(dialogue: &Dialogue) -> String {
             .map(|s| s.reveal().as_str().to_owned()),
         number(dialogue.starttls_asked),
         number(dialogue.starttls_accepted),
-        number(dialogue.compressed),
+        number(dialogue.opaque),
         number(dialogue.authenticated),
         dialogue.messages,
         number(dialogue.quit),

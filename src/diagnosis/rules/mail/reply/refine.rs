@@ -48,11 +48,24 @@ pub(super) fn refine(
         {
             Family::NeedsTls
         }
+        // Sendmail says this of a client or a sender that its access map rejects, and, where checks are put off, says it to RCPT
+        // (cf/m4/proto.m4, FEATURE(delay_checks)); a recipient has words of its own.
+        Family::RecipientRejected
+            if verb == Some(Verb::Rcpt)
+                && !answer.by_text
+                && reply
+                    .text
+                    .as_str()
+                    .to_ascii_lowercase()
+                    .contains("... access denied") =>
+        {
+            Family::Rejected
+        }
         // No TLS to be had either: logins are not served on this port, or not in this way.
         Family::NeedsTls
             if login
                 && matches!(reply.code, Some(500 | 502..=504))
-                && unknown_way(c, index, answer.by_text)
+                && unknown_way(c, index, names_encryption(reply))
                 && starttls_offered(dialogue) == Some(false)
                 && !masked_starttls(dialogue)
                 && c.context.starttls_elsewhere.is_none() =>
@@ -267,7 +280,7 @@ fn granted(exchange: &Exchange) -> bool {
 }
 
 /// A word or a code of the reply speaks of encryption. Without one only the refusal itself lets think of TLS.
-fn names_encryption(reply: &Reply) -> bool {
+pub(super) fn names_encryption(reply: &Reply) -> bool {
     let text = reply.text.as_str().to_ascii_lowercase();
     let by_code = matches!(reply.code, Some(523 | 524 | 530 | 538))
         || reply
@@ -289,10 +302,10 @@ fn not_advertised(reply: &Reply) -> bool {
 }
 
 /// No login is on offer at all (and the words do not say that TLS is the reason), or others than the one tried.
-fn unknown_way(c: &Connection<'_>, index: usize, by_text: bool) -> bool {
+fn unknown_way(c: &Connection<'_>, index: usize, speaks_of_tls: bool) -> bool {
     let offered = &c.dialogue.mechanisms;
     if offered.is_empty() {
-        return !by_text;
+        return !speaks_of_tls;
     }
     mechanism(c, index).is_some_and(|tried| !offered.contains(&tried))
 }

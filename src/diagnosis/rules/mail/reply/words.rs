@@ -3,9 +3,11 @@
 //! The weight is decided elsewhere; here nothing is judged any more.
 
 use super::Judged;
+use super::refine::names_encryption;
 use crate::diagnosis::rules::mail::progress::{Step, cut, is_mailbox, starttls_offered, step};
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::proto::Service;
 use crate::proto::mail::{Family, Reply};
 
 /// Characters of a summary, about.
@@ -58,6 +60,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     }
     if names_host(judged) {
         confidence = f32::min(confidence, 0.75);
+    }
+    if maybe_no_logins(c, judged) || maybe_relay(c, judged) {
+        confidence = f32::min(confidence, 0.7);
     }
     // What was not captured may have been the next, better try.
     if c.dialogue.gaps > 0 || c.partly_unseen() {
@@ -204,6 +209,16 @@ fn advise(
                 "the server's list of capabilities: LOGINDISABLED",
             )
         }
+        Family::NeedsTls if maybe_no_logins(c, judged) => claim.or(
+            Code::AuthMechanismUnsupported,
+            0.25,
+            "the list that the server shows inside TLS: whether it has AUTH",
+        ),
+        Family::RecipientRejected if maybe_relay(c, judged) => claim.or(
+            Code::MailRelayDenied,
+            0.3,
+            "whether the recipient's domain is one of this server's",
+        ),
         Family::IdleTimeout if dialogue.in_data.is_some() => claim.or(
             Code::TcpStalled,
             0.2,
@@ -281,6 +296,23 @@ fn names_host(judged: &Judged<'_>) -> bool {
         && text
             .to_ascii_lowercase()
             .contains("client host rejected: access denied")
+}
+
+/// AUTH on the port for mail between servers, not offered before TLS: it may not be offered within it either (most servers there have no logins).
+fn maybe_no_logins(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    judged.answer.family == Family::NeedsTls
+        && c.service == Service::Smtp
+        && c.tls.is_none()
+        && c.dialogue.mechanisms.is_empty()
+        && !names_encryption(judged.reply)
+}
+
+/// OpenSMTPD says the same of an unknown user and of a domain that it does not relay to (smtpd/smtp_session.c).
+fn maybe_relay(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    judged.answer.family == Family::RecipientRejected
+        && judged.reply.enhanced.is_none()
+        && software_is(c, "OpenSMTPD")
+        && judged.reply.text.as_str().starts_with("Invalid recipient")
 }
 
 fn software_is(c: &Connection<'_>, name: &str) -> bool {
