@@ -287,6 +287,7 @@ impl Judging {
             && let Some(gap) = flow.tracker.facts().idle.first()
             && dialogue.is_none_or(|dialogue| dialogue.goodbye.is_none())
             && flow.tracker.facts().last.time.since(gap.to.time) < 30 * crate::base::SECOND
+            && !flow.tracker.facts().went_on_after(gap)
         {
             self.knowledge.idle_death(key.server, gap.length);
         }

@@ -358,6 +358,8 @@ pub struct IdleGap {
     pub length: Nanos,
     /// The first segment after it follows, or acknowledges, bytes that the capture does not hold: they may have broken it.
     pub unseen: bool,
+    /// Running number, in its connection, of the first segment after it.
+    pub number: u32,
 }
 
 /// Where the capture was taken.
@@ -416,6 +418,12 @@ impl Usual for LabelCounts {
 }
 
 impl TcpFacts {
+    /// Whether both sides sent something new after that silence: it harmed nothing.
+    pub fn went_on_after(&self, gap: &IdleGap) -> bool {
+        let spoke = |side: &Direction| side.last_data.is_some_and(|last| last.time >= gap.to.time);
+        spoke(&self.sides.client) && spoke(&self.sides.server)
+    }
+
     /// Facts of a connection of which nothing but its first frame is known.
     pub fn new(first: Mark) -> TcpFacts {
         TcpFacts {

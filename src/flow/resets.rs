@@ -1,5 +1,6 @@
 //! What is noted of a reset: everything that helps to tell who sent it. It judges nothing.
 
+use super::facts::IdleGap;
 use crate::base::{Foreign, Mark, Nanos, Side};
 use crate::wire::TcpFlags;
 
@@ -64,6 +65,8 @@ pub struct Reset {
     pub payload: Option<Foreign>,
     /// Time since the latest segment of the other side.
     pub after_peer: Option<Nanos>,
+    /// Running number of the same side's latest segment before it; 0 when there is none.
+    pub own_before: u32,
     /// The same side had reset before, and this one may answer what was still on its way then: a host without the connection
     /// resets every such segment, at the sequence number that the segment acknowledged (RFC 9293 3.5.2).
     pub leftover: bool,
@@ -79,9 +82,17 @@ pub struct Reset {
     pub acks_all: bool,
     /// It acknowledges bytes of the other side that the capture does not show.
     pub acks_unseen: bool,
+    /// It acknowledges bytes of the other side that nothing before it had acknowledged.
+    pub acks_new: bool,
 }
 
 impl Reset {
+    /// It is all that its side says to what ended that silence, and acknowledges none of it: who has said anything since, or took the
+    /// bytes, still had the connection.
+    pub fn answers_first(&self, gap: &IdleGap) -> bool {
+        self.own_before < gap.number && gap.to.frame != self.at.frame && !self.acks_new
+    }
+
     /// A host that has no such connection any more answers a segment of it: without ACK, at the number that the segment acknowledged
     /// (RFC 9293 3.5.2), while this side neither closed nor aborted before. A process that aborts sends ACK (3.10.4).
     pub fn of_unknown_connection(&self) -> bool {

@@ -13,7 +13,13 @@ use crate::wire::Tcp;
 const IDLE: Nanos = SECOND;
 /// Pauses with data outstanding shorter than this are ordinary round trips.
 const STALL: Nanos = 200 * MILLISECOND;
+
 impl Tracker {
+    /// Running number of the latest segment, for what is compared with it later.
+    pub(super) fn number(&self) -> u32 {
+        u32::try_from(self.ordinal).unwrap_or(u32::MAX)
+    }
+
     /// A silence of the whole connection ends with this segment of `side`.
     pub(super) fn silence(&mut self, side: Side, mark: Mark, tcp: &Tcp<'_>, silence: Nanos) {
         let from = self.facts.last;
@@ -30,6 +36,7 @@ impl Tracker {
             };
             let unseen = beyond(&self.halves[side], tcp.seq)
                 || tcp.flags.ack() && beyond(&self.halves[side.other()], tcp.ack);
+            let number = self.number().saturating_add(1);
             keep_longest(
                 &mut self.facts.idle,
                 IdleGap {
@@ -37,6 +44,7 @@ impl Tracker {
                     to: mark,
                     length: silence,
                     unseen,
+                    number,
                 },
                 |gap| gap.length,
             );

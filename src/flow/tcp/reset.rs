@@ -98,6 +98,7 @@ impl Tracker {
             after_peer: self.facts.sides[peer]
                 .last
                 .map(|last| mark.time.since(last.time)),
+            own_before: u32::try_from(own.ordinal).unwrap_or(u32::MAX),
             leftover,
             data_after: false,
             after_peer_close: other.fin.is_some() || other.reset,
@@ -108,6 +109,7 @@ impl Tracker {
             },
             acks_all: acks == Some(other.board.high()),
             acks_unseen: acks.is_some_and(|offset| offset > other.board.high()),
+            acks_new: acks.is_some_and(|offset| offset > other.board.acked()),
         };
         self.facts.reset_count = self.facts.reset_count.saturating_add(1);
         let _ = self.facts.resets.try_push(reset);

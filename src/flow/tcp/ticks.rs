@@ -81,6 +81,7 @@ impl Tracker {
                 to: mark,
                 length: silence,
                 unseen: false,
+                number: self.number().saturating_add(1),
             };
             self.ticks.silence = Some(Box::new(Doubt {
                 gap,

@@ -53,43 +53,44 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
         return;
     }
-    // A reset as the answer to the first segment after the silence: only where nothing is missing there it is known that this is the
-    // first, and what the reset answers.
-    let most = if c.context.capture_drops { 0.6 } else { 1.0 };
-    for reset in &c.tcp.resets {
-        if reset.trigger != ResetTrigger::Established
-            || reset.ahead
-            || reset.acks_unseen
-            || reset.after_own_fin
-            || reset.after_peer_close
-        {
-            continue;
-        }
-        let gap = c.tcp.idle.iter().find(|gap| {
-            gap.length >= 30 * SECOND
-                && !gap.unseen
-                && gap.to.time <= reset.at.time
-                && reset.at.time.since(gap.to.time) <= 3 * SECOND
-        });
-        let Some(gap) = gap else { continue };
-        // The segment after the silence is the other side's, and the reset answers it: no timestamps, window 0.
-        let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND)
-            && gap.to.frame != reset.at.frame;
-        if !spoke || reset.timestamps && reset.window != Some(0) {
-            continue;
-        }
-        push(
-            c,
-            claims,
-            reset.side.other(),
-            gap.length,
-            gap.to.time,
-            reset.at,
-            certainty(c, 0.75).min(most),
-            "answered by a RST".to_owned(),
-        );
+    reset(c, claims);
+}
+
+/// A reset as the answer to what ends the silence. Only the first of a connection tells: what follows it answers those who do not know
+/// of it yet, whoever sent it.
+fn reset(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    let mut resets = c.tcp.resets.iter();
+    let Some(reset) = resets.find(|reset| reset.trigger == ResetTrigger::Established) else {
+        return;
+    };
+    if reset.ahead || reset.acks_unseen || reset.after_own_fin || reset.after_peer_close {
         return;
     }
+    let gap = c.tcp.idle.iter().find(|gap| {
+        gap.length >= 30 * SECOND
+            && !gap.unseen
+            && gap.to.time <= reset.at.time
+            && reset.at.time.since(gap.to.time) <= 3 * SECOND
+            && reset.answers_first(gap)
+    });
+    let Some(gap) = gap else { return };
+    // It answers a segment of this moment: no timestamps, or window 0.
+    let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND);
+    if !spoke || reset.timestamps && reset.window != Some(0) {
+        return;
+    }
+    // Only where nothing is missing there it is known that this is the first, and what the reset answers.
+    let most = if c.context.capture_drops { 0.6 } else { 1.0 };
+    push(
+        c,
+        claims,
+        reset.side.other(),
+        gap.length,
+        gap.to.time,
+        reset.at,
+        certainty(c, 0.75).min(most),
+        "answered by a RST".to_owned(),
+    );
 }
 
 /// A new connection that works, or others dead at the same silence, make it sure.

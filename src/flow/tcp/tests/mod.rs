@@ -1,6 +1,7 @@
 //! Timed scripts in the manner of packetdrill: what passes the capture point, and what must be known of it.
 
 mod copies;
+mod pauses;
 mod script;
 mod sizes;
 

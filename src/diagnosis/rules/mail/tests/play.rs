@@ -107,6 +107,7 @@ impl Play {
             to: mark(self.frame + 1, self.now + 10 * MILLISECOND),
             length: seconds * SECOND,
             unseen: false,
+            number: 0,
         });
         self
     }
