@@ -2,7 +2,7 @@
 //!
 //! Exists apart because the tracker's part that tells their story fills it, and few rules read it. It judges nothing.
 
-use crate::base::{Mark, Side, Usual};
+use crate::base::{Mark, Nanos, Side, Timestamp, Usual};
 
 /// One loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,14 @@ pub struct LossEvent {
     pub at: Mark,
     /// Where it was lost, as far as this capture can tell.
     pub place: LossPlace,
+    /// When what was lost was sent first, as far as this capture can tell.
+    pub sent: Timestamp,
+    /// Separate losses: the resend of a segment may be lost as well (RFC 5681 4.3).
+    pub events: u32,
+    /// MSS-equivalents lost in it.
+    pub equivalents: u32,
+    /// How long the connection stood still for it.
+    pub waited: Nanos,
 }
 
 /// Where a segment was lost, seen from the capture point.

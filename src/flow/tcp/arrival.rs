@@ -7,7 +7,7 @@ use super::super::facts::{ByteRange, TcpFacts};
 use super::super::losses::{LossEvent, LossPlace, MtuEvidence};
 use super::range::Range;
 use super::scoreboard::{DEAD, Scoreboard, equivalents};
-use crate::base::{Mark, Side};
+use crate::base::{Mark, Nanos, Side};
 
 /// A loss that was told and may turn out to be none (D-SACK).
 #[derive(Clone, Copy, Debug)]
@@ -107,16 +107,17 @@ impl Scoreboard {
         let bytes = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);
         let once = equivalents(bytes, range.mss);
         if range.lost_before {
-            self.tell(
+            let noticed = range.hole().unwrap_or(range.first);
+            let loss = LossEvent {
                 side,
-                range,
-                LossPlace::Before,
-                range.first,
-                range.episodes().min(1),
-                once,
-                facts,
-            );
-            self.stood_still(range.hole().unwrap_or(range.first), range.first, facts);
+                at: range.first,
+                place: LossPlace::Before,
+                sent: noticed.time,
+                events: range.episodes().min(1),
+                equivalents: u32::try_from(once).unwrap_or(u32::MAX),
+                waited: self.stood_still(noticed, range.first, facts),
+            };
+            self.tell(range, loss, facts);
         }
         let resends = u64::from(range.count.saturating_sub(1));
         let Some(at) = range.resent().filter(|_| resends > 0 && !range.excused) else {
@@ -128,33 +129,30 @@ impl Scoreboard {
         let events = range
             .episodes()
             .saturating_sub(u32::from(range.lost_before));
-        self.tell(
+        let loss = LossEvent {
             side,
-            range,
-            LossPlace::After,
             at,
+            place: LossPlace::After,
+            sent: range.first.time,
             events,
-            resends.saturating_mul(once),
-            facts,
-        );
-        self.stood_still(range.first, range.last(), facts);
+            equivalents: u32::try_from(resends.saturating_mul(once)).unwrap_or(u32::MAX),
+            waited: self.stood_still(range.first, range.last(), facts),
+        };
+        self.tell(range, loss, facts);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn tell(
-        &mut self,
-        side: Side,
-        range: &Range,
-        place: LossPlace,
-        at: Mark,
-        events: u32,
-        equivalents: u64,
-        facts: &mut TcpFacts,
-    ) {
+    fn tell(&mut self, range: &Range, loss: LossEvent, facts: &mut TcpFacts) {
+        let LossEvent { side, at, .. } = loss;
+        let equivalents = u64::from(loss.equivalents);
+        let events = loss.events;
         facts.loss_count = facts.loss_count.saturating_add(events);
         facts.mss_equivalents_lost = facts.mss_equivalents_lost.saturating_add(equivalents);
         if events > 0 {
-            let _ = facts.losses.try_push(LossEvent { side, at, place });
+            let _ = facts.losses.try_push(loss);
+        } else if let Some(last) = facts.losses.last_mut().filter(|last| last.side == side) {
+            // More of what is being repaired.
+            last.equivalents = last.equivalents.saturating_add(loss.equivalents);
+            last.waited = last.waited.saturating_add(loss.waited);
         }
         if self.losses.told.is_full() {
             self.losses.told.remove(0);
@@ -171,8 +169,8 @@ impl Scoreboard {
         });
     }
 
-    /// Adds the wait from `from` to `to`, each moment once.
-    fn stood_still(&mut self, from: Mark, to: Mark, facts: &mut TcpFacts) {
+    /// Adds the wait from `from` to `to`, each moment once; returns what was added.
+    fn stood_still(&mut self, from: Mark, to: Mark, facts: &mut TcpFacts) -> Nanos {
         let from = self
             .losses
             .still_until
@@ -182,6 +180,7 @@ impl Scoreboard {
             facts.stood_still = facts.stood_still.saturating_add(waited);
             self.losses.still_until = Some(to);
         }
+        waited.max(0)
     }
 }
 
