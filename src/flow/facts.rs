@@ -66,7 +66,7 @@ pub struct TcpFacts {
     pub icmp: Few<IcmpError, EVENTS>,
     /// How many such errors there were in all.
     pub icmp_count: u32,
-    /// SYN-ACK minus last SYN (Karn), measured at the capture point.
+    /// SYN-ACK minus the SYN whose timestamp it echoes, or minus the last SYN (Karn), measured at the capture point.
     pub rtt_server: Option<Nanos>,
     /// Client's ACK minus SYN-ACK, measured at the capture point.
     pub rtt_client: Option<Nanos>,

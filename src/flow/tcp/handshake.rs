@@ -1,7 +1,7 @@
 //! The opening of a connection: SYN, SYN-ACK and the ACK that completes it.
 //!
 //! It exists apart because most deaths happen here. It records every sending with its options and measures
-//! both halves of the round trip from the last SYN (Karn's rule); it does not say who is to blame.
+//! both halves of the round trip from the SYN that is echoed, or from the last one (Karn's rule); it does not say who is to blame.
 
 use crate::base::{Mark, Side};
 use crate::wire::{Ip, Tcp, TcpFlags};
@@ -19,10 +19,8 @@ impl Tracker {
             }
             if self.facts.syn_acks.count == 0 {
                 let acknowledged = self.facts.established;
-                self.facts.rtt_server = self
-                    .facts
-                    .syns
-                    .last
+                self.facts.rtt_server = echoed(&self.facts.syns, tcp)
+                    .or(self.facts.syns.last)
                     .map(|syn| mark.time.since(syn.time))
                     .filter(|rtt| *rtt >= 0 && acknowledged.is_none());
                 // Who acknowledges has seen it (RFC 9293 3.4): the two directions were timed by clocks that differ.
@@ -107,6 +105,14 @@ impl Tracker {
             // A server that has spoken had the ACK before.
             .filter(|rtt| *rtt >= 0 && itself && self.facts.sides.server.data_segments == 0);
     }
+}
+
+/// The SYN whose timestamp the answer echoes (RFC 7323 4.1): it answers that one, though others were sent since.
+fn echoed(syns: &Transmissions, answer: &Tcp<'_>) -> Option<Mark> {
+    let (_, echo) = answer.options.timestamps?;
+    let mut alike = syns.seen.iter().filter(|syn| syn.tsval == Some(echo));
+    let first = alike.next()?;
+    alike.next().is_none().then_some(first.at)
 }
 
 fn record(list: &mut Transmissions, transmission: Transmission) {

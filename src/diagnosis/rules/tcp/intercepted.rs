@@ -1,10 +1,11 @@
 //! `tcp.intercepted`: the SYN-ACK comes from nearer than the same server's later packets.
 //!
-//! Two hops or more of difference, or other options and a round trip at least 5 × and 20 ms below the later
-//! minimum. A SYN proxy or a transparent mail proxy. A connection that works keeps this as a finding.
+//! Two hops or more of difference; where the later distances vary, a round trip at least 5 × and 20 ms below the later
+//! minimum as well. A SYN proxy or a transparent mail proxy. A connection that works keeps this as a finding.
 
 use crate::base::{MILLISECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::HopCount;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -12,12 +13,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(answer) = c.tcp.syn_acks.seen.first() else {
         return;
     };
+    let (Some(syn), Some(later)) = (server.syn_hops, server.hops) else {
+        return;
+    };
+    // One of several equal paths may be a hop longer, and any packet may take it: none of the later ones comes from about there.
+    let near = |ttl: &u8| HopCount::of(*ttl).hops.abs_diff(syn.hops) < 2;
+    if syn.ttl == later.ttl || server.ttls.iter().any(near) {
+        return;
+    }
+    // Which of several SYNs was answered is known from the echo alone (RFC 7323 4.1).
+    let timed = c.tcp.syns.count <= 1 || answer.options.timestamps;
     let mut signal = None;
-    if let (Some(syn), Some(later)) = (server.syn_hops, server.hops)
-        && syn.ttl != later.ttl
-        && syn.hops.abs_diff(later.hops) >= 2
-        && server.ttls.len() <= 1
-    {
+    if server.ttls.len() <= 1 {
         signal = Some((
             0.85,
             format!(
@@ -28,7 +35,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     } else if let (Some(syn_rtt), Some(min)) = (c.tcp.rtt_server, c.tcp.min_rtt[Side::Server])
         && min - syn_rtt >= 20 * MILLISECOND
         && min >= 5 * syn_rtt
-        && server.ttls.len() > 1
+        && timed
     {
         signal = Some((
             0.6,

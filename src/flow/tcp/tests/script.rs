@@ -63,6 +63,8 @@ pub struct Script {
     pub cut: Option<usize>,
     /// How far each end's clock of milliseconds is behind the capture's, or `None` without timestamps.
     pub behind: Option<PerSide<i64>>,
+    /// What the next segments echo of the other end's clock.
+    pub echo: u32,
     /// Hops that the next segments have come further than others of their side.
     pub further: u8,
     frame: u64,
@@ -77,6 +79,7 @@ impl Default for Script {
             ip_id: 100,
             cut: None,
             behind: None,
+            echo: 0,
             further: 0,
             frame: 0,
         }
@@ -176,7 +179,9 @@ impl Script {
         };
         self.ip_id = self.ip_id.wrapping_add(1);
         let mut tcp = *tcp;
-        tcp.options.timestamps = self.behind.map(|behind| ((time - behind[side]) as u32, 0));
+        tcp.options.timestamps = self
+            .behind
+            .map(|behind| ((time - behind[side]) as u32, self.echo));
         self.tracker.segment(
             side,
             mark(self.frame, time),
