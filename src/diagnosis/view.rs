@@ -36,6 +36,8 @@ pub struct Context {
     pub answered_near: bool,
     /// All other flows of that client are one-directional as well.
     pub one_way: bool,
+    /// The same port let others in within a minute, and none of its answers to them was captured.
+    pub answers_unseen: bool,
     /// The capture lost frames (kernel drops, damaged source).
     pub capture_drops: bool,
     /// Another connection to the same server and port was answered by a SYN-ACK: where.

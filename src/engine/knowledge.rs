@@ -20,6 +20,8 @@ struct Port {
     answered: Mark,
     options: SynOptions,
     starttls: Option<Mark>,
+    /// That it answered was never seen: its clients went on as they do after an answer.
+    unseen: bool,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +80,19 @@ impl Drops {
     }
 }
 
+/// What shows that the server let the client in, where its SYN-ACK was not captured: it speaks, or the client acknowledges what it
+/// said (RFC 9293 3.5).
+fn served_unseen(tcp: &TcpFacts) -> Option<Mark> {
+    let server = &tcp.sides[Side::Server];
+    let spoke = server.first.filter(|_| server.hops.is_some());
+    match tcp.opening {
+        Opening::SynAck => None,
+        Opening::Syn if tcp.syn_acks.count > 0 => None,
+        Opening::Syn => tcp.established.or(spoke),
+        Opening::Midstream => spoke,
+    }
+}
+
 /// Everything that outlives a connection.
 #[derive(Debug)]
 pub struct Knowledge {
@@ -113,12 +128,14 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.answered = mark;
+            port.unseen = false;
         } else {
             let _ = known.ports.try_push(Port {
                 port: server.port,
                 answered: mark,
                 options,
                 starttls: None,
+                unseen: false,
             });
         }
     }
@@ -136,16 +153,14 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.starttls = port.starttls.or(starttls);
-        } else if let Some(first) = tcp.sides[Side::Server].first
-            && tcp.opening == Opening::Midstream
-            && tcp.sides[Side::Server].hops.is_some()
-        {
-            // Its SYN-ACK came before the capture began: the port is served all the same.
+        } else if let Some(answered) = served_unseen(tcp) {
+            // Its SYN-ACK came before the capture began, or was not captured: the port is served all the same.
             let _ = known.ports.try_push(Port {
                 port: server.port,
-                answered: first,
+                answered,
                 options: SynOptions::default(),
                 starttls,
+                unseen: tcp.opening == Opening::Syn,
             });
         }
         let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
@@ -210,6 +225,7 @@ impl Knowledge {
         });
         let near = |mark: Mark| mark.time.since(at).abs() <= 60 * SECOND;
         let own_answer = tcp.syn_acks.seen.first().map(|syn_ack| syn_ack.at);
+        let own_answer = own_answer.or_else(|| served_unseen(tcp));
         let idle = tcp.idle.first().map(|gap| gap.length);
         let same_idle = idle
             .and_then(|idle| Some((idle, self.idle_deaths.get(&key.server)?)))
@@ -221,6 +237,7 @@ impl Knowledge {
         Context {
             answered_near: self.witness.answered_near(key.client.ip, at, 60 * SECOND),
             one_way: one_way_source || self.witness.one_way(key.client.ip),
+            answers_unseen: own.is_some_and(|port| port.unseen && near(port.answered)),
             capture_drops: self.drops.during(tcp.first.time, tcp.last.time),
             port_served: own
                 .map(|port| port.answered)

@@ -23,7 +23,10 @@ pub fn absence(c: &Connection<'_>) -> Absence {
     let weak = c.context.capture_drops || c.tcp.acked_unseen > 0;
     // Packets of the peer on this very connection witness as well as those of others.
     let own = c.tcp.sides[Side::Client].segments > 0 && c.tcp.sides[Side::Server].segments > 0;
-    if c.context.answered_near || own {
+    // What came back from elsewhere does not outweigh that the server's answers to others were not captured, or that nothing of any
+    // other connection of this client was.
+    let unlike = c.context.answers_unseen || c.context.one_way;
+    if c.context.answered_near && !unlike || own {
         Absence::Witnessed(if weak { 0.75 } else { 0.97 })
     } else {
         Absence::Unwitnessed

@@ -56,7 +56,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     .weighing(if costly { Weight::Costly } else { Weight::Finding })
     .shown_by(format!("the {side} sends lost data again; {events} events in all, {after} beyond the capture point, {before} before it"))
     .advise("Find the link: from which hop on does mtr show loss that persists to the end; look at interface errors, duplex, overload");
-    if let Some(last) = losses().last() {
+    if let Some(last) = losses().next_back() {
         claim = claim.because(last.at, "lost data again");
     }
     claims.push(claim);

@@ -31,11 +31,13 @@ pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    let claim = Claim::new(
+    // A capture that lacks the answers to others may lack those to this one as well.
+    let absent = c.context.answers_unseen;
+    let mut claim = Claim::new(
             Code::TcpListenOverflow,
             At::address(Where::Server, c.server().ip),
             last,
-            0.75,
+            if absent { 0.6 } else { 0.75 },
             format!("SYNs reach {} and stay unanswered while others are served: its queue is full.", c.server_text()),
         )
         .shown_by(format!("SYN number {} without an answer", c.tcp.syns.count))
@@ -43,6 +45,13 @@ pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .because(first.at, "the SYN reaches the server")
         .advise("Look at the server: ss -ltn (Recv-Q against Send-Q), nstat TcpExtListenOverflows; raise the backlog or the number of processes")
         .or(Code::TcpDropped, 0.15, "nstat on the server: ListenOverflows that do not grow speak for its own firewall");
+    if absent {
+        claim = claim.or(
+            Code::CaptureOneWay,
+            0.3,
+            "any answer of this port in the same capture",
+        );
+    }
     claims.push(served.shown(claim));
 }
 
