@@ -13,6 +13,7 @@ mod icmp;
 mod labels;
 mod pause;
 mod payload;
+mod pieces;
 mod range;
 mod reassembly;
 mod recent;

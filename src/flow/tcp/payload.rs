@@ -14,6 +14,7 @@ use super::tracker::{STRAY, Tracker};
 
 impl Tracker {
     /// The place of a segment in its side's stream, and what it carries there. `silence`: of the connection before it.
+    /// `copied`: what was seen of it before is a copy.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn payload(
         &mut self,
@@ -23,6 +24,7 @@ impl Tracker {
         tcp: &Tcp<'_>,
         labels: Labels,
         silence: Nanos,
+        copied: bool,
         out: &mut impl StreamSink,
     ) {
         let peer = side.other();
@@ -95,6 +97,7 @@ impl Tracker {
             rtt: self.facts.min_rtt[peer].or(self.facts.rtt_server),
             asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
             probe,
+            copied,
         };
         let novelty = if late {
             self.shown_late(side, end);
@@ -103,10 +106,12 @@ impl Tracker {
             self.halves[side].board.sent(&segment)
         };
         let alone = u64::from(tcp.payload_len == 0);
+        let fresh = u32::try_from(novelty.fresh).unwrap_or(0);
+        let sent = if copied { fresh } else { tcp.payload_len };
         self.facts.mss_equivalents = self
             .facts
             .mss_equivalents
-            .saturating_add(equivalents(tcp.payload_len, mss).max(alone));
+            .saturating_add(equivalents(sent, mss).max(alone));
         let in_flight = u32::try_from(self.halves[side].board.in_flight()).unwrap_or(u32::MAX);
         let direction = &mut self.facts.sides[side];
         direction.max_in_flight = direction.max_in_flight.max(in_flight);

@@ -34,6 +34,8 @@ pub(super) struct Segment {
     pub(super) asked: bool,
     /// It only probes a closed window.
     pub(super) probe: bool,
+    /// What was seen of it before passed a moment ago: this is a copy.
+    pub(super) copied: bool,
 }
 
 /// A range of the stream with one story.

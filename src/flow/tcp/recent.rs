@@ -13,7 +13,7 @@ use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
 use crate::wire::{Ip, Tcp};
 
 /// Copies without a telling identification arrive within this time.
-const IDENTICAL: Nanos = 3 * MILLISECOND;
+pub(super) const IDENTICAL: Nanos = 3 * MILLISECOND;
 /// Copies with the same identification arrive within this time, long before a counter of 16 bits comes round.
 pub(super) const SAME_ID: Nanos = 5 * SECOND;
 const KEPT: usize = 8;
@@ -28,17 +28,17 @@ const LEN: u32 = ID - 1;
 
 /// A segment in half a cache line.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
-    at: Timestamp,
-    ack: u32,
+pub(super) struct Seen {
+    pub(super) at: Timestamp,
+    pub(super) ack: u32,
     /// Bytes of payload, and which of what follows there is.
     len: u32,
     timestamps: (u32, u32),
     window: u16,
     checksum: u16,
-    id: u16,
-    flags: u8,
-    ttl: u8,
+    pub(super) id: u16,
+    pub(super) flags: u8,
+    pub(super) ttl: u8,
 }
 
 impl Seen {
@@ -76,11 +76,25 @@ impl Seen {
     /// segments apart comes first.
     #[inline]
     fn is_like(&self, tcp: &Tcp<'_>) -> bool {
-        let timestamps = self.has(TIMESTAMPS).then_some(self.timestamps);
-        let window = self.has(WINDOW).then_some(self.window);
-        (self.len & LEN, self.ack, self.flags) == (tcp.payload_len.min(LEN), tcp.ack, tcp.flags.0)
-            && timestamps == tcp.options.timestamps
-            && window == tcp.window
+        (self.len(), self.ack, self.flags) == (tcp.payload_len.min(LEN), tcp.ack, tcp.flags.0)
+            && self.timestamps() == tcp.options.timestamps
+            && self.window() == tcp.window
+    }
+
+    /// Bytes of payload.
+    #[inline]
+    pub(super) fn len(&self) -> u32 {
+        self.len & LEN
+    }
+
+    #[inline]
+    pub(super) fn timestamps(&self) -> Option<(u32, u32)> {
+        self.has(TIMESTAMPS).then_some(self.timestamps)
+    }
+
+    #[inline]
+    pub(super) fn window(&self) -> Option<u16> {
+        self.has(WINDOW).then_some(self.window)
     }
 }
 
@@ -92,7 +106,7 @@ pub struct RecentSegments {
     ring: ThinVec<Seen>,
     next: u8,
     /// The sender's identifications were seen to differ.
-    varies: bool,
+    pub(super) varies: bool,
     /// Of a connection whose segments were copied: more of them.
     more: Option<Box<More>>,
 }
@@ -172,6 +186,13 @@ impl RecentSegments {
             // A stack whose identification never changes says nothing with it.
             (old, new) => old == new && apart <= if self.varies { SAME_ID } else { IDENTICAL },
         }
+    }
+
+    /// The segments that are kept, with their sequence numbers.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (u32, &Seen)> + '_ {
+        let older = self.more.iter().flat_map(|more| &more.seen);
+        let recent = self.seqs.iter().copied().zip(&self.ring);
+        older.map(|(seq, seen)| (*seq, seen)).chain(recent)
     }
 
     /// Whether a segment that began with that sequence number was seen lately.

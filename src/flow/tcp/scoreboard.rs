@@ -167,7 +167,7 @@ impl Scoreboard {
                         range.lost();
                         self.recover = high;
                     }
-                } else {
+                } else if !segment.copied {
                     novelty.again = true;
                     range.resend(segment);
                     let repeated = range.count > 2;
@@ -179,7 +179,7 @@ impl Scoreboard {
                 at = at.saturating_add(1);
             }
             // What is no longer kept was acknowledged: seen before.
-            novelty.again |= covered < known_end || segment.start < self.acked;
+            novelty.again |= !segment.copied && (covered < known_end || segment.start < self.acked);
         }
         let start = segment.start.max(high);
         if segment.end > start {

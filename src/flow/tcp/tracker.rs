@@ -12,6 +12,7 @@ use super::super::resets::{HopCount, ResetTrigger};
 use super::early::Unseen;
 use super::half::Half;
 use super::labels::{Labeller, Labels};
+use super::pieces::Recut;
 use super::reassembly::StreamSink;
 use super::ticks::Ticks;
 
@@ -143,11 +144,16 @@ impl Tracker {
         if !labels.is_empty() {
             labels.count(&mut self.facts.sides[side].labels);
         }
-        if let Some(ttl) = self.halves[side].recent.copied_from(mark.time, ip, tcp) {
-            self.facts.duplicates = self.facts.duplicates.saturating_add(1);
+        let copied = self.halves[side].recent.copied_from(mark.time, ip, tcp);
+        let copied = copied.map(|ttl| Recut { ttl, whole: true });
+        let copied = copied.or_else(|| self.recut(side, mark, ip, tcp));
+        if let Some(Recut { ttl, whole }) = copied {
             self.halves[side].recent.copied(Some((ttl, ip.ttl)));
             self.halves[side.other()].recent.copied(None);
-            return labels;
+            if whole {
+                self.facts.duplicates = self.facts.duplicates.saturating_add(1);
+                return labels;
+            }
         }
         self.halves[side].recent.push(mark.time, ip, tcp);
         let silence = if self.ordinal == 0 {
@@ -173,7 +179,8 @@ impl Tracker {
             if tcp.flags.syn() && tcp.flags.ack() {
                 self.contradict_resets(side, mark, tcp.seq.wrapping_add(1));
             }
-            self.payload(side, mark, ip, tcp, labels, silence.max(0), out);
+            let silence = silence.max(0);
+            self.payload(side, mark, ip, tcp, labels, silence, copied.is_some(), out);
             self.window(side, mark, tcp);
         }
         self.after_segment(side, mark, ip, tcp);

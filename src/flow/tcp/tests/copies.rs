@@ -109,3 +109,123 @@ fn a_reset_is_a_copy_where_all_else_comes_twice_over_the_same_hops() {
     reset(&mut script, 50, 7);
     assert_eq!(resets(&script), 2);
 }
+
+const SIZE: usize = 1448;
+const BURST: [u8; 8 * SIZE] = [b'x'; 8 * SIZE];
+
+/// A handshake of which every frame came twice, with a clock that stands still at 900 s; the segments that follow have those identifications.
+fn mirrored() -> Script {
+    let mut script = Script::default();
+    script.behind = Some(PerSide::default());
+    for (at, side, flags, seq, ack) in [
+        (0, C, SYN, 1000, 0),
+        (10, S, SYN | ACK, 5000, 1001),
+        (11, C, ACK, 1001, 5001),
+    ] {
+        let id = script.ip_id;
+        script.pass(at, side, flags, seq, ack, b"");
+        script.ip_id = id;
+        script.pass(at, side, flags, seq, ack, b"");
+    }
+    script
+}
+
+/// The client sends so many packets of full size in one segment, the first of them that far into its stream.
+fn packets(script: &mut Script, at: i64, id: u16, first: usize, count: usize) {
+    script.ip_id = id;
+    script.behind = Some(PerSide {
+        client: at - 900_000,
+        server: 0,
+    });
+    let seq = 1001 + (first * SIZE) as u32;
+    script.pass(at, C, ACK, seq, 5001, &BURST[..count * SIZE]);
+}
+
+/// Copies, needless or needed resends, segments with data, and losses.
+fn client_sent(script: &mut Script) -> (u32, u32, u64, u32) {
+    script.pass(60, S, ACK, 5001, 1001 + BURST.len() as u32, b"");
+    let facts = script.tracker.facts();
+    let client = &facts.sides.client;
+    let copies = facts.duplicates - 3;
+    (
+        copies,
+        client.retransmitted,
+        client.data_segments,
+        facts.loss_count,
+    )
+}
+
+#[test]
+fn a_frame_of_many_packets_and_its_pieces_are_sent_once() {
+    for further in [0, 1] {
+        let mut script = mirrored();
+        packets(&mut script, 20, 700, 0, 8);
+        script.further = further;
+        for piece in 0..8 {
+            packets(&mut script, 20, 700 + piece as u16, piece, 1);
+        }
+        script.further = 0;
+        assert_eq!(client_sent(&mut script), (8, 0, 1, 0));
+
+        let mut script = mirrored();
+        for piece in 0..8 {
+            packets(&mut script, 20, 700 + piece as u16, piece, 1);
+        }
+        script.further = further;
+        packets(&mut script, 20, 700, 0, 8);
+        script.further = 0;
+        assert_eq!(client_sent(&mut script), (1, 0, 8, 0));
+    }
+}
+
+#[test]
+fn mirrored_packets_joined_with_the_next_are_sent_once() {
+    // With identifications, and without.
+    for step in [1, 0] {
+        let mut script = mirrored();
+        let id = |packet: usize| (700 + packet as u16) * step;
+        packets(&mut script, 20, id(0), 0, 1);
+        for packet in 0..7 {
+            packets(&mut script, 20, id(packet), packet, 2);
+        }
+        packets(&mut script, 20, id(7), 7, 1);
+        assert_eq!(client_sent(&mut script), (1, 0, 8, 0), "{step}");
+        assert_eq!(script.tracker.facts().mss_equivalents, 8, "{step}");
+        assert_eq!(script.sink.text(C).len(), BURST.len());
+    }
+}
+
+#[test]
+fn a_piece_that_is_sent_again_is_lost() {
+    let lost = |id: u16, again: &dyn Fn(&mut Script)| {
+        let mut script = mirrored();
+        packets(&mut script, 20, id, 0, 8);
+        again(&mut script);
+        let (copies, again, _, losses) = client_sent(&mut script);
+        assert_eq!((copies, again, losses), (0, 1, 1));
+    };
+    let asked = |script: &mut Script| {
+        script.ip_id = 40;
+        for _ in 0..4 {
+            script.pass(21, S, ACK, 5001, 1001, b"");
+        }
+    };
+    // Three duplicate ACKs, within one tick of the sender's clock: with and without identifications.
+    for (id, again) in [(700, 708), (0, 0)] {
+        lost(id, &|script| {
+            asked(script);
+            packets(script, 22, again, 0, 1);
+        });
+    }
+    // Unasked: another identification; a later time.
+    lost(700, &|script| packets(script, 22, 708, 7, 1));
+    lost(0, &|script| packets(script, 29, 0, 7, 1));
+    lost(0, &|script| {
+        script.ip_id = 0;
+        script.behind = Some(PerSide {
+            client: -900_000,
+            server: 0,
+        });
+        script.pass(22, C, ACK, 1001, 5001, &BURST[..SIZE]);
+    });
+}
