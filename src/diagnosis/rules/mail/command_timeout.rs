@@ -9,7 +9,7 @@ use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::Vantage;
 use crate::proto::mail::{Command, Oddity, Verb};
 
-use super::progress::{cut, has_oddity, readable};
+use super::progress::{answer_begun, closes_in_vain, cut, has_oddity, readable};
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -81,7 +81,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // Where the server says nothing at all after it, not even to the client's leaving, its answer may be what the path loses.
     let unheard = !c.tcp.sides[Side::Client].fin_acked && c.tcp.vantage != Vantage::Server;
+    let deaf = unheard && closes_in_vain(c);
+    // The answer had begun, and nothing came any more, not even an acknowledgement of the client's leaving: it is the way that ended.
+    if unheard && gave_up.is_some() && answer_begun(c) {
+        return;
+    }
     let full = match (gave_up.is_some(), unheard) {
+        _ if deaf => 0.45,
         (true, true) => 0.8,
         (true, false) => 0.9,
         (false, _) => 0.85,
@@ -102,7 +108,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     .shown_by(format!("{text}: acknowledged by TCP, no reply"))
     .provisional_if(!c.ended())
     .advise("Server's operator: see what the process does at this point (log with times, strace): milters, filters, directory, disk, locks");
-    if unheard && gave_up.is_some() {
+    if deaf {
+        claim = claim.or(
+            Code::TcpStalled,
+            0.45,
+            "a capture at the server: whether the client's FIN arrives there",
+        );
+    } else if unheard && gave_up.is_some() {
         claim = claim.or(
             Code::PathMtuBlackhole,
             0.12,

@@ -8,6 +8,7 @@ use play::{C, S, mark};
 
 use crate::base::{MILLISECOND, SECOND};
 use crate::diagnosis::{Code, Outcome, Where};
+use crate::flow::{ByteRange, Outstanding};
 use crate::proto::Service;
 
 fn smtp() -> Play {
@@ -356,6 +357,49 @@ fn goodbye_for_idleness_matters_only_with_work_undone() {
         .s("* BYE Disconnected for inactivity.")
         .fin(S)
         .is(Outcome::Healthy, &[Code::MailIdleTimeout]);
+}
+
+/// The client's FIN, sent so many times in 13 s and never acknowledged.
+fn in_vain(play: Play, transmissions: u32) -> Play {
+    let mut play = play.fin(C);
+    let first = play.tcp.last;
+    let last = mark(first.frame.number() + 9, first.time.0 + 13 * SECOND);
+    let client = &mut play.tcp.sides[C];
+    client.fin_acked = false;
+    client.outstanding.set(Some(Outstanding {
+        range: ByteRange { start: 90, end: 91 },
+        first,
+        last,
+        transmissions,
+        fin_only: true,
+        peer_spoke_after: false,
+        peer_acked_after: false,
+        peer_is_deaf: false,
+        packet_len: 52,
+        idle_before: 12 * SECOND,
+    }));
+    play
+}
+
+#[test]
+fn an_answer_that_breaks_off_with_everything_else_is_no_command_timeout() {
+    let fetch = || {
+        let play = imap().c("a LOGIN joe pw").s("a OK").c("b SELECT INBOX");
+        let play = play.s("* 1 EXISTS\r\nb OK").c("c FETCH 1 (BODY[])");
+        play.s("* 1 FETCH (BODY[] {20000}\r\nSubject: hi")
+    };
+    in_vain(fetch().pause(12), 8).fails(Code::TcpStalled);
+    // Near misses: it is too early to tell; the server hears; nothing of the answer came.
+    let play = in_vain(fetch().pause(12), 2);
+    assert_eq!(play.judge().verdict.code, Code::Unknown);
+    fetch().pause(12).fin(C).fails(Code::MailCommandTimeout);
+    let silent = || mail(ehlo()).c("RCPT TO:<b@example.net>").pause(12);
+    let verdict = in_vain(silent(), 8).fails(Code::MailCommandTimeout).verdict;
+    assert!(verdict.confidence <= 0.5);
+    let or: Vec<Code> = verdict.alternatives.iter().map(|or| or.code).collect();
+    assert_eq!(or, [Code::TcpStalled]);
+    let verdict = in_vain(silent(), 2).fails(Code::MailCommandTimeout).verdict;
+    assert_eq!(verdict.confidence, 0.8);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::{absence, client_was_silent};
+use crate::diagnosis::rules::mail::progress::{answer_begun, closes_in_vain};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::flow::Vantage;
 
 /// A packet of this length and more may be too large for a link on the way (RFC 791 3.1: every host takes 576).
 const LARGE: u32 = 1_000;
@@ -11,6 +13,10 @@ const SMALL: u32 = 500;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if let Some(claim) = closing(c) {
+        claims.push(claim);
+        return;
+    }
     for side in [Side::Client, Side::Server] {
         let Some(o) = *c.tcp.sides[side].outstanding else {
             continue;
@@ -104,4 +110,46 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         claims.push(claim);
         return;
     }
+}
+
+/// In the middle of an answer nothing came any more, and the client's leaving is not acknowledged either, however often it is sent. A host that
+/// fell silent at that moment looks the same.
+fn closing(c: &Connection<'_>) -> Option<Claim> {
+    if !closes_in_vain(c) || !answer_begun(c) {
+        return None;
+    }
+    let unsure = c.one_sided() || c.partly_unseen() || c.said_goodbye();
+    // Captured beside the server, it is the server that does not answer.
+    if unsure || c.tcp.vantage == Vantage::Server {
+        return None;
+    }
+    let o = (*c.tcp.sides[Side::Client].outstanding)?;
+    let last_words = c.tcp.sides[Side::Server].last_data?;
+    if c.done.is_some_and(|done| done.time <= o.first.time) {
+        return None;
+    }
+    let confidence = absence(c).confidence(0.6)?;
+    let (from, to) = (c.client().ip, c.server().ip);
+    let claim = Claim::new(
+        Code::TcpStalled,
+        At::of(Where::Network),
+        o.last,
+        confidence,
+        format!("The answer of {to} broke off, and nothing of it came back any more."),
+    )
+    .since(last_words.time)
+    .shown_by(format!(
+        "FIN sent {} times in {:.1} s, never acknowledged",
+        o.transmissions,
+        o.last.time.since(o.first.time) as f64 / 1e9
+    ))
+    .because(last_words, "the latest bytes of the answer, which is not complete")
+    .provisional_if(!c.ended())
+    .advise(format!("Look at the path between {from} and {to} at this time: routing change, firewall state lost, link or host down"))
+    .or(
+        Code::MailCommandTimeout,
+        0.2,
+        "a capture at the server: whether the client's FIN arrives there",
+    );
+    Some(claim)
 }
