@@ -84,6 +84,10 @@ struct Story {
     size_count: u32,
     size_first: Mark,
     size_last: Mark,
+    /// In what size it was carried last, how often in a row, and when first.
+    latest_size: u32,
+    latest_count: u32,
+    latest_first: Mark,
 }
 
 impl Range {
@@ -134,6 +138,24 @@ impl Range {
             })
     }
 
+    /// The largest size, if it was carried in that so often: size, how often, when first and last.
+    pub(super) fn carried_largest(&self, often: u32) -> Option<(u32, u32, Mark, Mark)> {
+        let (count, first, last) = self.largest();
+        (self.size > 0 && count >= often).then_some((self.size, count, first, last))
+    }
+
+    /// Likewise what it was sent again in after a larger first packet (by a sender that was told of a smaller size, or where the capture does
+    /// not show how large a packet may be).
+    pub(super) fn carried_latest(&self, often: u32) -> Option<(u32, u32, Mark, Mark)> {
+        let story = self.story.as_ref()?;
+        (story.latest_size > 0 && story.latest_count >= often).then_some((
+            story.latest_size,
+            story.latest_count,
+            story.latest_first,
+            story.last,
+        ))
+    }
+
     fn story(&mut self) -> &mut Story {
         self.story.get_or_insert_with(|| {
             Box::new(Story {
@@ -145,6 +167,9 @@ impl Range {
                 size_count: 1,
                 size_first: self.first,
                 size_last: self.first,
+                latest_size: self.size,
+                latest_count: 1,
+                latest_first: self.first,
             })
         })
     }
@@ -231,6 +256,13 @@ impl Range {
         } else if size == largest {
             story.size_count = story.size_count.saturating_add(1);
             story.size_last = segment.mark;
+        }
+        if size == story.latest_size {
+            story.latest_count = story.latest_count.saturating_add(1);
+        } else {
+            story.latest_size = size;
+            story.latest_count = 1;
+            story.latest_first = segment.mark;
         }
         self.size = self.size.max(size);
         self.size_min = self.size_min.min(size);

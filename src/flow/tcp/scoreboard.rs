@@ -22,6 +22,9 @@ const ROOM: usize = 4;
 /// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
 pub(super) const DEAD: u32 = 3;
 
+/// A size, how often something was carried in it, and when first and last.
+type Carried = (u32, u32, Mark, Mark);
+
 /// What a segment was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Novelty {
@@ -337,20 +340,10 @@ impl Scoreboard {
     /// What is known of sizes so far.
     pub(super) fn mtu(&self) -> MtuEvidence {
         let mut evidence = self.losses.recovered.unwrap_or_default();
-        let dead = self
-            .ranges
-            .iter()
-            .filter(|range| {
-                range.count > 0
-                    && !range.sacked
-                    && !range.excused
-                    && range.size > 0
-                    && range.largest().0 >= DEAD
-            })
-            .min_by_key(|range| (range.size, range.start));
-        if let Some(range) = dead {
-            let (count, first, last) = range.largest();
-            evidence.smallest_dead = Some(range.size);
+        let dead = self.dead_in(|range| range.carried_largest(DEAD));
+        let dead = dead.or_else(|| self.dead_in(|range| range.carried_latest(DEAD)));
+        if let Some((range, (size, count, first, last))) = dead {
+            evidence.smallest_dead = Some(size);
             evidence.dead = Some(first);
             evidence.dead_last = Some(last);
             evidence.dead_transmissions = count;
@@ -373,6 +366,15 @@ impl Scoreboard {
             }
         }
         evidence
+    }
+
+    /// The range that died in the smallest size, of those that `carried` tells one of.
+    fn dead_in(&self, carried: fn(&Range) -> Option<Carried>) -> Option<(&Range, Carried)> {
+        self.ranges
+            .iter()
+            .filter(|range| range.count > 0 && !range.sacked && !range.excused)
+            .filter_map(|range| Some((range, carried(range)?)))
+            .min_by_key(|(range, (size, ..))| (*size, range.start))
     }
 
     /// Where a hole was seen that has later bytes behind it and that no acknowledgment passed.

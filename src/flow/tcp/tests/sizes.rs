@@ -87,3 +87,28 @@ fn full_packets_that_die_and_of_which_the_first_was_not_captured() {
     assert_eq!(largest, 1460);
     assert!(mtu.smaller_arrived_after.is_none());
 }
+
+/// What is known of sizes of a frame of many packets that dies whole, sent again in packets of these sizes.
+fn sent_again_in(sizes: &[usize]) -> MtuEvidence {
+    let mut script = handshake();
+    let frame = vec![b'x'; 11_584];
+    script.pass(20, C, ACK | PSH, 1001, 5001, &frame);
+    for (turn, size) in sizes.iter().enumerate() {
+        let time = 300 << turn;
+        script.pass(time, C, ACK, 1001, 5001, &frame[..*size]);
+    }
+    script.tracker.settle(Timestamp(60 * SECOND));
+    *script.tracker.facts().sides.client.mtu
+}
+
+#[test]
+fn a_size_that_is_smaller_than_the_first_packet_dies_as_well() {
+    let mtu = sent_again_in(&[1398, 1398, 1398, 1398]);
+    assert_eq!((mtu.smallest_dead, mtu.dead_transmissions), (Some(1398), 4));
+    assert_eq!(mtu.dead.map(|mark| mark.frame.number()), Some(5));
+    // The near misses: twice only in that size; and in the largest, which is what is told.
+    let mtu = sent_again_in(&[1398, 1398]);
+    assert_eq!(mtu.smallest_dead, None);
+    let mtu = sent_again_in(&[1460, 1460, 1398, 1398, 1398]);
+    assert_eq!((mtu.smallest_dead, mtu.dead_transmissions), (Some(1460), 3));
+}
