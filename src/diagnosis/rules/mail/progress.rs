@@ -63,7 +63,7 @@ pub fn closes_in_vain(c: &Connection<'_>) -> bool {
 
 /// The server began to answer the command that waits for its reply, and the reply was never complete.
 pub fn answer_begun(c: &Connection<'_>) -> bool {
-    if !readable(c) || c.dialogue.compressed.is_some() {
+    if !readable(c) || c.dialogue.opaque.is_some() {
         return false;
     }
     let exchanges = &c.dialogue.exchanges;
