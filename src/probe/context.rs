@@ -3,6 +3,7 @@
 //! Every socket of a run is made here, because a flow must be in the registry before its first packet leaves. Handles are
 //! opened when the context is made; afterwards nothing needs privilege.
 
+mod captured;
 mod connect_error;
 mod gathered;
 mod pace;
@@ -20,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use captured::Segment;
 pub use connect_error::ConnectError;
 pub use gathered::Unknowable;
 pub use pace::{Ahead, Turn};

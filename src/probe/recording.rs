@@ -114,6 +114,12 @@ impl Recording {
             .collect()
     }
 
+    /// What was captured so far, each frame with its interface, in the order of capture.
+    pub fn captured(&self) -> impl Iterator<Item = (&Listened, &Taken)> {
+        let frames = self.frames.iter();
+        frames.filter_map(|frame| Some((self.interfaces.get(frame.interface)?, frame)))
+    }
+
     /// How many frames there are.
     pub fn len(&self) -> usize {
         self.frames.len()

@@ -17,6 +17,7 @@ mod ladder;
 mod login_claims;
 mod offer;
 mod opening;
+mod own_host;
 pub mod pacing;
 #[cfg(test)]
 mod tests;
@@ -132,7 +133,8 @@ pub async fn session(
     for measured in claims::of(ask, &outcome, context.roots()) {
         context.measured(measured);
     }
-    if !context.is_cancelled() {
+    // What a rule of this host did is no question to the path.
+    if !own_host::look(context, &outcome) && !context.is_cancelled() {
         experiments::place(context, ask, &outcome).await;
         if context.options().idle && outcome.end == SessionEnd::Fine {
             crate::probe::idle::measure(context, ask, to).await;
