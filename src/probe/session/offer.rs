@@ -24,6 +24,8 @@ use crate::proto::tls::alert_name;
 pub(super) const APART: Duration = Duration::from_millis(1_100);
 /// An answer to a hello.
 pub(super) const ANSWER: Duration = Duration::from_secs(6);
+/// The same, once others like it were answered: time for a segment that is lost twice (RFC 6298: 1 s, then 2 s).
+const SOON: Duration = Duration::from_secs(4);
 /// After a ServerHello the rest of the choice is waited for so long.
 const REST: Duration = Duration::from_secs(1);
 /// Bytes of a server's first flight that are looked at.
@@ -90,7 +92,12 @@ fn random(context: &Context) -> [u8; 32] {
 
 /// Sends a hello and reads what it gets. The connection ends with it.
 pub(super) async fn offer(context: &Context, stream: TcpStream, hello: &[u8]) -> Answer {
-    offer_in(context, stream, &[hello], Duration::ZERO).await
+    offer_in(context, stream, &[hello], Duration::ZERO, ANSWER).await
+}
+
+/// The same, where an answer is known to come soon or not at all.
+pub(super) async fn offer_briefly(context: &Context, stream: TcpStream, hello: &[u8]) -> Answer {
+    offer_in(context, stream, &[hello], Duration::ZERO, SOON).await
 }
 
 /// The same in pieces of its own segments, a pause between them.
@@ -99,6 +106,7 @@ async fn offer_in(
     mut stream: TcpStream,
     pieces: &[&[u8]],
     pause: Duration,
+    patience: Duration,
 ) -> Answer {
     if let Ok(peer) = stream.peer_addr() {
         context.spend(peer.ip(), 4).await;
@@ -115,7 +123,7 @@ async fn offer_in(
     let mut flight = Vec::new();
     let mut buffer = [0u8; 4_096];
     let mut begun = None;
-    let mut end = Instant::now() + ANSWER;
+    let mut end = Instant::now() + patience;
     loop {
         let came = tokio::time::timeout_at(end, stream.read(&mut buffer)).await;
         let count = match (came, begun) {
@@ -190,7 +198,7 @@ pub(super) async fn written(
         How::Halves(cut, pause) => {
             let whole = hello(context, shape);
             let (first, second) = whole.split_at_checked(cut)?;
-            offer_in(context, stream, &[first, second], pause).await
+            offer_in(context, stream, &[first, second], pause, ANSWER).await
         }
     })
 }

@@ -1,10 +1,12 @@
 //! A ClientHello got silence or an end: what in it does not get through, and where (field B7, C8).
 //!
-//! Its size, what makes it large, or the name in it: one control after the other, each walked by TTL before it is sent. What the
+//! Its size, what makes it large, or the name in it: one control after the other, each walked by TTL before it is sent, and the usual
+//! hello in turns with one that passed, so that no back end is taken for a cause. What the
 //! server does not answer although it arrives is told from what vanishes on the way by TCP's acknowledgement. A path that is too narrow for
 //! large packets is no filter, and is looked for first.
 
 mod narrow;
+mod turns;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,17 +14,14 @@ use std::time::Duration;
 use super::ask::{Ask, SessionEnd, SessionOutcome, TlsWanted};
 use super::claims::about;
 use super::hold::{Handover, up_to};
-use super::offer::{APART, Answer, hello, offer, quiet};
+use super::offer::{APART, Answer, hello, offer, offer_briefly, quiet};
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
 use crate::probe::options::StageName;
 use crate::probe::stage::{size, trigger};
 use crate::probe::tls::hello::{Highest, Shape};
 use crate::probe::tls::ladder::LARGE;
-use crate::probe::way::{Kind, Way, settle};
 use crate::probe::{Connect, Context, Role};
 
-/// SYNs that say whether anything gets lost.
-const ASKED: u32 = 16;
 /// Nothing is sent for so long, and two round trips.
 const UNASKED: Duration = Duration::from_millis(200);
 /// What the measurements here are called.
@@ -38,6 +37,8 @@ struct Also {
     sizes: bool,
     /// The MSS that is announced.
     mss: Option<u16>,
+    /// Nothing but the answer, as one of several in turns.
+    briefly: bool,
 }
 
 /// What a control showed.
@@ -98,10 +99,13 @@ async fn control(
         sizes = size::inside(context, &mut handed.inside).await;
     }
     let mut placed = None;
-    if also.mss.is_none() && !sizes.as_ref().is_some_and(size::Sized::is_hole) {
+    if also.mss.is_none() && !also.briefly && !sizes.as_ref().is_some_and(size::Sized::is_hole) {
         placed = trigger::walk(context, &mut handed.inside, &hello).await;
     }
-    let answer = offer(context, handed.stream, &hello).await;
+    let answer = match also.briefly {
+        true => offer_briefly(context, handed.stream, &hello).await,
+        false => offer(context, handed.stream, &hello).await,
+    };
     // It counts only where it dies without our help as well; the last mile only where nobody acknowledged.
     let unheard = matches!(
         answer,
@@ -148,17 +152,14 @@ pub(super) async fn which_hello(context: &Context, ask: &Ask, outcome: &SessionO
 /// One control after the other until it is told.
 async fn experiments(tried: &Tried<'_>, small: &Shape) -> bool {
     let (context, ask, to) = (tried.context, tried.ask, tried.outcome.to);
-    // It arrived: is the server silent, or its answer too large for the way back?
-    if tried.outcome.acknowledged == Some(true)
-        && tried.code == Code::TlsHelloDropped
-        && tried.backward(small).await
-    {
-        return true;
+    // It arrived: is the server silent, or its answer too large for the way back? No filter swallowed what TCP acknowledged.
+    if tried.arrived() {
+        return tried.backward(small).await;
     }
     let also = Also {
         silence: tried.code == Code::TlsResetOnHello && ask.tls == TlsWanted::Implicit,
         sizes: tried.code == Code::TlsHelloDropped,
-        mss: None,
+        ..Also::default()
     };
     let first = control(context, ask, to, small, "a small ClientHello", also).await;
     if first.unasked {
@@ -233,11 +234,22 @@ impl Tried<'_> {
         )
     }
 
+    /// The hello that died in silence reached the server: TCP acknowledged it.
+    fn arrived(&self) -> bool {
+        self.outcome.acknowledged == Some(true) && self.code == Code::TlsHelloDropped
+    }
+
     /// The hello is acknowledged and nothing comes: the server, or its large packets that vanish on the way back? True when it
-    /// was said.
+    /// was said, or when it is known to be neither.
     async fn backward(&self, small: &Shape) -> bool {
         let to = self.outcome.to;
         let mss = if to.is_ipv4() { 536 } else { 1_220 };
+        let headers = if to.is_ipv4() { 40 } else { 60 };
+        if let Some(local) = self.outcome.local
+            && turns::answered_larger(&self.context.segments_with(to), local, mss + headers)
+        {
+            return true;
+        }
         let why = "the same ClientHello where the server may send small segments only";
         let also = Also {
             mss: Some(mss),
@@ -251,7 +263,9 @@ impl Tried<'_> {
         let Answer::Hello(_) = second.answer else {
             return false;
         };
-        let headers = if to.is_ipv4() { 40 } else { 60 };
+        if let Err(told) = self.in_turns(&same, also.mss).await {
+            return told;
+        }
         let proof = Proof::Measured("handshake with a small MSS", self.context.now());
         let mut claim = Claim::new(
             Code::PathMtuBlackhole,
@@ -277,38 +291,25 @@ impl Tried<'_> {
     /// Nothing tells a filter from a narrow link: what the packets say stands with less certainty.
     fn untold(&self) {
         let proof = Proof::Measured(LADDER, self.context.now());
-        for (code, summary) in [
-            (
-                Code::PathMtuBlackhole,
-                "Whether large packets pass was not measured.",
-            ),
-            (
-                Code::TlsHelloDropped,
-                "Whether large packets other than a ClientHello pass was not measured.",
-            ),
-        ] {
+        let hole = (
+            Code::PathMtuBlackhole,
+            "Whether large packets pass was not measured.",
+        );
+        let filter = (
+            Code::TlsHelloDropped,
+            "Whether large packets other than a ClientHello pass was not measured.",
+        );
+        // What TCP acknowledged no filter swallowed.
+        for (code, summary) in [hole]
+            .into_iter()
+            .chain((!self.arrived()).then_some(filter))
+        {
             let at = At::of(Where::Network);
             let claim = Claim::new(code, at, proof, 0.4, summary.to_owned())
                 .shown_by("the experiments that tell a filter from a narrow link came to no end");
             self.context
                 .measured(about(self.outcome, claim, Settles::Doubt));
         }
-    }
-
-    /// Whether what died dies again. Where nothing gets lost, once is enough.
-    async fn again(&self) -> bool {
-        let to = self.outcome.to;
-        if !loses(self.context, to).await {
-            return true;
-        }
-        let same = Shape {
-            post_quantum: true,
-            ..Shape::small(Highest::Tls13, self.ask.sni.as_deref())
-        };
-        let why = "the first ClientHello again, because packets get lost here";
-        let also = Also::default();
-        let second = control(self.context, self.ask, to, &same, why, also).await;
-        !second.answer.passes() && second.answer != Answer::Strange
     }
 
     /// A small one passes: is it the size, or what makes it large? True when it was told.
@@ -321,8 +322,12 @@ impl Tried<'_> {
         let also = Also::default();
         let control = control(self.context, self.ask, self.outcome.to, &padded, why, also).await;
         let second = control.answer;
-        if second == Answer::Strange || !self.again().await {
+        if second == Answer::Strange {
             return false;
+        }
+        let changed = if second.passes() { &padded } else { small };
+        if let Err(told) = self.in_turns(changed, None).await {
+            return told;
         }
         // Where the path's sizes were measured, large packets as such do pass.
         let sized = first.sizes.as_ref().is_some_and(size::Sized::is_whole);
@@ -406,8 +411,8 @@ impl Tried<'_> {
         .await;
         let second = second.answer;
         if second.passes() {
-            if !self.again().await {
-                return false;
+            if let Err(told) = self.in_turns(&nameless, None).await {
+                return told;
             }
             let mut claim = self.claim(
                 0.93,
@@ -460,16 +465,4 @@ impl Tried<'_> {
         self.context
             .measured(about(self.outcome, claim, Settles::Verdict));
     }
-}
-
-/// Whether packets get lost on this way: SYNs of a port that opens.
-async fn loses(context: &Context, to: SocketAddr) -> bool {
-    let mut way = Way::new(Kind::Flows(to), "does anything get lost here?");
-    for _ in 0..ASKED / 4 {
-        for _ in 0..4 {
-            way.send(context, 64).await;
-        }
-        settle(&mut [&mut way]).await;
-    }
-    way.walk.at(64).is_some_and(|rung| rung.ends < rung.sent)
 }

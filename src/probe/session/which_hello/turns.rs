@@ -1,0 +1,215 @@
+//! The usual hello and a changed one in turns: is it the change, or whom the connection met?
+//!
+//! Behind one address stand several back ends, and before it several paths; each connection meets one of them. So what a changed
+//! hello got once says nothing of the change: the usual one has to die each time, as it died at first, and the changed one to pass
+//! each time between. Where the usual one is answered as well, no cause is named that lies in the hello.
+
+use std::net::SocketAddr;
+
+use super::super::claims::about;
+use super::super::offer::Answer;
+use super::{Also, LADDER, Tried, control};
+use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
+use crate::probe::context::Segment;
+use crate::probe::tls::hello::{Highest, Shape};
+
+/// Whether a turn is the usual hello's. Source ports are chosen by chance, so each connection meets either of two back ends: one that
+/// is dead passes for a cause once in 32 times that a changed hello is tried.
+const TURNS: [bool; 4] = [true, false, true, true];
+/// The last turn is left out where each is a silence to be waited out in which not even TCP answers: no back end that accepted the
+/// connection does so.
+const UNHEARD: usize = 3;
+/// Bytes of the smallest segment that begins a ClientHello; the commands before it are smaller.
+const HELLO: u32 = 200;
+
+/// What a turn says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The same as before.
+    Same,
+    /// One hello both lives and dies.
+    Sometimes,
+    /// Something else happened.
+    Unclear,
+}
+
+/// The usual hello again: `died` is how it died at first.
+fn usual(died: Answer, again: Answer) -> Turn {
+    match again {
+        _ if again == died => Turn::Same,
+        _ if again.passes() => Turn::Sometimes,
+        _ => Turn::Unclear,
+    }
+}
+
+/// The changed one again, which passed at first.
+fn changed(died: Answer, again: Answer) -> Turn {
+    match again {
+        _ if again.passes() => Turn::Same,
+        _ if again == died => Turn::Sometimes,
+        _ => Turn::Unclear,
+    }
+}
+
+impl Tried<'_> {
+    /// How the usual hello died.
+    fn death(&self) -> Answer {
+        match self.code {
+            Code::TlsHelloDropped => Answer::Silent {
+                acknowledged: self.arrived(),
+            },
+            _ => Answer::Ended,
+        }
+    }
+
+    /// Whether it is the change that lets a hello pass, by turns. Else whether anything was said instead.
+    pub(super) async fn in_turns(&self, shape: &Shape, mss: Option<u16>) -> Result<(), bool> {
+        let died = self.death();
+        let same = Shape {
+            post_quantum: true,
+            ..Shape::small(Highest::Tls13, self.ask.sni.as_deref())
+        };
+        let turns = match died {
+            Answer::Silent {
+                acknowledged: false,
+            } => UNHEARD,
+            _ => TURNS.len(),
+        };
+        for is_usual in TURNS.into_iter().take(turns) {
+            let turn = if is_usual {
+                let why = "the usual ClientHello again, in turns with a changed one";
+                usual(died, self.once(&same, None, why).await)
+            } else {
+                let why = "the changed ClientHello again, in turns with the usual one";
+                changed(died, self.once(shape, mss, why).await)
+            };
+            self.is_same(turn)?;
+        }
+        Ok(())
+    }
+
+    async fn once(&self, shape: &Shape, mss: Option<u16>, why: &'static str) -> Answer {
+        let also = Also {
+            mss,
+            briefly: true,
+            ..Also::default()
+        };
+        let once = control(self.context, self.ask, self.outcome.to, shape, why, also);
+        once.await.answer
+    }
+
+    fn is_same(&self, turn: Turn) -> Result<(), bool> {
+        match turn {
+            Turn::Same => Ok(()),
+            Turn::Sometimes => Err(self.sometimes()),
+            Turn::Unclear => Err(false),
+        }
+    }
+
+    /// The same hello lives and dies: nothing in it is the cause. False where it may as well be what gets lost.
+    fn sometimes(&self) -> bool {
+        let to = self.outcome.to;
+        let proof = Proof::Measured(LADDER, self.context.now());
+        let claim = match self.code {
+            Code::TlsHelloDropped if !self.arrived() => return false,
+            Code::TlsHelloDropped => Claim::new(
+                Code::TlsNoReply,
+                At::address(Where::Server, to.ip()),
+                proof,
+                0.55,
+                format!("{to} takes some ClientHellos and says nothing, and answers others that are the same: one of several back ends hangs."),
+            )
+            .or(
+                Code::PathMtuBlackhole,
+                0.2,
+                "a capture at the server: does it answer in large packets on one of several paths?",
+            ),
+            _ => Claim::new(
+                Code::TlsResetOnHello,
+                At::address(Where::Unknown, to.ip()),
+                proof,
+                0.55,
+                format!("Some connections to {to} are ended at the ClientHello, and others that are the same go on: one of several back ends or paths."),
+            )
+            .or(
+                Code::TcpResetMidstreamByPath,
+                0.3,
+                "a capture at the server: does it send the reset?",
+            ),
+        };
+        let claim = claim
+            .shown_by(format!(
+                "the hello of a current client got {} in the session; on connections that differed only in their source port it both passed and died",
+                self.died
+            ))
+            .advise(format!(
+                "Look at every host that answers for {to} behind a balancing device: on one of them TLS does not work"
+            ));
+        self.context
+            .measured(about(self.outcome, claim, Settles::Verdict));
+        true
+    }
+}
+
+/// Whether the server answered a hello with a segment in a packet larger than that, which was captured here: then none of that
+/// size vanishes on the way back, whatever became of it on this host.
+pub(super) fn answered_larger(segments: &[Segment], local: SocketAddr, packet: u16) -> bool {
+    let mut of_it = segments
+        .iter()
+        .filter(|one| one.local == local)
+        .skip_while(|one| !one.outward || one.payload < HELLO);
+    of_it.any(|one| !one.outward && one.payload > 0 && one.length > u32::from(packet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Turn, answered_larger, changed, usual};
+    use crate::base::Timestamp;
+    use crate::probe::context::Segment;
+    use crate::wire::TcpFlags;
+
+    const HANGS: Answer = Answer::Silent { acknowledged: true };
+    const VANISHES: Answer = Answer::Silent {
+        acknowledged: false,
+    };
+
+    #[test]
+    fn a_hello_that_is_answered_at_times_is_no_cause() {
+        assert_eq!(usual(HANGS, HANGS), Turn::Same);
+        assert_eq!(usual(HANGS, Answer::Alert(40)), Turn::Sometimes);
+        assert_eq!(changed(HANGS, Answer::Alert(40)), Turn::Same);
+        assert_eq!(changed(HANGS, HANGS), Turn::Sometimes);
+        assert_eq!(usual(Answer::Ended, Answer::Ended), Turn::Same);
+        // Another death: it proves neither.
+        assert_eq!(usual(VANISHES, HANGS), Turn::Unclear);
+        assert_eq!(usual(HANGS, Answer::Strange), Turn::Unclear);
+        assert_eq!(changed(VANISHES, Answer::Ended), Turn::Unclear);
+    }
+
+    #[test]
+    fn an_answer_that_came_in_a_large_packet_vanished_nowhere() {
+        let local = "10.77.1.2:45858".parse().expect("an address");
+        let segment = |outward: bool, payload: u32| Segment {
+            at: Timestamp(0),
+            local,
+            outward,
+            inside: false,
+            ttl: 64,
+            flags: TcpFlags(TcpFlags::ACK),
+            seq: 1,
+            length: payload + 52,
+            payload,
+        };
+        let hello = [segment(true, 0), segment(true, 1_448), segment(true, 21)];
+        let with = |answer: &[Segment]| answered_larger(&[&hello[..], answer].concat(), local, 576);
+        assert!(with(&[segment(false, 0), segment(false, 1_252)]));
+        // The end of a flight fits into a small packet, its beginning vanished.
+        assert!(!with(&[segment(false, 0), segment(false, 300)]));
+        // What came before the hello was large, and may have been smaller than what vanishes.
+        assert!(!answered_larger(
+            &[&[segment(false, 700)], &hello[..]].concat(),
+            local,
+            576
+        ));
+    }
+}
