@@ -61,6 +61,8 @@ pub struct Rung {
     pub end: Option<Heard>,
     /// How many other answers came.
     pub ends: u32,
+    /// How many of them opened.
+    pub opens: u32,
     /// The fastest answer.
     pub fastest: Option<Nanos>,
 }
@@ -107,6 +109,7 @@ impl Walk {
             }
             other => {
                 rung.ends += 1;
+                rung.opens += u32::from(matches!(other, Heard::Open { .. }));
                 rung.end.get_or_insert(other);
             }
         }
@@ -127,6 +130,13 @@ impl Walk {
             .iter()
             .enumerate()
             .find_map(|(ttl, rung)| Some((ttl as u8, rung.end?)))
+    }
+
+    /// How many of the other answers, at any TTL, opened; and of how many.
+    pub fn opened(&self) -> (u32, u32) {
+        self.rungs.iter().fold((0, 0), |(opens, ends), rung| {
+            (opens + rung.opens, ends + rung.ends)
+        })
     }
 
     /// Whether answers surely begin at that TTL: one less draws a router's complaint, or nothing so often that at the rate at
@@ -335,6 +345,23 @@ mod tests {
         assert!(!heard.begins_at(4));
         heard.heard(3, Heard::Exceeded(router(3)), 1);
         assert!(heard.begins_at(4));
+    }
+
+    #[test]
+    fn a_port_that_opens_for_some_is_counted() {
+        let mut walk = Walk::default();
+        let reset = Heard::Reset {
+            distance: 2,
+            tos: 0,
+            label: None,
+        };
+        for heard in [reset, Heard::Open { distance: 2 }, reset] {
+            walk.sent(3);
+            walk.heard(3, heard, 1);
+        }
+        walk.sent(2);
+        walk.heard(2, Heard::Exceeded(router(2)), 1);
+        assert_eq!(walk.opened(), (1, 3));
     }
 
     #[test]

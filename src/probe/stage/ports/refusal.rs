@@ -2,14 +2,16 @@
 //!
 //! Claims stand against a control's walk; a RST that nothing can be compared with is left to what the packets alone say.
 
+mod prohibited;
+
 use std::net::SocketAddr;
 
+use self::prohibited::prohibited;
 use super::{say, stuck};
 use crate::diagnosis::{At, Claim, Code, Proof, Where};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
 use crate::probe::plan::walk::{Heard, Walk};
-use crate::probe::seen::icmp_name;
 use crate::probe::stage::reference::{self, Reference};
 use crate::probe::stage::trace;
 use crate::probe::way::{Kind, Way};
@@ -50,6 +52,10 @@ pub(super) async fn answered(
     heard: Heard,
     reference: Option<Reference>,
 ) {
+    if matches!(heard, Heard::Open { .. }) {
+        sometimes(context, to, (1, 1));
+        return;
+    }
     if !context.options().wants(StageName::Trace) {
         return;
     }
@@ -91,6 +97,42 @@ async fn reset(context: &Context, to: SocketAddr, hops: u8, reference: Option<Re
     context.bars(to);
 }
 
+/// The port that was refused opens for other SYNs: who refuses is one of several, and which no TTL tells, since each may be
+/// another host, as far away as it likes. `opened`: how many SYNs, of those that drew a RST or a SYN-ACK.
+fn sometimes(context: &Context, to: SocketAddr, (opens, answered): (u32, u32)) {
+    let port = to.port();
+    let claim = Claim::new(
+        Code::TcpRefused,
+        At::address(Where::Unknown, to.ip()),
+        Proof::Measured("SYNs from other ports", context.now()),
+        0.6,
+        format!(
+            "Port {port} of {} refuses some connections and opens for others: one of several back ends or paths.",
+            to.ip()
+        ),
+    )
+    .shown_by(format!(
+        "after the connection was refused, of {answered} SYNs that were answered {opens} drew a SYN-ACK"
+    ))
+    .or(
+        Code::TcpResetByPath,
+        0.2,
+        "a capture at the server: does the SYN that is refused arrive there?",
+    )
+    .or(
+        Code::PathSplit,
+        0.18,
+        "the same source ports again: are always the same ones refused?",
+    )
+    .advise(format!(
+        "Look at every host that answers for port {port} of {} behind a balancing device: on one of them the service may not run",
+        to.ip()
+    ));
+    say(context, to, claim);
+    // What is open at times is no wrong port.
+    context.bars(to);
+}
+
 /// Finds it out; else what was seen, which is too little.
 async fn who_reset(
     context: &Context,
@@ -99,6 +141,11 @@ async fn who_reset(
     reference: Option<Reference>,
 ) -> Result<(), String> {
     let (target, control) = trace::answering(context, to, hops, reference).await;
+    let (opens, answered) = target.walk.opened();
+    if opens > 0 {
+        sometimes(context, to, (opens, answered));
+        return Ok(());
+    }
     let Some((first, Heard::Reset { distance, .. })) = target.walk.first_end() else {
         return Err("SYNs with TTLs from 1 up drew no RST again".to_owned());
     };
@@ -167,6 +214,10 @@ async fn who_reset(
         Ok(())
     } else if first == reaches && drew >= 2 && target.walk.begins_at(first) {
         let stack = own_stack(context, to).await;
+        if let Stack::Opens(opens) = stack {
+            sometimes(context, to, opens);
+            return Ok(());
+        }
         let mut claim = Claim::new(
             Code::TcpRefused,
             At::address(Where::Server, to.ip()),
@@ -224,7 +275,7 @@ async fn who_reset(
                         "a look at the firewall rules of the server and of the router before it",
                     );
             }
-            Stack::Unknown => {}
+            Stack::Opens(_) | Stack::Unknown => {}
         }
         say(context, to, claim);
         Ok(())
@@ -262,6 +313,8 @@ pub fn device(target: &Walk, control: Option<&Walk>, (first, distance): (u8, u8)
 enum Stack {
     Own,
     Rule,
+    /// It opened: how often, of how many answers.
+    Opens((u32, u32)),
     Unknown,
 }
 
@@ -276,6 +329,10 @@ async fn own_stack(context: &Context, to: SocketAddr) -> Stack {
         refused.send_marked(context, 64, MARK).await;
     }
     crate::probe::way::settle(&mut [&mut refused]).await;
+    let opened = refused.walk.opened();
+    if opened.0 > 0 {
+        return Stack::Opens(opened);
+    }
     let Some(Heard::Reset { tos, .. }) = refused.last_end else {
         return Stack::Unknown;
     };
@@ -292,97 +349,11 @@ async fn own_stack(context: &Context, to: SocketAddr) -> Stack {
     }
 }
 
-async fn prohibited(
-    context: &Context,
-    to: SocketAddr,
-    from: std::net::IpAddr,
-    (kind, code): (u8, u8),
-    reference: Option<Reference>,
-) {
-    let Some(meaning) = meaning(to.is_ipv4(), kind, code) else {
-        return;
-    };
-    let hops = reference.map_or(12, |one| one.hops);
-    let (target, control) = trace::answering(context, to, hops, reference).await;
-    let hop = target
-        .walk
-        .distance_of(from)
-        .or_else(|| control.as_ref()?.walk.distance_of(from));
-    let first = target.walk.first_end().map(|(ttl, _)| ttl);
-    // Loss may have hidden an earlier answer: the distance before it counts only where a router was heard.
-    let before = first.and_then(|ttl| heard_before(&target.walk, ttl));
-    let at = At {
-        place: Where::Network,
-        address: Some(from),
-        // A router that filters behind its TTL check answers from one TTL beyond its own distance.
-        hop: hop.or_else(|| {
-            let before = before?;
-            Some(if from == to.ip() { before + 1 } else { before }).filter(|hop| *hop > 0)
-        }),
-        after_hop: before,
-    };
-    let place = at
-        .hop
-        .map_or_else(String::new, |hop| format!(" (hop {hop})"));
-    let name = icmp_name(!to.is_ipv4(), kind, code);
-    let summary = match meaning {
-        Code::TcpProhibited => format!(
-            "A firewall at {from}{place} rejects TCP port {}: {name}.",
-            to.port()
-        ),
-        _ if from == to.ip() => format!(
-            "{from}{place} itself says {name}: it passes on to a host that it cannot reach, or a rule of its own says so."
-        ),
-        _ => format!(
-            "{from}{place} says that {} cannot be reached: {name}.",
-            to.ip()
-        ),
-    };
-    let drew = first
-        .and_then(|ttl| target.walk.at(ttl))
-        .map_or((0, 0), |rung| (rung.ends.min(rung.sent), rung.sent));
-    let mut claim = Claim::new(
-        meaning,
-        at,
-        Proof::Measured("TTL-limited SYNs", context.now()),
-        0.98,
-        summary,
-    )
-    .shown_by(format!(
-        "SYNs to port {} draw {name} from {from} from TTL {} on ({}/{})",
-        to.port(),
-        first.unwrap_or(0),
-        drew.0,
-        drew.1
-    ));
-    if meaning == Code::TcpProhibited {
-        claim = claim
-            .advise(format!("Ask whoever runs {from} to allow TCP port {} to {}", to.port(), to.ip()))
-            .advise("Applications call this \"No route to host\" or \"Connection refused\"; routing is not the fault");
-    }
-    if let Some(one) = reference {
-        claim = claim.because(
-            Proof::Measured("control", context.now()),
-            format!("meanwhile {}", one.name()),
-        );
-    }
-    say(context, to, claim);
-}
-
 /// The distance before a TTL, where a router complained about the target's own packet: 0 before the first.
 fn heard_before(target: &Walk, ttl: u8) -> Option<u8> {
     let before = ttl.checked_sub(1)?;
     let heard = target.at(before).is_some_and(|rung| rung.exceeded > 0);
     (before == 0 || heard).then_some(before)
-}
-
-/// Which cause an ICMP error about a SYN is (C14).
-fn meaning(v4: bool, kind: u8, code: u8) -> Option<Code> {
-    match (v4, kind, code) {
-        (true, 3, 2 | 3 | 9 | 10 | 13) | (false, 1, 1 | 4 | 5 | 6) => Some(Code::TcpProhibited),
-        (true, 3, 0 | 1 | 6 | 7) | (false, 1, 0 | 3) => Some(Code::RouteUnreachable),
-        _ => None,
-    }
 }
 
 /// A full TTL ran out on the way: which routers does the packet see twice?
