@@ -59,15 +59,15 @@ pub(super) fn look(context: &Context, outcome: &SessionOutcome) -> bool {
         )),
         Cut::Incoming { opening } => {
             let (code, what) = match opening {
-                true => (Code::TcpSynackLost, "SYN-ACK"),
-                false => (Code::TcpResetMidstreamByPath, "segments"),
+                true => (Code::TcpSynackLost, "The server's SYN-ACK"),
+                false => (Code::TcpResetMidstreamByPath, "What the server sends"),
             };
             Claim::new(
                 code,
                 at,
                 proof,
                 0.93,
-                format!("The server's {what} from port {port} reaches this host, and a rule of this host rejects it with a reset."),
+                format!("{what} from port {port} reaches this host, and a rule of this host rejects it with a reset."),
             )
             .shown_by(format!(
                 "a RST left from {local}, and the kernel went on with the connection: it was not the kernel's"
