@@ -1,8 +1,8 @@
 //! The one or two connections more that place a fault already seen: which hello passes, who rewrites a command, who waits for whom.
 //!
 //! Every experiment is a control: recorded, marked, never judged. They run one after the other, at least a second apart, and
-//! at most two for a server unless `--intensive` was asked (manners of the contract: stock fail2ban counts). What they show is
-//! a claim that names what it was measured against.
+//! at most two for a server unless `--intensive` was asked (manners of the contract: stock fail2ban counts), but for ClientHellos:
+//! one that passed has to take turns with the one that died. What they show is a claim that names what it was measured against.
 
 use std::net::SocketAddr;
 use std::time::Duration;
