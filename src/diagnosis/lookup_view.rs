@@ -46,6 +46,8 @@ pub struct LookupContext {
     /// Right behind its last try, before it can have given up, the client opened a mail connection to an address that nobody in
     /// the capture had told it: where. It seems to have been answered.
     pub went_on_untold: Option<Mark>,
+    /// Likewise right behind its first try, although it asked again later: that try seems to have been answered.
+    pub answered_unseen: Option<Mark>,
     /// The name is the target of an MX answer seen before (so an error here belongs to the domain's MX): which domain.
     pub mx_of: Option<Foreign>,
     /// An address that another resolver gave for the same name and type.

@@ -91,6 +91,7 @@ impl Judging {
         context.one_way = self.knowledge.witness.one_way(facts.client);
         context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
         context.went_on_untold = self.went_on_untold(facts);
+        context.answered_unseen = self.answered_unseen(facts);
         context.capture_drops = self
             .knowledge
             .drops
@@ -113,18 +114,31 @@ impl Judging {
     /// Where the client, right behind its last try, opened a mail connection of the family that it asked for to an address that no
     /// look-up had given it. It had not given up: its timeout is as long as it waited between its tries.
     fn went_on_untold(&self, facts: &LookupFacts) -> Option<Mark> {
+        let last = facts.last_query?;
+        let mut before = facts.queries.iter().rev().map(|query| query.at.time);
+        let timeout = last.time.since(before.find(|time| *time < last.time)?);
+        self.untold(facts, last.time, timeout)
+    }
+
+    /// The same right behind the first of several tries.
+    fn answered_unseen(&self, facts: &LookupFacts) -> Option<Mark> {
+        let first = facts.first.time;
+        let mut later = facts.queries.iter().map(|query| query.at.time);
+        let timeout = later.find(|time| *time > first)?.since(first);
+        self.untold(facts, first, timeout)
+    }
+
+    /// Where the client opened a connection of the family that it asked for, to an address that no look-up had given it, behind a try with
+    /// that timeout.
+    fn untold(&self, facts: &LookupFacts, tried: Timestamp, timeout: Nanos) -> Option<Mark> {
         let v4 = match facts.kind {
             RecordType::A => true,
             RecordType::AAAA => false,
             _ => return None,
         };
-        let last = facts.last_query?;
-        let mut before = facts.queries.iter().rev().map(|query| query.at.time);
-        let timeout = last.time.since(before.find(|time| *time < last.time)?);
         let span = AT_ONCE.min(timeout / 2);
-        let (first, last) = (facts.first.time, last.time);
         self.names
-            .went_to_untold(facts.client, v4, first, (last, span))
+            .went_to_untold(facts.client, v4, facts.first.time, (tried, span))
     }
 }
 

@@ -8,7 +8,7 @@ use super::farewell::{Farewell, farewell};
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
-use crate::proto::mail::{Command, Dialogue, Oddity, Status, Verb};
+use crate::proto::mail::{Command, Dialogue, Exchange, Oddity, Status, Verb};
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
@@ -55,14 +55,16 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     }
 }
 
-/// Frames were not captured, and the last command has no answer: nobody knows whether it had one.
+/// Frames were not captured, and the last command has no answer, or there is no command at all: nobody knows what was asked and what came
+/// of it.
 fn answer_unseen(c: &Connection<'_>) -> bool {
-    let mut commands = c.dialogue.exchanges.iter().rev();
-    let last = commands.find_map(|exchange| exchange.command.as_ref().map(|said| (said, exchange)));
-    let open = last.is_some_and(|(command, exchange)| {
-        exchange.reply.is_none() && !matches!(command.verb, Verb::Quit | Verb::Idle)
+    let asked = |exchange: &&Exchange| exchange.command.is_some();
+    let last = c.dialogue.exchanges.iter().rev().find(asked);
+    let answered = last.is_some_and(|exchange| {
+        let verb = exchange.command.as_ref().map(|command| command.verb);
+        exchange.reply.is_some() || matches!(verb, Some(Verb::Quit | Verb::Idle))
     });
-    open && c.frames_missing()
+    !answered && c.frames_missing()
 }
 
 /// The server had ended the connection over unfinished work before the client said QUIT: what is said into a closed connection

@@ -2,13 +2,11 @@
 //!
 //! Asking again over TCP because the answer was cut off is no retry.
 
-use crate::base::{MILLISECOND, Nanos, SECOND};
+use crate::base::SECOND;
 use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Weight, Where};
 
-/// Sooner nobody asks again what was not answered (c-ares waits 250 ms, systemd-resolved 750 ms, glibc 1 s at the least): two programs of the
-/// client ask the same, or two capture points show one question.
-pub(super) const AGAIN: Nanos = 200 * MILLISECOND;
+use super::AGAIN;
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
@@ -16,7 +14,8 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let (Some(answer), Some(first)) = (l.answer(), facts.replies.first()) else {
         return;
     };
-    if facts.last_query.is_none() {
+    // Whoever went on behind the first try had its answer: what was asked later is another look-up.
+    if facts.last_query.is_none() || l.context.answered_unseen.is_some() {
         return;
     }
     let tries = l.tries_until(first.at);

@@ -429,6 +429,12 @@ fn late_answers_cost() {
         vec![reply(503, 0, vec![address("192.0.2.10")])],
     );
     assert_eq!(code(&again, &witnessed(), 9_000), Code::DnsSlow);
+    // Who went on at once was answered: what it asks seconds later is another look-up.
+    let unseen = LookupContext {
+        answered_unseen: Some(mark(30)),
+        ..witnessed()
+    };
+    assert_eq!(code(&again, &unseen, 9_000), Code::Ok);
     // Two programs at once, or two capture points 5 ms apart.
     let twice = answered(
         facts(RecordType::A, &[0, 5]),

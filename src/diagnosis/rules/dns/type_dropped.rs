@@ -4,7 +4,7 @@ use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Where};
 use crate::proto::dns::{RecordType, type_name};
 
-use super::slow::AGAIN;
+use super::AGAIN;
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {

@@ -6,9 +6,9 @@
 
 use crate::base::Mark;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::proto::mail::{Dialogue, Oddity, Phase, Reply, Status, Verb};
+use crate::proto::mail::{Oddity, Phase, Reply, Status};
 
-use super::progress::{Step, cut, has_oddity, readable, step};
+use super::progress::{Step, cut, has_oddity, readable, step, understood};
 
 /// What is said of a greeting in another mail protocol.
 const OTHER: &str = "it greets in another mail protocol";
@@ -90,18 +90,6 @@ fn other_protocol<'a>(c: &Connection<'a>) -> Option<(Mark, &'a str, &'static str
     }
     let reply = greeting(c)?;
     Some((at, reply.line.as_str(), OTHER, 0.85))
-}
-
-/// A command was answered as mail servers answer.
-fn understood(dialogue: &Dialogue) -> bool {
-    dialogue.exchanges.iter().any(|exchange| {
-        let command = exchange.command.as_ref();
-        let reply = exchange.reply.as_ref();
-        command.is_some_and(|command| command.verb != Verb::Quit)
-            && reply.is_some_and(|reply| {
-                matches!(reply.status, Status::Positive | Status::Intermediate)
-            })
-    })
 }
 
 /// The protocol of a greeting, by its form.

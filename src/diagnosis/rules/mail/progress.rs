@@ -52,6 +52,18 @@ const ANY: u16 = bit(Step::Hello)
     | bit(Step::Message)
     | bit(Step::Work);
 
+/// A command other than QUIT or LOGOUT was granted, or the server asked for more: it speaks the language, and let the client go on.
+pub fn understood(dialogue: &Dialogue) -> bool {
+    dialogue.exchanges.iter().any(|exchange| {
+        let command = exchange.command.as_ref();
+        let reply = exchange.reply.as_ref();
+        command.is_some_and(|command| command.verb != Verb::Quit)
+            && reply.is_some_and(|reply| {
+                matches!(reply.status, Status::Positive | Status::Intermediate)
+            })
+    })
+}
+
 /// The client's FIN was sent again and again (the clock of data that is not acknowledged) and nothing came back: not even the smallest packets
 /// pass, or nobody is there.
 pub fn closes_in_vain(c: &Connection<'_>) -> bool {

@@ -11,9 +11,9 @@ mod words;
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{Claim, Code, Connection, Weight};
-use crate::proto::mail::{Answer, Dialogue, Exchange, Family, Language, Reply, Status, Verb};
+use crate::proto::mail::{Answer, Exchange, Family, Language, Reply, Status, Verb};
 
-use super::progress::{Progress, Step, readable, refuses, starttls_offered, step};
+use super::progress::{Progress, Step, readable, refuses, starttls_offered, step, understood};
 use super::refusals::refusal;
 use super::starttls_stripped;
 use refine::{refine, taken_back};
@@ -203,7 +203,8 @@ fn heard(
         return index == 0 && !c.partly_unseen();
     }
     // Nor does a server greet with words about a command, or grant anything to whom it refused in its greeting.
-    let about_command = index > 0 || answer.family == Family::ProtocolError || granted(c.dialogue);
+    let about_command =
+        index > 0 || answer.family == Family::ProtocolError || understood(c.dialogue);
     if about_command && exchange.command.is_none() && c.partly_unseen() {
         return false;
     }
@@ -226,16 +227,6 @@ fn heard(
     };
     let unseen = c.partly_unseen() || c.began_late() || c.tcp.syn_acks.count == 0;
     !(greeting && unseen && asked_before())
-}
-
-/// Something that was asked for was granted, QUIT and LOGOUT not counted.
-fn granted(dialogue: &Dialogue) -> bool {
-    dialogue.exchanges.iter().any(|exchange| {
-        let asked = exchange.command.as_ref();
-        let reply = exchange.reply.as_ref();
-        asked.is_some_and(|command| command.verb != Verb::Quit)
-            && reply.is_some_and(|reply| reply.status == Status::Positive)
-    })
 }
 
 /// Something was not captured (or the beginning, and no work was open), and the server ends the session, which may be

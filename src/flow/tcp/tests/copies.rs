@@ -15,9 +15,8 @@ fn a_copy_made_by_the_network_is_not_a_segment() {
     assert_eq!(script.tracker.facts().sides.client.data_segments, 1);
 }
 
-#[test]
-fn copies_of_a_burst_come_behind_all_of_it() {
-    let mut script = Script::default();
+/// A handshake of which every frame comes twice.
+fn open_twice(script: &mut Script) {
     for (at, side, flags, seq, ack) in [
         (0, C, SYN, 1000, 0),
         (10, S, SYN | ACK, 5000, 1001),
@@ -28,6 +27,12 @@ fn copies_of_a_burst_come_behind_all_of_it() {
         script.ip_id = id;
         script.pass(at, side, flags, seq, ack, b"");
     }
+}
+
+#[test]
+fn copies_of_a_burst_come_behind_all_of_it() {
+    let mut script = Script::default();
+    open_twice(&mut script);
     let burst = |script: &mut Script, at, id| {
         script.ip_id = id;
         for number in 0..40 {
@@ -117,16 +122,7 @@ const BURST: [u8; 8 * SIZE] = [b'x'; 8 * SIZE];
 fn mirrored() -> Script {
     let mut script = Script::default();
     script.behind = Some(PerSide::default());
-    for (at, side, flags, seq, ack) in [
-        (0, C, SYN, 1000, 0),
-        (10, S, SYN | ACK, 5000, 1001),
-        (11, C, ACK, 1001, 5001),
-    ] {
-        let id = script.ip_id;
-        script.pass(at, side, flags, seq, ack, b"");
-        script.ip_id = id;
-        script.pass(at, side, flags, seq, ack, b"");
-    }
+    open_twice(&mut script);
     script
 }
 
