@@ -300,6 +300,32 @@ impl<'a> Connection<'a> {
         (silent && said.time.since(opened.time) >= 5 * SECOND).then_some(said)
     }
 
+    /// The client's FIN was sent again and again (the clock of data that is not acknowledged) and nothing came back: not even the
+    /// smallest packets pass, or nobody is there.
+    pub fn closes_in_vain(&self) -> bool {
+        self.tcp.sides[Side::Client].outstanding.is_some_and(|fin| {
+            fin.fin_only
+                && fin.transmissions >= 3
+                && fin.last.time.since(fin.first.time) >= 3 * SECOND
+        })
+    }
+
+    /// The server began to answer the command that waits for its reply, and the reply was never complete.
+    pub fn answer_begun(&self) -> bool {
+        let exchanges = &self.dialogue.exchanges;
+        let asked = exchanges.iter().rev().find_map(|exchange| {
+            let command = exchange.command.as_ref()?;
+            exchange.reply.is_none().then_some(command.done)
+        });
+        let mut replies = exchanges.iter().rev();
+        let answered = replies.find_map(|exchange| exchange.reply.as_ref());
+        let said = self.tcp.sides[Side::Server].last_data;
+        self.dialogue.opaque.is_none()
+            && asked.zip(said).is_some_and(|(asked, said)| {
+                asked.is_before(said) && answered.is_none_or(|reply| reply.done.is_before(said))
+            })
+    }
+
     /// Only one side's packets are in the capture.
     pub fn one_sided(&self) -> bool {
         let (client, server) = (

@@ -128,7 +128,9 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.answered = mark;
-            port.unseen = false;
+            if std::mem::take(&mut port.unseen) {
+                port.options = options;
+            }
         } else {
             let _ = known.ports.try_push(Port {
                 port: server.port,
@@ -153,6 +155,9 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.starttls = port.starttls.or(starttls);
+            if port.unseen {
+                port.answered = served_unseen(tcp).unwrap_or(port.answered);
+            }
         } else if let Some(answered) = served_unseen(tcp) {
             // Its SYN-ACK came before the capture began, or was not captured: the port is served all the same.
             let _ = known.ports.try_push(Port {

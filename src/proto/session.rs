@@ -333,8 +333,7 @@ impl Session {
         }
         if self.begins_layer(side, bytes) {
             self.decoder.opaque(mark);
-            self.layer[side] = Layer::Opaque;
-            self.layer[side.other()] = Layer::Opaque;
+            self.switch(side);
             return 0;
         }
         let used = self.decoder.data(side, mark, bytes);

@@ -121,10 +121,11 @@ impl Tracker {
     /// What it answers (RFC 9293 3.5.2).
     fn trigger(&self, side: Side, tcp: &Tcp<'_>) -> ResetTrigger {
         let facts = &self.facts;
-        let answers_syn = self.halves.client.isn.is_some_and(|isn| {
+        let client = &self.halves.client;
+        let answers_syn = client.isn.is_some_and(|isn| {
             let covered = tcp.ack.wrapping_sub(isn.wrapping_add(1));
-            // A SYN with data (fast open) may be acknowledged with it.
-            tcp.flags.ack() && covered <= 1460
+            // A SYN with data (fast open) may be acknowledged with it. Whoever acknowledges more answers what was not captured.
+            tcp.flags.ack() && i64::from(covered) <= client.board.high().max(0)
         });
         match side {
             // A kernel that has no such port has no timestamps to send either: this is a connection's, whose opening was not captured.

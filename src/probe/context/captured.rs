@@ -34,6 +34,13 @@ pub struct Segment {
     pub payload: u32,
 }
 
+impl Segment {
+    /// Whether our end is that one: address and port, whatever a socket knows beside.
+    pub fn is_at(&self, local: SocketAddr) -> bool {
+        (self.local.ip(), self.local.port()) == (local.ip(), local.port())
+    }
+}
+
 impl Context {
     /// All segments so far of judged connections to that server, in the order of time.
     pub fn segments_with(&self, server: SocketAddr) -> Vec<Segment> {

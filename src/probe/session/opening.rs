@@ -89,7 +89,10 @@ enum Found {
 
 async fn walk(context: &Context, to: SocketAddr) -> Option<Found> {
     let role = Role::Control("the handshake's ACK with growing TTL");
-    for _ in 0..OPENED {
+    for opened in 0..OPENED {
+        if opened > 0 {
+            tokio::time::sleep(APART).await;
+        }
         let how = Connect {
             held_back: Some(HELD_BACK),
             ..Connect::default()
@@ -108,7 +111,6 @@ async fn walk(context: &Context, to: SocketAddr) -> Option<Found> {
             return found;
         }
         // An ACK that went all the way says nothing of where it was reset.
-        tokio::time::sleep(APART).await;
     }
     None
 }

@@ -3,6 +3,7 @@
 //! A reset that a rule for outgoing packets makes in the server's name comes back over the loopback device, where nothing of the path
 //! ever is. One that a rule for incoming packets makes in our name leaves like any other, but the kernel knows nothing of it and goes
 //! on with the connection: who resets one himself has forgotten it (RFC 9293 3.5.2). What else could have sent it, the packets say.
+//! It says nothing without a capture, and nothing of a server on this host.
 
 use std::net::SocketAddr;
 
@@ -39,7 +40,12 @@ pub(super) fn look(context: &Context, outcome: &SessionOutcome) -> bool {
     if !context.captures() || context.way_out(to.ip()).is_ok_and(|way| way.is_here) {
         return false;
     }
-    let Some((local, cut)) = cut(&context.segments_with(to)) else {
+    let mut segments = context.segments_with(to);
+    // Where the session has no end of its own, its connection was never opened.
+    if let Some(local) = outcome.local {
+        segments.retain(|one| one.is_at(local));
+    }
+    let Some((local, cut)) = cut(&segments) else {
         return false;
     };
     // It was under this rule from its first segment on: whatever it seems to have died of came later.

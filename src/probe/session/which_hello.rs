@@ -260,9 +260,12 @@ impl Tried<'_> {
             ..small.clone()
         };
         let second = control(self.context, self.ask, to, &same, why, also).await;
-        let Answer::Hello(_) = second.answer else {
-            return false;
-        };
+        match second.answer {
+            Answer::Hello(_) => {}
+            // Nothing comes in small packets either: it is no matter of size.
+            Answer::Silent { acknowledged: true } => return true,
+            _ => return false,
+        }
         if let Err(told) = self.in_turns(&same, also.mss).await {
             return told;
         }

@@ -67,6 +67,13 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Nothing of either side can be read from now on.
+    pub fn opaque(&mut self, at: Mark) {
+        self.dialogue.opaque.get_or_insert(at);
+        self.body.client = Body::Over;
+        self.body.server = Body::Over;
+    }
+
     pub fn new() -> Core {
         Core {
             dialogue: Dialogue::default(),

@@ -168,7 +168,7 @@ impl Decoder {
 
     /// From now on nothing can be read.
     pub(in crate::proto) fn opaque(&mut self, at: Mark) {
-        self.core.dialogue.opaque.get_or_insert(at);
+        self.core.opaque(at);
     }
 
     /// Notes a PROXY protocol preface.

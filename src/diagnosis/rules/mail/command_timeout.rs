@@ -9,7 +9,7 @@ use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::Vantage;
 use crate::proto::mail::{Command, Oddity, Verb};
 
-use super::progress::{answer_begun, closes_in_vain, cut, has_oddity, readable};
+use super::progress::{cut, has_oddity, readable};
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -81,9 +81,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
     // Where the server says nothing at all after it, not even to the client's leaving, its answer may be what the path loses.
     let unheard = !c.tcp.sides[Side::Client].fin_acked && c.tcp.vantage != Vantage::Server;
-    let deaf = unheard && closes_in_vain(c);
-    // The answer had begun, and nothing came any more, not even an acknowledgement of the client's leaving: it is the way that ended.
-    if unheard && gave_up.is_some() && answer_begun(c) {
+    let deaf = unheard && c.closes_in_vain();
+    // The answer had begun, and nothing came any more, not even an acknowledgement of the client's FIN: it is the way that ended. A
+    // client that leaves by RST gets none in any case.
+    let left = c.tcp.sides[Side::Client].fin.is_some();
+    let begun = c.answer_begun();
+    if unheard && left && gave_up.is_some() && begun {
         return;
     }
     let full = match (gave_up.is_some(), unheard) {
@@ -91,6 +94,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         (true, true) => 0.8,
         (true, false) => 0.9,
         (false, _) => 0.85,
+    };
+    let done = if begun {
+        "did not finish its answer"
+    } else {
+        "never answered it"
     };
     let Some(confidence) = absence(c).confidence(full) else {
         return;
@@ -102,7 +110,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         At::address(Where::Server, c.server().ip),
         last.done,
         confidence,
-        format!("The server took {text} and never answered it in {seconds:.0} s."),
+        format!("The server took {text} and {done} in {seconds:.0} s."),
     )
     .since(first.done.time)
     .shown_by(format!("{text}: acknowledged by TCP, no reply"))

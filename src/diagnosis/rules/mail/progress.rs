@@ -3,7 +3,7 @@
 //! It exists because a negative reply is a verdict only if the client got no further at that stage
 //! afterwards. One pass backwards over the exchanges; it judges no reply itself.
 
-use crate::base::{SECOND, Side, Timestamp};
+use crate::base::Timestamp;
 use crate::diagnosis::Connection;
 use crate::proto::TlsMode;
 use crate::proto::mail::{
@@ -61,35 +61,6 @@ pub fn understood(dialogue: &Dialogue) -> bool {
             && reply.is_some_and(|reply| {
                 matches!(reply.status, Status::Positive | Status::Intermediate)
             })
-    })
-}
-
-/// The client's FIN was sent again and again (the clock of data that is not acknowledged) and nothing came back: not even the smallest packets
-/// pass, or nobody is there.
-pub fn closes_in_vain(c: &Connection<'_>) -> bool {
-    let outstanding = &c.tcp.sides[Side::Client].outstanding;
-    outstanding.is_some_and(|fin| {
-        fin.fin_only && fin.transmissions >= 3 && fin.last.time.since(fin.first.time) >= 3 * SECOND
-    })
-}
-
-/// The server began to answer the command that waits for its reply, and the reply was never complete.
-pub fn answer_begun(c: &Connection<'_>) -> bool {
-    if !readable(c) || c.dialogue.opaque.is_some() {
-        return false;
-    }
-    let exchanges = &c.dialogue.exchanges;
-    let asked = exchanges.iter().rev().find_map(|exchange| {
-        let command = exchange.command.as_ref()?;
-        exchange.reply.is_none().then_some(command.done)
-    });
-    let answered = exchanges
-        .iter()
-        .rev()
-        .find_map(|exchange| exchange.reply.as_ref());
-    let said = c.tcp.sides[Side::Server].last_data;
-    asked.zip(said).is_some_and(|(asked, said)| {
-        asked.is_before(said) && answered.is_none_or(|reply| reply.done.is_before(said))
     })
 }
 

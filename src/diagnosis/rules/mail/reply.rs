@@ -203,9 +203,10 @@ fn heard(
         return index == 0 && !c.partly_unseen();
     }
     // Nor does a server greet with words about a command, or grant anything to whom it refused in its greeting.
-    let about_command =
-        index > 0 || answer.family == Family::ProtocolError || understood(c.dialogue);
-    if about_command && exchange.command.is_none() && c.partly_unseen() {
+    if exchange.command.is_none()
+        && c.partly_unseen()
+        && (index > 0 || answer.family == Family::ProtocolError || understood(c.dialogue))
+    {
         return false;
     }
     // The words of a capture that begins in the middle answer something that nobody saw until there is a command: only

@@ -15,10 +15,6 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     else {
         return;
     };
-    // It answers more than the SYN (RFC 9293 3.10.7.1): the connection had opened, and the capture missed it.
-    if reset.acks_unseen {
-        return;
-    }
     let origin = reset_origin(c, reset);
     if origin.by_path() {
         return;

@@ -2,7 +2,6 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::{absence, client_was_silent};
-use crate::diagnosis::rules::mail::progress::{answer_begun, closes_in_vain};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::Vantage;
 
@@ -115,7 +114,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 /// In the middle of an answer nothing came any more, and the client's leaving is not acknowledged either, however often it is sent. A host that
 /// fell silent at that moment looks the same.
 fn closing(c: &Connection<'_>) -> Option<Claim> {
-    if !closes_in_vain(c) || !answer_begun(c) {
+    if !c.closes_in_vain() || !c.answer_begun() {
         return None;
     }
     let unsure = c.one_sided() || c.partly_unseen() || c.said_goodbye();

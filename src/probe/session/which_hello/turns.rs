@@ -151,14 +151,23 @@ impl Tried<'_> {
     }
 }
 
-/// Whether the server answered a hello with a segment in a packet larger than that, which was captured here: then none of that
-/// size vanishes on the way back, whatever became of it on this host.
+/// Whether the server's answer to a hello begins with a segment in a packet larger than that, which was captured here: then none of
+/// that size vanishes on the way back, whatever became of it on this host. The end of an answer whose beginning vanished is no such.
 pub(super) fn answered_larger(segments: &[Segment], local: SocketAddr, packet: u16) -> bool {
-    let mut of_it = segments
-        .iter()
-        .filter(|one| one.local == local)
-        .skip_while(|one| !one.outward || one.payload < HELLO);
-    of_it.any(|one| !one.outward && one.payload > 0 && one.length > u32::from(packet))
+    let mut asked = false;
+    // The server's next byte.
+    let mut next = None;
+    for one in segments.iter().filter(|one| one.is_at(local)) {
+        if one.outward {
+            asked |= one.payload >= HELLO;
+        } else if asked && one.payload > 0 {
+            return next == Some(one.seq) && one.length > u32::from(packet);
+        } else {
+            let syn = u32::from(one.flags.syn());
+            next = Some(one.seq.wrapping_add(one.payload).wrapping_add(syn));
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -205,6 +214,11 @@ mod tests {
         assert!(with(&[segment(false, 0), segment(false, 1_252)]));
         // The end of a flight fits into a small packet, its beginning vanished.
         assert!(!with(&[segment(false, 0), segment(false, 300)]));
+        let tail = Segment {
+            seq: 2_897,
+            ..segment(false, 900)
+        };
+        assert!(!with(&[segment(false, 0), tail]));
         // What came before the hello was large, and may have been smaller than what vanishes.
         assert!(!answered_larger(
             &[&[segment(false, 700)], &hello[..]].concat(),

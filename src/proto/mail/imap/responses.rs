@@ -142,9 +142,7 @@ impl Imap {
                 core.body.server = Body::Over;
             }
             Verb::Compress if positive => {
-                core.dialogue.opaque = Some(done);
-                core.body.client = Body::Over;
-                core.body.server = Body::Over;
+                core.opaque(done);
             }
             Verb::Quit if positive => {
                 core.dialogue.goodbye.get_or_insert(done);

@@ -1,4 +1,7 @@
 //! A port that an ICMP error answers for: who sent it, and how far away he is.
+//!
+//! Exists apart because a router without a route answers at its own TTL and a firewall one beyond, and only the routers heard before it
+//! tell which. Where none of those was heard it names the address alone.
 
 use std::net::{IpAddr, SocketAddr};
 
