@@ -104,6 +104,7 @@ fn every_report_keeps_the_schema() {
                     .iter_errors(&json)
                     .map(|e| format!("{}: {} {e}", path.display(), e.instance_path())),
             );
+            wrong.extend(rungs(&json).map(|text| format!("{}: {text}", path.display())));
             let lines = report(&records, Format::Ndjson);
             assert_eq!(lines.lines().count(), records.len(), "{}", path.display());
             for (text, record) in lines.lines().zip(&records) {
@@ -122,6 +123,27 @@ fn every_report_keeps_the_schema() {
         wrong.len(),
         wrong.iter().take(5).collect::<Vec<_>>()
     );
+}
+
+/// Connections whose `stage`, the first that was not reached, contradicts `reached` or the verdict.
+fn rungs(report: &Value) -> impl Iterator<Item = String> {
+    let connections = report["connections"].as_array().into_iter().flatten();
+    connections.filter_map(|connection| {
+        let stage = connection["stage"].as_str()?;
+        let code = connection["verdict"]["code"].as_str()?;
+        let reached = |name| {
+            connection["reached"]
+                .as_array()
+                .is_some_and(|all| all.contains(&json!(name)))
+        };
+        let contradicts = stage != "done" && reached(stage)
+            || code.starts_with("route.") && !reached("tcp") && stage != "route"
+            || code == "mail.starttls-missing"
+                && connection["outcome"] == "failed"
+                && stage != "starttls"
+            || code == "mail.helo-rejected" && stage != "capabilities";
+        contradicts.then(|| format!("{code} at {stage}, reached {}", connection["reached"]))
+    })
 }
 
 #[test]

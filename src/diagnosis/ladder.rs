@@ -4,6 +4,7 @@
 //! not. A stage that the client never asked for (no TLS, no login) is not needed. Where a stream is
 //! encrypted, what happens inside cannot be seen and only the session as a whole is judged.
 
+use super::Code;
 use crate::base::Side;
 use crate::flow::{Opening, TcpFacts};
 use crate::proto::mail::{Dialogue, Language, Phase, Status, Verb};
@@ -105,6 +106,20 @@ impl Ladder {
     /// Takes a stage off the list of what was needed (a check does no work).
     pub fn waive(&mut self, stage: Stage) {
         self.needed &= !bit(stage);
+    }
+
+    /// What a failure says of the rungs: the one that its cause names was not climbed, whatever packets came by it. A packet that a
+    /// router returns left the house and has no route all the same; who gives up for want of STARTTLS, or is refused with its EHLO, had
+    /// need of what it went without.
+    pub fn fall_short(&mut self, code: Code) {
+        let stage = match code {
+            Code::MailStarttlsMissing | Code::MailStarttlsStripped => Stage::Starttls,
+            Code::MailHeloRejected => Stage::Capabilities,
+            code if code.name().starts_with("route.") && !self.has(Stage::Tcp) => Stage::Route,
+            _ => return,
+        };
+        self.needed |= bit(stage);
+        self.reached &= !bit(stage);
     }
 
     /// Reads the ladder from a connection's facts; `Done` is added by the judge.

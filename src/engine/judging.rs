@@ -472,6 +472,10 @@ impl Judging {
         let answered = tcp.syn_acks.count > 0;
         self.experiments
             .weigh_connection(key.source, key.server, answered, &mut judged.judgement);
+        let judgement = &mut judged.judgement;
+        if judgement.outcome == Outcome::Failed {
+            judgement.ladder.fall_short(judgement.verdict.code);
+        }
         let name = context.server_name;
         let made = record(
             &key,
