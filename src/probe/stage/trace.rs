@@ -3,13 +3,13 @@
 //! Two rounds over the whole way, then only around the boundary until chance is excluded; a new flow confirms. Everything
 //! that was seen becomes the report's `paths`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::reference::Reference;
-use crate::engine::record::PathRecord;
+use crate::engine::record::{HopInfo, PathRecord};
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
-use crate::probe::plan::walk::{Boundary, FARTHEST, boundary};
+use crate::probe::plan::walk::{Boundary, FARTHEST, Heard, boundary};
 use crate::probe::way::{Kind, Way, round, settle};
 
 /// Rounds around a boundary at the most: on a lossy path it takes many.
@@ -207,11 +207,25 @@ pub fn record(context: &Context, to: SocketAddr, way: &Way) {
     context.path(PathRecord {
         target: to.ip().to_string(),
         port: Some(to.port()),
-        hops: way.walk.hops(),
+        hops: hops(way, to.ip()),
         mtu: None,
         loss: None,
         tls: None,
     });
+}
+
+/// What was found at each distance. What is no router's complaint comes from the destination's address, or says itself who sent it.
+fn hops(way: &Way, to: IpAddr) -> Vec<HopInfo> {
+    let mut hops = way.walk.hops();
+    for hop in hops.iter_mut().filter(|hop| hop.address.is_none()) {
+        let from = match way.walk.at(hop.ttl).and_then(|rung| rung.end) {
+            None => continue,
+            Some(Heard::Refused { from, .. }) => from,
+            Some(_) => to,
+        };
+        hop.address = Some(from.to_string());
+    }
+    hops
 }
 
 fn record_way(context: &Context, way: &Way) {
@@ -220,7 +234,7 @@ fn record_way(context: &Context, way: &Way) {
         Kind::Echo(host) => context.path(PathRecord {
             target: host.to_string(),
             port: None,
-            hops: way.walk.hops(),
+            hops: hops(way, host),
             mtu: None,
             loss: None,
             tls: None,
