@@ -143,7 +143,7 @@ pub struct Reporting {
     pub keylog: Option<PathBuf>,
 
     /// Exit with 1 only for faults of these classes [default: all]
-    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = CLASSES, help_heading = "Exit code")]
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', value_parser = COUNTED, help_heading = "Exit code")]
     pub fail_on: Vec<String>,
     /// Exit with 0 when attempts were degraded but none failed
     #[arg(long, help_heading = "Exit code")]
@@ -153,6 +153,10 @@ pub struct Reporting {
 const SELECTION: &str =
     "Selection (what is shown; root causes, counts and the exit code are of the whole run)";
 const CLASSES: [&str; 4] = ["network", "service", "policy", "client"];
+/// Every class.
+const ALL: &str = "all";
+/// What `--fail-on` takes.
+const COUNTED: [&str; 5] = ["network", "service", "policy", "client", ALL];
 
 fn code(text: &str) -> Result<String, String> {
     if Code::ALL.iter().any(|known| known.name() == text) {
@@ -214,7 +218,11 @@ impl Reporting {
     /// What counts as a failure.
     pub fn strictness(&self) -> Strictness {
         Strictness {
-            fail_on: self.fail_on.clone(),
+            // No class at all stands for every one of them.
+            fail_on: match self.fail_on.iter().any(|class| class == ALL) {
+                true => Vec::new(),
+                false => self.fail_on.clone(),
+            },
             tolerate_degraded: self.tolerate_degraded,
         }
     }

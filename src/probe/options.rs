@@ -150,6 +150,14 @@ impl Default for Options {
 impl Options {
     /// Whether a stage is to be run.
     pub fn wants(&self, stage: StageName) -> bool {
-        (self.only.is_empty() || self.only.contains(&stage)) && !self.skip.contains(&stage)
+        // What a stage stands on is wanted with it: all but names need the port, a login the words and the layer that it goes through.
+        let stands_on = |wanted: &StageName| match stage {
+            StageName::Tcp => *wanted != StageName::Dns,
+            StageName::Tls | StageName::Mail => *wanted == StageName::Auth,
+            _ => false,
+        };
+        let chosen =
+            self.only.is_empty() || self.only.contains(&stage) || self.only.iter().any(stands_on);
+        chosen && !self.skip.contains(&stage)
     }
 }

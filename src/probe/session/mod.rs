@@ -65,7 +65,8 @@ pub fn ask_for(context: &Context, setting: Setting, name: Option<&str>, to: Sock
             to: options.to.clone(),
         }),
         until: match (wanted(StageName::Tls), wanted(StageName::Mail)) {
-            (false, _) => Until::Capabilities,
+            (false, false) => Until::Greeting,
+            (false, true) => Until::Capabilities,
             (true, false) => Until::Tls,
             (true, true) => Until::Work,
         },
