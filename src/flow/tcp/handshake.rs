@@ -35,9 +35,11 @@ impl Tracker {
             record(&mut self.facts.syns, transmission);
         }
         let untouched = !self.halves[side].stream.started();
+        let opened = self.facts.established.is_some();
         let half = &mut self.halves[side];
-        if half.isn != Some(tcp.seq) && untouched {
-            // A SYN cookie or a proxy may answer anew with another number; the latest before data counts.
+        if half.isn != Some(tcp.seq) && untouched && !(opened && half.isn.is_some()) {
+            // A SYN cookie or a proxy may answer anew with another number; the latest before data counts, until the client took one: what
+            // comes late of another is none of this connection (RFC 9293 3.10.7.4, first check).
             half.isn = Some(tcp.seq);
             half.base = Some(tcp.seq.wrapping_add(1));
         }

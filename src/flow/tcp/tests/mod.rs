@@ -64,6 +64,18 @@ fn a_syn_sent_again_is_one_connection_and_another_isn_is_not() {
 }
 
 #[test]
+fn the_syn_ack_that_the_client_took_counts_whatever_comes_late_of_another() {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(10, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(11, S, SYN | ACK, 900_000, 1001, b"");
+    script.pass(12, C, ACK, 1001, 900_001, b"");
+    script.pass(13, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(20, S, ACK | PSH, 900_001, 1001, b"220 hi\r\n");
+    assert_eq!(script.sink.text(S), b"220 hi\r\n");
+}
+
+#[test]
 fn a_loss_behind_the_capture_point_is_seen_twice_here() {
     let mut script = handshake();
     script.pass(20, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
