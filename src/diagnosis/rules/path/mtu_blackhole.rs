@@ -114,12 +114,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             // Lost by the capture, not by the path: then the other side acknowledged it.
             let by_capture =
                 c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
-            // A full-size segment that arrived before speaks against it; so does a hole that had no time to fill.
-            let full = full_size(c, side);
-            if by_capture
-                || full.is_some_and(|full| largest_arrived >= full)
-                || c.watched_after(mark.time) < 3 * SECOND
-            {
+            // A full-size segment that arrived before speaks against it; so does a hole that had no time to fill. Where the handshake was
+            // not captured nobody knows what is full: what is large is enough.
+            let full = full_size(c, side).unwrap_or(LARGE);
+            if by_capture || largest_arrived >= full || c.watched_after(mark.time) < 3 * SECOND {
                 continue;
             }
             Claim::new(

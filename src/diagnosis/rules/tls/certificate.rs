@@ -86,7 +86,11 @@ fn refusal(c: &Connection<'_>, tls: &TlsFacts) -> Option<(How, Mark)> {
             by: Side::Client,
             at,
             ..
-        } if silent && tls.server_hello_done.is_some() => Some((How::Left, at)),
+        } if silent && tls.server_hello_done.is_some() => {
+            // What it never acknowledged it may never have read.
+            let read = c.tcp.sides[Side::Server].outstanding.is_none();
+            read.then_some((How::Left, at))
+        }
         _ => None,
     }
 }
@@ -128,14 +132,17 @@ fn reason(
                 .or_else(|| by_roots(c, chain, at.time))
                 .unwrap_or_else(|| no_visible_fault(chain)),
         ),
-        How::Left => by_sight(chain, at.time, sni).map(|(code, sure, why)| {
-            let told = vec![(
-                Code::TcpClientReset,
-                0.25,
-                "the client's own log or dialogue",
-            )];
-            (code, 0.7 * sure, why, told)
-        }),
+        // A weak algorithm is taken by many, and by some without a word too: that alone says nothing of why a client left.
+        How::Left => by_sight(chain, at.time, sni)
+            .filter(|(code, ..)| *code != Code::TlsCertWeak)
+            .map(|(code, sure, why)| {
+                let told = vec![(
+                    Code::TcpClientReset,
+                    0.25,
+                    "the client's own log or dialogue",
+                )];
+                (code, 0.7 * sure, why, told)
+            }),
     }
 }
 
