@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[allow(dead_code)] // half of it is for the suite of `watch`
 #[path = "watch/ground.rs"]
@@ -38,6 +38,8 @@ const TRIALS: &[Trial] = &[
         "two_hundred_targets_take_one_thread_and_flat_memory",
         two_hundred,
     ),
+    ("without_a_way_to_the_resolver_that_is_said", cut_off),
+    ("names_of_this_host_ask_no_resolver", named_here),
     ("without_privilege_sockets_tell", unprivileged),
     ("no_core_dump_holds_a_password", aborted),
 ];
@@ -247,6 +249,77 @@ fn two_hundred() -> Result<(), String> {
     )?;
     let threads = seen.iter().map(|one| one.1).max();
     check(threads <= Some(2), &format!("{threads:?} threads"))
+}
+
+/// Nothing is sent and nothing captured: still the report names what is missing.
+fn cut_off() -> Result<(), String> {
+    let _ground = Ground::lay()?;
+    must("ip route del default")?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let arguments = [
+        "mail.example.test",
+        "--resolver",
+        "203.0.113.53",
+        "--format",
+        "json",
+    ];
+    let ended = start(&[], &arguments, folder.path())?.end(LIMIT)?;
+    let report: Value = serde_json::from_str(&ended.output).map_err(|error| error.to_string())?;
+    let cause = &report["summary"]["root_causes"][0];
+    let said = report["findings"][0]["summary"]
+        .as_str()
+        .unwrap_or_default();
+    check(
+        ended.code == 1
+            && cause["code"] == "route.none"
+            && said == "This host has no route to the resolver 203.0.113.53.",
+        &format!(
+            "it ended with {}: {cause} {said:?} {}",
+            ended.code, ended.errors
+        ),
+    )
+}
+
+/// `localhost` is this host wherever the test runs (RFC 6761 6.3); its closed port is what is judged.
+fn named_here() -> Result<(), String> {
+    let _ground = Ground::lay()?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let run = |format| -> Result<_, String> {
+        let arguments = ["imap://localhost", "-4", "--format", format];
+        start(&[], &arguments, folder.path())?.end(LIMIT)
+    };
+    let ended = run("json")?;
+    let report: Value = serde_json::from_str(&ended.output).map_err(|error| error.to_string())?;
+    let codes = &report["summary"]["by_code"];
+    let unasked = report["lookups"].as_array().is_some_and(Vec::is_empty);
+    check(
+        ended.code == 1
+            && codes["tcp.refused"] == 1
+            && unasked
+            && notes(&report).contains("localhost is in /etc/hosts"),
+        &format!("it ended with {}: {codes} {}", ended.code, notes(&report)),
+    )?;
+    let schema = include_str!("../docs/report.schema.json");
+    let mut schema: Value = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    keeps(&schema, &report)?;
+    schema = json!({ "$ref": "#/$defs/ndjson", "$defs": schema["$defs"] });
+    let mut paths = 0;
+    for line in run("ndjson")?.output.lines() {
+        let line: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        keeps(&schema, &line)?;
+        paths += usize::from(line["record"] == "path");
+    }
+    check(paths > 0, "no line tells of the path")
+}
+
+/// What a probe says keeps the schema that is shipped, as what a replay says does.
+fn keeps(schema: &Value, said: &Value) -> Result<(), String> {
+    let schema = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
+    let errors = schema.iter_errors(said);
+    let errors: Vec<String> = errors
+        .map(|e| format!("{} {e}", e.instance_path()))
+        .collect();
+    check(errors.is_empty(), &errors.join("\n"))
 }
 
 /// The number behind a word in a file of /proc.

@@ -136,6 +136,9 @@ async fn ended(context: &Context) {
 
 async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, servers: &Servers) {
     let first = dns::find(context, target).await;
+    if let Some((resolver, why)) = first.cut_off(context) {
+        local::no_way(context, resolver, Some("resolver"), &why);
+    }
     // What went wrong with names is placed meanwhile: nothing waits for it.
     let placing = async {
         let authorities = async {
@@ -354,7 +357,7 @@ fn ways(context: &Context, destinations: &[Destination]) -> HashSet<IpAddr> {
         }
     }
     if let (true, Some((address, why))) = (ways.is_empty(), none) {
-        local::no_way(context, address, &why);
+        local::no_way(context, address, None, &why);
     }
     ways
 }

@@ -5,7 +5,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `question`, `resolvers` | what is asked, and whom |
+//! | `question`, `resolvers`, `hosts` | what is asked, and whom; what need not be asked |
 //! | `asking`, `odds`, `chain`, `walk`, `stub` | the planners: no socket and no clock |
 //! | `exchange`, `lookups`, `echo`, `steps` | their hands |
 //! | `place`, `claims`, `authority` | experiments, and what they say |
@@ -18,6 +18,7 @@ pub mod claims;
 
 mod echo;
 pub mod exchange;
+mod hosts;
 pub mod lookups;
 pub mod odds;
 mod place;
@@ -34,13 +35,15 @@ use std::sync::Arc;
 pub use authority::Authorities;
 pub use reverse::OwnNames;
 
-use self::chain::{Aim, Reached};
+use self::chain::{Aim, Learned, Reached};
 use self::lookups::Lookups;
-use self::question::Host as Name;
+use self::question::{Host as Name, Question};
 use self::resolvers::Resolvers;
 use super::context::Context;
+use super::stage::local::NoWay;
 use super::target::{Host, Setting, Target, TlsWish, setting_of_port};
 use crate::proto::Service;
+use crate::proto::dns::RecordType;
 
 /// One service at one name, with the addresses that it has.
 #[derive(Clone, Debug)]
@@ -76,6 +79,20 @@ impl Found {
         if let Some(lookups) = &self.lookups {
             place::place(lookups.clone()).await;
         }
+    }
+
+    /// The first resolver, and why nothing leaves towards it, where that is so of all of them: then no question was asked at all.
+    pub fn cut_off(&self, context: &Context) -> Option<(IpAddr, NoWay)> {
+        let lookups = self.lookups.as_ref().filter(|_| self.unresolved)?;
+        let mut first = None;
+        for server in &lookups.servers {
+            let to = server.address.ip();
+            match context.way_out(to) {
+                Err(Some(why)) => first.get_or_insert((to, why)),
+                Ok(_) | Err(None) => return None,
+            };
+        }
+        first
     }
 
     /// A resolver that was silent may answer after all, while its silence is placed: what the name then leads to.
@@ -132,7 +149,47 @@ pub async fn find(context: &Context, target: &Target) -> Found {
         };
     };
     let lookups = Lookups::new(context, resolvers(context));
+    if let Some(found) = listed_here(context, target, name, &lookups).await {
+        return found;
+    }
     follow(context, target, name, lookups).await
+}
+
+/// The name as this host's own list has it, which programs look into before they ask anybody. `--resolver` asks for what a
+/// resolver says; a mailbox's domain and a domain with an MX are looked up by mail servers, which read no such list (RFC 5321 5.1).
+async fn listed_here(
+    context: &Context,
+    target: &Target,
+    typed: &str,
+    lookups: &Arc<Lookups>,
+) -> Option<Found> {
+    if !context.options().resolvers.is_empty() || matches!(target, Target::Mailbox { .. }) {
+        return None;
+    }
+    let name = Name::parse(typed).ok()?;
+    let addresses = hosts::addresses(&std::fs::read("/etc/hosts").ok()?, &name);
+    if addresses.is_empty() {
+        return None;
+    }
+    let is_domain = matches!(target, Target::Domain(_)) && name.as_str().contains('.');
+    if is_domain {
+        let mx = lookups.control(&Question::new(&name, RecordType::MX)).await;
+        if matches!(mx, Learned::Records(_)) {
+            return None;
+        }
+    }
+    context.caution(format!(
+        "{name} is in /etc/hosts of this host: its addresses come from there, not from DNS"
+    ));
+    let reached = Reached {
+        addresses,
+        ..Reached::default()
+    };
+    let destinations = destinations(context, target, name.as_str(), &reached);
+    Some(Found {
+        destinations,
+        ..Found::default()
+    })
 }
 
 async fn follow(context: &Context, target: &Target, typed: &str, lookups: Arc<Lookups>) -> Found {

@@ -76,8 +76,8 @@ pub enum NoWay {
 }
 
 impl NoWay {
-    /// In words.
-    fn says(&self, to: IpAddr) -> String {
+    /// In words; `to` names the destination.
+    fn says(&self, to: &str) -> String {
         match self {
             NoWay::NoRoute => format!("This host has no route to {to}."),
             NoWay::Refused(kind) => format!("The route of this host to {to} refuses it ({kind})."),
@@ -189,14 +189,19 @@ pub fn forwards() -> bool {
     .any(|path| fs::read_to_string(path).is_ok_and(|text| text.trim() == "1"))
 }
 
-/// Says that nothing leaves towards these addresses, because the setting is missing here.
-pub fn no_way(context: &Context, to: IpAddr, why: &NoWay) {
+/// Says that nothing leaves towards these addresses, because the setting is missing here; `role` is what the destination is to
+/// this host, if no server: `resolver`.
+pub fn no_way(context: &Context, to: IpAddr, role: Option<&str>, why: &NoWay) {
+    let whom = match role {
+        Some(role) => format!("the {role} {to}"),
+        None => to.to_string(),
+    };
     let claim = Claim::new(
         Code::RouteNone,
         At::of(Where::Client),
         Proof::Measured("route look-up", context.now()),
         0.99,
-        why.says(to),
+        why.says(&whom),
     )
     .weighing(Weight::Finding)
     .shown_by(format!(
