@@ -422,6 +422,21 @@ mod tests {
     }
 
     #[test]
+    fn an_authority_as_a_server_is_neither_good_nor_bad() {
+        let by = authority("known");
+        let mut params = params("mail.example.test", -10, 80);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let sent = vec![leaf(&by, &params), by.middle.der().to_vec()];
+        let judged = judge(&sent, std::slice::from_ref(&by.root), &mail(), NOW);
+        assert!(judged.faults.is_empty() && judged.unsure.is_some());
+        // Its other faults are still said.
+        params.not_after = params.not_before;
+        let sent = vec![leaf(&by, &params), by.middle.der().to_vec()];
+        let judged = judge(&sent, &[by.root], &mail(), NOW);
+        assert_eq!(codes(&judged), [Code::TlsCertExpired]);
+    }
+
+    #[test]
     fn an_address_is_a_name_only_where_the_certificate_says_so() {
         let by = authority("address");
         let address: IpAddr = "192.0.2.10".parse().expect("an address");

@@ -34,6 +34,12 @@ pub enum ChainFault {
     /// A path exists, but its certificates may not be used so (purpose, constraints, path length).
     #[error("a certificate may not be used like this")]
     Misused,
+    /// The leaf is an authority's (CA:TRUE): the verifier refuses it (RFC 5280 does not), so that no statement is made. OpenSSL, GnuTLS and NSS
+    /// accept such a server.
+    #[error(
+        "the server's certificate is that of an authority (CA:TRUE), which this check does not follow"
+    )]
+    AuthorityAsServer,
     /// A certificate cannot be read.
     #[error("a certificate is malformed")]
     Malformed,
@@ -45,7 +51,7 @@ pub enum ChainFault {
 /// Whether `chain` (leaf first, as sent) verifies against `roots` (DER) at the time `at`.
 ///
 /// # Errors
-/// The fault of the best path. [`ChainFault::Unsupported`] is no verdict on the chain. Roots that
+/// The fault of the best path. [`ChainFault::Unsupported`] and [`ChainFault::AuthorityAsServer`] are no verdict on the chain. Roots that
 /// cannot be read are passed over. A leaf that is itself among the roots is trusted in its validity.
 pub fn chain_verifies(
     chain: &[Certificate],
@@ -101,8 +107,8 @@ fn fault(error: Error) -> ChainFault {
         Error::CertNotValidYet { .. } => ChainFault::NotYetValid,
         Error::UnknownIssuer => ChainFault::UnknownIssuer,
         Error::InvalidSignatureForPublicKey => ChainFault::BadSignature,
-        Error::CaUsedAsEndEntity
-        | Error::EndEntityUsedAsCa
+        Error::CaUsedAsEndEntity => ChainFault::AuthorityAsServer,
+        Error::EndEntityUsedAsCa
         | Error::NameConstraintViolation
         | Error::PathLenConstraintViolated
         | Error::RequiredEkuNotFoundContext(_)
