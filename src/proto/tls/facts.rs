@@ -124,6 +124,8 @@ pub struct ClientHello {
     pub ja4: Foreign,
     /// Whether a post-quantum hybrid key share is in it (X25519MLKEM768 0x11EC, SecP256r1MLKEM768 0x11EB, draft 0x6399).
     pub post_quantum: bool,
+    /// It asks for secure renegotiation, by extension or by suite (RFC 5746 3.4).
+    pub secure_renegotiation: bool,
 }
 
 /// A ServerHello.
@@ -139,6 +141,8 @@ pub struct ServerHello {
     pub alpn: Option<Foreign>,
     /// Session resumed (no certificate will follow), when visible.
     pub resumed: bool,
+    /// The server does secure renegotiation (RFC 5746 3.6).
+    pub secure_renegotiation: bool,
 }
 
 /// A certificate as it was sent.

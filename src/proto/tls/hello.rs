@@ -11,6 +11,10 @@ use super::ja4::{self, Ja4};
 use super::names;
 use super::reader::Reader;
 
+/// The extension renegotiation_info (RFC 5746 3.2).
+const RENEGOTIATION_INFO: u16 = 0xFF01;
+/// The suite that asks for the same (RFC 5746 3.3).
+const RENEGOTIATION_SCSV: u16 = 0x00FF;
 /// Values kept of each list of a hello; more than any client sends.
 const LIST: usize = 256;
 /// Protocols kept of an ALPN extension.
@@ -69,6 +73,7 @@ fn without_extensions(
     version: Version,
     ciphers: Vec<u16>,
 ) -> ClientHello {
+    let secure_renegotiation = ciphers.contains(&RENEGOTIATION_SCSV);
     ClientHello {
         at,
         done,
@@ -82,6 +87,7 @@ fn without_extensions(
         key_shares: Vec::new(),
         ja4: Foreign::default(),
         post_quantum: false,
+        secure_renegotiation,
     }
 }
 
@@ -125,6 +131,7 @@ pub(super) fn client(body: &[u8], at: Mark, done: Mark) -> Option<Client> {
                 }
             }
             42 => early_data = true,
+            RENEGOTIATION_INFO => hello.secure_renegotiation = true,
             43 => {
                 let offered = e.vec8().map(numbers).unwrap_or_default();
                 let offered = offered.into_iter().map(Version);
@@ -234,6 +241,7 @@ pub(super) fn server(body: &[u8], session: &[u8], at: Mark) -> Option<Server> {
     }
     let mut alpn = None;
     let mut psk = false;
+    let mut secure_renegotiation = false;
     let mut extensions = Reader::new(r.vec16().unwrap_or_default());
     while let Some((kind, data)) = extension(&mut extensions) {
         let mut e = Reader::new(data);
@@ -243,6 +251,7 @@ pub(super) fn server(body: &[u8], session: &[u8], at: Mark) -> Option<Server> {
                 alpn = list.vec8().map(Foreign::from_bytes);
             }
             41 => psk = true,
+            RENEGOTIATION_INFO => secure_renegotiation = true,
             43 => version = e.u16().map_or(version, Version),
             _ => {}
         }
@@ -261,6 +270,7 @@ pub(super) fn server(body: &[u8], session: &[u8], at: Mark) -> Option<Server> {
         cipher,
         alpn,
         resumed,
+        secure_renegotiation,
     }))
 }
 

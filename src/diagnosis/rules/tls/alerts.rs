@@ -40,9 +40,10 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         .as_ref()
         .is_some_and(|hello| hello.max_version < Version(0x0300));
     let claim = match (alert.description, alert.side) {
-        // Of an offer that was captured and is none, nobody can have disliked the versions.
+        // Of an offer that was captured and is none, nobody can have disliked the versions; nor is a version refused that was chosen.
         (70, Side::Server)
-            if tls.client_hello.is_none() && !c.began_late() && !c.partly_unseen() =>
+            if !before_hello
+                || tls.client_hello.is_none() && !c.began_late() && !c.partly_unseen() =>
         {
             other(c, alert)
         }
@@ -50,8 +51,11 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         (_, Side::Server) if ancient && before_hello => version(c, tls, alert),
         (116, Side::Server) => client_certificate(c, tls, alert, 0.97),
         (40..=42, Side::Server) if no_certificate => client_certificate(c, tls, alert, 0.92),
+        // GnuTLS cannot read the empty list that it asked for.
+        (DECODE_ERROR, Side::Server) if no_certificate => client_certificate(c, tls, alert, 0.85),
         (112, _) => name(c, tls, alert),
         (40 | 71, Side::Server) if before_hello => cipher_unseen(c, tls, alert),
+        (40, Side::Client) if lacks_secure_renegotiation(tls) => insecure_renegotiation(c, alert),
         (40 | 71, Side::Client) if !before_hello => cipher_seen(c, tls, alert),
         _ => other(c, alert),
     };
@@ -316,6 +320,39 @@ fn cipher_seen(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Claim {
     };
     Claim::new(Code::TlsCipher, place, alert.at, confidence, summary)
         .advise("Server: Diffie-Hellman parameters of 2048 bits or more, ECDHE first, no RC4, 3DES or SHA-1")
+}
+
+/// The client asked for secure renegotiation, and the server's hello of TLS 1.2 or older does not agree: a client may end it there with
+/// handshake_failure (RFC 5746 3.4), and OpenSSL 3 does. Past its own key exchange it took that. A weak key beside it is the plainer reason.
+fn lacks_secure_renegotiation(tls: &TlsFacts) -> bool {
+    let asked = tls
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.secure_renegotiation);
+    let lacks = tls.server_hello.as_ref().is_some_and(|hello| {
+        hello.version <= Version(0x0303) && !hello.secure_renegotiation && !hello.resumed
+    });
+    let at_once = tls.change_cipher_spec[Side::Client].is_none();
+    asked && lacks && at_once && tls.dh_bits.is_none_or(|bits| bits >= 2048)
+}
+
+fn insecure_renegotiation(c: &Connection<'_>, alert: &Alert) -> Claim {
+    Claim::new(
+        Code::TlsAlert,
+        At::address(Where::Server, c.server().ip),
+        alert.at,
+        0.8,
+        "The client broke off at a server that lacks secure renegotiation (RFC 5746).".to_owned(),
+    )
+    .or(
+        Code::TlsCipher,
+        0.15,
+        "the client's log: it may as well dislike the suite or the group",
+    )
+    .advise(format!(
+        "Update the TLS library of {}, or switch its secure renegotiation on",
+        c.server_text()
+    ))
 }
 
 fn name(c: &Connection<'_>, tls: &TlsFacts, alert: &Alert) -> Claim {

@@ -37,6 +37,7 @@ fn hello(version: u16) -> ClientHello {
         key_shares: Vec::new(),
         ja4: Foreign::default(),
         post_quantum: false,
+        secure_renegotiation: true,
     }
 }
 
@@ -77,6 +78,7 @@ fn begun(version: u16, chain: Vec<Certificate>) -> TlsFacts {
             cipher: 0x1301,
             alpn: None,
             resumed: false,
+            secure_renegotiation: true,
         }),
         certificate_seen: (!chain.is_empty()).then_some(mark(2)),
         certificates: chain,
