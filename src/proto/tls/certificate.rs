@@ -1,9 +1,9 @@
 //! Certificates as they were sent: from DER to facts, with `x509-parser`.
 //!
 //! Signatures are verified here where the algorithm is supported, because "signed by itself" and
-//! "signed by the next one" are facts, not opinions. Whether a chain is trusted is in `trust`.
+//! "signed by another one sent with it" are facts, not opinions. Whether a chain is trusted is in `trust`.
 
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use crate::base::{Foreign, SECOND, Timestamp, limits};
@@ -46,37 +46,98 @@ pub(super) fn chain(body: &[u8]) -> Vec<Certificate> {
     chain_of(split(body))
 }
 
-/// The chain of a Certificate message of TLS 1.3: each certificate has extensions behind it.
-pub(super) fn chain13(body: &[u8]) -> Vec<Certificate> {
+/// Whether a message says more than the `read` certificates: bytes are missing, or one cannot be read.
+pub(super) fn is_cut(body: &[u8], read: usize) -> bool {
+    !is_all_there(body) || split(body).count() != read
+}
+
+/// The same of a message of TLS 1.3.
+pub(super) fn is_cut13(body: &[u8], read: usize) -> bool {
+    list13(body).is_none_or(|list| !is_all_there(list)) || split13(body).count() != read
+}
+
+/// The list has the length that it names.
+fn is_all_there(list: &[u8]) -> bool {
+    let mut list = Reader::new(list);
+    list.u24().is_some_and(|length| list.rest().len() >= length)
+}
+
+/// A Certificate message of TLS 1.3: each certificate has extensions behind it.
+fn split13(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut list = Reader::new(list13(body).unwrap_or_default());
     let _ = list.u24();
-    chain_of(std::iter::from_fn(|| {
+    std::iter::from_fn(move || {
         let der = list.vec24()?;
         // A cut list of extensions ends the chain behind this certificate.
         let _ = list.vec16();
         Some(der)
-    }))
+    })
+}
+
+/// The chain of a Certificate message of TLS 1.3.
+pub(super) fn chain13(body: &[u8]) -> Vec<Certificate> {
+    chain_of(split13(body))
 }
 
 fn chain_of<'a>(sent: impl Iterator<Item = &'a [u8]>) -> Vec<Certificate> {
-    let mut chain: Vec<Certificate> = Vec::new();
-    let mut previous: Option<X509Certificate<'_>> = None;
-    for der in sent.take(limits::CERTIFICATES) {
-        let Ok((_, parsed)) = X509Certificate::from_der(der) else {
-            break;
-        };
-        if let (Some(previous), Some(facts)) = (&previous, chain.last_mut()) {
-            facts.issued_by_next = is_issued_by(previous, &parsed);
-        }
-        chain.push(facts(&parsed, der));
-        previous = Some(parsed);
+    let sent: Vec<(X509Certificate<'_>, &[u8])> = sent
+        .take(limits::CERTIFICATES)
+        .map_while(|der| {
+            let (_, parsed) = X509Certificate::from_der(der).ok()?;
+            Some((parsed, der))
+        })
+        .collect();
+    let mut chain: Vec<Certificate> = sent.iter().map(|(cert, der)| facts(cert, der)).collect();
+    let issuers: Vec<Option<usize>> = (0..sent.len())
+        .map(|at| issuer_of(at, &sent, &chain))
+        .collect();
+    for (facts, issuer) in chain.iter_mut().zip(issuers) {
+        facts.issued_by = issuer;
     }
     chain
 }
 
+/// Which of the certificates sent issued the one at that place: of several one that ends the way (a root beside its cross-signed
+/// copy), then the next one.
+fn issuer_of(
+    at: usize,
+    sent: &[(X509Certificate<'_>, &[u8])],
+    chain: &[Certificate],
+) -> Option<usize> {
+    let ends = |place: usize| chain.get(place).is_some_and(|facts| facts.self_signed);
+    let (cert, _) = sent.get(at)?;
+    if ends(at) {
+        return None;
+    }
+    let mut named: Vec<(usize, &X509Certificate<'_>)> = sent
+        .iter()
+        .enumerate()
+        .map(|(place, (other, _))| (place, other))
+        .filter(|(place, other)| *place != at && other.subject().as_raw() == cert.issuer().as_raw())
+        .collect();
+    let next = at.saturating_add(1);
+    named.sort_by_key(|(place, _)| (!ends(*place), *place != next));
+    named
+        .into_iter()
+        .find(|(_, issuer)| is_signed_by(cert, issuer))
+        .map(|(place, _)| place)
+}
+
+/// Whether two certificates are of one authority: the same subject with the same key, as a renewed or cross-signed copy has.
+pub fn same_authority(one: &Certificate, other: &Certificate) -> bool {
+    let (Ok((_, one)), Ok((_, other))) = (
+        X509Certificate::from_der(&one.der),
+        X509Certificate::from_der(&other.der),
+    ) else {
+        return false;
+    };
+    one.subject().as_raw() == other.subject().as_raw()
+        && one.public_key().raw == other.public_key().raw
+}
+
 /// The facts of one certificate; `None` when the DER cannot be read.
 ///
-/// `issued_by_next` is false: alone there is no next one.
+/// `issued_by` is not known: nothing was sent with it.
 pub fn certificate(der: &[u8]) -> Option<Certificate> {
     let (_, parsed) = X509Certificate::from_der(der).ok()?;
     Some(facts(&parsed, der))
@@ -120,7 +181,13 @@ fn facts(cert: &X509Certificate<'_>, der: &[u8]) -> Certificate {
             .map(|name| Foreign::from(name.to_ascii_lowercase().as_str())),
         self_issued,
         self_signed,
-        issued_by_next: false,
+        issued_by: None,
+        issuer_located: locates_issuer(cert),
+        // One that cannot be read denies nothing.
+        for_servers: !matches!(
+            cert.extended_key_usage(),
+            Ok(Some(usage)) if !usage.value.server_auth && !usage.value.any
+        ),
         key,
         key_bits,
         signature: Foreign::from(match &signature {
@@ -132,6 +199,18 @@ fn facts(cert: &X509Certificate<'_>, der: &[u8]) -> Certificate {
         authority: cert.is_ca(),
         der: der.into(),
     }
+}
+
+/// Whether caIssuers stands in its authority information access (RFC 5280 4.2.2.1).
+fn locates_issuer(cert: &X509Certificate<'_>) -> bool {
+    cert.iter_extensions()
+        .any(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityInfoAccess(access) => access
+                .accessdescs
+                .iter()
+                .any(|entry| entry.access_method.to_id_string() == "1.3.6.1.5.5.7.48.2"),
+            _ => false,
+        })
 }
 
 fn names(cert: &X509Certificate<'_>) -> Vec<Foreign> {
@@ -282,7 +361,7 @@ fn is_checkable(cert: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> boo
 fn authority_key<'a>(cert: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
     cert.iter_extensions()
         .find_map(|extension| match extension.parsed_extension() {
-            x509_parser::extensions::ParsedExtension::AuthorityKeyIdentifier(key) => {
+            ParsedExtension::AuthorityKeyIdentifier(key) => {
                 key.key_identifier.as_ref().map(|id| id.0)
             }
             _ => None,
@@ -292,7 +371,7 @@ fn authority_key<'a>(cert: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
 fn subject_key<'a>(cert: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
     cert.iter_extensions()
         .find_map(|extension| match extension.parsed_extension() {
-            x509_parser::extensions::ParsedExtension::SubjectKeyIdentifier(key) => Some(key.0),
+            ParsedExtension::SubjectKeyIdentifier(key) => Some(key.0),
             _ => None,
         })
 }

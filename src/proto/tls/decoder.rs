@@ -392,6 +392,8 @@ impl Decoder {
             (11, Side::Server) if self.facts.certificate_seen.is_none() => {
                 self.facts.certificate_seen = Some(done);
                 self.facts.certificates = self.opener.chains().of(false, &body, certificate::chain);
+                self.facts.certificates_cut =
+                    certificate::is_cut(&body, self.facts.certificates.len());
             }
             (11, Side::Client) if !holed => {
                 let seen = match certificate::is_empty(&body) {

@@ -28,6 +28,8 @@ pub struct TlsFacts {
     pub server_hello: Option<ServerHello>,
     /// Certificates of the server, leaf first, as sent (visible up to TLS 1.2, later with keys).
     pub certificates: Vec<Certificate>,
+    /// The server sent more than is in `certificates`: bytes are missing, or one cannot be read.
+    pub certificates_cut: bool,
     /// Where the server's Certificate message ended.
     pub certificate_seen: Option<Mark>,
     /// The server asked for a client certificate.
@@ -164,8 +166,13 @@ pub struct Certificate {
     pub self_issued: bool,
     /// Its own key verifies its signature.
     pub self_signed: bool,
-    /// The next certificate in the chain as sent is its issuer (name matches, and the signature where it can be checked).
-    pub issued_by_next: bool,
+    /// Which of the certificates sent with it is its issuer, by place (name matches, and the signature where it can be checked):
+    /// the order is not to be relied on (RFC 8446 4.4.2). `None` for one that signed itself.
+    pub issued_by: Option<usize>,
+    /// It says where its issuer's certificate lies (caIssuers, RFC 5280 4.2.2.1), as those of public authorities do.
+    pub issuer_located: bool,
+    /// It may prove a server: no extended key usage, or one with serverAuth (RFC 5280 4.2.1.12).
+    pub for_servers: bool,
     /// Key: `"RSA"`, `"EC"`, `"Ed25519"` …
     pub key: &'static str,
     /// Key size in bits.

@@ -268,6 +268,8 @@ impl Opener {
             (11, Side::Server) if tls13 && first && facts.certificate_seen.is_none() => {
                 facts.certificate_seen = Some(sealed.done);
                 facts.certificates = self.chains().of(true, &whole.body, certificate::chain13);
+                facts.certificates_cut =
+                    certificate::is_cut13(&whole.body, facts.certificates.len());
             }
             (11, Side::Client) if tls13 && first && !whole.holed => {
                 let seen = match certificate::is_empty13(&whole.body) {

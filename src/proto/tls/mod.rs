@@ -26,7 +26,7 @@ mod shared;
 mod tests;
 mod trust;
 
-pub use certificate::certificate;
+pub use certificate::{certificate, same_authority};
 pub use dane::{Dane, TlsaRecord, dane};
 pub use decoder::Decoder;
 pub use facts::{

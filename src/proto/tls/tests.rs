@@ -1,5 +1,7 @@
 //! Connections built by hand: the same facts however the bytes are split, and no panic on anything.
 
+mod chains;
+
 use proptest::prelude::{any, proptest};
 
 use super::{

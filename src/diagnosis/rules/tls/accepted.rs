@@ -15,19 +15,18 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     if !accepted || cert_rejected::quit(c, tls).is_some() {
         return;
     }
-    let (code, why) =
-        match certificate::by_sight(&tls.certificates, seen.time, certificate::sni(tls)) {
-            // An expired certificate beside the path that clients take is everyday.
-            Some((code, sure, why)) if sure >= 0.9 => {
-                (code, why.replace("; the client refused it", ""))
-            }
-            Some(_) => return,
-            None if leaf.self_issued => (
-                Code::TlsCertSelfSigned,
-                format!("{}.", certificate_words::self_signed(leaf)),
-            ),
-            None => return,
-        };
+    let (code, why) = match certificate::by_sight(tls, seen.time) {
+        // An expired certificate beside the path that clients take is everyday.
+        Some((code, sure, why)) if sure >= 0.9 => {
+            (code, why.replace("; the client refused it", ""))
+        }
+        Some(_) => return,
+        None if leaf.self_signed => (
+            Code::TlsCertSelfSigned,
+            format!("{}.", certificate_words::self_signed(leaf)),
+        ),
+        None => return,
+    };
     // Between mail servers TLS is mostly opportunistic: nobody looks at the name (RFC 7435).
     let relay = c.service == Service::Smtp && code != Code::TlsCertExpired;
     claims.push(

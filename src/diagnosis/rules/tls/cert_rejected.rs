@@ -47,7 +47,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         );
     } else if let Some(at) = quit(c, tls) {
         // With the certificate visible (TLS 1.2) its fault is the likelier reason.
-        let seen = certificate::by_sight(&tls.certificates, at.time, certificate::sni(tls));
+        let seen = certificate::by_sight(tls, at.time);
         let told = "the sending server's log: its policy for this domain (DANE, MTA-STS, verify)";
         let claim = match seen {
             Some((code, _, why)) => Claim::new(

@@ -1,18 +1,19 @@
 //! The client refuses the server's certificate: which fault of it.
 //!
-//! A clear alert decides (RFC 8446 6.2): 44 revoked, 45 expired, 48 by the chain as sent. For 42, 43 and 46, for an encrypted alert
-//! with the certificate visible, and for a client that leaves at it: dates at the packet's time, then name against SNI, then strength, as seen.
+//! A clear alert decides (RFC 8446 6.2): 44 revoked, 45 expired, 48 by the chain as sent, 43 by purpose and key. For 42 and 46, for an
+//! encrypted alert with the certificate visible, and for a client that leaves at it: dates at the packet's time, then name against SNI, then strength, as seen.
 //! Untrusted is never said without alert 48 or roots given.
 
 use crate::base::{Foreign, Mark, SECOND, Side, Timestamp};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::tls::{
-    Alert, Certificate, ChainFault, NameMatch, TlsFacts, alert_name, chain_verifies, name_match,
+    Alert, Certificate, NameMatch, TlsFacts, alert_name, name_match, same_authority,
 };
 
-use super::certificate_words::{
-    self as words, date, describe, early, incomplete, link_expired, self_signed, wrong_name,
+use super::certificate_chain::{
+    by_roots, no_visible_fault, only_common_name, path_end, unknown_authority, unsupported,
 };
+use super::certificate_words::{self as words, date, describe, early, link_expired, wrong_name};
 use super::{carried_data, fatal_alert, seen_whole};
 
 /// Whether an alert complains about the server's certificate: 42 to 46 and 48 from the client.
@@ -44,7 +45,7 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         return;
     };
     let chain = &tls.certificates;
-    let Some((code, confidence, why, told)) = reason(c, chain, how, at, sni(tls)) else {
+    let Some((code, confidence, why, told)) = reason(c, tls, how, at) else {
         return;
     };
     let place = match code {
@@ -63,10 +64,19 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
     if let (Some(leaf), Some(seen)) = (chain.first(), tls.certificate_seen) {
         claim = claim.because(seen, describe(leaf, chain.len()));
     }
+    let told_of_roots =
+        code == Code::TlsClientClock && told.iter().any(|other| other.0 == Code::TlsClientRoots);
     for (code, confidence, told_apart_by) in told {
         claim = claim.or(code, confidence, told_apart_by);
     }
-    claims.push(claim.advise(advice(code, c, chain)));
+    claim = claim.advise(advice(code, c, chain));
+    if told_of_roots {
+        let client = c.client().ip;
+        claim = claim.advise(format!(
+            "Update the root certificates and revocation lists of {client}"
+        ));
+    }
+    claims.push(claim);
 }
 
 /// The client's refusal and its frame.
@@ -102,15 +112,12 @@ pub fn sni(tls: &TlsFacts) -> Option<&Foreign> {
         .and_then(|hello| hello.sni.as_ref())
 }
 
-type Reason = (Code, f32, String, Vec<(Code, f32, &'static str)>);
+/// A code that fits as well: how likely, and what tells it apart.
+pub type Other = (Code, f32, &'static str);
+/// Code, confidence, sentence, and what fits as well.
+pub type Reason = (Code, f32, String, Vec<Other>);
 
-fn reason(
-    c: &Connection<'_>,
-    chain: &[Certificate],
-    how: How,
-    at: Mark,
-    sni: Option<&Foreign>,
-) -> Option<Reason> {
+fn reason(c: &Connection<'_>, tls: &TlsFacts, how: How, at: Mark) -> Option<Reason> {
     match how {
         How::Alert(44) => Some((
             Code::TlsCertRevoked,
@@ -118,31 +125,37 @@ fn reason(
             "The client says that the server's certificate has been revoked.".to_owned(),
             Vec::new(),
         )),
-        How::Alert(45) => Some(expired(chain, at.time)),
-        How::Alert(48) => Some(unknown_authority(c, chain, at.time)),
+        How::Alert(45) => Some(expired(c, tls, at.time)),
+        How::Alert(48) => Some(unknown_authority(c, tls, at.time)),
+        How::Alert(43) => Some(unsupported(tls, at.time)),
         How::Alert(_) => Some(
-            by_sight(chain, at.time, sni)
+            by_sight(tls, at.time)
                 .map(|(code, sure, why)| (code, 0.92 * sure, why, Vec::new()))
-                .or_else(|| by_roots(c, chain, at.time))
-                .unwrap_or_else(|| no_visible_fault(chain)),
+                .or_else(|| by_roots(c, tls, at.time))
+                .unwrap_or_else(|| no_visible_fault(tls)),
         ),
         How::Encrypted => Some(
-            by_sight(chain, at.time, sni)
+            by_sight(tls, at.time)
                 .map(|(code, sure, why)| (code, 0.85 * sure, why, Vec::new()))
-                .or_else(|| by_roots(c, chain, at.time))
-                .unwrap_or_else(|| no_visible_fault(chain)),
+                .or_else(|| by_roots(c, tls, at.time))
+                .unwrap_or_else(|| no_visible_fault(tls)),
         ),
-        // A weak algorithm is taken by many, and by some without a word too: that alone says nothing of why a client left.
-        How::Left => by_sight(chain, at.time, sni)
-            .filter(|(code, ..)| *code != Code::TlsCertWeak)
-            .map(|(code, sure, why)| {
-                let told = vec![(
-                    Code::TcpClientReset,
-                    0.25,
-                    "the client's own log or dialogue",
-                )];
-                (code, 0.7 * sure, why, told)
-            }),
+        How::Left => {
+            let told = (
+                Code::TcpClientReset,
+                0.25,
+                "the client's own log or dialogue",
+            );
+            // A weak algorithm is taken by many, and by some without a word too: that alone says nothing of why a client left.
+            by_sight(tls, at.time)
+                .filter(|(code, ..)| *code != Code::TlsCertWeak)
+                .map(|(code, sure, why)| (code, 0.7 * sure, why, vec![told]))
+                .or_else(|| {
+                    let name = only_common_name(tls)?;
+                    let why = "The client leaves at the server's certificate; what it dislikes cannot be seen.";
+                    Some((Code::TlsCertRejected, 0.45, why.to_owned(), vec![name, told]))
+                })
+        }
     }
 }
 
@@ -156,11 +169,8 @@ fn has_date(at: Timestamp) -> bool {
 }
 
 /// A fault that everybody can see: code, how sure that this is the client's reason (1 is sure), and the sentence.
-pub fn by_sight(
-    chain: &[Certificate],
-    at: Timestamp,
-    sni: Option<&Foreign>,
-) -> Option<(Code, f32, String)> {
+pub fn by_sight(tls: &TlsFacts, at: Timestamp) -> Option<(Code, f32, String)> {
+    let chain = &tls.certificates;
     let leaf = chain.first()?;
     let dated = has_date(at);
     if dated && leaf.not_after < at {
@@ -170,22 +180,17 @@ pub fn by_sight(
         return Some((Code::TlsCertNotYetValid, 1.0, early(leaf)));
     }
     let links = || chain.iter().skip(1).filter(|link| !link.self_issued);
-    if let Some(link) = links().find(|link| dated && link.not_after < at) {
+    // What was not seen of the chain may hold the copy that is in its dates.
+    let dated = dated && !tls.certificates_cut;
+    if let Some(link) = links().find(|link| dated && is_over(link, chain, at)) {
         return Some((Code::TlsCertExpired, 0.8, link_expired(link)));
     }
-    if let Some(name) = sni {
-        let (sure, fits) = match name_match(leaf, name.as_str()) {
-            NameMatch::Alternative => (0.0, true),
-            NameMatch::CommonName => (0.7, false),
-            NameMatch::None => (1.0, false),
-        };
-        if !fits {
-            return Some((
-                Code::TlsCertWrongName,
-                sure,
-                wrong_name(leaf, name.as_str()),
-            ));
-        }
+    // One that fits by its common name alone is taken by some clients: no fault that everybody sees.
+    if let Some(name) = sni(tls)
+        && name_match(leaf, name.as_str()) == NameMatch::None
+    {
+        let why = wrong_name(leaf, name.as_str());
+        return Some((Code::TlsCertWrongName, 1.0, why));
     }
     std::iter::once(leaf)
         .chain(links())
@@ -193,20 +198,39 @@ pub fn by_sight(
         .map(|weak| (Code::TlsCertWeak, 0.9, words::weak(weak)))
 }
 
-/// Alert 45: over, not begun, or the client's clock.
-fn expired(chain: &[Certificate], at: Timestamp) -> Reason {
+/// Whether a certificate on the way to the root is over, and none that was sent can stand for it: an old copy beside the renewed one is
+/// passed over by clients.
+fn is_over(link: &Certificate, chain: &[Certificate], at: Timestamp) -> bool {
+    let good = |other: &&Certificate| other.not_before <= at && at <= other.not_after;
+    link.not_after < at
+        && !chain
+            .iter()
+            .filter(good)
+            .any(|other| same_authority(link, other))
+}
+
+/// Alert 45: over, not begun, or something of the client's own: its clock, a root or a revocation list in its store.
+fn expired(c: &Connection<'_>, tls: &TlsFacts, at: Timestamp) -> Reason {
+    let chain = &tls.certificates;
     let clock = (Code::TlsClientClock, 0.05, "the client's date");
     let Some(leaf) = chain.first().filter(|_| has_date(at)) else {
         let why = "The client says that the server's certificate has expired.".to_owned();
         return (
             Code::TlsCertExpired,
-            0.85,
+            0.8,
             why,
-            vec![(
-                Code::TlsClientClock,
-                0.12,
-                "the certificate itself: openssl s_client",
-            )],
+            vec![
+                (
+                    Code::TlsClientClock,
+                    0.1,
+                    "the certificate itself: openssl s_client",
+                ),
+                (
+                    Code::TlsClientRoots,
+                    0.08,
+                    "an expired root or revocation list in the client's own store",
+                ),
+            ],
         );
     };
     if leaf.not_after < at {
@@ -224,7 +248,7 @@ fn expired(chain: &[Certificate], at: Timestamp) -> Reason {
         );
         return (Code::TlsCertNotYetValid, 0.93, why, vec![clock]);
     }
-    if let Some(link) = chain.iter().find(|certificate| certificate.not_after < at) {
+    if let Some(link) = chain.iter().find(|link| is_over(link, chain, at)) {
         let why = format!(
             "The certificate {} in the server's chain expired on {}.",
             link.subject,
@@ -232,113 +256,45 @@ fn expired(chain: &[Certificate], at: Timestamp) -> Reason {
         );
         return (Code::TlsCertExpired, 0.9, why, vec![clock]);
     }
-    let why = format!(
-        "The client calls the certificate expired, which is valid until {}: its clock is wrong.",
-        date(leaf.not_after)
-    );
-    let told = vec![(
-        Code::TlsCertExpired,
-        0.12,
-        "the client's date; an expired root in the client's own store",
-    )];
-    (Code::TlsClientClock, 0.85, why, told)
+    client_says_expired(c, tls, leaf)
 }
 
-/// Alert 48: by the chain as sent, and by the roots where they are given.
-fn unknown_authority(c: &Connection<'_>, chain: &[Certificate], at: Timestamp) -> Reason {
-    let Some((leaf, rest)) = chain.split_first() else {
-        let why = "The client does not trust who issued the server's certificate.".to_owned();
-        let told = vec![
-            (
-                Code::TlsCertIncompleteChain,
-                0.2,
-                "the chain as sent: openssl s_client -showcerts",
-            ),
-            (
-                Code::TlsCertSelfSigned,
-                0.15,
-                "the chain as sent: openssl s_client -showcerts",
-            ),
-        ];
-        return (Code::TlsCertUntrusted, 0.6, why, told);
-    };
-    if !c.context.roots.is_empty() && chain_verifies(chain, &c.context.roots, at).is_ok() {
-        let why = "The client does not know an issuer that is generally trusted: its root certificates are old.".to_owned();
-        return (Code::TlsClientRoots, 0.9, why, Vec::new());
-    }
-    if leaf.self_issued {
-        let why = format!("{}; the client refused it.", self_signed(leaf));
-        return (Code::TlsCertSelfSigned, 0.96, why, Vec::new());
-    }
-    let broken = chain
-        .iter()
-        .zip(rest)
-        .any(|(certificate, _)| !certificate.issued_by_next);
-    if rest.is_empty() || broken {
-        let why = incomplete(leaf);
+/// The client calls something expired, and nothing that the server sent is. Its clock is the sure reason only where all that has a
+/// date was seen, the root too, and by a clock that is not the client's: a capture beside it mostly has its own time.
+fn client_says_expired(c: &Connection<'_>, tls: &TlsFacts, leaf: &Certificate) -> Reason {
+    let until = date(leaf.not_after);
+    let rooted = path_end(&tls.certificates).is_some_and(|end| end.top.self_signed);
+    if rooted && !tls.certificates_cut && !c.captured_beside(Side::Client) {
+        let why = format!(
+            "The client calls the certificate expired, which is valid until {until}: its clock is wrong."
+        );
         let told = vec![(
-            Code::TlsCertUntrusted,
-            0.15,
-            "the issuer's certificate: is it a root, and does the client know it?",
+            Code::TlsCertExpired,
+            0.12,
+            "the client's date; an expired root or revocation list in the client's own store",
         )];
-        return (Code::TlsCertIncompleteChain, 0.83, why, told);
+        return (Code::TlsClientClock, 0.85, why, told);
     }
-    let top = chain.last().unwrap_or(leaf);
     let why = format!(
-        "The client does not trust {}, which issued the server's certificate.",
-        top.issuer
+        "The client calls the certificate expired, which is valid until {until}: its clock is wrong, or a root or a revocation list in its store has expired."
     );
-    let (sure, told) = if top.self_issued {
-        (0.95, Vec::new())
-    } else {
+    let told = vec![
         (
-            0.8,
-            vec![(
-                Code::TlsCertIncompleteChain,
-                0.15,
-                "the certificate of that issuer: is it a root?",
-            )],
-        )
+            Code::TlsClientRoots,
+            0.35,
+            "the client's date; an expired root or revocation list in the client's own store",
+        ),
+        (
+            Code::TlsCertRejected,
+            0.1,
+            "the client's log names what has expired",
+        ),
+    ];
+    let sure = match c.captured_beside(Side::Client) {
+        true => 0.4,
+        false => 0.5,
     };
-    (Code::TlsCertUntrusted, sure, why, told)
-}
-
-/// What roots given tell about a chain in which nothing is seen.
-fn by_roots(c: &Connection<'_>, chain: &[Certificate], at: Timestamp) -> Option<Reason> {
-    if c.context.roots.is_empty() || chain.is_empty() {
-        return None;
-    }
-    match chain_verifies(chain, &c.context.roots, at) {
-        Err(ChainFault::UnknownIssuer) => {
-            let (code, sure, why, told) = unknown_authority(c, chain, at);
-            Some((code, sure * 0.9, why, told))
-        }
-        _ => None,
-    }
-}
-
-/// Refused, and the chain shows no reason that the client must have had.
-fn no_visible_fault(chain: &[Certificate]) -> Reason {
-    match chain {
-        [leaf] if leaf.self_issued => (
-            Code::TlsCertSelfSigned,
-            0.8,
-            format!("{}; the client refused it.", self_signed(leaf)),
-            vec![(Code::TlsCertRejected, 0.15, "the client's log")],
-        ),
-        [_] => (
-            Code::TlsCertRejected,
-            0.6,
-            "The client refused the server's certificate; no fault is visible but that it came alone.".to_owned(),
-            vec![(Code::TlsCertIncompleteChain, 0.35, "the client's log; the chain sent with its intermediate")],
-        ),
-        _ => (
-            Code::TlsCertRejected,
-            0.85,
-            "The client refused the server's certificate; why cannot be seen.".to_owned(),
-            vec![(Code::TlsCertUntrusted, 0.1, "the client's log; mxray probe checks the chain against the roots")],
-        ),
-    }
+    (Code::TlsClientClock, sure, why, told)
 }
 
 fn advice(code: Code, c: &Connection<'_>, chain: &[Certificate]) -> String {

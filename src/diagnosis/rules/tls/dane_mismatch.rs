@@ -56,5 +56,9 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
 /// The TLSA records that this client knew, when the chain as sent meets none of them.
 pub fn unmet<'a>(c: &Connection<'a>, tls: &TlsFacts) -> Option<&'a Tlsa> {
     let known = c.context.tlsa.as_ref()?;
+    // What was not seen of the chain may be the trust anchor of such a record (RFC 7671 5.2).
+    if tls.certificates_cut && known.records.iter().any(|record| record.usage == 2) {
+        return None;
+    }
     (known.whole && dane(&tls.certificates, &known.records) == Dane::Unmet).then_some(known)
 }

@@ -7,6 +7,7 @@ mod accepted;
 mod alerts;
 mod cert_rejected;
 mod certificate;
+mod certificate_chain;
 pub mod certificate_words;
 mod dane_mismatch;
 mod hello_dropped;

@@ -1,7 +1,9 @@
 //! Each code by hand-made facts, and what looks like it and is not.
 
+mod refused;
+
 use crate::base::{Foreign, FrameRef, Mark, SECOND, Side, SourceId, Timestamp};
-use crate::diagnosis::arbiter::decide;
+use crate::diagnosis::arbiter::{Decision, decide};
 use crate::diagnosis::{Code, Connection, Context, Ending, Ladder, Weight};
 use crate::flow::{Endpoint, FlowKey, Opening, TcpFacts};
 use crate::proto::mail::{Dialogue, Language};
@@ -51,7 +53,9 @@ fn certificate(from: i64, to: i64, name: &str, self_issued: bool) -> Certificate
         common_name: None,
         self_issued,
         self_signed: self_issued,
-        issued_by_next: !self_issued,
+        issued_by: (!self_issued).then_some(1),
+        issuer_located: false,
+        for_servers: true,
         key: "RSA",
         key_bits: 2048,
         signature: Foreign::from("sha256WithRSAEncryption"),
@@ -136,6 +140,28 @@ fn claims(
     dialogue: &Dialogue,
     context: &Context,
 ) -> Vec<(Code, Weight)> {
+    let decision = decided(service, tls_mode, tcp, tls, ending, dialogue, context);
+    let cause = decision.cause.map(|claim| (claim.code, claim.weight));
+    cause
+        .into_iter()
+        .chain(
+            decision
+                .findings
+                .iter()
+                .map(|claim| (claim.code, claim.weight)),
+        )
+        .collect()
+}
+
+fn decided(
+    service: Service,
+    tls_mode: TlsMode,
+    tcp: &TcpFacts,
+    tls: Option<&TlsFacts>,
+    ending: Ending,
+    dialogue: &Dialogue,
+    context: &Context,
+) -> Decision {
     let end = |ip: [u8; 4], port| Endpoint {
         ip: ip.into(),
         port,
@@ -158,17 +184,7 @@ fn claims(
         ladder: Ladder::climb(service, tls_mode, tcp, dialogue, tls),
         done: None,
     };
-    let decision = decide(super::super::hear_connection(&connection));
-    let cause = decision.cause.map(|claim| (claim.code, claim.weight));
-    cause
-        .into_iter()
-        .chain(
-            decision
-                .findings
-                .iter()
-                .map(|claim| (claim.code, claim.weight)),
-        )
-        .collect()
+    decide(super::super::hear_connection(&connection))
 }
 
 fn left(second: i64) -> Ending {
@@ -210,7 +226,7 @@ fn clear_alerts_about_the_certificate() {
         assert_eq!(cause(&tls), Some(expected), "alert {number}");
     }
     let mut missing = begun(0x0303, alone());
-    missing.certificates[0].issued_by_next = false;
+    missing.certificates[0].issued_by = None;
     missing.alerts = vec![alert(Side::Client, 48)];
     assert_eq!(cause(&missing), Some(Code::TlsCertIncompleteChain));
 }
