@@ -434,6 +434,11 @@ impl Building {
         building.with_text(status, text)
     }
 
+    /// The first line as it was.
+    pub fn first(&self) -> &Foreign {
+        &self.first
+    }
+
     /// Another line (also the first one), of which `words` are the text.
     pub fn push(&mut self, line: &Line, words: &[u8]) {
         let (at, done) = line.marks(self.done);

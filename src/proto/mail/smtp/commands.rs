@@ -48,6 +48,7 @@ const OTHER: &[&[u8]] = &[
 impl Smtp {
     /// A line of the client, outside of message data.
     pub fn client_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        self.client_goes_on(core);
         if self.login.is_some() && !self.ends_login(core, line) {
             return self.login_step(core, line, mark);
         }

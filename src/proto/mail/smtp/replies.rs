@@ -18,6 +18,10 @@ impl Smtp {
         let Some((code, last, text)) = reply_line(&line.bytes) else {
             return self.no_reply(core, line, mark);
         };
+        if line.after_gap && self.code_so_far().is_some_and(|before| before != code) {
+            // All lines of a reply have one code (RFC 5321 4.2.1).
+            self.end_unseen(core);
+        }
         if core.awaits_greeting() {
             core.dialogue
                 .greeting_started
@@ -50,6 +54,28 @@ impl Smtp {
             // Should the codes of the lines differ, the last one counts, as Postfix reads it.
             let reply = building.finish(status_of(code));
             self.complete(core, reply, code);
+        }
+    }
+
+    /// The code of the reply whose last line has not come.
+    fn code_so_far(&self) -> Option<u16> {
+        let first = self.building.as_ref()?.first().as_str();
+        reply_line(first.as_bytes()).map(|(code, _, _)| code)
+    }
+
+    /// The last line of a reply is in a hole of the capture: what was seen of it is the reply.
+    fn end_unseen(&mut self, core: &mut Core) {
+        let code = self.code_so_far();
+        if let (Some(building), Some(code)) = (self.building.take(), code) {
+            let reply = building.finish(status_of(code));
+            self.complete(core, reply, code);
+        }
+    }
+
+    /// The client goes on: it has read the last line of the reply (RFC 5321 4.2.1), so that one is in the hole.
+    pub(super) fn client_goes_on(&mut self, core: &mut Core) {
+        if core.dialogue.gapped.server && self.building.is_some() {
+            self.end_unseen(core);
         }
     }
 

@@ -131,6 +131,52 @@ fn a_gap_in_message_data_does_not_lose_the_dialogue() {
 }
 
 #[test]
+fn a_reply_whose_last_line_is_lost_ends_where_the_client_goes_on() {
+    let opening: [(Side, &[u8]); 3] = [
+        (S, b"220 mx ESMTP\r\n"),
+        (C, b"EHLO me\r\n"),
+        (S, b"250-mx\r\n250-PIPELINING\r\n250-SI"),
+    ];
+    let mut decoder = play(Language::Smtp, &opening);
+    decoder.gap(S, mark(4), 30);
+    decoder.data(C, mark(5), b"MAIL FROM:<a@b>\r\n");
+    decoder.data(S, mark(6), b"451 4.3.0 later\r\n");
+    let said = [
+        (None, Some(220)),
+        (Some(Verb::Ehlo), Some(250)),
+        (Some(Verb::Mail), Some(451)),
+    ];
+    assert_eq!(verbs(&decoder), said);
+    let dialogue = decoder.dialogue();
+    let last = dialogue.exchanges.last().and_then(|one| one.reply.as_ref());
+    assert_eq!(last.expect("a reply").text.as_str(), "later");
+    assert!(dialogue.offers("PIPELINING"));
+
+    // Another code is another reply, also where the command between is lost.
+    let mut decoder = play(Language::Smtp, &opening);
+    decoder.gap(S, mark(4), 30);
+    decoder.gap(C, mark(5), 17);
+    decoder.data(S, mark(6), b"451 4.3.0 later\r\n");
+    let dialogue = decoder.dialogue();
+    let last = dialogue.exchanges.last().and_then(|one| one.reply.as_ref());
+    assert_eq!(last.expect("a reply").text.as_str(), "later");
+
+    // Near miss: what follows the hole with the same code, before the client says anything, is the same reply.
+    let mut decoder = play(Language::Smtp, &opening);
+    decoder.gap(S, mark(4), 30);
+    decoder.data(S, mark(5), b"250 HELP\r\n");
+    decoder.data(C, mark(6), b"MAIL FROM:<a@b>\r\n");
+    decoder.data(S, mark(7), b"250 2.1.0 Ok\r\n");
+    let said = [
+        (None, Some(220)),
+        (Some(Verb::Ehlo), Some(250)),
+        (Some(Verb::Mail), Some(250)),
+    ];
+    assert_eq!(verbs(&decoder), said);
+    assert!(decoder.dialogue().offers("HELP"));
+}
+
+#[test]
 fn a_lost_reply_does_not_shift_the_following_ones() {
     let mut decoder = play(
         Language::Smtp,
