@@ -13,6 +13,14 @@ use super::scoreboard::{Novelty, equivalents};
 use super::tracker::{STRAY, Tracker};
 
 impl Tracker {
+    /// The smallest round trip known from end to end: from the capture point to both sides and back.
+    fn whole_round_trip(&self) -> Option<Nanos> {
+        let facts = &self.facts;
+        let client = facts.min_rtt[Side::Client].or(facts.rtt_client)?;
+        let server = facts.min_rtt[Side::Server].or(facts.rtt_server)?;
+        Some(client.saturating_add(server))
+    }
+
     /// The place of a segment in its side's stream, and what it carries there. `silence`: of the connection before it.
     /// `copied`: what was seen of it before is a copy.
     #[allow(clippy::too_many_arguments)]
@@ -95,6 +103,7 @@ impl Tracker {
             idle_before: silence,
             mss,
             rtt: self.facts.min_rtt[peer].or(self.facts.rtt_server),
+            whole_rtt: self.whole_round_trip(),
             asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
             probe,
             copied,

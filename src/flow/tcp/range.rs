@@ -28,8 +28,10 @@ pub(super) struct Segment {
     pub(super) idle_before: Nanos,
     /// Largest payload of one packet in this direction.
     pub(super) mss: u32,
-    /// Smallest round trip known.
+    /// Smallest round trip known, from the capture point to the receiver and back.
     pub(super) rtt: Option<Nanos>,
+    /// The same from end to end, if both parts of it are known.
+    pub(super) whole_rtt: Option<Nanos>,
     /// The receiver asked for a resend (three duplicate ACKs or SACK).
     pub(super) asked: bool,
     /// It only probes a closed window.
@@ -227,14 +229,19 @@ impl Range {
         {
             return true;
         }
-        if let (Some(own), Some(later)) = (segment.tsval, self.tsval)
-            && (own.wrapping_sub(later) as i32) > 0
-        {
-            return false;
-        }
         let elapsed = self
             .hole()
             .map_or(0, |hole| segment.mark.time.since(hole.time));
+        let order = segment.tsval.zip(self.tsval);
+        match order.map(|(own, later)| own.wrapping_sub(later) as i32) {
+            Some(1..) => return false,
+            // A resend has the time at which it is sent (RFC 7323 3.2).
+            Some(..0) => return true,
+            // Whoever was told of the hole by the segment behind it cannot have sent again before a round trip has passed.
+            Some(0) if segment.whole_rtt.is_some_and(|rtt| elapsed < rtt) => return true,
+            None if segment.whole_rtt.is_some_and(|rtt| elapsed < rtt / 2) => return true,
+            _ => {}
+        }
         // Nobody sends again so soon without being asked (RFC 6298 2.4, RFC 8985 7.2), however short the way.
         let limit = segment.rtt.unwrap_or(0).max(REORDERED);
         elapsed < limit && !segment.asked

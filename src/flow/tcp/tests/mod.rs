@@ -117,6 +117,41 @@ fn a_late_segment_is_reordering_when_it_was_sent_earlier_and_a_loss_when_it_was_
     assert_eq!(script.tracker.facts().losses[0].place, LossPlace::Before);
 }
 
+/// Losses told of a server's segment that comes after three later ones were selectively acknowledged: so late, with a clock that is
+/// behind by so much. A round trip is 11 ms.
+fn overtaken(late: i64, behind: Option<i64>) -> u32 {
+    let mut script = handshake();
+    script.ip_id = 0;
+    let clock = |behind| PerSide {
+        client: 0,
+        server: behind,
+    };
+    script.behind = behind.map(|_| clock(0));
+    for number in 1..4 {
+        script.ip_id = 0;
+        script.pass(20, S, ACK, 5001 + number * 100, 1001, &[b'x'; 100]);
+        script.sack(20, C, 1001, 5001, &[(5101, 5101 + number * 100)]);
+    }
+    script.ip_id = 0;
+    script.behind = behind.map(clock);
+    script.pass(20 + late, S, ACK, 5001, 1001, &[b'x'; 100]);
+    script.pass(21 + late, C, ACK, 1001, 5401, b"");
+    script.tracker.facts().loss_count
+}
+
+#[test]
+fn what_was_asked_for_and_comes_within_a_round_trip_was_overtaken() {
+    // Sent together with what came before it, or earlier.
+    assert_eq!(overtaken(9, Some(9)), 0);
+    assert_eq!(overtaken(15, Some(17)), 0);
+    // Without clocks half a round trip is sure.
+    assert_eq!(overtaken(4, None), 0);
+    // Near misses: sent anew; and too late to be sure.
+    assert_eq!(overtaken(9, Some(5)), 1);
+    assert_eq!(overtaken(15, Some(15)), 1);
+    assert_eq!(overtaken(9, None), 1);
+}
+
 #[test]
 fn what_was_acknowledged_and_never_seen_is_a_gap_of_the_capture() {
     let mut script = handshake();
