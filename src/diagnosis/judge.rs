@@ -291,6 +291,8 @@ fn unknown(c: &Connection<'_>) -> Verdict {
         || absence(c) == Absence::Blind && c.tcp.sides[Side::Server].segments == 0
     {
         "Only one direction was captured: what the other side said cannot be known."
+    } else if c.context.refused_cut.is_some() && c.tcp.sides[Side::Server].segments == 0 {
+        "An ICMP error came while the SYNs went unanswered; the capture cut what it quotes, so that it may be about them."
     } else if c.tcp.cut_frames > 0 && c.dialogue.exchanges.is_empty() && c.tls.is_none() {
         "The capture holds headers only: the dialogue cannot be read."
     } else if c.began_late() {

@@ -40,6 +40,8 @@ pub struct Context {
     pub answers_unseen: bool,
     /// The capture lost frames (kernel drops, damaged source).
     pub capture_drops: bool,
+    /// While its SYNs went unanswered, an ICMP error came to the client whose quote the capture cut so short that it may be about them.
+    pub refused_cut: Option<Mark>,
     /// Another connection to the same server and port was answered by a SYN-ACK: where.
     pub port_served: Option<Mark>,
     /// The same host answers on another port: which, and where.

@@ -18,10 +18,26 @@ pub(super) struct Source {
     /// watched.
     pub(super) parts_open: usize,
     pub(super) mail_connections: u64,
+    /// Likewise: segments of it that may be of mail were cut so short that their connections are not known.
+    cut_segments: bool,
     pub(super) clock: WorldClock,
 }
 
+impl Source {
+    /// Whether it held a mail connection, or was cut so short that nobody can say that it held none.
+    pub(super) fn may_hold_mail(&self) -> bool {
+        self.parts_open > 0 && (self.mail_connections > 0 || self.cut_segments)
+    }
+}
+
 impl Judging {
+    /// Segments of that world are cut before their flags.
+    pub(super) fn cut_segments(&mut self, world: SourceId) {
+        if let Some(root) = self.sources.get_mut(world.0 as usize) {
+            root.cut_segments = true;
+        }
+    }
+
     /// The source that opened the world of this one.
     pub(super) fn world(&self, source: SourceId) -> SourceId {
         self.sources
@@ -52,6 +68,7 @@ impl Judging {
             world,
             parts_open: usize::from(!part),
             mail_connections: 0,
+            cut_segments: false,
             clock: WorldClock::default(),
         });
     }

@@ -17,7 +17,7 @@ use crate::diagnosis::measured::{read_serves, read_until};
 use crate::flow::lookup::Transport as Carrier;
 use crate::flow::{Endpoint, Ports};
 use crate::proto::dns;
-use crate::wire::{Ip, Net, Packet, Reassembler, Transport, Udp, dissect, glance};
+use crate::wire::{Ip, Net, Packet, Reassembler, StopReason, Transport, Udp, dissect, glance};
 
 /// Ripe connections are looked for this often, in capture time.
 const RIPEN: Nanos = 100 * MILLISECOND;
@@ -248,11 +248,45 @@ impl Intake {
                     let sender = packet.link.source;
                     out.hear(Sighting::Ndp(mark, ip.source, *neighbor, sender));
                 }
-                if let Some(quote) = &icmp.quote {
+                if let Some(cut) = icmp.cut_quote() {
+                    // An error goes to whoever sent what it quotes (RFC 792, RFC 4443 2.2).
+                    out.hear(Sighting::CutQuote(mark, ip.destination, cut));
+                } else if let Some(quote) = &icmp.quote {
                     out.error(when, ip, icmp, quote);
                 }
             }
+            Transport::None if ip.protocol == 6 => self.cut_segment(when, frame, packet, out),
             Transport::None | Transport::Fragment(_) => {}
+        }
+    }
+
+    /// A segment that the snap length cut before its flags belongs to no connection, but it may be of mail: its ports are that of a
+    /// mail service, or cut as well. Once for each world is enough.
+    fn cut_segment(
+        &mut self,
+        when: &When,
+        frame: Option<&Input<'_>>,
+        packet: &Packet<'_>,
+        out: &mut impl Onward,
+    ) {
+        let Some((frame, stop)) = frame.zip(packet.stop) else {
+            return;
+        };
+        let Some(root) = self.sources.get_mut(when.world.0 as usize) else {
+            return;
+        };
+        if stop.layer != "tcp" || stop.reason != StopReason::Snaplen || root.cut_segments {
+            return;
+        }
+        let rest = frame.data.get(stop.offset..).unwrap_or_default();
+        let port = |place: usize| {
+            let octets = rest.get(place..)?.first_chunk::<2>()?;
+            Some(u16::from_be_bytes(*octets))
+        };
+        let mail = |port: Option<u16>| port.is_none_or(|port| self.ports.service(port).is_some());
+        if mail(port(0)) || mail(port(2)) {
+            root.cut_segments = true;
+            out.hear(Sighting::CutSegments(when.world));
         }
     }
 }

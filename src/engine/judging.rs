@@ -164,6 +164,8 @@ impl Judging {
                 let (mark, ip, icmp, quote) = *error;
                 self.lookups.icmp(mark, &ip, &icmp, &quote);
             }
+            Sighting::CutQuote(mark, client, cut) => self.knowledge.cut_quote(mark, client, cut),
+            Sighting::CutSegments(world) => self.cut_segments(world),
             Sighting::Probed(world) => self.experiments.made(world),
             Sighting::Measured(source, measured) => self.measured(source, *measured, out),
             Sighting::Dropped(Some((from, to))) => self.knowledge.drops.between(from, to),
@@ -205,11 +207,7 @@ impl Judging {
                 flow.dialogue.is_mail()
             });
         }
-        let mail = mail
-            || self
-                .sources
-                .iter()
-                .any(|source| source.parts_open > 0 && source.mail_connections > 0);
+        let mail = mail || self.sources.iter().any(Source::may_hold_mail);
         for fate in self.searches.drain(mail, &self.names) {
             self.fate(fate, out);
         }

@@ -7,12 +7,17 @@ use std::net::IpAddr;
 use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Solo, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::{Endpoint, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
+use crate::wire::CutQuote;
 
 /// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 131,072 places.
 /// What a server answered others must still be known when a SYN to it has been silent for three minutes.
 const PAIRS: usize = 57_344;
 const SERVERS: usize = 114_688;
 const PORTS: usize = 16;
+/// ICMP errors with cut quotes of each client.
+const QUOTES: usize = 64;
+/// An error about a SYN comes within this time: a router asks for a neighbour for some 3 s (RFC 1122 2.3.2.1, RFC 4861 7.2.2).
+const REFUSED: Nanos = 10 * SECOND;
 
 #[derive(Clone, Copy, Debug)]
 struct Port {
@@ -99,6 +104,8 @@ pub struct Knowledge {
     servers: Remembered<IpAddr, Server>,
     pairs: Remembered<(IpAddr, Endpoint), Pair>,
     idle_deaths: Remembered<Endpoint, Few<Nanos, PORTS>>,
+    /// ICMP errors to each client whose quotes are cut.
+    cut_quotes: Remembered<IpAddr, Few<(Mark, CutQuote), QUOTES>>,
     /// What came back to whom.
     pub witness: Witness,
     /// When the capture lost frames.
@@ -111,6 +118,7 @@ impl Default for Knowledge {
             servers: Remembered::new(SERVERS),
             pairs: Remembered::new(PAIRS),
             idle_deaths: Remembered::new(SERVERS),
+            cut_quotes: Remembered::new(SERVERS),
             witness: Witness::default(),
             drops: Drops::default(),
         }
@@ -211,6 +219,23 @@ impl Knowledge {
         let _ = self.idle_deaths.entry(server, Few::new).try_push(idle);
     }
 
+    /// An ICMP error to that client, whose quote is cut before the ports.
+    pub fn cut_quote(&mut self, mark: Mark, client: IpAddr, cut: CutQuote) {
+        let known = self.cut_quotes.entry(client, Few::new);
+        known.push_last((mark, cut));
+    }
+
+    /// Where an ICMP error came that may be about a SYN of that connection.
+    fn refused_cut(&self, key: &FlowKey, tcp: &TcpFacts) -> Option<Mark> {
+        let first = tcp.syns.seen.first()?.at;
+        let until = tcp.syns.last?.time.plus(REFUSED);
+        let mut known = self.cut_quotes.get(&key.client.ip)?.iter();
+        let fits = |(mark, cut): &&(Mark, CutQuote)| {
+            mark.time >= first.time && mark.time <= until && cut.may_be_to(key.server.ip)
+        };
+        known.find(fits).map(|(mark, _)| *mark)
+    }
+
     /// What all this says to one connection.
     pub fn context(&self, key: &FlowKey, tcp: &TcpFacts, one_way_source: bool) -> Context {
         let server = self.servers.get(&key.server.ip);
@@ -264,6 +289,7 @@ impl Knowledge {
             same_idle: u32::try_from(same_idle.saturating_sub(1)).unwrap_or(0),
             starttls_elsewhere: server
                 .and_then(|server| server.ports.iter().find_map(|port| port.starttls)),
+            refused_cut: self.refused_cut(key, tcp),
             bare_handshakes: pair.map_or(0, |pair| pair.bare_handshakes),
             ..Context::default()
         }

@@ -28,6 +28,8 @@ mod searches;
 mod shard;
 mod sighting;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, Place};
 pub use config::Config;

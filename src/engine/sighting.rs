@@ -13,7 +13,7 @@ use crate::diagnosis::Measured;
 use crate::flow::lookup::{TcpEvent, Transport};
 use crate::flow::{Endpoint, Ripe, SynOptions};
 use crate::proto::dns::Message;
-use crate::wire::{Arp, Icmp, Ip, Neighbor, Quote};
+use crate::wire::{Arp, CutQuote, Icmp, Ip, Neighbor, Quote};
 
 /// One thing that was seen.
 pub enum Sighting {
@@ -101,6 +101,10 @@ pub enum Sighting {
     Ndp(Mark, IpAddr, Neighbor, Option<[u8; 6]>),
     /// An ICMP error that quotes no connection.
     Quoted(Box<(Mark, Ip, Icmp<'static>, Quote)>),
+    /// An ICMP error to that client whose quote is cut before the ports: which connection it is about cannot be read.
+    CutQuote(Mark, IpAddr, CutQuote),
+    /// Segments of that world are cut before their flags, and may be of mail.
+    CutSegments(SourceId),
     /// A measurement of mxray's own.
     Measured(SourceId, Box<Measured>),
     /// The capture lost frames between these times, or nobody knows when.

@@ -56,6 +56,8 @@ pub(super) struct Seen {
     pub(super) clock: WorldClock,
     /// That time is news to the judging half.
     pub(super) moved: bool,
+    /// Of the one that opened a world: segments of it that may be of mail are cut before their flags.
+    pub(super) cut_segments: bool,
     /// Frames of it that were lost, as far as it was told when.
     lost: u64,
 }
@@ -162,6 +164,7 @@ impl Intake {
             parts_open: 1,
             clock: WorldClock::default(),
             moved: false,
+            cut_segments: false,
             lost: 0,
         };
         if let Some(world) = world.map(|part| self.world(part))

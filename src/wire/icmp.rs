@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::dissect::{Dissector, Next};
 use super::ip::{Extension, extension, ipv4_header, ipv6_header};
-use super::packet::{Icmp, Ip, Neighbor, Quote, TcpFlags, Transport};
+use super::packet::{CutQuote, Icmp, Ip, Neighbor, Quote, TcpFlags, Transport};
 use super::rest::Rest;
 
 impl<'a> Dissector<'a> {
@@ -48,6 +48,36 @@ impl<'a> Dissector<'a> {
             return self.short(layer, body, 20);
         }
         Next::Done
+    }
+}
+
+impl Icmp<'_> {
+    /// What can be read of the segment that an error quotes, if the quote ends before that segment's ports; none where it surely is no
+    /// TCP. Only of errors that say that it did not arrive.
+    pub fn cut_quote(&self) -> Option<CutQuote> {
+        let lost = match self.v6 {
+            false => self.kind == 3 && self.code != 4 || self.kind == 11,
+            true => matches!(self.kind, 1 | 3),
+        };
+        if !lost
+            || self
+                .quote
+                .is_some_and(|quote| quote.destination_port.is_some())
+        {
+            return None;
+        }
+        // RFC 791 3.1, RFC 8200 3: where protocol and destination stand.
+        let (protocol, destination) = if self.v6 { (6, 24..40) } else { (9, 16..20) };
+        if self
+            .body
+            .get(protocol)
+            .is_some_and(|protocol| *protocol != 6)
+        {
+            return None;
+        }
+        let end = destination.end.min(self.body.len());
+        let octets = self.body.get(destination.start..end).unwrap_or_default();
+        Some(CutQuote::new(self.v6, octets))
     }
 }
 

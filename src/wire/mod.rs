@@ -22,7 +22,7 @@ mod wlan;
 pub use dissect::dissect;
 pub use glance::{Glance, glance};
 pub use packet::{
-    Arp, Fragment, Icmp, Ip, Link, Neighbor, Net, Packet, Quote, Stop, StopReason, Tcp, TcpFlags,
-    TcpOptions, Transport, Tunnel, Udp,
+    Arp, CutQuote, Fragment, Icmp, Ip, Link, Neighbor, Net, Packet, Quote, Stop, StopReason, Tcp,
+    TcpFlags, TcpOptions, Transport, Tunnel, Udp,
 };
 pub use reassembler::{Datagram, Reassembler, ReassemblyCounts};

@@ -274,6 +274,43 @@ pub struct Icmp<'a> {
     pub body: &'a [u8],
 }
 
+/// What an ICMP error that is cut before its quoted packet's ports still says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutQuote {
+    v6: bool,
+    /// What there is of the address that could not be reached, as its octets' upper bits.
+    prefix: u128,
+    /// How many octets of it there are.
+    octets: u32,
+}
+
+impl CutQuote {
+    /// With the octets that were captured of the quoted packet's destination.
+    pub(super) fn new(v6: bool, destination: &[u8]) -> CutQuote {
+        let mut all = [0; 16];
+        let mut octets = 0;
+        for (place, octet) in all.iter_mut().zip(destination) {
+            *place = *octet;
+            octets += 1;
+        }
+        CutQuote {
+            v6,
+            prefix: u128::from_be_bytes(all),
+            octets,
+        }
+    }
+
+    /// Whether the quoted packet may have been for that address.
+    pub fn may_be_to(&self, address: IpAddr) -> bool {
+        let whole = match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let beyond = u128::MAX.checked_shr(self.octets.saturating_mul(8));
+        address.is_ipv6() == self.v6 && (whole ^ self.prefix) & !beyond.unwrap_or(0) == 0
+    }
+}
+
 /// The packet quoted by an ICMP error, as far as the quote goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {

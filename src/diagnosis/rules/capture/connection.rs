@@ -55,6 +55,17 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             "Record whole packets: tcpdump -s 0",
         );
     }
+    let unread = c.context.refused_cut.filter(|_| server.segments == 0);
+    if let Some(error) = unread.filter(|_| tcp.cut_frames == 0) {
+        find(
+            Code::CaptureSnaplen,
+            error,
+            0.9,
+            "An ICMP error that may be about this connection was cut short by the recorder."
+                .to_owned(),
+            "Record whole packets: tcpdump -s 0",
+        );
+    }
     let holes = tcp
         .capture_gaps
         .client

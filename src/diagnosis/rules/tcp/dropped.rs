@@ -13,6 +13,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if c.tcp.sides[Side::Server].segments > 0
         || c.tcp.icmp_count > 0
         || c.tcp.foreign_syn_ack.is_some()
+        || c.context.refused_cut.is_some()
     {
         return;
     }

@@ -1,0 +1,135 @@
+//! What a short snap length must not make of frames: an error whose quote is cut, segments cut before their flags.
+
+use std::net::IpAddr;
+
+use super::record::Record;
+use super::{Config, Engine, Input, SourceEnd};
+use crate::base::{Foreign, MILLISECOND, SourceId, Timestamp};
+use crate::wire::TcpFlags;
+use crate::wire::craft::{Header, Segment, ethernet, icmp, tcp, udp};
+
+const CLIENT: &str = "2001:db8:1::5";
+const SERVER: &str = "2001:db8:7::25";
+const ROUTER: &str = "2001:db8:1::1";
+
+struct Capture {
+    engine: Engine,
+    source: SourceId,
+    snaplen: usize,
+    number: u64,
+    records: Vec<Record>,
+}
+
+impl Capture {
+    fn new(snaplen: usize) -> Capture {
+        let mut engine = Engine::new(Config::default());
+        let source = engine.open_source("file", Foreign::from("test"), Some("pcap"));
+        Capture {
+            engine,
+            source,
+            snaplen,
+            number: 0,
+            records: Vec::new(),
+        }
+    }
+
+    fn frame(&mut self, at: i64, packet: &[u8]) {
+        let data = ethernet([2; 6], [4; 6], &[], packet);
+        self.number += 1;
+        let records = &mut self.records;
+        let input = Input {
+            source: self.source,
+            number: self.number,
+            link_type: 1,
+            time: Timestamp(at * MILLISECOND),
+            data: &data[..self.snaplen.min(data.len())],
+            original_len: data.len() as u32,
+            control: false,
+        };
+        self.engine
+            .frame(&input, &mut |record| records.push(record));
+    }
+
+    /// Codes of connections and look-ups.
+    fn codes(mut self) -> Vec<&'static str> {
+        let mut records = std::mem::take(&mut self.records);
+        let mut keep = |record| records.push(record);
+        self.engine
+            .close_source(self.source, SourceEnd::default(), &mut keep);
+        self.engine.finish(&mut keep);
+        let code = |record: &Record| match record {
+            Record::Connection(one) => Some(one.verdict.code),
+            Record::Lookup(one) => Some(one.verdict.code),
+            _ => None,
+        };
+        records.iter().filter_map(code).collect()
+    }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn syn(to: &str, port: u16) -> Vec<u8> {
+    let segment = Segment {
+        source_port: 40_000,
+        destination_port: port,
+        seq: 100,
+        ack: 0,
+        flags: TcpFlags(TcpFlags::SYN),
+        window: 64_000,
+        options: &[],
+    };
+    tcp(Header::new(address(CLIENT), address(to)), &segment, b"").expect("a segment")
+}
+
+/// Four SYNs, each of which a router answers with "no route" that quotes `quoted`.
+fn unreachable(snaplen: usize, quoted: Option<&[u8]>) -> Vec<&'static str> {
+    let mut capture = Capture::new(snaplen);
+    for at in [0, 1_000, 3_000, 7_000] {
+        capture.frame(at, &syn(SERVER, 143));
+        if let Some(quoted) = quoted {
+            let header = Header::new(address(ROUTER), address(CLIENT));
+            let error = icmp(header, 1, 0, 0, quoted).expect("an error");
+            capture.frame(at + 1, &error);
+        }
+    }
+    // Time goes on, and shows it by what is no mail.
+    capture.frame(60_000, &syn("2001:db8:9::9", 443));
+    capture.codes()
+}
+
+#[test]
+fn an_error_whose_quote_is_cut_may_be_about_the_syn() {
+    // Ethernet, IPv6, ICMPv6 and 28 bytes of the quoted IPv6 header; then the same whole.
+    assert_eq!(unreachable(90, Some(&syn(SERVER, 143))), ["unknown"]);
+    let whole = unreachable(1_500, Some(&syn(SERVER, 143)));
+    assert_eq!(whole, ["route.unreachable"]);
+    // Near misses: nothing came; what came was about another host.
+    assert_eq!(unreachable(90, None), ["tcp.dropped"]);
+    let other = unreachable(90, Some(&syn("2001:dead::1", 143)));
+    assert_eq!(other, ["tcp.dropped"]);
+}
+
+/// A name that does not exist, and segments to a port that are cut before their flags.
+fn cut_segments(port: u16) -> Vec<&'static str> {
+    let mut capture = Capture::new(64);
+    let (client, resolver) = (address("10.0.0.5"), address("10.0.0.1"));
+    let question = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x02vm\0\0\x01\0\x01";
+    let mut answer = question.to_vec();
+    answer[2] = 0x81;
+    answer[3] = 0x83;
+    let (from, to) = ((client, 40_000).into(), (resolver, 53).into());
+    let header = Header::new(client, resolver);
+    capture.frame(0, &udp(header, from, to, question).expect("a question"));
+    let header = Header::new(resolver, client);
+    capture.frame(1, &udp(header, to, from, &answer).expect("an answer"));
+    capture.frame(5, &syn(SERVER, port));
+    capture.codes()
+}
+
+#[test]
+fn segments_cut_before_their_flags_may_be_mail() {
+    assert!(cut_segments(25).is_empty());
+    assert_eq!(cut_segments(443), ["dns.nxdomain"]);
+}
