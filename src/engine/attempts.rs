@@ -68,13 +68,16 @@ impl Attempt {
         self.last.plus(patience.saturating_add(JUDGED_LATE))
     }
 
-    /// What worked. Of one connection seen on both sides of a NAT the side that shows the fault knows more.
+    /// What worked. Of one connection seen on both sides of a NAT the side that shows the fault knows more, and of the connections of a
+    /// race (RFC 8305 5) the one that the client went on with: that another one could be opened and left delivered nothing.
     fn success(&self) -> Option<&Member> {
         self.connections.iter().find(|member| {
             let denied = || {
                 self.connections.iter().any(|other| {
-                    other.outcome == Outcome::Failed
-                        && (other.twin == Some(member.id) || member.twin == Some(other.id))
+                    let same = other.twin == Some(member.id) || member.twin == Some(other.id);
+                    let chosen =
+                        member.check && !member.own_sake && other.established && !other.check;
+                    other.outcome == Outcome::Failed && (same || chosen)
                 })
             };
             member.works() && !denied()

@@ -351,6 +351,7 @@ impl Judging {
                 ),
             ),
             server,
+            established: tcp.established.is_some(),
             check: judged.judgement.is_check,
             own_sake: self.experiments.made_by_probe(self.world(key.source)),
             twin: None,

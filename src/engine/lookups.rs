@@ -66,6 +66,7 @@ impl Judging {
                 self.blame(outcome, &record.verdict, facts.client, server),
             ),
             server,
+            established: false,
             check: false,
             own_sake: self.experiments.made_by_probe(self.world(facts.source)),
             twin: None,

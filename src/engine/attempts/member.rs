@@ -30,6 +30,8 @@ pub struct Member {
     pub silent: bool,
     /// What it wanted, for folding.
     pub server: Wanted,
+    /// Its TCP handshake was done.
+    pub established: bool,
     /// It looked and left, as load balancers and monitors do (verdicts.md, "Checks").
     pub check: bool,
     /// A probe made it: it tries every server for its own sake, where a client is content with one that works.

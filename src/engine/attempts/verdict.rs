@@ -177,6 +177,7 @@ mod tests {
             useful: true,
             silent: false,
             server: Wanted::Server(IpAddr::from([192, 0, 2, host]), port),
+            established: true,
             check: false,
             own_sake: probe,
             twin: None,
@@ -276,6 +277,46 @@ mod tests {
         ]);
         assert_eq!(seen, [("degraded", "tcp.dropped", vec![0, 1])]);
         assert_eq!(causes, ["tcp.dropped"]);
+    }
+
+    #[test]
+    fn the_loser_of_a_race_delivers_nothing_where_the_winner_failed() {
+        let loser = |own: bool| Member {
+            check: true,
+            ..member(1, 11, 993, 200, "ok", own)
+        };
+        for reversed in [false, true] {
+            let mut members = vec![
+                member(0, 10, 993, 0, "tcp.reset-midstream", false),
+                loser(false),
+            ];
+            if reversed {
+                members.reverse();
+            }
+            let (seen, causes) = judged(members);
+            let both = vec![0, 1];
+            assert_eq!(
+                seen,
+                [("failed", "tcp.reset-midstream", both)],
+                "{reversed}"
+            );
+            assert_eq!(causes, ["tcp.reset-midstream"]);
+        }
+        // Near misses: the winner worked; nothing was chosen, since the other one never opened; a port checker, alone and as a probe.
+        let (seen, _) = judged(vec![member(0, 10, 993, 0, "ok", false), loser(false)]);
+        assert!(seen.iter().all(|(outcome, ..)| *outcome == "healthy"));
+        let dead = Member {
+            established: false,
+            ..member(0, 10, 993, 0, "tcp.refused", false)
+        };
+        let (seen, causes) = judged(vec![dead, loser(false)]);
+        assert_eq!(seen, [("healthy", "ok", vec![0, 1])]);
+        assert!(causes.is_empty());
+        let (seen, _) = judged(vec![loser(false)]);
+        assert_eq!(seen, [("healthy", "ok", vec![1])]);
+        let failed = member(0, 10, 993, 0, "tcp.reset-midstream", true);
+        let (seen, _) = judged(vec![failed, loser(true)]);
+        assert_eq!(seen, [("degraded", "tcp.reset-midstream", vec![0, 1])]);
     }
 
     #[test]
