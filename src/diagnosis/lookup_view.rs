@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::principles::Absence;
 use crate::base::{Foreign, MILLISECOND, Mark, Nanos, SECOND, Timestamp};
 use crate::flow::lookup::{LookupFacts, Query, Reply, Transport};
-use crate::proto::dns::{Answer, RecordType, type_name};
+use crate::proto::dns::{Answer, Message, Record, RecordType, type_name};
 
 /// A look-up is over after this much silence.
 const LIFE: Nanos = 30 * SECOND;
@@ -105,7 +105,7 @@ pub enum Content<'a> {
     NoData(&'a Reply),
     /// Any other RCODE.
     Error(&'a Reply),
-    /// The capture cut the answer before its records, or it is a referral: nothing can be said.
+    /// The capture cut the answer before its records, or it refers to another server: nothing can be said.
     Unreadable(&'a Reply),
 }
 
@@ -215,6 +215,7 @@ impl<'a> Lookup<'a> {
             0 if message.authority.0 > 0 && !message.authority.1 && !message.authoritative => {
                 Content::Unreadable(reply)
             }
+            0 if leads_on(message) => Content::Unreadable(reply),
             0 => Content::NoData(reply),
             _ => Content::Error(reply),
         })
@@ -296,6 +297,15 @@ pub fn addresses(reply: &Reply) -> impl Iterator<Item = IpAddr> + '_ {
         })
 }
 
+/// An alias that leads out of the zone, in an answer without recursion: it was not asked for, or whose word it is does not give it.
+/// The server stops there (RFC 1034 4.3.2, step 3a), and the asker goes on at another one. What ends within the zone has its SOA (RFC 2308 2.2).
+fn leads_on(message: &Message) -> bool {
+    let recursive =
+        message.recursion_desired && (message.recursion_available || !message.authoritative);
+    let alias = |record: &Record| record.kind == RecordType::CNAME;
+    !recursive && !message.authority.1 && message.answers.iter().any(alias)
+}
+
 /// Whether an answer holds a record of that type.
 fn has(reply: &Reply, kind: RecordType) -> bool {
     reply
@@ -303,4 +313,33 @@ fn has(reply: &Reply, kind: RecordType) -> bool {
         .answers
         .iter()
         .any(|record| record.kind == kind || kind == RecordType::ANY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leads_on;
+    use crate::proto::dns::decode;
+
+    /// An answer with these flags that holds an alias and nothing else.
+    fn alias(flags: [u8; 2]) -> Vec<u8> {
+        let mut bytes = vec![0, 7, flags[0], flags[1], 0, 1, 0, 1, 0, 0, 0, 0];
+        bytes.extend(b"\x04mail\x02ex\x00\x00\x01\x00\x01");
+        bytes.extend(b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x03\x01a\x00");
+        bytes
+    }
+
+    #[test]
+    fn an_alias_out_of_the_zone_leads_on_who_asks_without_recursion() {
+        let leads = |flags: [u8; 2], soa: bool| {
+            let bytes = alias(flags);
+            let mut message = decode(&bytes, bytes.len() as u32).unwrap();
+            message.authority = (u16::from(soa), soa);
+            leads_on(&message)
+        };
+        // Without RD; and with it, of an authoritative server that gives no recursion.
+        assert!(leads([0x84, 0x00], false) && leads([0x85, 0x00], false));
+        // Near misses: a resolver that followed it to its end, and an alias whose end has its SOA.
+        assert!(!leads([0x81, 0x80], false) && !leads([0x85, 0x80], false));
+        assert!(!leads([0x84, 0x00], true));
+    }
 }

@@ -50,6 +50,8 @@ pub struct Message {
     pub authoritative: bool,
     /// RD.
     pub recursion_desired: bool,
+    /// RA.
+    pub recursion_available: bool,
     /// CD.
     pub checking_disabled: bool,
     /// UDP payload size of OPT, when there is an OPT.

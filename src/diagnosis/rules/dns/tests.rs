@@ -80,6 +80,7 @@ fn reply(ms: i64, rcode: u16, answers: Vec<(RecordType, Answer)>) -> Reply {
             truncated: false,
             authoritative: false,
             recursion_desired: true,
+            recursion_available: true,
             checking_disabled: false,
             edns_size: None,
             dnssec_ok: false,
