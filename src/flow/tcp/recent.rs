@@ -20,6 +20,9 @@ const KEPT: usize = 8;
 /// Segments that are kept of a connection whose segments were seen to be copied: bursts come whole, and their copies behind them.
 const KEPT_COPIED: usize = 128;
 
+/// No window reaches so far (RFC 7323 2.3 allows more, and nobody has it): an acknowledgement that lies further off is of another numbering.
+const NUMBERED_ANEW: u32 = 1 << 24;
+
 /// What a [`Seen`] has, and what its segment lacked: the upper bits of its length, which no packet reaches.
 const WINDOW: u32 = 1 << 31;
 const TIMESTAMPS: u32 = 1 << 30;
@@ -79,6 +82,23 @@ impl Seen {
         (self.len(), self.ack, self.flags) == (tcp.payload_len.min(LEN), tcp.ack, tcp.flags.0)
             && self.timestamps() == tcp.options.timestamps
             && self.window() == tcp.window
+    }
+
+    /// Whether a segment is the same on the other side of a device that numbers the other end's bytes anew (a SYN proxy, a firewall that
+    /// makes up sequence numbers): it passes on what it got at once, and what its sender sends again acknowledges about the same.
+    fn is_translated(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        let shift = tcp.ack.wrapping_sub(self.ack).cast_signed();
+        let (old, new) = (self.id, ip.id.unwrap_or_default());
+        tcp.flags.ack()
+            && !tcp.flags.syn()
+            && !tcp.flags.rst()
+            && (self.len(), self.flags) == (tcp.payload_len.min(LEN), tcp.flags.0)
+            && shift.unsigned_abs() > NUMBERED_ANEW
+            && (old == new || old == 0 || new == 0)
+            && self.ttl != ip.ttl
+            && self.timestamps().map(|(value, _)| value)
+                == tcp.options.timestamps.map(|(value, _)| value)
+            && now.since(self.at).abs() <= IDENTICAL
     }
 
     /// Bytes of payload.
@@ -150,16 +170,22 @@ impl RecentSegments {
     fn original(&self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> Option<u8> {
         let recent = self.ring.iter().zip(&self.seqs);
         for (seen, seq) in recent {
-            if *seq == tcp.seq && seen.is_like(tcp) && self.is_copy(seen, now, ip, tcp) {
+            if *seq == tcp.seq && self.came_before(seen, now, ip, tcp) {
                 return Some(seen.ttl);
             }
         }
         for (seq, seen) in &self.more.as_deref()?.seen {
-            if *seq == tcp.seq && seen.is_like(tcp) && self.is_copy(seen, now, ip, tcp) {
+            if *seq == tcp.seq && self.came_before(seen, now, ip, tcp) {
                 return Some(seen.ttl);
             }
         }
         None
+    }
+
+    /// Whether a segment is one that was seen, come once more.
+    #[inline]
+    fn came_before(&self, seen: &Seen, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> bool {
+        seen.is_like(tcp) && self.is_copy(seen, now, ip, tcp) || seen.is_translated(now, ip, tcp)
     }
 
     /// Whether a segment with headers like those of one that was seen is a copy of it.

@@ -15,6 +15,27 @@ fn a_copy_made_by_the_network_is_not_a_segment() {
     assert_eq!(script.tracker.facts().sides.client.data_segments, 1);
 }
 
+#[test]
+fn a_segment_beyond_a_device_that_numbers_anew_is_a_copy() {
+    const SHIFT: u32 = 1_500_000_000;
+    let counts = |script: &Script| {
+        let facts = script.tracker.facts();
+        let client = &facts.sides.client;
+        (facts.duplicates, client.retransmitted, client.data_segments)
+    };
+    let mut script = handshake();
+    script.ip_id = 7;
+    script.pass(20, C, ACK | PSH, 1001, 5001, b"EHLO a\r\n");
+    script.ip_id = 7;
+    script.further = 1;
+    script.pass(20, C, ACK | PSH, 1001, 5001 + SHIFT, b"EHLO a\r\n");
+    assert_eq!(counts(&script), (1, 0, 1));
+    // Near miss: what is sent again acknowledges a little more at most, has another identification, and goes the same way.
+    script.further = 0;
+    script.pass(22, C, ACK | PSH, 1001, 5101, b"EHLO a\r\n");
+    assert_eq!(counts(&script), (1, 1, 2));
+}
+
 /// A handshake of which every frame comes twice.
 fn open_twice(script: &mut Script) {
     for (at, side, flags, seq, ack) in [
