@@ -146,6 +146,27 @@ fn rungs(report: &Value) -> impl Iterator<Item = String> {
     })
 }
 
+/// At most one cause is the true one: a verdict and its alternatives together are never surer than certain.
+#[test]
+fn a_verdict_and_its_alternatives_share_one_certainty() {
+    let mut with_alternatives = 0;
+    for path in captures() {
+        for record in support::replay(&path).expect("a capture that is shipped") {
+            let verdict = match &record {
+                Record::Connection(one) => &one.verdict,
+                Record::Lookup(one) => &one.verdict,
+                _ => continue,
+            };
+            let others = verdict.alternatives.iter().map(|one| one.confidence);
+            let all = verdict.confidence + others.sum::<f64>();
+            with_alternatives += usize::from(!verdict.alternatives.is_empty());
+            let (path, code) = (path.display(), verdict.code);
+            assert!(all < 1.005, "{path}: {code} and what else fits: {all:.2}");
+        }
+    }
+    assert!(with_alternatives > 20, "only {with_alternatives}");
+}
+
 #[test]
 fn the_schema_is_strict() {
     let document = jsonschema::validator_for(&schema()).expect("the schema can be compiled");

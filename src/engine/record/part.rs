@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::base::{Nanos, SECOND, Timestamp, ip_text};
-use crate::diagnosis::{At, Evidence, Verdict};
+use crate::diagnosis::{Alternative, At, Evidence, Verdict};
 
 const DAY: Nanos = 86_400 * SECOND;
 
@@ -207,6 +207,19 @@ fn rounded(confidence: f32) -> f64 {
     (f64::from(confidence) * 100.0).round() / 100.0
 }
 
+/// What is left to alternatives that say they are so likely, beside a verdict that is so sure: at most one cause is the true one, so that
+/// all of them together are no likelier than that the verdict is wrong. Where they say more, each gives way by the same share.
+fn shares(verdict: f32, alternatives: &[Alternative]) -> Vec<f64> {
+    let hundredths = |confidence: f32| (f64::from(confidence) * 100.0).round();
+    let said = || alternatives.iter().map(|one| hundredths(one.confidence));
+    let (room, all) = ((100.0 - hundredths(verdict)).max(0.0), said().sum::<f64>());
+    let share = |one: f64| match all > room {
+        true => (one * room / all).floor() / 100.0,
+        false => one / 100.0,
+    };
+    said().map(share).collect()
+}
+
 /// Made of each, into a list with room for just these: made in the place of the old list, as `collect` does it, each would be moved twice.
 fn all(evidence: Vec<Evidence>) -> Vec<EvidenceInfo> {
     let mut list = Vec::with_capacity(evidence.len());
@@ -219,6 +232,7 @@ impl VerdictInfo {
     pub fn taking(verdict: &mut Verdict) -> VerdictInfo {
         let evidence = std::mem::take(&mut verdict.evidence);
         let alternatives = std::mem::take(&mut verdict.alternatives);
+        let shares = shares(verdict.confidence, &alternatives);
         VerdictInfo {
             code: verdict.code.name(),
             class: verdict.class.name(),
@@ -232,9 +246,10 @@ impl VerdictInfo {
             advice: std::mem::take(&mut verdict.advice),
             alternatives: alternatives
                 .into_iter()
-                .map(|alternative| AlternativeInfo {
+                .zip(shares)
+                .map(|(alternative, confidence)| AlternativeInfo {
                     code: alternative.code.name(),
-                    confidence: rounded(alternative.confidence),
+                    confidence,
                     told_apart_by: alternative.told_apart_by,
                 })
                 .collect(),
@@ -287,5 +302,25 @@ mod tests {
             let known = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
             assert_eq!(Moment(Timestamp(nanos)).to_string(), format!("{known:.9}"));
         }
+    }
+
+    #[test]
+    fn causes_that_exclude_each_other_share_one_certainty() {
+        let of = |verdict: f32, said: &[f32]| {
+            let alternatives: Vec<crate::diagnosis::Alternative> = said
+                .iter()
+                .map(|confidence| crate::diagnosis::Alternative {
+                    code: crate::diagnosis::Code::Unknown,
+                    confidence: *confidence,
+                    told_apart_by: String::new(),
+                })
+                .collect();
+            super::shares(verdict, &alternatives)
+        };
+        assert_eq!(of(0.95, &[0.1]), [0.05]);
+        assert_eq!(of(0.9, &[0.08, 0.1]), [0.04, 0.05]);
+        assert_eq!(of(0.9, &[0.1]), [0.1]);
+        assert_eq!(of(0.0, &[0.3]), [0.3]);
+        assert_eq!(of(1.0, &[0.3]), [0.0]);
     }
 }
