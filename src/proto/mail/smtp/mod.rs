@@ -42,6 +42,8 @@ pub(super) struct Smtp {
     /// LHLO was spoken: one reply per recipient after the dot.
     lmtp: bool,
     accepted: u32,
+    /// First byte of the message that is being sent.
+    began: Option<Mark>,
     garbage: Garbage,
 }
 
@@ -54,6 +56,7 @@ impl Smtp {
             login_asked: false,
             lmtp,
             accepted: 0,
+            began: None,
             garbage: Garbage::default(),
         }
     }
@@ -66,6 +69,7 @@ impl Smtp {
         {
             core.body.client = Body::Dotted(Dots::new());
             core.dialogue.in_data.get_or_insert(mark);
+            self.began = Some(mark);
         }
     }
 
@@ -104,7 +108,8 @@ impl Smtp {
 
     /// The same for a message whose end is only noticed by its reply.
     fn message_of_before(&mut self, core: &mut Core, done: Mark) -> u64 {
-        let at = core.dialogue.in_data.unwrap_or(done);
+        // The server's 354 opened the way for it (RFC 5321 4.1.1.4), but is not a word of the client's.
+        let at = self.began.take().or(core.dialogue.in_data).unwrap_or(done);
         let mut data = command(&Line::default(), done, Verb::Data, b"<data>");
         data.at = at;
         data.bytes = core.dialogue.data_bytes;

@@ -218,6 +218,10 @@ fn a_pipelined_delivery() {
     assert!(dialogue.oddities.is_empty() && dialogue.in_data.is_none());
     assert_eq!(dialogue.software.as_ref().unwrap().as_str(), "Postfix");
     assert_eq!(dialogue.exchanges[6].command.as_ref().unwrap().bytes, 30);
+    // The message is the client's, and begins behind the server's 354.
+    let invited = dialogue.exchanges[5].reply.as_ref().unwrap().done;
+    let message = dialogue.exchanges[6].command.as_ref().unwrap().at;
+    assert!(invited.is_before(message));
 }
 
 #[test]
