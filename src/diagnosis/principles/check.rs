@@ -23,6 +23,9 @@ pub fn check(c: &Connection<'_>) -> Check {
     let Some(at) = leaving(c) else {
         return Check::No;
     };
+    if turned_away(c, at) {
+        return Check::No;
+    }
     let wordless = |tls: &&TlsFacts| tls.application_data[Side::Client].is_none();
     if let Some(tls) = c.tls.filter(|tls| wordless(tls) || !c.reads_inside()) {
         let idle_end = tls.refusal.is_none()
@@ -97,6 +100,22 @@ fn cut_off(c: &Connection<'_>) -> bool {
             .is_some_and(|answer| answer.transmissions >= 2)
 }
 
+/// A router or host said before the connection's end that it does not deliver this flow's packets (RFC 792, RFC 4443 3), and the server was not
+/// heard after that: who ends it then does not do so for its own reasons. That a packet is too big is no such word (RFC 1191, RFC 8201).
+pub(super) fn turned_away(c: &Connection<'_>, end: Mark) -> bool {
+    let heard = server_last_word(c, end.time);
+    c.tcp.icmp.iter().any(|error| {
+        let undelivered = match error.v6 {
+            true => matches!(error.kind, 1 | 3),
+            false => matches!(error.kind, 3 | 11) && (error.kind, error.code) != (3, 4),
+        };
+        undelivered
+            && error.matches
+            && error.at.is_before(end)
+            && heard.is_none_or(|heard| heard <= error.at.time)
+    })
+}
+
 /// When the client ended it by itself: with QUIT or LOGOUT, or by closing first.
 fn leaving(c: &Connection<'_>) -> Option<Mark> {
     let goodbye = c
@@ -119,8 +138,8 @@ fn leaving(c: &Connection<'_>) -> Option<Mark> {
     }
 }
 
-/// The time of the server's latest word (or SYN-ACK) before `end`.
-fn server_last_step(c: &Connection<'_>, end: Timestamp) -> Option<Timestamp> {
+/// The time of the server's latest word before `end`.
+fn server_last_word(c: &Connection<'_>, end: Timestamp) -> Option<Timestamp> {
     let replies = c
         .dialogue
         .exchanges
@@ -128,10 +147,14 @@ fn server_last_step(c: &Connection<'_>, end: Timestamp) -> Option<Timestamp> {
         .filter_map(|exchange| exchange.reply.as_ref())
         .map(|reply| reply.at.time);
     let data = c.tcp.sides[Side::Server].last_data.map(|mark| mark.time);
+    replies.chain(data).filter(|time| *time <= end).max()
+}
+
+/// The time of the server's latest word (or SYN-ACK) before `end`.
+fn server_last_step(c: &Connection<'_>, end: Timestamp) -> Option<Timestamp> {
     let syn_ack = c.tcp.syn_acks.last.map(|mark| mark.time);
-    replies
-        .chain(data)
-        .chain(syn_ack)
-        .filter(|time| *time <= end)
+    let word = server_last_word(c, end);
+    word.into_iter()
+        .chain(syn_ack.filter(|time| *time <= end))
         .max()
 }

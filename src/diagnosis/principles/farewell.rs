@@ -43,6 +43,28 @@ pub fn has_size_of_quit(hello: &ServerHello, record: &OpaqueRecord) -> bool {
     record.content_type == 23 && record.length == overhead(hello).saturating_add(QUIT)
 }
 
+/// Whether a line of that many bytes can be the farewell of that service.
+fn has_size_of_farewell(service: Service, carried: u16) -> bool {
+    match service {
+        Service::Imap | Service::Imaps => LOGOUT.contains(&carried),
+        Service::Sieve => carried == LOGOUT_WITHOUT_TAG,
+        _ => carried == QUIT,
+    }
+}
+
+/// Whether what the client said last, in a record that began there, has the size of its farewell. What cannot be measured may be one.
+pub(super) fn may_be_farewell(c: &Connection<'_>, tls: &TlsFacts, said: Mark) -> bool {
+    let Some(hello) = tls.server_hello.as_ref() else {
+        return true;
+    };
+    let mut records = tls.opaque.iter().rev();
+    let last = records.find(|one| one.side == Side::Client && one.at == said);
+    last.is_none_or(|last| {
+        let carried = last.length.saturating_sub(overhead(hello));
+        has_size_of_farewell(c.service, carried)
+    })
+}
+
 /// The client's last record was, or may have been, its farewell, and the server answered it.
 pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
     let hello = tls.server_hello.as_ref()?;
@@ -59,17 +81,12 @@ pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
     }
     let answers = of(Side::Server).take_while(|answer| answer.at.time >= last.at.time);
     let answered = answers.clone().next()?;
-    let may_be = match c.service {
-        Service::Imap | Service::Imaps => {
-            let words = answers
-                .map(|answer| u32::from(carried(answer)))
-                .sum::<u32>();
-            LOGOUT.contains(&carried(last)) && words <= u32::from(LONGEST_LINE)
-        }
-        Service::Sieve => carried(last) == LOGOUT_WITHOUT_TAG,
-        _ => carried(last) == QUIT,
+    let short = || {
+        let words = answers.map(|answer| u32::from(carried(answer)));
+        words.sum::<u32>() <= u32::from(LONGEST_LINE)
     };
-    if !may_be {
+    let tagged = matches!(c.service, Service::Imap | Service::Imaps);
+    if !has_size_of_farewell(c.service, carried(last)) || tagged && !short() {
         return None;
     }
     let smtp = matches!(
