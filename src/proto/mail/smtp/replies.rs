@@ -101,6 +101,9 @@ impl Smtp {
             building.push(line, &line.bytes);
             return;
         }
+        if let Some(reply) = codeless(core, line, mark) {
+            return self.reply(core, reply);
+        }
         self.garbage.line(core, line, mark, Phase::Session);
     }
 
@@ -289,6 +292,25 @@ impl Smtp {
         }
         core.answer(pending.seq, reply);
     }
+}
+
+/// A reply to the message that lacks its reply code and begins with the enhanced one (RFC 2034 4), as a server writes it whose texts come from
+/// its filter. Nothing else of a server can stand there: the client waits with what comes next.
+fn codeless(core: &Core, line: &Line, mark: Mark) -> Option<Reply> {
+    let to_message = core.pending.len() == 1
+        && core
+            .pending
+            .front()
+            .is_some_and(|pending| pending.verb == Verb::Data);
+    let (code, words) = enhanced(&line.bytes).filter(|_| to_message)?;
+    let status = match code.class {
+        4 => Status::Transient,
+        5 => Status::Negative,
+        _ => return None,
+    };
+    let mut reply = Building::whole(line, mark, words, status);
+    reply.enhanced = Some(code);
+    Some(reply)
 }
 
 /// One line of the reply to EHLO (RFC 5321 4.1.1.1): the first names the server.
