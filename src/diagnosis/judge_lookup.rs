@@ -42,11 +42,6 @@ fn without_cause(l: &Lookup<'_>) -> (Outcome, Verdict) {
     let kind = type_name(l.facts.kind);
     let (reply, text) = match l.content() {
         Some(Content::Positive(reply)) => (reply, positive(l, reply)),
-        Some(Content::NoName(_) | Content::NoData(_)) if l.asked_on().is_some() => {
-            let text = "The client asked again for what was answered: the answers that are captured here do not reach it.";
-            let verdict = Verdict::without_fault(Code::Unknown, text.to_owned(), l.asked_on());
-            return (Outcome::Incomplete, verdict);
-        }
         Some(Content::NoName(reply)) => (
             reply,
             format!(
@@ -100,10 +95,8 @@ fn unknown(l: &Lookup<'_>) -> Verdict {
         "The answer was cut off, and the capture does not show the client asking over TCP."
     } else if l.facts.mismatched_count > 0 {
         "What answered this question went to a port and with an id of which the capture shows no question."
-    } else if l.context.went_on_untold.is_some() || l.context.moved_on.is_some() {
+    } else if l.context.went_on_untold.is_some() {
         "No answer in this capture, but the client went on at once as if it had one."
-    } else if l.context.unasked.is_some() {
-        "No answer in this capture, which shows only some of what this client and its resolver say: what was asked for other answers is missing."
     } else {
         "No answer in this capture, and the silence is too short to count."
     };

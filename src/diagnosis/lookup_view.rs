@@ -9,10 +9,8 @@ use crate::proto::dns::{Answer, Message, Record, RecordType, type_name};
 
 /// A look-up is over after this much silence.
 const LIFE: Nanos = 30 * SECOND;
-
-/// Sooner nobody asks again what was not answered (c-ares waits 250 ms, systemd-resolved 750 ms, glibc 1 s at the least): two programs of the
-/// client ask the same, or two capture points show one question.
-pub const AGAIN: Nanos = 200 * MILLISECOND;
+/// Copies of one frame made by the capture lie at most this far apart.
+const COPY: Nanos = 3 * MILLISECOND;
 
 /// A client that connects so soon after a query has found an address.
 pub const WENT_ON: Nanos = 5 * SECOND;
@@ -50,17 +48,6 @@ pub struct LookupContext {
     pub went_on_untold: Option<Mark>,
     /// Likewise right behind its first try, although it asked again later: that try seems to have been answered.
     pub answered_unseen: Option<Mark>,
-    /// The client asked the same again, with the same id and from the same port, long after this answer or long after one that this
-    /// capture shows before it: where it did so. What the capture shows as answered does not arrive.
-    pub asked_on: Option<Mark>,
-    /// The address of the other family was asked for with this one and is not answered yet.
-    pub family_open: bool,
-    /// Right behind the only try the client asked this resolver for another name of the same search: it was answered.
-    pub moved_on: Option<Mark>,
-    /// Within a minute this resolver answered this client something that the capture does not show asked for.
-    pub unasked: Option<Mark>,
-    /// Within a minute this resolver answered a query of whomever.
-    pub resolver_answers: Option<Mark>,
     /// The name is the target of an MX answer seen before (so an error here belongs to the domain's MX): which domain.
     pub mx_of: Option<Foreign>,
     /// An address that another resolver gave for the same name and type.
@@ -86,8 +73,6 @@ pub struct Sibling {
     pub rcode: Option<u16>,
     /// Its first query.
     pub first: Mark,
-    /// Transaction id and port of that.
-    pub asked: Option<(u16, u16)>,
     /// Its answer.
     pub answer: Option<Mark>,
     /// Length of its answer in bytes; 0 when not known.
@@ -138,8 +123,11 @@ impl<'a> Lookup<'a> {
         };
         let queries = &self.facts.queries;
         let is_copy = |index: usize, query: &Query| {
-            let mut earlier = queries.iter().take(index);
-            earlier.any(|earlier| self.facts.is_copy(query, earlier))
+            queries.iter().take(index).any(|earlier| {
+                (earlier.id, earlier.port, earlier.transport)
+                    == (query.id, query.port, query.transport)
+                    && query.at.time.since(earlier.at.time) <= COPY
+            })
         };
         let real = queries
             .iter()
@@ -179,28 +167,6 @@ impl<'a> Lookup<'a> {
                     .any(|query| query.at.time > first.at.time && query.at.time <= reply.at.time)
         });
         Some(later.unwrap_or(first))
-    }
-
-    /// Where the client asked once more, with the same id and from the same port, what had been answered long before: it does not
-    /// get the answers that the capture shows (a stub repeats a query for want of an answer, RFC 1035 4.2.1). Of two families that
-    /// are asked for together glibc repeats both when one is not answered: that says nothing.
-    pub fn asked_on(&self) -> Option<Mark> {
-        let kind = self.facts.kind;
-        let open = |one: &Sibling| {
-            let address = matches!(one.kind, RecordType::A | RecordType::AAAA);
-            address && one.kind != kind && one.rcode.is_none()
-        };
-        if self.context.family_open || self.same_name().any(open) {
-            return None;
-        }
-        let answered = self.answer()?.at;
-        let queries = &self.facts.queries;
-        let again = queries.iter().enumerate().find(|(index, query)| {
-            let mut before = queries.iter().take(*index);
-            query.at.time.since(answered.time) >= AGAIN
-                && before.any(|known| (known.id, known.port) == (query.id, query.port))
-        });
-        again.map(|(_, query)| query.at).or(self.context.asked_on)
     }
 
     /// What the answer says.

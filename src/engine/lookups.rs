@@ -92,8 +92,6 @@ impl Judging {
         context.one_way = self.knowledge.witness.one_way(facts.client);
         context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
         context.went_on_untold = self.went_on_untold(facts);
-        context.family_open = self.lookups.other_family_open(facts);
-        context.unasked = self.lookups.unasked(facts);
         context.answered_unseen = self.answered_unseen(facts);
         context.capture_drops = self
             .knowledge

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::names::Names;
 use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
-use crate::diagnosis::{AGAIN, LookupContext, Sibling, Tlsa, is_mail_question};
+use crate::diagnosis::{LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
 use crate::proto::tls::TlsaRecord;
@@ -18,11 +18,6 @@ use crate::proto::tls::TlsaRecord;
 const SIBLINGS_WITHIN: Nanos = 30 * SECOND;
 /// A mail-like look-up waits this long for its siblings.
 const PATIENCE: Nanos = 3 * SECOND;
-/// One that was denied waits longer: the next name of its search, or the same again, comes after a timeout of 5 s (RFC 1035 4.2.1) where
-/// answers do not arrive, and the look-up of that closes 2 s after its answer.
-const DENIED: Nanos = 8 * SECOND;
-/// A resolver that answers within this time of a refused query serves DNS.
-const SERVES: Nanos = 60 * SECOND;
 /// Any other waits this long for a mail connection.
 const UNUSED: Nanos = 120 * SECOND;
 /// Look-ups that wait at the most, and failed ones kept for a source without mail.
@@ -47,8 +42,6 @@ pub struct Waiting {
     pub facts: Box<LookupFacts>,
     /// It is mail by name or type, whoever uses it.
     pub mail: bool,
-    /// Its place among all that closed.
-    place: u64,
 }
 
 /// What becomes of a look-up.
@@ -80,9 +73,6 @@ struct Sizes {
 /// All closed look-ups that wait.
 pub struct Searches {
     soon: VecDeque<Waiting>,
-    /// Those that were told that there is no such name or record.
-    denied: VecDeque<Waiting>,
-    closed: u64,
     unused: VecDeque<Unused>,
     /// So many at the front of `unused` were not used when they were last asked about.
     asked: usize,
@@ -91,8 +81,6 @@ pub struct Searches {
     /// By client: names that are mail exchangers, and of what.
     mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
     sizes: Remembered<(IpAddr, IpAddr), Sizes>,
-    /// The latest answer of each resolver, to whomever.
-    answers: Remembered<IpAddr, Mark>,
     /// First fragments of answers that did not become whole.
     fragments: Remembered<(IpAddr, IpAddr), Few<Mark, FRAGMENTS>>,
     tlsa: Remembered<IpAddr, Few<(Foreign, Tlsa), TLSA_NAMES>>,
@@ -102,15 +90,12 @@ impl Default for Searches {
     fn default() -> Searches {
         Searches {
             soon: VecDeque::new(),
-            denied: VecDeque::new(),
-            closed: 0,
             unused: VecDeque::new(),
             asked: 0,
             failed: Vec::new(),
             recent: Remembered::new(CLIENTS),
             mx_targets: Remembered::new(CLIENTS),
             sizes: Remembered::new(CLIENTS),
-            answers: Remembered::new(CLIENTS),
             fragments: Remembered::new(CLIENTS),
             tlsa: Remembered::new(CLIENTS),
         }
@@ -183,20 +168,11 @@ impl Searches {
                 }
             }
         }
-        if self.soon.len() + self.denied.len() + self.unused.len() >= WAITING {
+        let waiting = Waiting { facts, mail };
+        if self.soon.len() + self.unused.len() >= WAITING {
             return;
         }
-        self.closed = self.closed.saturating_add(1);
-        let queue = if denied(&facts) {
-            &mut self.denied
-        } else {
-            &mut self.soon
-        };
-        queue.push_back(Waiting {
-            facts,
-            mail,
-            place: self.closed,
-        });
+        self.soon.push_back(waiting);
     }
 
     fn remember(&mut self, facts: &LookupFacts) {
@@ -230,7 +206,6 @@ impl Searches {
             }
         }
         if let Some(reply) = facts.answer() {
-            self.answers.insert(facts.resolver, reply.at);
             for record in &reply.message.answers {
                 if let Answer::Mx(_, target) = &record.answer
                     && !target.is_empty()
@@ -266,7 +241,6 @@ impl Searches {
             positive: positive(facts),
             rcode: facts.answer().map(|reply| reply.message.rcode),
             first: facts.first,
-            asked: facts.queries.first().map(|query| (query.id, query.port)),
             answer: facts.answer().map(|reply| reply.at),
             length: facts.answer().map_or(0, |reply| reply.message.length),
         });
@@ -274,7 +248,11 @@ impl Searches {
 
     /// The next look-up whose fate is sealed at `now`.
     pub fn due(&mut self, now: Timestamp, names: &mut Names) -> Option<Fate> {
-        while let Some(waiting) = self.patient(now) {
+        while let Some(first) = self.soon.front() {
+            if now.since(first.facts.last.time) < PATIENCE {
+                break;
+            }
+            let waiting = self.soon.pop_front()?;
             if waiting.mail || used(&waiting.facts, names).is_some() {
                 return Some(Fate::Judge(waiting));
             }
@@ -293,17 +271,6 @@ impl Searches {
         let Unused { waiting, .. } = self.unused.pop_front()?;
         self.asked = self.asked.saturating_sub(1);
         Some(self.give_up(waiting))
-    }
-
-    /// The next that waited long enough for its siblings.
-    fn patient(&mut self, now: Timestamp) -> Option<Waiting> {
-        let Searches { soon, denied, .. } = self;
-        [(soon, PATIENCE), (denied, DENIED)]
-            .into_iter()
-            .find_map(|(queue, patience)| {
-                let over = |first: &mut Waiting| now.since(first.facts.last.time) >= patience;
-                queue.pop_front_if(over)
-            })
     }
 
     /// The first of the longest waiting whose answer was used meanwhile. Who was not used stays so until a name that its client
@@ -331,7 +298,6 @@ impl Searches {
             self.failed.push(Waiting {
                 facts: waiting.facts.clone(),
                 mail: false,
-                place: waiting.place,
             });
         }
         Fate::Other(waiting)
@@ -342,10 +308,10 @@ impl Searches {
         let mut fates = Vec::new();
         self.asked = 0;
         let unused = std::mem::take(&mut self.unused).into_iter();
-        let mut closed: Vec<Waiting> = std::mem::take(&mut self.soon).into();
-        closed.extend(std::mem::take(&mut self.denied));
-        closed.sort_by_key(|waiting| waiting.place);
-        for waiting in closed.into_iter().chain(unused.map(|one| one.waiting)) {
+        for waiting in std::mem::take(&mut self.soon)
+            .into_iter()
+            .chain(unused.map(|one| one.waiting))
+        {
             let failed = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA)
                 && !positive(&waiting.facts);
             if waiting.mail || used(&waiting.facts, names).is_some() || !mail && failed {
@@ -383,14 +349,7 @@ impl Searches {
             });
         let pair = (facts.client, facts.resolver);
         let sizes = self.sizes.get(&pair);
-        let near = |mark: &Mark| {
-            let late = mark.time.since(facts.last.time);
-            late <= SERVES && mark.time.since(facts.first.time) >= SERVES.saturating_neg()
-        };
         LookupContext {
-            asked_on: asked_on(facts, &siblings),
-            moved_on: moved_on(facts, &siblings),
-            resolver_answers: self.answers.get(&facts.resolver).copied().filter(near),
             siblings,
             largest_udp_answer: sizes.map(|sizes| sizes.largest),
             used: used(facts, names),
@@ -404,45 +363,6 @@ impl Searches {
             ..LookupContext::default()
         }
     }
-}
-
-/// It was answered that there is no such name, or no such record.
-fn denied(facts: &LookupFacts) -> bool {
-    let answer = facts.answer();
-    answer.is_some_and(|reply| matches!(reply.message.rcode, 0 | 3)) && !positive(facts)
-}
-
-/// Where the client asked the same with the same id and from the same port, long after an answer to it: there, or here.
-fn asked_on(facts: &LookupFacts, siblings: &[Sibling]) -> Option<Mark> {
-    let own = facts.queries.first()?;
-    let answered = facts.answer()?.at;
-    let same = siblings.iter().filter(|sibling| {
-        sibling.name == facts.name
-            && sibling.kind == facts.kind
-            && sibling.asked == Some((own.id, own.port))
-    });
-    let long_after = |query: Mark, answer: Mark| query.time.since(answer.time) >= AGAIN;
-    same.filter_map(|sibling| {
-        if long_after(sibling.first, answered) {
-            return Some(sibling.first);
-        }
-        let before = sibling.answer?;
-        long_after(facts.first, before).then_some(facts.first)
-    })
-    .next()
-}
-
-/// Where the client, right behind its only try, asked the same resolver for another name of the search.
-fn moved_on(facts: &LookupFacts, siblings: &[Sibling]) -> Option<Mark> {
-    let other = |sibling: &&Sibling| {
-        let after = sibling.first.time.since(facts.first.time);
-        sibling.resolver == facts.resolver
-            && sibling.name != facts.name
-            && sibling.kind == facts.kind
-            && (1..AGAIN).contains(&after)
-    };
-    let next = siblings.iter().find(other).map(|sibling| sibling.first);
-    next.filter(|_| facts.tries <= 1)
 }
 
 /// Where a mail connection used an address of the answer.

@@ -7,17 +7,13 @@
 use std::net::IpAddr;
 
 use hashbrown::HashTable;
-use hashbrown::hash_map::HashMap;
+use hashbrown::hash_map::{Entry, HashMap};
 
 mod facts;
 mod place;
-#[cfg(test)]
-mod tests;
-mod unasked;
 
 pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
-use place::{Fast, Pair, Port, Question, forget, hash_of, question};
-use unasked::UNASKED;
+use place::{Fast, Pair, Port, Question, hash_of, question};
 
 use super::endpoint::Endpoint;
 use super::queues::{Queue, Queues};
@@ -71,8 +67,6 @@ pub struct Lookups {
     queues: Queues,
     #[allow(clippy::vec_box)] // as the slots have them
     ready: Vec<Box<LookupFacts>>,
-    /// The latest answers to what the capture does not show asked, one of each client and resolver.
-    unasked: Few<(Pair, Mark), UNASKED>,
     /// Answers that stand in the capture before what they answer, oldest first.
     early: Few<Heard, EARLY>,
     evicted: u64,
@@ -312,7 +306,17 @@ impl Lookups {
         let Some(facts) = self.get_mut(at) else {
             return;
         };
-        let query = Query {
+        let duplicate = |query: &Query| {
+            (query.id, query.port, query.transport) == (message.id, from.port, transport)
+                && (0..=SEEN_TWICE).contains(&mark.time.since(query.at.time))
+        };
+        if facts.queries.iter().any(duplicate) {
+            return;
+        }
+        facts.tries = facts.tries.saturating_add(1);
+        facts.last = mark;
+        facts.last_query = Some(mark);
+        let _ = facts.queries.try_push(Query {
             at: mark,
             id: message.id,
             port: from.port,
@@ -321,19 +325,7 @@ impl Lookups {
             dnssec_ok: message.dnssec_ok,
             checking_disabled: message.checking_disabled,
             ttl: ip.ttl,
-            ip_id: ip.id,
-        };
-        if facts
-            .queries
-            .iter()
-            .any(|earlier| facts.is_copy(&query, earlier))
-        {
-            return;
-        }
-        facts.tries = facts.tries.saturating_add(1);
-        facts.last = mark;
-        facts.last_query = Some(mark);
-        let _ = facts.queries.try_push(query);
+        });
         let queue = queue(facts);
         self.queues.touch(at, queue, mark.time);
     }
@@ -352,7 +344,7 @@ impl Lookups {
             ..
         } = heard;
         let Some(at) = by_question.or(by_port) else {
-            return self.answers_nothing(mark, client.ip, heard.resolver);
+            return;
         };
         let Some(facts) = self.get_mut(at) else {
             return;
@@ -384,7 +376,7 @@ impl Lookups {
             facts.mismatched_count = facts.mismatched_count.saturating_add(1);
             facts.mismatched.push(reply);
         } else {
-            return self.answers_nothing(mark, client.ip, heard.resolver);
+            return;
         }
         facts.last = mark;
         let pair = Pair(facts.source, facts.client, facts.resolver);
@@ -471,6 +463,16 @@ impl Lookups {
         }
         self.free.push(at);
         Some(facts)
+    }
+}
+
+/// A place in a table goes, if it is that look-up's.
+fn forget<K: std::hash::Hash + Eq>(table: &mut HashMap<K, u32, Fast>, key: K, at: u32) {
+    if !table.is_empty()
+        && let Entry::Occupied(known) = table.entry(key)
+        && *known.get() == at
+    {
+        known.remove();
     }
 }
 

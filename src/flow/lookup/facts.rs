@@ -4,7 +4,6 @@
 
 use std::net::IpAddr;
 
-use super::SEEN_TWICE;
 use crate::base::limits::EVENTS;
 use crate::base::{Few, Foreign, Mark, Nanos, Solo, SourceId};
 use crate::flow::resets::HopCount;
@@ -41,8 +40,6 @@ pub struct Query {
     pub checking_disabled: bool,
     /// TTL as captured.
     pub ttl: u8,
-    /// IPv4 identification.
-    pub ip_id: Option<u16>,
 }
 
 /// A message that answers, or claims to.
@@ -184,25 +181,6 @@ impl LookupFacts {
     pub fn duration(&self) -> Option<Nanos> {
         self.answer()
             .map(|reply| reply.at.time.since(self.first.time).max(0))
-    }
-
-    /// Whether a query is an `earlier` one once more, as on both sides of a mirror. One that was answered in between was sent again: stubs
-    /// that are told of a failure ask at once with the same id and port; and no way changes an identification (RFC 6864 4).
-    pub fn is_copy(&self, query: &Query, earlier: &Query) -> bool {
-        let same = (query.id, query.port, query.transport)
-            == (earlier.id, earlier.port, earlier.transport)
-            && (0..=SEEN_TWICE).contains(&query.at.time.since(earlier.at.time));
-        let id = |query: &Query| query.ip_id.filter(|id| *id != 0);
-        let numbered_anew = id(query)
-            .zip(id(earlier))
-            .is_some_and(|(own, other)| own != other);
-        let place = |mark: Mark| (mark.time, mark.frame.number());
-        let answered = |reply: &Reply| {
-            (reply.message.id, reply.port) == (query.id, query.port)
-                && place(earlier.at) <= place(reply.at)
-                && place(reply.at) <= place(query.at)
-        };
-        same && !numbered_anew && !self.replies.iter().any(answered)
     }
 
     /// Whether an answer came that is not truncated.

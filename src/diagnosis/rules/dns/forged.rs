@@ -13,11 +13,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let facts = l.facts;
     let mut distinct: Vec<&Reply> = Vec::new();
     for reply in &facts.replies {
-        // What stands before the first query of this capture answers one that it does not show.
-        let asked = (facts.first.time, facts.first.frame.number())
-            <= (reply.at.time, reply.at.frame.number());
-        let sound = asked
-            && reply.transport == Transport::Udp
+        let sound = reply.transport == Transport::Udp
             && !reply.message.truncated
             && !reply.message.incomplete;
         let copy = distinct.iter().any(|other| {

@@ -34,10 +34,6 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if lives || found_in_search(l, reply.at.time) {
         return;
     }
-    // Its client never heard this answer: what failed is the way back, of which the capture shows nothing.
-    if l.asked_on().is_some() {
-        return;
-    }
     let decided = |sibling: &Sibling| matches!(sibling.rcode, Some(0 | 3));
     if !missing {
         // The other family was not answered, or with an error: the fault stands there.

@@ -52,12 +52,6 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     }) else {
         return;
     };
-    // It serves DNS after all: what refuses is a rule.
-    let serves = l
-        .context
-        .resolver_answers
-        .filter(|_| code == Code::DnsPortClosed);
-    let code = serves.map_or(code, |_| Code::DnsBlocked);
     let query = facts
         .queries
         .iter()
@@ -76,14 +70,6 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             format!("Nothing serves DNS at {resolver}: its own ICMP says {name}."),
             format!(
                 "Correct the client's resolver address, or start the DNS service on {resolver}"
-            ),
-        ),
-        Code::DnsBlocked if serves.is_some() => (
-            Where::Resolver,
-            0.7,
-            format!("{resolver} answers other queries and rejects this one: ICMP {name}."),
-            format!(
-                "Look for a REJECT rule or a rate limit for UDP port 53 on {resolver} or before it"
             ),
         ),
         Code::DnsBlocked => (
@@ -137,15 +123,6 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             0.05,
             "the resolver's own firewall: a plain REJECT looks the same",
         );
-    }
-    if let Some(answer) = serves {
-        claim = claim
-            .because(answer, format!("{resolver} answers another query"))
-            .or(
-                Code::DnsPortClosed,
-                0.2,
-                "the DNS service was started or stopped in between: its own log",
-            );
     }
     if l.answer().is_some() {
         claim = claim.weighing(Weight::Finding);

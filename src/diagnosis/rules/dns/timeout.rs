@@ -22,11 +22,6 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if l.context.went_on_untold.is_some() {
         return;
     }
-    // Likewise whoever asked once and went on to the next name; and where queries are missing, answers may be (one of several parallel
-    // links is watched).
-    if silence.tries <= 1 && (l.context.moved_on.is_some() || l.context.unasked.is_some()) {
-        return;
-    }
     let absence = l.absence();
     let full = if silence.tries >= 2 { 0.95 } else { 0.8 };
     let Some(confidence) = absence.confidence(full) else {
