@@ -141,7 +141,7 @@ fn rungs(report: &Value) -> impl Iterator<Item = String> {
             || code == "mail.starttls-missing"
                 && connection["outcome"] == "failed"
                 && stage != "starttls"
-            || code == "mail.helo-rejected" && stage != "capabilities";
+            || code == "mail.helo-rejected" && !reached("capabilities") && stage != "capabilities";
         contradicts.then(|| format!("{code} at {stage}, reached {}", connection["reached"]))
     })
 }

@@ -110,11 +110,11 @@ impl Ladder {
 
     /// What a failure says of the rungs: the one that its cause names was not climbed, whatever packets came by it. A packet that a
     /// router returns left the house and has no route all the same; who gives up for want of STARTTLS, or is refused with its EHLO, had
-    /// need of what it went without.
+    /// need of what it went without (Postfix refuses the name of an EHLO that it answered only at RCPT: that one was reached).
     pub fn fall_short(&mut self, code: Code) {
         let stage = match code {
             Code::MailStarttlsMissing | Code::MailStarttlsStripped => Stage::Starttls,
-            Code::MailHeloRejected => Stage::Capabilities,
+            Code::MailHeloRejected if !self.has(Stage::Capabilities) => Stage::Capabilities,
             code if code.name().starts_with("route.") && !self.has(Stage::Tcp) => Stage::Route,
             _ => return,
         };

@@ -118,7 +118,7 @@ impl Default for Knowledge {
             servers: Remembered::new(SERVERS),
             pairs: Remembered::new(PAIRS),
             idle_deaths: Remembered::new(SERVERS),
-            cut_quotes: Remembered::new(SERVERS),
+            cut_quotes: Remembered::new(SERVERS / 16),
             witness: Witness::default(),
             drops: Drops::default(),
         }

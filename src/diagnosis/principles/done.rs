@@ -5,12 +5,11 @@
 //! curl and swaks draw RSTs after close: none of that is a fault.
 
 use super::check::turned_away;
-use super::farewell::{Farewell, farewell, may_be_farewell};
+use super::farewell::{Farewell, farewell};
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
 use crate::proto::mail::{Command, Dialogue, Exchange, Oddity, Status, Verb};
-use crate::proto::tls::TlsFacts;
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
@@ -28,9 +27,6 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
         if both {
-            if gave_up_on_answer(c, tls) {
-                return None;
-            }
             let notify = tls.close_notify[Side::Client].or(tls.close_notify[Side::Server]);
             let quit = || match farewell(c, tls)? {
                 Farewell::Sure(at) if c.ended() => Some(at),
@@ -111,32 +107,6 @@ pub fn clear_after_starttls(dialogue: &Dialogue) -> Option<Mark> {
 fn gave_up(c: &Connection<'_>, quit: Mark) -> bool {
     let waited_for = |command: &Command| quit.time.since(command.done.time) >= 5 * SECOND;
     c.gave_up_waiting().is_some() || !c.partly_unseen() && c.unanswered().is_some_and(waited_for)
-}
-
-/// The client said something within TLS that was no farewell by its size, heard nothing more in ≥ 5 s, and left: it gave up waiting, and whatever
-/// it asked for was not done.
-fn gave_up_on_answer(c: &Connection<'_>, tls: &TlsFacts) -> bool {
-    let Ending::Closed {
-        by: Side::Client,
-        at,
-        ..
-    } = c.ending
-    else {
-        return false;
-    };
-    let (Some((_, asked)), Some((_, heard))) = (
-        tls.application_data[Side::Client],
-        tls.application_data[Side::Server],
-    ) else {
-        return false;
-    };
-    let left = tls.close_notify[Side::Client].map_or(at.time, |notify| notify.time.min(at.time));
-    let ended_by_server = tls.close_notify[Side::Server].is_some_and(|notify| notify.time <= left);
-    heard.is_before(asked)
-        && left.since(asked.time) >= 5 * SECOND
-        && !ended_by_server
-        && !c.partly_unseen()
-        && !may_be_farewell(c, tls, asked)
 }
 
 /// The first FIN, if it came by FIN and nothing was left unacknowledged before it.

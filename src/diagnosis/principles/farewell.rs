@@ -52,19 +52,6 @@ fn has_size_of_farewell(service: Service, carried: u16) -> bool {
     }
 }
 
-/// Whether what the client said last, in a record that began there, has the size of its farewell. What cannot be measured may be one.
-pub(super) fn may_be_farewell(c: &Connection<'_>, tls: &TlsFacts, said: Mark) -> bool {
-    let Some(hello) = tls.server_hello.as_ref() else {
-        return true;
-    };
-    let mut records = tls.opaque.iter().rev();
-    let last = records.find(|one| one.side == Side::Client && one.at == said);
-    last.is_none_or(|last| {
-        let carried = last.length.saturating_sub(overhead(hello));
-        has_size_of_farewell(c.service, carried)
-    })
-}
-
 /// The client's last record was, or may have been, its farewell, and the server answered it.
 pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
     let hello = tls.server_hello.as_ref()?;

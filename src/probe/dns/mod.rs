@@ -167,7 +167,11 @@ async fn listed_here(
         return None;
     }
     let name = Name::parse(typed).ok()?;
-    let addresses = hosts::addresses(&std::fs::read("/etc/hosts").ok()?, &name);
+    let text = std::fs::read("/etc/hosts").unwrap_or_default();
+    let families = context.options().families;
+    let mut addresses = hosts::addresses(&text, &name);
+    // The family that the list lacks is asked of DNS.
+    addresses.retain(|address| families.allow(*address));
     if addresses.is_empty() {
         return None;
     }
