@@ -264,12 +264,18 @@ pub fn addresses(reply: &Reply) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 /// An alias that leads out of the zone, in an answer without recursion: it was not asked for, or whose word it is does not give it.
-/// The server stops there (RFC 1034 4.3.2, step 3a), and the asker goes on at another one. What ends within the zone has its SOA (RFC 2308 2.2).
+/// The server stops there (RFC 1034 4.3.2, step 3a), and the asker goes on at another one. What ends within the zone has its SOA (RFC 2308 2.2),
+/// and an answer that holds more than aliases and their signatures (RFC 4034 3) knows their end.
 fn leads_on(message: &Message) -> bool {
     let recursive =
         message.recursion_desired && (message.recursion_available || !message.authoritative);
     let alias = |record: &Record| record.kind == RecordType::CNAME;
-    !recursive && !message.authority.1 && message.answers.iter().any(alias)
+    let mut answers = message
+        .answers
+        .iter()
+        .filter(|record| record.kind != RecordType(46));
+    let first = answers.next();
+    !recursive && !message.authority.1 && first.is_some_and(alias) && answers.all(alias)
 }
 
 /// Whether an answer holds a record of that type.
