@@ -227,7 +227,12 @@ impl Knowledge {
 
     /// Where an ICMP error came that may be about a SYN of that connection.
     fn refused_cut(&self, key: &FlowKey, tcp: &TcpFacts) -> Option<Mark> {
-        let first = tcp.syns.seen.first()?.at;
+        let first = tcp
+            .syns
+            .seen
+            .first()
+            .filter(|_| tcp.syn_acks.count == 0)?
+            .at;
         let until = tcp.syns.last?.time.plus(REFUSED);
         let mut known = self.cut_quotes.get(&key.client.ip)?.iter();
         let fits = |(mark, cut): &&(Mark, CutQuote)| {

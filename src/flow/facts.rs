@@ -12,7 +12,7 @@ use super::losses::{LossEvent, MtuEvidence};
 use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
 use crate::base::{Few, Mark, Nanos, PerSide, Rare, Side, SourceId, Usual};
-use crate::wire::{Tcp, TcpFlags};
+use crate::wire::{Tcp, TcpFlags, says_undelivered};
 
 /// The five-tuple of a TCP connection, by role, on one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -345,6 +345,13 @@ pub struct IcmpError {
     pub delay: Nanos,
     /// The quote matches a segment that was captured (ports and sequence number).
     pub matches: bool,
+}
+
+impl IcmpError {
+    /// It says that the packet it quotes did not arrive.
+    pub fn says_undelivered(&self) -> bool {
+        says_undelivered(self.v6, self.kind, self.code)
+    }
 }
 
 /// A silence of the whole connection.

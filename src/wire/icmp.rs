@@ -51,15 +51,20 @@ impl<'a> Dissector<'a> {
     }
 }
 
+/// Whether an ICMP error says that the packet it quotes did not arrive (RFC 792, RFC 4443 3). That one is too big is no such word (RFC 1191,
+/// RFC 8201).
+pub fn says_undelivered(v6: bool, kind: u8, code: u8) -> bool {
+    match v6 {
+        true => matches!(kind, 1 | 3),
+        false => matches!(kind, 3 | 11) && (kind, code) != (3, 4),
+    }
+}
+
 impl Icmp<'_> {
     /// What can be read of the segment that an error quotes, if the quote ends before that segment's ports; none where it surely is no
     /// TCP. Only of errors that say that it did not arrive.
     pub fn cut_quote(&self) -> Option<CutQuote> {
-        let lost = match self.v6 {
-            false => self.kind == 3 && self.code != 4 || self.kind == 11,
-            true => matches!(self.kind, 1 | 3),
-        };
-        if !lost
+        if !says_undelivered(self.v6, self.kind, self.code)
             || self
                 .quote
                 .is_some_and(|quote| quote.destination_port.is_some())

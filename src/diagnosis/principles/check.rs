@@ -100,16 +100,12 @@ fn cut_off(c: &Connection<'_>) -> bool {
             .is_some_and(|answer| answer.transmissions >= 2)
 }
 
-/// A router or host said before the connection's end that it does not deliver this flow's packets (RFC 792, RFC 4443 3), and the server was not
-/// heard after that: who ends it then does not do so for its own reasons. That a packet is too big is no such word (RFC 1191, RFC 8201).
+/// A router or host said before the connection's end that it does not deliver this flow's packets and the server was not heard after that: who
+/// ends it then does not do so for its own reasons.
 pub(super) fn turned_away(c: &Connection<'_>, end: Mark) -> bool {
     let heard = server_last_word(c, end.time);
     c.tcp.icmp.iter().any(|error| {
-        let undelivered = match error.v6 {
-            true => matches!(error.kind, 1 | 3),
-            false => matches!(error.kind, 3 | 11) && (error.kind, error.code) != (3, 4),
-        };
-        undelivered
+        error.says_undelivered()
             && error.matches
             && error.at.is_before(end)
             && heard.is_none_or(|heard| heard <= error.at.time)

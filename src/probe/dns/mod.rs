@@ -170,7 +170,7 @@ async fn listed_here(
     let text = std::fs::read("/etc/hosts").unwrap_or_default();
     let families = context.options().families;
     let mut addresses = hosts::addresses(&text, &name);
-    // The family that the list lacks is asked of DNS.
+    // Where the list has none of the families that are wanted, DNS is asked.
     addresses.retain(|address| families.allow(*address));
     if addresses.is_empty() {
         return None;
@@ -183,7 +183,7 @@ async fn listed_here(
         }
     }
     context.caution(format!(
-        "{name} is in /etc/hosts of this host: its addresses come from there, not from DNS"
+        "{name} has its addresses from this host itself (/etc/hosts, localhost), not from DNS"
     ));
     let reached = Reached {
         addresses,

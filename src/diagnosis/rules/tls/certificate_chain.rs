@@ -118,18 +118,19 @@ pub fn unsupported(tls: &TlsFacts, at: Timestamp) -> Reason {
     if let Some(purpose) = wrong_purpose(tls) {
         return purpose;
     }
+    let why = "The client does not support the server's certificate: its purpose, its key or its signature.";
     match by_sight(tls, at) {
         Some((Code::TlsCertWeak, sure, why)) => (Code::TlsCertWeak, 0.92 * sure, why, Vec::new()),
         Some((code, _, _)) => (
             Code::TlsCertRejected,
             0.6,
-            "The client does not support the server's certificate: its purpose, its key or its signature.".to_owned(),
+            why.to_owned(),
             vec![(code, 0.3, "the client's log")],
         ),
         None => (
             Code::TlsCertRejected,
             0.85,
-            "The client does not support the server's certificate: its purpose, its key or its signature.".to_owned(),
+            why.to_owned(),
             vec![(Code::TlsCertWeak, 0.1, "the client's log")],
         ),
     }
