@@ -113,6 +113,9 @@ impl SessionOutcome {
 /// Does everything that the scenario wants of a client, and returns when it is done.
 pub fn run(spec: &ClientSpec, network: &Network<'_>) -> ClientOutcome {
     let mut outcome = ClientOutcome::default();
+    if spec.after_ms > 0 && !network.stop.pass(Duration::from_millis(spec.after_ms)) {
+        return outcome;
+    }
     let mut addresses: Vec<IpAddr> = spec.addresses.clone();
     if let Some(resolve) = &spec.resolve {
         let name = resolve.name.as_deref().unwrap_or(&spec.server);

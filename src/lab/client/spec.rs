@@ -53,6 +53,9 @@ pub struct ClientSpec {
     /// A PROXY protocol (v1) line is sent first.
     #[serde(default)]
     pub proxy_protocol: bool,
+    /// Milliseconds before it begins.
+    #[serde(default)]
+    pub after_ms: u64,
     /// How many sessions, one after the other.
     #[serde(default = "one")]
     pub repeat: u32,
@@ -88,6 +91,7 @@ impl ClientSpec {
             helo: default_helo(),
             steps: None,
             proxy_protocol: false,
+            after_ms: 0,
             repeat: 1,
             parallel: 1,
             pause_ms: 0,
