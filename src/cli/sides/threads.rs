@@ -31,7 +31,7 @@ const SEEN: usize = 512;
 /// Bytes of frames that are copied in an epoch, about.
 const COPIED: usize = 256 << 10;
 /// Epochs on their way to a thread.
-const AHEAD: usize = 8;
+const AHEAD: usize = 4;
 
 /// What the reading thread tells the judge.
 enum Notice {
