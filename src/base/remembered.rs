@@ -6,19 +6,20 @@
 //! written are there, at most twice as many. Reading changes nothing: what is remembered depends on what was written alone.
 
 mod dense;
+mod generation;
 mod key;
 
-use dense::{Dense, Fast};
-use hashbrown::Equivalent;
-use key::hash_of;
+use dense::Fast;
+use generation::Generation;
+use key::{Ask, hash_of};
 
-pub use key::Key;
+pub use key::{Fed, Key};
 
 /// Values by key, the latest `most` to twice as many.
 #[derive(Debug)]
-pub struct Remembered<K, V> {
-    young: Dense<K, V>,
-    old: Dense<K, V>,
+pub struct Remembered<K: Key, V> {
+    young: Generation<K, V>,
+    old: Generation<K, V>,
     hasher: Fast,
     most: usize,
 }
@@ -27,15 +28,15 @@ impl<K: Key, V> Remembered<K, V> {
     /// An empty map that remembers the last `most` keys (at least one).
     pub fn new(most: usize) -> Remembered<K, V> {
         Remembered {
-            young: Dense::default(),
-            old: Dense::default(),
+            young: Generation::default(),
+            old: Generation::default(),
             hasher: Fast::default(),
             most: most.clamp(1, u32::MAX as usize),
         }
     }
 
     /// What is remembered under that key.
-    pub fn get<Q: Key + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
+    pub fn get<Q: Ask<K> + ?Sized>(&self, key: &Q) -> Option<&V> {
         if self.is_empty() {
             return None;
         }
@@ -46,7 +47,7 @@ impl<K: Key, V> Remembered<K, V> {
     }
 
     /// What is remembered under that key, to be changed where it is; it becomes no younger.
-    pub fn get_mut<Q: Key + Equivalent<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
+    pub fn get_mut<Q: Ask<K> + ?Sized>(&mut self, key: &Q) -> Option<&mut V> {
         if self.is_empty() {
             return None;
         }
@@ -104,7 +105,7 @@ impl<K: Key, V> Remembered<K, V> {
     }
 
     /// Forgets a key.
-    pub fn remove<Q: Key + Equivalent<K> + ?Sized>(&mut self, key: &Q) {
+    pub fn remove<Q: Ask<K> + ?Sized>(&mut self, key: &Q) {
         let hash = hash_of(&self.hasher, key);
         self.young.remove(hash, key, &self.hasher);
         self.old.remove(hash, key, &self.hasher);

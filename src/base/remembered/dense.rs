@@ -6,7 +6,7 @@
 
 use hashbrown::{Equivalent, HashTable};
 
-use super::key::{Key, hash_of};
+use super::key::{Fed, hash_of};
 
 /// How keys are hashed.
 pub(super) type Fast = foldhash::fast::RandomState;
@@ -31,7 +31,7 @@ impl<K, V> Default for Dense<K, V> {
     }
 }
 
-impl<K: Key, V> Dense<K, V> {
+impl<K: Fed, V> Dense<K, V> {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.index.len()

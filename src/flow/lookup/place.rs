@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use super::LookupFacts;
-use crate::base::{Foreign, Key, SourceId};
+use crate::base::{Fed, Foreign, SourceId};
 use crate::proto::dns::RecordType;
 
 /// How questions and places are hashed.
