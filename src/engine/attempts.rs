@@ -22,8 +22,9 @@ use verdict::{faults, verdict_of};
 use super::blame::Loss;
 use super::causes::Causes;
 use super::record::{AttemptRecord, CodeOnly, Record, Summary};
-use crate::base::{Few, Foreign, Nanos, SECOND, Solo, Timestamp, ip_text};
+use crate::base::{Few, Foreign, Nanos, Rare, SECOND, Solo, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
+use crate::proto::Service;
 
 /// A next try comes at most this long after the last one ended.
 const NEXT_TRY: Nanos = 30 * SECOND;
@@ -42,11 +43,11 @@ const OPEN: usize = 65_536;
 /// Connections and look-ups listed per attempt.
 const LISTED: usize = 256;
 
+/// Tens of thousands wait at once, most of them of one connection: what follows from something else is not kept.
 struct Attempt {
-    id: u64,
     client: IpAddr,
-    family: &'static str,
-    service: Option<&'static str>,
+    /// `None` of look-ups that still wait for their connection.
+    service: Option<Service>,
     target: Foreign,
     connections: Solo<Member, LISTED>,
     lookups: Few<Member, LISTED>,
@@ -58,7 +59,8 @@ struct Attempt {
 
 impl Attempt {
     fn key(&self) -> Key<'_> {
-        (self.client, self.family, &self.target)
+        let family = self.service.map_or(DNS, family);
+        (self.client, family, &self.target)
     }
 
     /// When it is over: from then on nothing can join it any more.
@@ -74,7 +76,7 @@ impl Attempt {
         self.connections.iter().find(|member| {
             let denied = || {
                 self.connections.iter().any(|other| {
-                    let same = other.twin == Some(member.id) || member.twin == Some(other.id);
+                    let same = *other.twin == Some(member.id) || *member.twin == Some(other.id);
                     let chosen =
                         member.check && !member.own_sake && other.established && !other.check;
                     other.outcome == Outcome::Failed && (same || chosen)
@@ -157,15 +159,17 @@ pub struct Attempts {
 
 /// All but the last of what [`family`] says.
 const FAMILIES: [&str; 4] = ["send", "imap", "pop3", "sieve"];
+/// What look-ups are, until somebody uses what they found.
+const DNS: &str = "dns";
 
 /// Services between which a client falls back belong to one family.
-pub fn family(service: &str) -> &'static str {
+pub fn family(service: Service) -> &'static str {
     match service {
-        "smtp" | "submission" | "submissions" | "lmtp" => "send",
-        "imap" | "imaps" => "imap",
-        "pop3" | "pop3s" => "pop3",
-        "sieve" => "sieve",
-        _ => "other",
+        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp => "send",
+        Service::Imap | Service::Imaps => "imap",
+        Service::Pop3 | Service::Pop3s => "pop3",
+        Service::Sieve => "sieve",
+        Service::Other => "other",
     }
 }
 
@@ -178,7 +182,7 @@ impl Attempts {
         member: Member,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
-        let key = (client, "dns", name);
+        let key = (client, DNS, name);
         let known = self.by_purpose.get(&self.open, key).filter(|id| {
             self.open.get(id).is_some_and(|attempt| {
                 attempt.connections.is_empty() && member.started.since(attempt.last) <= NEXT_TRY
@@ -220,7 +224,7 @@ impl Attempts {
     pub fn connection(
         &mut self,
         client: IpAddr,
-        service: &'static str,
+        service: Service,
         name: Option<&Foreign>,
         address: &Foreign,
         member: Member,
@@ -236,7 +240,8 @@ impl Attempts {
                     && (known.server == member.server || attempt.client == client)
             })
         {
-            let twin = Some(known.id);
+            let mut twin: Rare<Option<u64>> = Rare::default();
+            twin.set(Some(known.id));
             attempt.last = attempt.last.max(member.ended);
             let _ = attempt.connections.try_push(Member { twin, ..member });
             self.postpone(id);
@@ -272,13 +277,12 @@ impl Attempts {
             .filter(|id| self.open.get(id).is_some_and(|attempt| joins(attempt)));
         if known.is_none()
             && let Some(name) = name
-            && let Some(id) = self.by_purpose.get(&self.open, (client, "dns", name))
+            && let Some(id) = self.by_purpose.get(&self.open, (client, DNS, name))
         {
             self.by_purpose.forget(&self.open, id);
             if let Some(attempt) = self.open.get_mut(&id)
                 && attempt.connections.is_empty()
             {
-                attempt.family = family;
                 attempt.service = Some(service);
                 self.by_purpose.set(&self.open, id);
                 known = Some(id);
@@ -300,7 +304,7 @@ impl Attempts {
             self.by_purpose.set(&self.open, work);
         }
         if let Some(attempt) = self.open.get_mut(&id) {
-            attempt.service = attempt.service.or(Some(service));
+            attempt.service.get_or_insert(service);
             attempt.last = attempt.last.max(member.ended);
             attempt.again = if works { Again::Soon } else { again };
             let _ = attempt.connections.try_push(member);
@@ -317,8 +321,8 @@ impl Attempts {
 
     fn start(
         &mut self,
-        (client, family, target): Key<'_>,
-        service: Option<&'static str>,
+        (client, _, target): Key<'_>,
+        service: Option<Service>,
         at: Timestamp,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
@@ -328,9 +332,7 @@ impl Attempts {
         let id = self.next;
         self.next += 1;
         let attempt = Attempt {
-            id,
             client,
-            family,
             service,
             target: target.clone(),
             connections: Solo::new(),
@@ -359,7 +361,7 @@ impl Attempts {
     fn close_one(&mut self, id: u64, out: &mut dyn FnMut(Record)) {
         self.by_purpose.forget(&self.open, id);
         if let Some(attempt) = self.open.remove(&id) {
-            self.close(*attempt, out);
+            self.close(id, *attempt, out);
         }
     }
 
@@ -394,7 +396,7 @@ impl Attempts {
         self.expiry.clear();
     }
 
-    fn close(&mut self, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
+    fn close(&mut self, id: u64, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
         attempt.connections.sort_by_key(|member| member.id);
         attempt.lookups.sort_by_key(|member| member.id);
         let (outcome, member) = verdict_of(&attempt);
@@ -427,7 +429,7 @@ impl Attempts {
                 members.iter().filter(alike).map(|one| one.id).collect()
             };
             self.causes.add(&Loss {
-                attempt: Some(attempt.id),
+                attempt: Some(id),
                 verdict: setting.unwrap_or(blame),
                 failed: outcome == Outcome::Failed,
                 client: Some(attempt.client),
@@ -442,9 +444,9 @@ impl Attempts {
             }
         }
         out(Record::Attempt(AttemptRecord {
-            id: attempt.id,
+            id,
             client: ip_text(attempt.client),
-            service: attempt.service,
+            service: attempt.service.map(Service::name),
             target: attempt.target,
             outcome: outcome.name(),
             verdict: CodeOnly { code },

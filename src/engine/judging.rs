@@ -22,7 +22,7 @@ use super::provisional::Shown;
 use super::record::{ConnectionRecord, FindingRecord, Record, VerdictInfo};
 use super::searches::Searches;
 use super::sighting::{Carried, Sighting};
-use crate::base::{Foreign, Mark, Side, SourceId, Timestamp};
+use crate::base::{Foreign, Mark, Rare, Side, SourceId, Timestamp};
 use crate::diagnosis::{self, principles::clock_holds};
 use crate::diagnosis::{Claim, Class, Code, Handshake, Judgement, Outcome, Verdict};
 use crate::flow::lookup::{LookupFacts, Lookups};
@@ -354,7 +354,7 @@ impl Judging {
             established: tcp.established.is_some(),
             check: judged.judgement.is_check,
             own_sake: self.experiments.made_by_probe(self.world(key.source)),
-            twin: None,
+            twin: Rare::default(),
         };
         if judged_as_mail {
             let handshake = Handshake::of(
@@ -381,7 +381,7 @@ impl Judging {
                 .and_then(|name| self.searches.domain_of(client, name));
             let attempt = self.attempts.connection(
                 client,
-                made.service,
+                service,
                 domain.or(name.as_ref()),
                 &address,
                 member,
@@ -395,7 +395,7 @@ impl Judging {
         } else {
             let attempt = self.attempts.connection(
                 key.client.ip,
-                made.service,
+                service,
                 None,
                 &address,
                 member,

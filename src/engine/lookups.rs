@@ -6,7 +6,7 @@ use super::attempts::{Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting};
-use crate::base::{Foreign, MILLISECOND, Mark, Nanos, SECOND, Timestamp, ip_text};
+use crate::base::{Foreign, MILLISECOND, Mark, Nanos, Rare, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::proto::dns::{self, Answer, RecordType};
@@ -69,7 +69,7 @@ impl Judging {
             established: false,
             check: false,
             own_sake: self.experiments.made_by_probe(self.world(facts.source)),
-            twin: None,
+            twin: Rare::default(),
         };
         // The addresses of an exchanger are looked up for the domain's sake.
         let purpose = self

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{NEXT_TRY, RETRY};
-use crate::base::{Nanos, Timestamp, ip_text, socket_text};
+use crate::base::{Nanos, Rare, Timestamp, ip_text, socket_text};
 use crate::diagnosis::{Code, Outcome};
 use crate::engine::blame::Blame;
 use crate::engine::record::VerdictInfo;
@@ -37,7 +37,7 @@ pub struct Member {
     /// A probe made it: it tries every server for its own sake, where a client is content with one that works.
     pub own_sake: bool,
     /// The member that is the same connection, seen on the other side of a NAT.
-    pub twin: Option<u64>,
+    pub twin: Rare<Option<u64>>,
 }
 
 /// What an attempt keeps of a member's verdict.

@@ -141,10 +141,11 @@ mod tests {
     use std::net::IpAddr;
 
     use super::super::{Again, Attempts, Member, Told, Wanted};
-    use crate::base::{Foreign, MILLISECOND, SECOND, Timestamp};
+    use crate::base::{Foreign, MILLISECOND, Rare, SECOND, Timestamp};
     use crate::diagnosis::Outcome;
     use crate::engine::blame::Blame;
     use crate::engine::record::{Record, VerdictInfo};
+    use crate::proto::Service;
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
 
@@ -180,7 +181,7 @@ mod tests {
             established: true,
             check: false,
             own_sake: probe,
-            twin: None,
+            twin: Rare::default(),
         }
     }
 
@@ -200,7 +201,7 @@ mod tests {
             let address = Foreign::from("an address");
             attempts.connection(
                 CLIENT,
-                "imaps",
+                Service::Imaps,
                 Some(&name),
                 &address,
                 member,
