@@ -79,6 +79,7 @@ impl Judging {
             id,
             end,
             counts,
+            read,
             over,
             evicted,
             last,
@@ -102,6 +103,7 @@ impl Judging {
         ];
         let state = SourceState {
             damage: end.damage.as_deref(),
+            read,
             dropped: end.dropped,
             limits: if over.is_some() { &limits } else { &[] },
             last: counts.last.unwrap_or(Timestamp(0)),

@@ -144,6 +144,11 @@ impl Intake {
         if let Some(source) = root {
             source.link.see(&packet, &self.ports);
         }
+        if let (Net::None, Some(stop)) = (&packet.net, packet.stop)
+            && let Some(source) = self.sources.get_mut(input.source.0 as usize)
+        {
+            source.misses(stop);
+        }
         self.packet(&when, input, &packet, out);
     }
 

@@ -143,6 +143,8 @@ pub struct Closed {
     pub(super) end: SourceEnd,
     /// What was counted of it.
     pub(super) counts: Counts,
+    /// Anything of it could be read.
+    pub(super) read: bool,
     /// With it its world is over: what was seen of that world's link.
     pub(super) over: Option<LinkView>,
     /// Fragmented datagrams that left early.

@@ -13,7 +13,7 @@ use super::onward::{Onward, Told};
 use super::sighting::{Closed, Sighting};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
 use crate::flow::Ports;
-use crate::wire::{Glance, Net, Packet, TcpFlags, Transport};
+use crate::wire::{Glance, Net, Packet, Stop, StopReason, TcpFlags, Transport};
 
 /// What a source says at its end.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +60,8 @@ pub(super) struct Seen {
     pub(super) cut_segments: bool,
     /// Frames of it that were lost, as far as it was told when.
     lost: u64,
+    /// Frames of it of which not even the network layer could be read, and why the first of them could not.
+    unread: (u64, Option<Stop>),
 }
 
 impl Seen {
@@ -67,6 +69,38 @@ impl Seen {
     pub(super) fn see(&mut self, mark: Mark) {
         self.clock.see(mark);
         self.moved = true;
+    }
+
+    /// A frame of it ended before its network layer: cut by the snap length, or of a link type that is not read. What is readable and not
+    /// IP is none.
+    #[cold]
+    pub(super) fn misses(&mut self, stop: Stop) {
+        let unread = match stop.reason {
+            StopReason::Snaplen => true,
+            StopReason::Unsupported(_) => matches!(stop.layer, "frame" | "pktap"),
+            StopReason::Malformed | StopReason::TooDeep => false,
+        };
+        if unread {
+            let (count, first) = &mut self.unread;
+            *count = count.saturating_add(1);
+            first.get_or_insert(stop);
+        }
+    }
+
+    /// Why nothing of it could be read, where nothing could.
+    fn unreadable(&self) -> Option<String> {
+        let (count, first) = self.unread;
+        let stop = first.filter(|_| count == self.counts.packets)?;
+        let why = match stop.reason {
+            StopReason::Unsupported(number) => {
+                format!("link type {number} is none that mxray reads")
+            }
+            _ => "the snap length cut them before their IP header".to_owned(),
+        };
+        Some(match count {
+            1 => format!("its only frame cannot be read: {why}"),
+            _ => format!("none of its {count} frames can be read: {why}"),
+        })
     }
 
     /// The world was watched until that time.
@@ -166,6 +200,7 @@ impl Intake {
             moved: false,
             cut_segments: false,
             lost: 0,
+            unread: (0, None),
         };
         if let Some(world) = world.map(|part| self.world(part))
             && let Some(root) = self.sources.get_mut(world.0 as usize)
@@ -222,7 +257,7 @@ impl Intake {
     }
 
     /// The source ends. With the last of its world everything is judged with what is known now.
-    pub fn close_source(&mut self, id: SourceId, end: SourceEnd, out: &mut impl Onward) {
+    pub fn close_source(&mut self, id: SourceId, mut end: SourceEnd, out: &mut impl Onward) {
         if self
             .sources
             .get(id.0 as usize)
@@ -254,12 +289,16 @@ impl Intake {
             return;
         };
         source.closed = true;
+        let unreadable = source.unreadable();
+        let read = source.counts.packets > 0 && unreadable.is_none();
+        end.damage = end.damage.or(unreadable);
         let counts = source.counts;
         let last = self.sources.iter().all(|source| source.closed);
         out.hear(Sighting::Closed(Box::new(Closed {
             id,
             end,
             counts,
+            read,
             over: link,
             evicted: self.fragments.counts().evicted,
             last,

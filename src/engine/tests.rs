@@ -15,6 +15,7 @@ const ROUTER: &str = "2001:db8:1::1";
 struct Capture {
     engine: Engine,
     source: SourceId,
+    link_type: u16,
     snaplen: usize,
     number: u64,
     records: Vec<Record>,
@@ -27,6 +28,7 @@ impl Capture {
         Capture {
             engine,
             source,
+            link_type: 1,
             snaplen,
             number: 0,
             records: Vec::new(),
@@ -40,7 +42,7 @@ impl Capture {
         let input = Input {
             source: self.source,
             number: self.number,
-            link_type: 1,
+            link_type: self.link_type,
             time: Timestamp(at * MILLISECOND),
             data: &data[..self.snaplen.min(data.len())],
             original_len: data.len() as u32,
@@ -50,13 +52,27 @@ impl Capture {
             .frame(&input, &mut |record| records.push(record));
     }
 
-    /// Codes of connections and look-ups.
-    fn codes(mut self) -> Vec<&'static str> {
+    /// Everything that is said of it.
+    fn records(mut self) -> Vec<Record> {
         let mut records = std::mem::take(&mut self.records);
         let mut keep = |record| records.push(record);
         self.engine
             .close_source(self.source, SourceEnd::default(), &mut keep);
         self.engine.finish(&mut keep);
+        records
+    }
+
+    /// What is said to be damaged of it.
+    fn damage(self) -> Option<String> {
+        self.records().into_iter().find_map(|record| match record {
+            Record::Source(source) => source.damage,
+            _ => None,
+        })
+    }
+
+    /// Codes of connections and look-ups.
+    fn codes(self) -> Vec<&'static str> {
+        let records = self.records();
         let code = |record: &Record| match record {
             Record::Connection(one) => Some(one.verdict.code),
             Record::Lookup(one) => Some(one.verdict.code),
@@ -132,4 +148,25 @@ fn cut_segments(port: u16) -> Vec<&'static str> {
 fn segments_cut_before_their_flags_may_be_mail() {
     assert!(cut_segments(25).is_empty());
     assert_eq!(cut_segments(443), ["dns.nxdomain"]);
+}
+
+/// A capture of which nothing can be read is no evidence that all is well.
+#[test]
+fn frames_that_cannot_be_read_are_damage() {
+    let packet = syn(SERVER, 143);
+    let damage = |link_type: u16, snaplen: usize, packets: &[&[u8]]| {
+        let mut capture = Capture::new(snaplen);
+        capture.link_type = link_type;
+        for (at, packet) in (0..).zip(packets) {
+            capture.frame(at, packet);
+        }
+        capture.damage()
+    };
+    let said = damage(107, 200, &[&packet, &packet]).expect("frame relay is not read");
+    assert!(said.contains("none of its 2 frames") && said.contains("link type 107"));
+    let said = damage(1, 20, &[&packet]).expect("cut before the addresses");
+    assert!(said.contains("its only frame") && said.contains("snap length"));
+    assert_eq!(damage(1, 200, &[&packet]), None);
+    // Near miss: a frame that was read, and makes no sense.
+    assert_eq!(damage(1, 200, &[&[0x0f; 60]]), None);
 }

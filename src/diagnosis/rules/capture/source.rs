@@ -8,6 +8,8 @@ use crate::diagnosis::{At, Claim, Code, Verdict, Weight, Where};
 pub struct SourceState<'a> {
     /// What was wrong with the file, in words.
     pub damage: Option<&'a str>,
+    /// Anything of it could be read.
+    pub read: bool,
     /// Frames that the recorder says it lost.
     pub dropped: u64,
     /// Bounds of mxray's own that were hit, by name, and how often.
@@ -28,11 +30,22 @@ pub fn judge_source(state: &SourceState<'_>) -> Vec<Verdict> {
     };
     let mut verdicts = Vec::new();
     if let Some(damage) = state.damage {
+        let (summary, advice) = if state.read {
+            (
+                format!("The capture is damaged: {damage}; what could be read was judged."),
+                "Record again, or copy the file again: it may have been cut while it was copied or still written",
+            )
+        } else {
+            (
+                format!("Nothing of this capture was judged: {damage}."),
+                "Check what was named, or record again: whole frames (tcpdump -s 0), on an interface whose link type mxray reads",
+            )
+        };
         verdicts.push(find(
             Code::CaptureDamaged,
             "reading the capture",
-            format!("The capture is damaged: {damage}; what could be read was judged."),
-            "Record again, or copy the file again: it may have been cut while it was copied or still written",
+            summary,
+            advice,
         ));
     }
     if state.dropped > 0 {
