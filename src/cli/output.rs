@@ -1,7 +1,8 @@
 //! Where a report goes: standard output or a file; a reader that goes away is no error.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::options::{Color, Layout};
@@ -21,6 +22,29 @@ pub fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
         Some(path) => Box::new(BufWriter::with_capacity(BUFFER, File::create(path)?)),
         None => Box::new(BufWriter::with_capacity(BUFFER, io::stdout())),
     })
+}
+
+/// Refuses to write into what is to be read: opening it would empty it. The error is a sentence.
+pub fn spare<'a>(
+    option: &str,
+    output: Option<&Path>,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), String> {
+    let file = |path: &Path| {
+        let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((about.dev(), about.ino()))
+    };
+    let Some((output, written)) = output.and_then(|path| Some((path, file(path)?))) else {
+        return Ok(());
+    };
+    match inputs.into_iter().find(|path| file(path) == Some(written)) {
+        Some(input) => Err(format!(
+            "{option} {} would overwrite {}, which is to be read: name another file",
+            output.display(),
+            input.display()
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Whether the terminal says of itself that it knows neither colours nor a cursor that moves.
@@ -71,5 +95,30 @@ impl From<Layout> for crate::report::Format {
             Layout::Html => Self::Html,
             Layout::Markdown => Self::Markdown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::spare;
+
+    #[test]
+    fn what_is_to_be_read_is_not_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        fs::write(&one, "packets").expect("a file");
+        fs::write(&other, "packets").expect("a file");
+        let again = folder.path().join("again");
+        std::os::unix::fs::symlink(&one, &again).expect("a link");
+        let inputs = [one.as_path(), other.as_path()];
+        let said = spare("-o", Some(&again), inputs).expect_err("the same file");
+        assert!(said.contains("again would overwrite"), "{said}");
+        assert!(spare("-o", Some(&folder.path().join("new")), inputs).is_ok());
+        assert!(spare("-o", None, inputs).is_ok());
+        assert!(spare("-o", Some(&one), [other.as_path()]).is_ok());
+        // A device is written to, not emptied.
+        assert!(spare("-o", Some("/dev/null".as_ref()), ["/dev/null".as_ref()]).is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
 use clap::Args;
 
@@ -222,6 +223,14 @@ fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
     let reporting = &arguments.reporting;
     let interrupt = Interrupt::listen();
     let inputs = capture::expand(&arguments.files);
+    let read = inputs.iter().flatten().map(|input| match input {
+        capture::Input::Path(path) => path.as_path(),
+        capture::Input::Stdin => Path::new("/dev/stdin"),
+    });
+    if let Err(why) = output::spare("-o", reporting.output.as_deref(), read) {
+        eprintln!("mxray: {why}");
+        return exit::USAGE;
+    }
     let mut reporter = Reporter {
         reporting,
         face: None,

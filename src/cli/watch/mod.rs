@@ -28,6 +28,7 @@ use super::bpf::Filter;
 use super::exit;
 use super::interrupt::Interrupt;
 use super::options::Reporting;
+use super::output;
 use super::screen::{self, Screen};
 use crate::capture::live::FilterPlan;
 use crate::engine::{Config, Engine};
@@ -152,6 +153,9 @@ fn prepare(arguments: &Arguments) -> Result<(Session<'_>, Option<Screening>), Re
         Some(text) => FilterPlan::Own(text.clone()),
         None => FilterPlan::Mail(config.ports.mail()),
     };
+    let rehearsed = arguments.rehearse.as_deref();
+    output::spare("-w", arguments.write.as_deref(), rehearsed).map_err(usage)?;
+    output::spare("-o", reporting.output.as_deref(), rehearsed).map_err(usage)?;
     let opened = match &arguments.rehearse {
         Some(path) => Opened::file(path)?,
         None => Opened::interfaces(arguments, &plan)?,
