@@ -124,7 +124,7 @@ pub struct Reporting {
     #[arg(long, value_name = "BPF", help_heading = SELECTION)]
     pub filter: Option<String>,
 
-    /// Only these TCP ports are taken for mail
+    /// Only these TCP ports are taken for mail before a byte was spoken; mail that is spoken on others is still known
     #[arg(
         long,
         value_name = "PORT",
@@ -138,7 +138,7 @@ pub struct Reporting {
     /// Trust anchors (PEM) that certificate chains are checked against
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     pub roots: Option<PathBuf>,
-    /// TLS secrets (SSLKEYLOGFILE) to decrypt with; a pcapng's own secrets are used by themselves
+    /// TLS secrets (SSLKEYLOGFILE) to decrypt with, read once at the start; a pcapng's own secrets are used by themselves
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     pub keylog: Option<PathBuf>,
 

@@ -177,7 +177,7 @@ pub struct History {
 }
 
 impl History {
-    /// A round ended: what changed. A round that is not `whole` went no farther than the greeting: that all is well so far takes back no
+    /// What a round that began at that time changed. A round that is not `whole` went no farther than the greeting: that all is well so far takes back no
     /// fault of a later stage.
     pub fn round(&mut self, now: Timestamp, seen: &[Seen], whole: bool) -> Vec<Change> {
         self.first.get_or_insert(now);
@@ -252,7 +252,7 @@ impl History {
             .map(|(what, service)| (what.as_str(), service))
     }
 
-    /// When the latest round ended.
+    /// When the latest round began.
     pub fn last(&self) -> Timestamp {
         self.last
     }
@@ -260,7 +260,10 @@ impl History {
     /// The summary: what broke, how often, for how long, with which pattern.
     pub fn summary(&self) -> String {
         let whole = self.first.map_or(0, |first| self.last.since(first));
-        let mut text = format!("{} rounds in {}\n", self.rounds, words(whole));
+        let mut text = match self.rounds {
+            0 | 1 => format!("{}\n", counted(self.rounds)),
+            _ => format!("{} in {}\n", counted(self.rounds), words(whole)),
+        };
         for (what, service) in &self.services {
             let _ = writeln!(
                 text,
@@ -276,6 +279,14 @@ impl History {
             );
         }
         text
+    }
+}
+
+/// So many rounds, in words.
+fn counted(rounds: u64) -> String {
+    match rounds {
+        1 => "1 round".to_owned(),
+        _ => format!("{rounds} rounds"),
     }
 }
 
@@ -348,7 +359,7 @@ impl Service {
 
     fn summary(&self, what: &str, now: Timestamp) -> String {
         if self.failures == 0 {
-            return format!("✓ {what}  never failed in {} rounds", self.rounds);
+            return format!("✓ {what}  never failed in {}", counted(self.rounds));
         }
         let codes: Vec<&str> = self.by_code.keys().copied().collect();
         let open = self.began.map(|began| now.since(began));

@@ -92,7 +92,7 @@ pub fn render(history: &History) -> String {
     let last = history.last().0 as f64 / SECOND as f64;
     let _ = writeln!(
         text,
-        "# HELP {name} When the latest round ended.\n# TYPE {name} gauge\n{name} {last}"
+        "# HELP {name} When the latest round began.\n# TYPE {name} gauge\n{name} {last}"
     );
     text
 }

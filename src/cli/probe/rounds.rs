@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Probing, Reporter, SIDE_BY_SIDE};
-use crate::base::SourceId;
+use crate::base::{SourceId, Timestamp};
 use crate::cli::exit::{self, Verdicts};
 use crate::cli::options::Layout;
 use crate::engine::Engine;
@@ -58,8 +58,9 @@ impl Probing<'_> {
                     .map(<[_]>::to_vec)
                     .collect();
                 for group in groups {
+                    let at = self.context.now();
                     servers.extend(crate::probe::run(&self.context, &group).await);
-                    if let Err(why) = self.round(&mut history, &mut verdicts, &mut told, true) {
+                    if let Err(why) = self.round(at, &mut history, &mut verdicts, &mut told, true) {
                         return said(&why);
                     }
                 }
@@ -80,6 +81,7 @@ impl Probing<'_> {
                     .cloned()
                     .collect();
                 for group in looked.chunks(SIDE_BY_SIDE) {
+                    let at = self.context.now();
                     let standing = |known: &Known| history.standing(&known.what());
                     let planned = group.iter().filter(|known| {
                         schedule::look(is_due(known), standing(known)).is_session()
@@ -89,7 +91,8 @@ impl Probing<'_> {
                     for what in held {
                         schedule.held(what, began);
                     }
-                    if let Err(why) = self.round(&mut history, &mut verdicts, &mut told, false) {
+                    if let Err(why) = self.round(at, &mut history, &mut verdicts, &mut told, false)
+                    {
                         return said(&why);
                     }
                 }
@@ -125,9 +128,11 @@ impl Probing<'_> {
         })
     }
 
-    /// Judges what was gathered, and says what changed.
+    /// Judges what was gathered from that time on, and says what changed. What fails takes its time to do so: it had failed when the
+    /// measurement began.
     fn round(
         &mut self,
+        at: Timestamp,
         history: &mut History,
         verdicts: &mut Verdicts,
         told: &mut Option<Told>,
@@ -137,7 +142,7 @@ impl Probing<'_> {
         self.files.keep(&mut recording)?;
         let records = judged(Engine::new(self.config.clone()), &mut recording);
         let seen = history::read(&records);
-        let changes = history.round(self.context.now(), &seen, whole);
+        let changes = history.round(at, &seen, whole);
         if whole || !changes.is_empty() {
             for record in &records {
                 verdicts.see(record);
