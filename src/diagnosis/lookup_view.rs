@@ -127,6 +127,7 @@ impl<'a> Lookup<'a> {
                 (earlier.id, earlier.port, earlier.transport)
                     == (query.id, query.port, query.transport)
                     && query.at.time.since(earlier.at.time) <= COPY
+                    && !self.facts.sent_again(query, earlier)
             })
         };
         let real = queries

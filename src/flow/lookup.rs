@@ -7,13 +7,15 @@
 use std::net::IpAddr;
 
 use hashbrown::HashTable;
-use hashbrown::hash_map::{Entry, HashMap};
+use hashbrown::hash_map::HashMap;
 
 mod facts;
 mod place;
+#[cfg(test)]
+mod tests;
 
 pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
-use place::{Fast, Pair, Port, Question, hash_of, question};
+use place::{Fast, Pair, Port, Question, forget, hash_of, question};
 
 use super::endpoint::Endpoint;
 use super::queues::{Queue, Queues};
@@ -306,17 +308,7 @@ impl Lookups {
         let Some(facts) = self.get_mut(at) else {
             return;
         };
-        let duplicate = |query: &Query| {
-            (query.id, query.port, query.transport) == (message.id, from.port, transport)
-                && (0..=SEEN_TWICE).contains(&mark.time.since(query.at.time))
-        };
-        if facts.queries.iter().any(duplicate) {
-            return;
-        }
-        facts.tries = facts.tries.saturating_add(1);
-        facts.last = mark;
-        facts.last_query = Some(mark);
-        let _ = facts.queries.try_push(Query {
+        let query = Query {
             at: mark,
             id: message.id,
             port: from.port,
@@ -325,7 +317,20 @@ impl Lookups {
             dnssec_ok: message.dnssec_ok,
             checking_disabled: message.checking_disabled,
             ttl: ip.ttl,
-        });
+            ip_id: ip.id,
+        };
+        let duplicate = |earlier: &Query| {
+            (earlier.id, earlier.port, earlier.transport) == (query.id, query.port, query.transport)
+                && (0..=SEEN_TWICE).contains(&mark.time.since(earlier.at.time))
+                && !facts.sent_again(&query, earlier)
+        };
+        if facts.queries.iter().any(duplicate) {
+            return;
+        }
+        facts.tries = facts.tries.saturating_add(1);
+        facts.last = mark;
+        facts.last_query = Some(mark);
+        let _ = facts.queries.try_push(query);
         let queue = queue(facts);
         self.queues.touch(at, queue, mark.time);
     }
@@ -463,16 +468,6 @@ impl Lookups {
         }
         self.free.push(at);
         Some(facts)
-    }
-}
-
-/// A place in a table goes, if it is that look-up's.
-fn forget<K: std::hash::Hash + Eq>(table: &mut HashMap<K, u32, Fast>, key: K, at: u32) {
-    if !table.is_empty()
-        && let Entry::Occupied(known) = table.entry(key)
-        && *known.get() == at
-    {
-        known.remove();
     }
 }
 

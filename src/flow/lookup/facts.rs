@@ -40,6 +40,8 @@ pub struct Query {
     pub checking_disabled: bool,
     /// TTL as captured.
     pub ttl: u8,
+    /// IPv4 identification.
+    pub ip_id: Option<u16>,
 }
 
 /// A message that answers, or claims to.
@@ -162,12 +164,40 @@ impl LookupFacts {
         self.over_tcp.as_deref().unwrap_or(&QUIET)
     }
 
-    /// The answer that settles it: the first that is not truncated, else the first.
+    /// The answer that settles it: the first that is not truncated, else the first. An error is outlived by what came when the client
+    /// asked once more.
     pub fn answer(&self) -> Option<&Reply> {
-        self.replies
-            .iter()
-            .find(|reply| !reply.message.truncated)
-            .or(self.replies.first())
+        let settles = |reply: &&Reply| matches!(reply.message.rcode, 0 | 3);
+        let mut whole = self.replies.iter().filter(|reply| !reply.message.truncated);
+        let Some(first) = whole.next() else {
+            return self.replies.first();
+        };
+        let again = |reply: &&Reply| {
+            let mut times = self.queries.iter().map(|query| query.at.time);
+            settles(reply) && times.any(|time| time > first.at.time && time <= reply.at.time)
+        };
+        let later = if settles(&first) {
+            None
+        } else {
+            whole.find(again)
+        };
+        Some(later.unwrap_or(first))
+    }
+
+    /// Whether a query that looks like an `earlier` one was sent anew, and not captured twice: an answer lies between the two, it came
+    /// the same way, and its packet is another one. Stubs that are told of a failure ask again at once with the same id and port; what
+    /// is copied keeps its identification (RFC 6864 4), and behind a router its TTL is less.
+    pub fn sent_again(&self, query: &Query, earlier: &Query) -> bool {
+        let number = |query: &Query| query.ip_id.filter(|id| *id != 0);
+        let same_packet = number(query).is_some() && number(query) == number(earlier);
+        let place = |mark: Mark| (mark.time, mark.frame.number());
+        let between = |reply: &Reply| {
+            (reply.message.id, reply.port, reply.transport)
+                == (query.id, query.port, query.transport)
+                && place(earlier.at) < place(reply.at)
+                && place(reply.at) < place(query.at)
+        };
+        query.ttl == earlier.ttl && !same_packet && self.replies.iter().any(between)
     }
 
     /// The answer over UDP that said "truncated".

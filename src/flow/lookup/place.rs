@@ -5,6 +5,8 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 
+use hashbrown::hash_map::{Entry, HashMap};
+
 use super::LookupFacts;
 use crate::base::{Fed, Foreign, SourceId};
 use crate::proto::dns::RecordType;
@@ -42,6 +44,16 @@ pub(super) fn hash_of(hasher: &Fast, (source, client, resolver, name, kind): Que
     name.feed(&mut state);
     state.write_u16(kind.0);
     state.finish()
+}
+
+/// A place in a table goes, if it is that look-up's.
+pub(super) fn forget<K: Hash + Eq>(table: &mut HashMap<K, u32, Fast>, key: K, at: u32) {
+    if !table.is_empty()
+        && let Entry::Occupied(known) = table.entry(key)
+        && *known.get() == at
+    {
+        known.remove();
+    }
 }
 
 impl Hash for Pair {

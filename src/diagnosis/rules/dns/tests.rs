@@ -1,5 +1,7 @@
 //! Each code by hand-made facts, and what looks like it and is not.
 
+mod half_seen;
+
 use std::net::IpAddr;
 
 use crate::base::{Few, Foreign, FrameRef, MILLISECOND, Mark, Solo, SourceId, Timestamp};
@@ -52,6 +54,7 @@ fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
             dnssec_ok: false,
             checking_disabled: false,
             ttl: 64,
+            ip_id: None,
         });
         facts.tries += 1;
         facts.last_query = Some(mark(*ms));
@@ -225,33 +228,6 @@ fn fragments_that_never_became_whole() {
         query.edns_size = None;
     }
     assert_eq!(code(&tries, &context, 40_000), Code::DnsTimeout);
-}
-
-#[test]
-fn who_rejects_by_icmp() {
-    let error = |sender: &str, code: u8| LookupIcmp {
-        at: mark(2),
-        sender: ip(sender),
-        v6: false,
-        kind: 3,
-        code,
-        hops: HopCount::of(60),
-        quoted_ttl: 60,
-        tcp: false,
-    };
-    for (sender, number, expected) in [
-        ("10.0.0.1", 3, Code::DnsPortClosed),
-        ("10.0.0.9", 3, Code::DnsBlocked),
-        ("10.0.0.1", 13, Code::DnsBlocked),
-        ("10.0.0.9", 1, Code::RouteUnreachable),
-    ] {
-        let mut facts = facts(RecordType::A, &[0]);
-        facts.icmp.push(error(sender, number));
-        facts.icmp_count = 1;
-        let judgement = judge(&facts, &witnessed(), 40_000);
-        assert_eq!(judgement.verdict.code, expected);
-        assert_eq!(judgement.verdict.frame, Some(mark(2).frame));
-    }
 }
 
 #[test]
