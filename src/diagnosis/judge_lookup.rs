@@ -87,6 +87,10 @@ fn positive(l: &Lookup<'_>, reply: &Reply) -> String {
 }
 
 fn unknown(l: &Lookup<'_>) -> Verdict {
+    if let Some(answer) = dns::serves(&l.facts.icmp) {
+        let text = "Its resolver says that nothing serves DNS there, and answers other queries in the same moment: several machines with one address, or a rule that rejects some queries.";
+        return Verdict::without_fault(Code::Unknown, text.to_owned(), Some(answer));
+    }
     let text = if l.facts.last_query.is_none() {
         "Only the answer was captured: what was asked cannot be known."
     } else if l.absence() == Absence::Blind {

@@ -11,11 +11,14 @@ use hashbrown::hash_map::HashMap;
 
 mod facts;
 mod place;
+mod served;
 #[cfg(test)]
 mod tests;
 
 pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
 use place::{Fast, Pair, Port, Question, forget, hash_of, question};
+
+use served::{Closed, REFUSALS};
 
 use super::endpoint::Endpoint;
 use super::queues::{Queue, Queues};
@@ -71,6 +74,8 @@ pub struct Lookups {
     ready: Vec<Box<LookupFacts>>,
     /// Answers that stand in the capture before what they answer, oldest first.
     early: Few<Heard, EARLY>,
+    /// The latest words of resolvers that nothing serves DNS there.
+    closed: Few<Closed, REFUSALS>,
     evicted: u64,
 }
 
@@ -102,6 +107,7 @@ impl Lookups {
     ) {
         self.give_up_early(mark.time);
         if message.response {
+            self.answers_after_all(mark, from.ip);
             let heard = Heard {
                 at: mark,
                 transport,
@@ -198,8 +204,16 @@ impl Lookups {
             hops: HopCount::of(ip.ttl),
             quoted_ttl: quote.ip.ttl,
             tcp,
+            answers: None,
         });
         facts.last = mark;
+        let closed = matches!(
+            (icmp.v6, icmp.kind, icmp.code),
+            (false, 3, 3) | (true, 1, 4)
+        );
+        if closed && !tcp && ip.source == quote.ip.destination {
+            self.says_closed(at, mark, ip.source);
+        }
         true
     }
 
@@ -228,7 +242,7 @@ impl Lookups {
             }
         }
         facts.last = mark;
-        let queue = queue(facts);
+        let queue = facts.queue();
         self.queues.touch(at, queue, mark.time);
     }
 
@@ -331,7 +345,7 @@ impl Lookups {
         facts.last = mark;
         facts.last_query = Some(mark);
         let _ = facts.queries.try_push(query);
-        let queue = queue(facts);
+        let queue = facts.queue();
         self.queues.touch(at, queue, mark.time);
     }
 
@@ -386,7 +400,7 @@ impl Lookups {
         facts.last = mark;
         let pair = Pair(facts.source, facts.client, facts.resolver);
         let cut_off = facts.truncated().is_some();
-        let queue = queue(facts);
+        let queue = facts.queue();
         self.queues.touch(at, queue, mark.time);
         if cut_off {
             self.cut_off.insert(pair, at);
@@ -482,13 +496,5 @@ fn share(name: &Foreign, message: &mut Message) {
         if record.owner == *name {
             record.owner = name.clone();
         }
-    }
-}
-
-fn queue(facts: &LookupFacts) -> Queue {
-    if facts.settled() {
-        Queue::Closing
-    } else {
-        Queue::Open
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::base::limits::EVENTS;
 use crate::base::{Few, Foreign, Mark, Nanos, Solo, SourceId};
+use crate::flow::queues::Queue;
 use crate::flow::resets::HopCount;
 use crate::proto::dns::{Message, RecordType};
 
@@ -82,6 +83,8 @@ pub struct LookupIcmp {
     pub quoted_ttl: u8,
     /// The quoted packet is a TCP segment.
     pub tcp: bool,
+    /// It says that nothing serves DNS, and so soon after it the resolver answered a query, of whomever: where.
+    pub answers: Option<Mark>,
 }
 
 /// How the client's connections to TCP/53 of the resolver fared during the look-up.
@@ -211,6 +214,15 @@ impl LookupFacts {
     pub fn duration(&self) -> Option<Nanos> {
         self.answer()
             .map(|reply| reply.at.time.since(self.first.time).max(0))
+    }
+
+    /// What it waits for.
+    pub(super) fn queue(&self) -> Queue {
+        if self.settled() {
+            Queue::Closing
+        } else {
+            Queue::Open
+        }
     }
 
     /// Whether an answer came that is not truncated.

@@ -4,7 +4,7 @@ use super::{LookupFacts, Lookups, Transport};
 use crate::base::{FrameRef, Mark, Nanos, SourceId, Timestamp};
 use crate::flow::Endpoint;
 use crate::proto::dns::decode;
-use crate::wire::Ip;
+use crate::wire::{Icmp, Ip, Quote};
 
 const CLIENT: [u8; 4] = [10, 0, 0, 5];
 const RESOLVER: [u8; 4] = [10, 0, 0, 1];
@@ -22,6 +22,21 @@ struct Seen {
 const fn seen(at: i64, number: u16) -> Seen {
     let ttl = 64;
     Seen { at, ttl, number }
+}
+
+fn packet(from: [u8; 4], to: [u8; 4], seen: Seen) -> Ip {
+    Ip {
+        source: from.into(),
+        destination: to.into(),
+        ttl: seen.ttl,
+        id: Some(seen.number),
+        dont_fragment: true,
+        tos: 0,
+        flow_label: None,
+        total_len: 60,
+        protocol: 17,
+        fragment: None,
+    }
 }
 
 /// Messages, one by one.
@@ -50,25 +65,44 @@ impl Talk {
             ip: ip.into(),
             port,
         };
-        let ip = Ip {
-            source: from.0.into(),
-            destination: to.0.into(),
-            ttl: seen.ttl,
-            id: Some(seen.number),
-            dont_fragment: true,
-            tos: 0,
-            flow_label: None,
-            total_len: 60,
-            protocol: 17,
-            fragment: None,
-        };
-        self.frame += 1;
-        let mark = Mark {
-            frame: FrameRef::new(SourceId(0), self.frame),
-            time: Timestamp(seen.at * MICROSECOND),
-        };
+        let ip = packet(from.0, to.0, seen);
+        let mark = self.mark(seen.at);
         self.lookups
             .message(mark, Transport::Udp, &ip, end(from), end(to), message);
+        self
+    }
+
+    fn mark(&mut self, at: i64) -> Mark {
+        self.frame += 1;
+        Mark {
+            frame: FrameRef::new(SourceId(0), self.frame),
+            time: Timestamp(at * MICROSECOND),
+        }
+    }
+
+    /// The resolver's port is unreachable.
+    fn closed(&mut self, at: i64) -> &mut Talk {
+        let quote = Quote {
+            ip: packet(CLIENT, RESOLVER, seen(at, 0)),
+            source_port: Some(40_000),
+            destination_port: Some(53),
+            seq: None,
+            flags: None,
+            window: None,
+        };
+        let icmp = Icmp {
+            v6: false,
+            kind: 3,
+            code: 3,
+            mtu: None,
+            word: 0,
+            quote: Some(quote),
+            neighbor: None,
+            body: &[],
+        };
+        let mark = self.mark(at);
+        let ip = packet(RESOLVER, CLIENT, seen(at, 0));
+        assert!(self.lookups.icmp(mark, &ip, &icmp, &quote));
         self
     }
 
@@ -121,4 +155,28 @@ fn what_is_captured_twice_is_one_try() {
         // What contradicts the first answer does not outlive it.
         assert_eq!(facts.answer().map(|reply| reply.message.rcode), Some(2));
     }
+}
+
+#[test]
+fn an_answer_right_behind_a_closed_port_is_remembered() {
+    for (at, near) in [(500_000, true), (1_500_000, false)] {
+        let facts = Talk::default()
+            .say(seen(0, 80), None)
+            .closed(100)
+            .say(seen(at, 90), Some(0))
+            .only();
+        let answers: Vec<bool> = facts
+            .icmp
+            .iter()
+            .map(|error| error.answers.is_some())
+            .collect();
+        assert_eq!(answers, [near]);
+    }
+    // Near miss: an answer before it.
+    let facts = Talk::default()
+        .say(seen(0, 80), None)
+        .say(seen(50, 90), Some(0))
+        .closed(100)
+        .only();
+    assert!(facts.icmp.iter().all(|error| error.answers.is_none()));
 }

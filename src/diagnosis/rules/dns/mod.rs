@@ -21,7 +21,7 @@ mod type_dropped;
 
 pub use filtered::withheld;
 pub use inconsistent::{Told, weigh as judge_answers};
-pub use rejected::refusal;
+pub use rejected::{refusal, serves};
 
 use crate::base::{MILLISECOND, Nanos};
 use crate::diagnosis::Claim;

@@ -3,9 +3,10 @@
 //! One table: type and code (RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1), and whether the resolver itself sent it.
 //! A host says port-unreachable for itself (RFC 1122 4.1.3.1); anybody else who says so is a firewall.
 
-use crate::base::SECOND;
+use crate::base::{Mark, SECOND};
 use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Weight, Where};
+use crate::flow::lookup::LookupIcmp;
 
 /// What an ICMP error that quotes a question means, and its name; `own`: the resolver itself sent it.
 pub fn refusal(v6: bool, kind: u8, code: u8, own: bool) -> Option<(Code, &'static str)> {
@@ -38,6 +39,16 @@ pub fn refusal(v6: bool, kind: u8, code: u8, own: bool) -> Option<(Code, &'stati
     })
 }
 
+/// Where a resolver answered although it had just said, and said again, that nothing serves DNS there. A service that was started again
+/// answers what comes later, and from then on: there only the last of several errors may lie right before an answer.
+pub fn serves(errors: &[LookupIcmp]) -> Option<Mark> {
+    let (first, last) = errors.first().zip(errors.last())?;
+    let mut answers = errors.iter().filter_map(|error| error.answers);
+    first
+        .answers
+        .or_else(|| answers.find(|answer| last.at.time > answer.time))
+}
+
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     let facts = l.facts;
@@ -45,10 +56,11 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if facts.truncated().is_some() {
         return;
     }
+    let serves = serves(&facts.icmp).is_some();
     let Some((error, code, name)) = facts.icmp.iter().find_map(|error| {
         let own = error.sender == facts.resolver;
         let (code, name) = refusal(error.v6, error.kind, error.code, own)?;
-        Some((error, code, name))
+        (code != Code::DnsPortClosed || !serves).then_some((error, code, name))
     }) else {
         return;
     };

@@ -25,10 +25,9 @@ fn what_is_asked_again_after_a_failure_has_an_answer_of_its_own() {
     assert_eq!(code(&copied, &witnessed(), 40_000), Code::DnsForged);
 }
 
-#[test]
-fn who_rejects_by_icmp() {
-    let error = |sender: &str, code: u8| LookupIcmp {
-        at: mark(2),
+fn error(ms: i64, sender: &str, code: u8) -> LookupIcmp {
+    LookupIcmp {
+        at: mark(ms),
         sender: ip(sender),
         v6: false,
         kind: 3,
@@ -36,7 +35,12 @@ fn who_rejects_by_icmp() {
         hops: HopCount::of(60),
         quoted_ttl: 60,
         tcp: false,
-    };
+        answers: None,
+    }
+}
+
+#[test]
+fn who_rejects_by_icmp() {
     for (sender, number, expected) in [
         ("10.0.0.1", 3, Code::DnsPortClosed),
         ("10.0.0.9", 3, Code::DnsBlocked),
@@ -44,10 +48,49 @@ fn who_rejects_by_icmp() {
         ("10.0.0.9", 1, Code::RouteUnreachable),
     ] {
         let mut facts = facts(RecordType::A, &[0]);
-        facts.icmp.push(error(sender, number));
+        facts.icmp.push(error(2, sender, number));
         facts.icmp_count = 1;
         let judgement = judge(&facts, &witnessed(), 40_000);
         assert_eq!(judgement.verdict.code, expected);
         assert_eq!(judgement.verdict.frame, Some(mark(2).frame));
     }
+}
+
+#[test]
+fn a_closed_port_that_answers_at_once_is_none() {
+    // When the port was said to be closed, and when the resolver answered somebody right behind that.
+    let judged = |errors: &[(i64, Option<i64>)]| {
+        let mut facts = facts(RecordType::A, &[0]);
+        for (at, answer) in errors {
+            let mut closed = error(*at, "10.0.0.1", 3);
+            closed.answers = answer.map(mark);
+            facts.icmp.push(closed);
+            facts.icmp_count += 1;
+        }
+        judge(&facts, &witnessed(), 40_000)
+    };
+    for errors in [
+        &[(2, Some(5))][..],
+        &[(2, Some(5)), (3, Some(5))],
+        &[(2, None), (3_000, Some(3_004)), (5_000, None)],
+    ] {
+        let judgement = judged(errors);
+        assert_eq!(judgement.verdict.code, Code::Unknown, "{errors:?}");
+        assert!(judgement.findings.is_empty());
+    }
+    // Near misses: stopped for good; started again after some seconds.
+    for errors in [
+        &[(2, None)][..],
+        &[(2, None), (1_000, None), (2_000, Some(2_900))],
+    ] {
+        let judgement = judged(errors);
+        assert_eq!(judgement.verdict.code, Code::DnsPortClosed, "{errors:?}");
+    }
+    // A device on the way says so of its own rule, whoever answers.
+    let mut facts = facts(RecordType::A, &[0]);
+    let mut blocked = error(2, "10.0.0.9", 3);
+    blocked.answers = Some(mark(5));
+    facts.icmp.push(blocked);
+    facts.icmp_count = 1;
+    assert_eq!(code(&facts, &witnessed(), 40_000), Code::DnsBlocked);
 }
