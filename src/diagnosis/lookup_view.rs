@@ -12,6 +12,10 @@ const LIFE: Nanos = 30 * SECOND;
 /// Copies of one frame made by the capture lie at most this far apart.
 const COPY: Nanos = 3 * MILLISECOND;
 
+/// Sooner nobody asks again what was not answered (c-ares waits 250 ms, systemd-resolved 750 ms, glibc 1 s at the least): two programs of the
+/// client ask the same, or two capture points show one question.
+pub const AGAIN: Nanos = 200 * MILLISECOND;
+
 /// A client that connects so soon after a query has found an address.
 pub const WENT_ON: Nanos = 5 * SECOND;
 
@@ -46,6 +50,8 @@ pub struct LookupContext {
     /// Right behind its last try, before it can have given up, the client opened a mail connection to an address that nobody in
     /// the capture had told it: where. It seems to have been answered.
     pub went_on_untold: Option<Mark>,
+    /// Right behind its only try the client asked the same resolver for the next name of the search, and was answered: so it was here.
+    pub moved_on: Option<Mark>,
     /// Likewise right behind its first try, although it asked again later: that try seems to have been answered.
     pub answered_unseen: Option<Mark>,
     /// The name is the target of an MX answer seen before (so an error here belongs to the domain's MX): which domain.

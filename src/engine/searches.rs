@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::names::Names;
 use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
-use crate::diagnosis::{LookupContext, Sibling, Tlsa, is_mail_question};
+use crate::diagnosis::{AGAIN, LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
 use crate::proto::tls::TlsaRecord;
@@ -350,6 +350,7 @@ impl Searches {
         let pair = (facts.client, facts.resolver);
         let sizes = self.sizes.get(&pair);
         LookupContext {
+            moved_on: moved_on(facts, &siblings),
             siblings,
             largest_udp_answer: sizes.map(|sizes| sizes.largest),
             used: used(facts, names),
@@ -363,6 +364,28 @@ impl Searches {
             ..LookupContext::default()
         }
     }
+}
+
+/// Where the client, right behind its only try, asked the same resolver for another name of the same search, which was answered. Names of
+/// one search are one name with several suffixes, or without; two hosts that are called alike (`mail.…`) are none.
+fn moved_on(facts: &LookupFacts, siblings: &[Sibling]) -> Option<Mark> {
+    let own = facts.name.as_str();
+    let one_search = |other: &str| {
+        let labels = own.split('.').zip(other.split('.'));
+        let common = labels.take_while(|(a, b)| a == b).count();
+        let bare = |name: &str| name.split('.').count() == common;
+        common >= 2 || bare(own) || bare(other)
+    };
+    let next = siblings.iter().find(|sibling| {
+        let after = sibling.first.time.since(facts.first.time);
+        sibling.resolver == facts.resolver
+            && sibling.kind == facts.kind
+            && sibling.answer.is_some()
+            && sibling.name != facts.name
+            && (1..AGAIN).contains(&after)
+            && one_search(sibling.name.as_str())
+    })?;
+    (facts.tries <= 1).then_some(next.first)
 }
 
 /// Where a mail connection used an address of the answer.

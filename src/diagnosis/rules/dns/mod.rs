@@ -23,13 +23,8 @@ pub use filtered::withheld;
 pub use inconsistent::{Told, weigh as judge_answers};
 pub use rejected::{refusal, serves};
 
-use crate::base::{MILLISECOND, Nanos};
 use crate::diagnosis::Claim;
-use crate::diagnosis::lookup_view::Lookup;
-
-/// Sooner nobody asks again what was not answered (c-ares waits 250 ms, systemd-resolved 750 ms, glibc 1 s at the least): two programs of the
-/// client ask the same, or two capture points show one question.
-const AGAIN: Nanos = 200 * MILLISECOND;
+use crate::diagnosis::lookup_view::{AGAIN, Lookup};
 
 /// A rule about a look-up.
 type Rule = fn(&Lookup<'_>, &mut Vec<Claim>);

@@ -13,8 +13,9 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if facts.icmp_count > 0 || facts.tcp().reset.is_some() || facts.tcp().syn_ack.is_some() {
         return;
     }
-    // Asked once, never again, and then connected: the answer came and was not captured.
-    if silence.tries <= 1 && l.context.went_on.is_some() {
+    // Asked once, never again, and then connected, or at once asked for the next name of the search: the answer came and was not
+    // captured, as where only one of several parallel links is watched.
+    if silence.tries <= 1 && (l.context.went_on.is_some() || l.context.moved_on.is_some()) {
         return;
     }
     // Asked again, and at once connected to an address that no other answer gave: this one did, and was not captured. A client

@@ -94,3 +94,15 @@ fn a_closed_port_that_answers_at_once_is_none() {
     facts.icmp_count = 1;
     assert_eq!(code(&facts, &witnessed(), 40_000), Code::DnsBlocked);
 }
+
+#[test]
+fn who_asks_for_the_next_name_at_once_was_answered() {
+    let mut context = witnessed();
+    context.moved_on = Some(mark(1));
+    let once = facts(RecordType::A, &[0]);
+    assert_eq!(code(&once, &witnessed(), 40_000), Code::DnsTimeout);
+    assert_eq!(code(&once, &context, 40_000), Code::Unknown);
+    // Near miss: whoever asks again was not.
+    let again = facts(RecordType::A, &[0, 5_000]);
+    assert_eq!(code(&again, &context, 40_000), Code::DnsTimeout);
+}
