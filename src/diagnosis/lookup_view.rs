@@ -50,6 +50,8 @@ pub struct LookupContext {
     /// Right behind its last try, before it can have given up, the client opened a mail connection to an address that nobody in
     /// the capture had told it: where. It seems to have been answered.
     pub went_on_untold: Option<Mark>,
+    /// An ICMP error came to the client meanwhile that may quote a query: the capture cuts it.
+    pub refused_cut: Option<Mark>,
     /// Right behind its only try the client asked the same resolver for the next name of the search, and was answered: so it was here.
     pub moved_on: Option<Mark>,
     /// Likewise right behind its first try, although it asked again later: that try seems to have been answered.
@@ -197,7 +199,8 @@ impl<'a> Lookup<'a> {
     /// Nothing whatever came back, and for long enough.
     pub fn silence(&self) -> Option<Silence> {
         let facts = self.facts;
-        if facts.reply_count > 0 || facts.mismatched_count > 0 {
+        if facts.reply_count > 0 || facts.mismatched_count > 0 || self.context.refused_cut.is_some()
+        {
             return None;
         }
         self.unanswered()

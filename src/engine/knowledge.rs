@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Solo, Timestamp};
 use crate::diagnosis::Context;
+use crate::flow::lookup::LookupFacts;
 use crate::flow::{Endpoint, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
 use crate::wire::CutQuote;
 
@@ -106,6 +107,8 @@ pub struct Knowledge {
     idle_deaths: Remembered<Endpoint, Few<Nanos, PORTS>>,
     /// ICMP errors to each client whose quotes are cut.
     cut_quotes: Remembered<IpAddr, Few<(Mark, CutQuote), QUOTES>>,
+    /// Those that are surely about datagrams of UDP: apart, so that neither kind hides the other.
+    cut_datagrams: Remembered<IpAddr, Few<(Mark, CutQuote), QUOTES>>,
     /// What came back to whom.
     pub witness: Witness,
     /// When the capture lost frames.
@@ -119,6 +122,7 @@ impl Default for Knowledge {
             pairs: Remembered::new(PAIRS),
             idle_deaths: Remembered::new(SERVERS),
             cut_quotes: Remembered::new(SERVERS / 16),
+            cut_datagrams: Remembered::new(SERVERS / 16),
             witness: Witness::default(),
             drops: Drops::default(),
         }
@@ -221,7 +225,12 @@ impl Knowledge {
 
     /// An ICMP error to that client, whose quote is cut before the ports.
     pub fn cut_quote(&mut self, mark: Mark, client: IpAddr, cut: CutQuote) {
-        let known = self.cut_quotes.entry(client, Few::new);
+        let quotes = if cut.is_udp() {
+            &mut self.cut_datagrams
+        } else {
+            &mut self.cut_quotes
+        };
+        let known = quotes.entry(client, Few::new);
         known.push_last((mark, cut));
     }
 
@@ -236,7 +245,21 @@ impl Knowledge {
         let until = tcp.syns.last?.time.plus(REFUSED);
         let mut known = self.cut_quotes.get(&key.client.ip)?.iter();
         let fits = |(mark, cut): &&(Mark, CutQuote)| {
-            mark.time >= first.time && mark.time <= until && cut.may_be_to(key.server.ip)
+            mark.time >= first.time && mark.time <= until && cut.may_be_to(6, key.server.ip)
+        };
+        known.find(fits).map(|(mark, _)| *mark)
+    }
+
+    /// Where an ICMP error came that may be about a query of that look-up.
+    pub fn query_refused_cut(&self, facts: &LookupFacts) -> Option<Mark> {
+        let until = facts.last_query?.time.plus(REFUSED);
+        let quotes = [&self.cut_datagrams, &self.cut_quotes];
+        let mut known = quotes
+            .into_iter()
+            .filter_map(|quotes| quotes.get(&facts.client))
+            .flatten();
+        let fits = |(mark, cut): &&(Mark, CutQuote)| {
+            mark.time >= facts.first.time && mark.time <= until && cut.may_be_to(17, facts.resolver)
         };
         known.find(fits).map(|(mark, _)| *mark)
     }

@@ -91,6 +91,7 @@ impl Judging {
                 .answered_near(facts.client, facts.last.time, 60 * SECOND);
         context.one_way = self.knowledge.witness.one_way(facts.client);
         context.went_on = self.names.went_on(facts.client, facts.first.time, WENT_ON);
+        context.refused_cut = self.knowledge.query_refused_cut(facts);
         context.went_on_untold = self.went_on_untold(facts);
         context.answered_unseen = self.answered_unseen(facts);
         context.capture_drops = self

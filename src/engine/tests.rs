@@ -127,6 +127,33 @@ fn an_error_whose_quote_is_cut_may_be_about_the_syn() {
     assert_eq!(other, ["tcp.dropped"]);
 }
 
+/// A question that is asked three times, each time answered by a router with "no route" that quotes one to that resolver.
+fn unanswered(snaplen: usize, quoted: &str) -> Vec<&'static str> {
+    let question = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x04mail\x04test\0\0\x01\0\x01";
+    let query = |to: &str| {
+        let ends = ((address(CLIENT), 40_000), (address(to), 53));
+        let header = Header::new(address(CLIENT), address(to));
+        udp(header, ends.0.into(), ends.1.into(), question).expect("a question")
+    };
+    let mut capture = Capture::new(snaplen);
+    for at in [0, 5_000, 10_000] {
+        capture.frame(at, &query(SERVER));
+        let header = Header::new(address(ROUTER), address(CLIENT));
+        let error = icmp(header, 1, 0, 0, &query(quoted)).expect("an error");
+        capture.frame(at + 1, &error);
+    }
+    capture.frame(60_000, &syn("2001:db8:9::9", 443));
+    capture.codes()
+}
+
+#[test]
+fn an_error_whose_quote_is_cut_may_be_about_the_query() {
+    assert_eq!(unanswered(96, SERVER), ["unknown"]);
+    assert_eq!(unanswered(1_500, SERVER), ["route.unreachable"]);
+    // Near miss: about another host.
+    assert_eq!(unanswered(96, "2001:dead::1"), ["dns.timeout"]);
+}
+
 /// A name that does not exist, and segments to a port that are cut before their flags.
 fn cut_segments(port: u16) -> Vec<&'static str> {
     let mut capture = Capture::new(64);

@@ -61,8 +61,8 @@ pub fn says_undelivered(v6: bool, kind: u8, code: u8) -> bool {
 }
 
 impl Icmp<'_> {
-    /// What can be read of the segment that an error quotes, if the quote ends before that segment's ports; none where it surely is no
-    /// TCP. Only of errors that say that it did not arrive.
+    /// What can be read of the segment or datagram that an error quotes, if the quote ends before its ports; none where it surely is
+    /// neither of TCP nor of UDP. Only of errors that say that it did not arrive.
     pub fn cut_quote(&self) -> Option<CutQuote> {
         if !says_undelivered(self.v6, self.kind, self.code)
             || self
@@ -73,16 +73,13 @@ impl Icmp<'_> {
         }
         // RFC 791 3.1, RFC 8200 3: where protocol and destination stand.
         let (protocol, destination) = if self.v6 { (6, 24..40) } else { (9, 16..20) };
-        if self
-            .body
-            .get(protocol)
-            .is_some_and(|protocol| *protocol != 6)
-        {
+        let protocol = self.body.get(protocol).copied();
+        if protocol.is_some_and(|protocol| !matches!(protocol, 6 | 17)) {
             return None;
         }
         let end = destination.end.min(self.body.len());
         let octets = self.body.get(destination.start..end).unwrap_or_default();
-        Some(CutQuote::new(self.v6, octets))
+        Some(CutQuote::new(self.v6, protocol, octets))
     }
 }
 

@@ -278,6 +278,8 @@ pub struct Icmp<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutQuote {
     v6: bool,
+    /// Its protocol, where that can be read.
+    protocol: Option<u8>,
     /// What there is of the address that could not be reached, as its octets' upper bits.
     prefix: u128,
     /// How many octets of it there are.
@@ -285,8 +287,8 @@ pub struct CutQuote {
 }
 
 impl CutQuote {
-    /// With the octets that were captured of the quoted packet's destination.
-    pub(super) fn new(v6: bool, destination: &[u8]) -> CutQuote {
+    /// With the protocol, and the octets that were captured of the quoted packet's destination.
+    pub(super) fn new(v6: bool, protocol: Option<u8>, destination: &[u8]) -> CutQuote {
         let mut all = [0; 16];
         let mut octets = 0;
         for (place, octet) in all.iter_mut().zip(destination) {
@@ -295,19 +297,26 @@ impl CutQuote {
         }
         CutQuote {
             v6,
+            protocol,
             prefix: u128::from_be_bytes(all),
             octets,
         }
     }
 
-    /// Whether the quoted packet may have been for that address.
-    pub fn may_be_to(&self, address: IpAddr) -> bool {
+    /// Whether the quoted packet is a datagram of UDP.
+    pub fn is_udp(&self) -> bool {
+        self.protocol == Some(17)
+    }
+
+    /// Whether the quoted packet may have been of that protocol and for that address.
+    pub fn may_be_to(&self, protocol: u8, address: IpAddr) -> bool {
         let whole = match address {
             IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
             IpAddr::V6(address) => address.to_bits(),
         };
         let beyond = u128::MAX.checked_shr(self.octets.saturating_mul(8));
-        address.is_ipv6() == self.v6 && (whole ^ self.prefix) & !beyond.unwrap_or(0) == 0
+        let fits = address.is_ipv6() == self.v6 && self.protocol.is_none_or(|own| own == protocol);
+        fits && (whole ^ self.prefix) & !beyond.unwrap_or(0) == 0
     }
 }
 

@@ -106,3 +106,12 @@ fn who_asks_for_the_next_name_at_once_was_answered() {
     let again = facts(RecordType::A, &[0, 5_000]);
     assert_eq!(code(&again, &context, 40_000), Code::DnsTimeout);
 }
+
+#[test]
+fn an_error_that_is_cut_may_be_about_the_query() {
+    let tries = facts(RecordType::A, &[0, 2_000, 4_000]);
+    assert_eq!(code(&tries, &witnessed(), 40_000), Code::DnsTimeout);
+    let mut context = witnessed();
+    context.refused_cut = Some(mark(2_001));
+    assert_eq!(code(&tries, &context, 40_000), Code::Unknown);
+}
