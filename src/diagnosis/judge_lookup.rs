@@ -42,6 +42,11 @@ fn without_cause(l: &Lookup<'_>) -> (Outcome, Verdict) {
     let kind = type_name(l.facts.kind);
     let (reply, text) = match l.content() {
         Some(Content::Positive(reply)) => (reply, positive(l, reply)),
+        Some(Content::NoName(_) | Content::NoData(_)) if dns::unheard(l).is_some() => {
+            let text = "The client asked again for what was answered: the answer that is captured here did not reach it.";
+            let verdict = Verdict::without_fault(Code::Unknown, text.to_owned(), l.asked_again());
+            return (Outcome::Incomplete, verdict);
+        }
         Some(Content::NoName(reply)) => (
             reply,
             format!(

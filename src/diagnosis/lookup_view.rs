@@ -81,6 +81,8 @@ pub struct Sibling {
     pub rcode: Option<u16>,
     /// Its first query.
     pub first: Mark,
+    /// Transaction id and port of that.
+    pub asked: Option<(u16, u16)>,
     /// Its answer.
     pub answer: Option<Mark>,
     /// Length of its answer in bytes; 0 when not known.
@@ -176,6 +178,36 @@ impl<'a> Lookup<'a> {
                     .any(|query| query.at.time > first.at.time && query.at.time <= reply.at.time)
         });
         Some(later.unwrap_or(first))
+    }
+
+    /// Where the client asked once more, with the same id and from the same port, what had been answered before: a stub repeats a query
+    /// for want of an answer (RFC 1035 4.2.1), so what this capture shows did not arrive. Of two families that are asked for together
+    /// both are repeated when one is not answered: that says nothing. Nor does it where the resolver is slow, and answers an earlier try
+    /// of them.
+    pub fn asked_again(&self) -> Option<Mark> {
+        let LookupFacts { kind, resolver, .. } = self.facts;
+        let family = |one: &Sibling| matches!(one.kind, RecordType::A | RecordType::AAAA);
+        if self
+            .same_name()
+            .any(|one| one.kind != *kind && family(one) && one.rcode.is_none())
+        {
+            return None;
+        }
+        let answer = self.answer()?.at;
+        let answered = answer.time;
+        if self.tries_until(answer) > 1 || answered.since(self.facts.first.time) >= SECOND {
+            return None;
+        }
+        let queries = &self.facts.queries;
+        let again = |one: &&Sibling| {
+            one.kind == *kind
+                && one.resolver == *resolver
+                && one.first.time.since(answered) >= AGAIN
+                && queries
+                    .iter()
+                    .any(|query| one.asked == Some((query.id, query.port)))
+        };
+        self.same_name().find(again).map(|one| one.first)
     }
 
     /// What the answer says.

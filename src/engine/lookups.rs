@@ -5,7 +5,7 @@
 use super::attempts::{Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
-use super::searches::{Fate, Waiting};
+use super::searches::{Fate, Waiting, denied, sibling};
 use crate::base::{Foreign, MILLISECOND, Mark, Nanos, Rare, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
@@ -85,6 +85,11 @@ impl Judging {
     /// Judges a look-up with what is known by now.
     pub(super) fn assess_lookup(&self, facts: &LookupFacts, horizon: Timestamp) -> Judgement {
         let mut context = self.searches.context(facts, &self.names);
+        // What is asked meanwhile closes later: only a denial depends on it.
+        if denied(facts) {
+            let open = self.lookups.same_search(facts);
+            context.siblings.extend(open.map(sibling));
+        }
         context.answered_near =
             self.knowledge
                 .witness

@@ -114,6 +114,28 @@ fn positive(facts: &LookupFacts) -> bool {
     })
 }
 
+/// Whether it was answered that there is no such name, or no such record.
+pub fn denied(facts: &LookupFacts) -> bool {
+    let answer = facts.answer();
+    answer.is_some_and(|reply| matches!(reply.message.rcode, 0 | 3)) && !positive(facts)
+}
+
+/// What others of its search need to know of a look-up.
+pub fn sibling(facts: &LookupFacts) -> Sibling {
+    let answer = facts.answer();
+    Sibling {
+        name: facts.name.clone(),
+        kind: facts.kind,
+        resolver: facts.resolver,
+        positive: positive(facts),
+        rcode: answer.map(|reply| reply.message.rcode),
+        first: facts.first,
+        asked: facts.queries.first().map(|query| (query.id, query.port)),
+        answer: answer.map(|reply| reply.at),
+        length: answer.map_or(0, |reply| reply.message.length),
+    }
+}
+
 impl Searches {
     /// Where TLSA records (RFC 6698 3) for that server's name and port were answered to that client.
     pub fn tlsa(&self, client: IpAddr, name: &Foreign, port: u16) -> Option<Tlsa> {
@@ -234,16 +256,7 @@ impl Searches {
             }
         }
         let recent = self.recent.entry(facts.client, Solo::new);
-        recent.push_last(Sibling {
-            name: facts.name.clone(),
-            kind: facts.kind,
-            resolver: facts.resolver,
-            positive: positive(facts),
-            rcode: facts.answer().map(|reply| reply.message.rcode),
-            first: facts.first,
-            answer: facts.answer().map(|reply| reply.at),
-            length: facts.answer().map_or(0, |reply| reply.message.length),
-        });
+        recent.push_last(sibling(facts));
     }
 
     /// The next look-up whose fate is sealed at `now`.

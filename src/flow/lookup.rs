@@ -11,6 +11,7 @@ use hashbrown::hash_map::HashMap;
 
 mod facts;
 mod place;
+mod search;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -207,13 +208,7 @@ impl Lookups {
             answers: None,
         });
         facts.last = mark;
-        let closed = matches!(
-            (icmp.v6, icmp.kind, icmp.code),
-            (false, 3, 3) | (true, 1, 4)
-        );
-        if closed && !tcp && ip.source == quote.ip.destination {
-            self.says_closed(at, mark, ip.source);
-        }
+        self.says_closed(at, mark, ip, icmp, quote);
         true
     }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::Lookups;
 use crate::base::{Mark, Nanos, SECOND, SourceId};
+use crate::wire::{Icmp, Ip, Quote};
 
 /// Whoever answers within this time was not started meanwhile: services that begin take longer.
 const AT_ONCE: Nanos = SECOND;
@@ -24,8 +25,23 @@ pub(super) struct Closed {
 }
 
 impl Lookups {
-    /// A resolver says itself that nothing serves DNS (RFC 1122 4.1.3.1, RFC 4443 3.1).
-    pub(super) fn says_closed(&mut self, lookup: u32, at: Mark, resolver: IpAddr) {
+    /// An ICMP error about a query; it counts here if the resolver says itself that nothing serves DNS (RFC 1122 4.1.3.1, RFC 4443 3.1).
+    pub(super) fn says_closed(
+        &mut self,
+        lookup: u32,
+        at: Mark,
+        ip: &Ip,
+        icmp: &Icmp<'_>,
+        quote: &Quote,
+    ) {
+        let closed = matches!(
+            (icmp.v6, icmp.kind, icmp.code),
+            (false, 3, 3) | (true, 1, 4)
+        );
+        let resolver = quote.ip.destination;
+        if !closed || quote.ip.protocol != 17 || ip.source != resolver {
+            return;
+        }
         let source = self.worlds.of(at.frame.source());
         self.closed.push_last(Closed {
             source,

@@ -21,6 +21,7 @@ mod type_dropped;
 
 pub use filtered::withheld;
 pub use inconsistent::{Told, weigh as judge_answers};
+pub use negative::unheard;
 pub use rejected::{refusal, serves};
 
 use crate::diagnosis::Claim;

@@ -4,7 +4,7 @@
 //! negative ones carry the same code. A miss of a search list is no fault when another name of the search is answered. Blocklists say
 //! *not listed* by NXDOMAIN.
 
-use crate::base::SECOND;
+use crate::base::{Mark, SECOND};
 use crate::diagnosis::judge_lookup::is_reversed;
 use crate::diagnosis::lookup_view::{Content, Lookup, Sibling};
 use crate::diagnosis::{At, Claim, Code, Where};
@@ -12,15 +12,25 @@ use crate::proto::dns::{RecordType, type_name};
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
+    claims.extend(denial(l).filter(|_| l.asked_again().is_none()));
+}
+
+/// Where the client asked again for what this denies: what it went by is what came later, if anything did.
+pub fn unheard(l: &Lookup<'_>) -> Option<Mark> {
+    l.asked_again().filter(|_| denial(l).is_some())
+}
+
+/// What the answer denies, if somebody needs it.
+fn denial(l: &Lookup<'_>) -> Option<Claim> {
     let facts = l.facts;
     let (reply, missing) = match l.content() {
         Some(Content::NoName(reply)) => (reply, true),
         Some(Content::NoData(reply)) => (reply, false),
-        _ => return,
+        _ => return None,
     };
     let address = matches!(facts.kind, RecordType::A | RecordType::AAAA);
     if !(address || facts.kind == RecordType::MX && missing) || is_reversed(facts.name.as_str()) {
-        return;
+        return None;
     }
     let others = || l.same_name().filter(|sibling| sibling.kind != facts.kind);
     let partners =
@@ -32,18 +42,18 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         others().any(|o| o.positive)
     };
     if lives || found_in_search(l, reply.at.time) {
-        return;
+        return None;
     }
     let decided = |sibling: &Sibling| matches!(sibling.rcode, Some(0 | 3));
     if !missing {
         // The other family was not answered, or with an error: the fault stands there.
         if partners().next().is_some() && !partners().any(decided) {
-            return;
+            return None;
         }
         // Nobody expects an IPv6 address everywhere.
         let alone = partners().next().is_none();
         if alone && facts.kind == RecordType::AAAA {
-            return;
+            return None;
         }
     }
     let missing = missing || partners().any(|sibling| sibling.rcode == Some(3));
@@ -109,7 +119,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             ),
         );
     }
-    claims.push(claim);
+    Some(claim)
 }
 
 /// Another name of the same search was answered: one continues the other by a suffix, or it was asked for straight after this miss.

@@ -120,6 +120,7 @@ fn sibling(name: &str, kind: RecordType, rcode: Option<u16>, positive: bool) -> 
         positive,
         rcode,
         first: mark(20),
+        asked: None,
         answer: rcode.map(|_| mark(30)),
         length: 60,
     }

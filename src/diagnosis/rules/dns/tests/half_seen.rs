@@ -115,3 +115,45 @@ fn an_error_that_is_cut_may_be_about_the_query() {
     context.refused_cut = Some(mark(2_001));
     assert_eq!(code(&tries, &context, 40_000), Code::Unknown);
 }
+
+#[test]
+fn a_denial_that_does_not_arrive_is_not_what_failed() {
+    let missing = answered(facts(RecordType::A, &[0]), vec![reply(1, 3, vec![])]);
+    let name = "mail.example.org";
+    let judged = |first: i64, asked: (u16, u16), other: Option<u16>| {
+        let mut again = sibling(name, RecordType::A, Some(3), false);
+        (again.first, again.asked) = (mark(first), Some(asked));
+        let mut context = witnessed();
+        context.siblings = vec![again, sibling(name, RecordType::AAAA, other, false)];
+        judge(&missing, &context, 40_000)
+    };
+    let judgement = judged(2_010, (7, 40_000), Some(3));
+    assert_eq!(judgement.outcome, Outcome::Incomplete);
+    assert_eq!(judgement.verdict.code, Code::Unknown);
+    assert_eq!(judgement.verdict.frame, Some(mark(2_010).frame));
+    // Near misses: the other family was not answered; asked anew; a copy.
+    for (first, asked, other) in [
+        (2_010, (7, 40_000), None),
+        (2_010, (8, 40_000), Some(3)),
+        (2_010, (7, 40_001), Some(3)),
+        (3, (7, 40_000), Some(3)),
+    ] {
+        let judgement = judged(first, asked, other);
+        assert_eq!(judgement.verdict.code, Code::DnsNxdomain);
+    }
+    // Another: a slow resolver that answers an earlier try.
+    let late = answered(
+        facts(RecordType::A, &[0, 1_000]),
+        vec![reply(1_500, 3, vec![])],
+    );
+    let mut again = sibling(name, RecordType::A, Some(3), false);
+    (again.first, again.asked) = (mark(2_010), Some((7, 40_000)));
+    let mut context = witnessed();
+    context.siblings = vec![again];
+    assert_eq!(code(&late, &context, 40_000), Code::DnsNxdomain);
+    // Of a name that has the other family nothing is said: it is no fault.
+    context
+        .siblings
+        .push(sibling(name, RecordType::AAAA, Some(0), true));
+    assert_eq!(code(&missing, &context, 40_000), Code::Ok);
+}
