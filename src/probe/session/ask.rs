@@ -332,6 +332,8 @@ pub struct SessionOutcome {
     pub opaque: bool,
     /// TCP had acknowledged all that was sent when the session ended in silence; not known otherwise.
     pub acknowledged: Option<bool>,
+    /// In the handshake bytes of the server came.
+    pub hello_answered: bool,
     /// The reply that ended the session, or the last one.
     pub last: Option<Reply>,
     /// All that was said, secrets masked.

@@ -74,6 +74,7 @@ pub async fn hold(
     }
     let end = driver.end().cloned().unwrap_or(SessionEnd::GaveUp);
     let acknowledged = matches!(end, SessionEnd::Silent { .. }).then(|| wire.is_acknowledged());
+    let hello_answered = wire.hello_answered();
     match driver.then() {
         Next::Hold => context.hold(wire.into_stream()),
         _ => wire.close().await,
@@ -82,6 +83,7 @@ pub async fn hold(
     SessionOutcome {
         to,
         acknowledged,
+        hello_answered,
         local: Some(local),
         end,
         reached: driver.facts.reached.unwrap_or(Stage::Connect),
@@ -124,6 +126,7 @@ fn never_opened(
         login: None,
         opaque: false,
         acknowledged: None,
+        hello_answered: false,
         last: None,
         dialogue: Dialogue::default(),
         error: Some(error),

@@ -156,6 +156,10 @@ async fn experiments(tried: &Tried<'_>, small: &Shape) -> bool {
     if tried.arrived() {
         return tried.backward(small).await;
     }
+    // The server had it and answered, or small packets die as well: it is no matter of the hello, and the packets' verdict stands.
+    if tried.outcome.hello_answered || tried.is_deaf() {
+        return true;
+    }
     let also = Also {
         silence: tried.code == Code::TlsResetOnHello && ask.tls == TlsWanted::Implicit,
         sizes: tried.code == Code::TlsHelloDropped,
@@ -237,6 +241,14 @@ impl Tried<'_> {
     /// The hello that died in silence reached the server: TCP acknowledged it.
     fn arrived(&self) -> bool {
         self.outcome.acknowledged == Some(true) && self.code == Code::TlsHelloDropped
+    }
+
+    /// The server does not get the acknowledgements either.
+    fn is_deaf(&self) -> bool {
+        self.code == Code::TlsHelloDropped
+            && self.outcome.local.is_some_and(|local| {
+                turns::is_deaf(&self.context.segments_with(self.outcome.to), local)
+            })
     }
 
     /// The hello is acknowledged and nothing comes: the server, or its large packets that vanish on the way back? True when it
@@ -450,14 +462,20 @@ impl Tried<'_> {
         true
     }
 
-    /// Every hello vanishes, also those that fit into any packet, while the dialogue before it passed.
+    /// Every hello vanishes, also those that fit into any packet, while the dialogue before it passed. Nothing else of that size
+    /// was sent at that place of a connection, so that whatever follows so many bytes may vanish just as well.
     fn whatever(&self, small: String, nameless: Option<Answer>, place: Option<&trigger::Placed>) {
         if self.code != Code::TlsHelloDropped {
             return;
         }
         let mut claim = self.claim(
-            0.9,
-            "Every ClientHello vanishes on the way, large or small; other packets of the same connection arrive.".to_owned(),
+            0.6,
+            "Every ClientHello vanishes on the way, large or small; what was sent before it on the same connection arrived.".to_owned(),
+        )
+        .or(
+            Code::TcpStalled,
+            0.3,
+            "other data of that size at the same place of a connection: does it arrive?",
         );
         claim = self.shown(claim, small);
         if let Some(answer) = nameless {

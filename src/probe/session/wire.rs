@@ -116,6 +116,11 @@ impl Wire {
         is_acknowledged(&self.stream)
     }
 
+    /// Whether bytes came in answer to a ClientHello.
+    pub fn hello_answered(&self) -> bool {
+        self.tls.is_some() && !self.first.is_empty()
+    }
+
     /// The bare connection, as it is.
     pub fn into_stream(self) -> TcpStream {
         self.stream

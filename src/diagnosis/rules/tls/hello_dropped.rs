@@ -46,6 +46,8 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         || open.transmissions < 3
         || open.last.time.since(open.first.time) < 3 * SECOND
         || server.segments == 0
+        // The server says again and again what was acknowledged: nothing of the client reaches it, whatever it is.
+        || open.peer_is_deaf
         || server.zero_window.closed_since.is_some()
     {
         return;

@@ -170,9 +170,26 @@ pub(super) fn answered_larger(segments: &[Segment], local: SocketAddr, packet: u
     false
 }
 
+/// Whether the server, after a hello left, sent twice or more again what had been captured here before and so was acknowledged: the
+/// acknowledgements, which are small, do not reach it either. Once may be one that got lost.
+pub(super) fn is_deaf(segments: &[Segment], local: SocketAddr) -> bool {
+    let (mut asked, mut again) = (false, 0);
+    let mut known: Vec<(u32, u32)> = Vec::new();
+    for one in segments.iter().filter(|one| one.is_at(local)) {
+        let range = (one.seq, one.payload);
+        match one.outward {
+            true => asked |= one.payload >= HELLO,
+            false if one.payload == 0 => {}
+            false if known.contains(&range) => again += u32::from(asked),
+            false => known.push(range),
+        }
+    }
+    again >= 2
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Turn, answered_larger, changed, usual};
+    use super::{Answer, Turn, answered_larger, changed, is_deaf, usual};
     use crate::base::Timestamp;
     use crate::probe::context::Segment;
     use crate::wire::TcpFlags;
@@ -225,5 +242,32 @@ mod tests {
             local,
             576
         ));
+    }
+
+    #[test]
+    fn a_server_that_says_again_what_was_acknowledged_hears_no_small_packets_either() {
+        let local = "10.77.1.2:53940".parse().expect("an address");
+        let segment = |outward: bool, seq: u32, payload: u32| Segment {
+            at: Timestamp(0),
+            local,
+            outward,
+            inside: false,
+            ttl: 64,
+            flags: TcpFlags(TcpFlags::ACK),
+            seq,
+            length: payload + 52,
+            payload,
+        };
+        let (go_ahead, hello) = (segment(false, 109, 30), segment(true, 29, 1_448));
+        let acknowledged = segment(true, 1_496, 0);
+        let with = |more: &[Segment]| is_deaf(&[&[go_ahead, hello][..], more].concat(), local);
+        assert!(with(&[go_ahead, acknowledged, hello, go_ahead]));
+        // Its acknowledgement got lost once, or it says something else.
+        assert!(!with(&[go_ahead, acknowledged, hello, hello]));
+        assert!(!with(&[segment(false, 139, 30), segment(false, 169, 30)]));
+        // What it said again before the hello left is no matter of now.
+        assert!(!is_deaf(&[go_ahead, go_ahead, go_ahead, hello], local));
+        let other = "10.77.1.2:53941".parse().expect("an address");
+        assert!(!is_deaf(&[hello, go_ahead, go_ahead, go_ahead], other));
     }
 }
