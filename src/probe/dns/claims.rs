@@ -110,23 +110,43 @@ pub fn refused_at(
     .advise(advice)
 }
 
-/// SERVFAIL that goes away with CD=1, or does not (RFC 4035 3.2.2).
-pub fn checking_disabled(of: &Subject<'_>, with_cd: u16) -> Claim {
-    if matches!(with_cd, 0 | 3) {
-        return Claim::new(
-            Code::DnsBogus,
-            At::address(Where::Server, of.resolver),
-            of.proof("the question with CD=1"),
-            0.97,
-            format!("The signatures of {} do not hold: {} answers only with validation switched off.", of.question.name, of.resolver),
+/// The name was found out: with records, without, or that there is none.
+pub fn is_answer(rcode: u16) -> bool {
+    matches!(rcode, 0 | 3)
+}
+
+/// SERVFAIL that goes away with CD=1, or does not (RFC 4035 3.2.2). `with_cd`: what CD=1 drew first; `again`: what was asked once it
+/// was answered, with CD=1 or without. Validation is what fails only where no question without CD=1 was answered, and each with it.
+pub fn checking_disabled(of: &Subject<'_>, with_cd: u16, again: &[(bool, u16)]) -> Option<Claim> {
+    if is_answer(with_cd) {
+        let as_told = |(disabled, rcode): &&(bool, u16)| is_answer(*rcode) == *disabled;
+        let Some((disabled, rcode)) = again.iter().find(|one| !as_told(one)) else {
+            // Whatever was not answered at all proves nothing.
+            return (again.len() > 2).then(|| bogus(of, with_cd));
+        };
+        let proof = of.proof("the question repeated");
+        let claim = Claim::new(
+            Code::DnsServfail,
+            At::address(Where::Resolver, of.resolver),
+            proof,
+            0.9,
+            format!(
+                "Resolver {} answered {} with SERVFAIL and at other times does not: something behind it fails now and then.",
+                of.resolver, of.question
+            ),
         )
-        .shown_by(format!("the same question with CD=1: {}", rcode_name(with_cd)))
+        .shown_by(format!(
+            "the same question again, validation switched {}: {}",
+            if *disabled { "off" } else { "on" },
+            rcode_name(*rcode)
+        ))
         .advise(format!(
-            "Owner of {}: check signatures, DS and clocks (dnsviz.net); then the resolver's own clock",
-            of.question.name
+            "Resolver's operator ({}): look at what it forwards to, and at the zone's name servers, one by one",
+            of.resolver
         ));
+        return Some(claim);
     }
-    Claim::new(
+    let claim = Claim::new(
         Code::DnsServfail,
         At::address(Where::Resolver, of.resolver),
         of.proof("the question with CD=1"),
@@ -142,6 +162,33 @@ pub fn checking_disabled(of: &Subject<'_>, with_cd: u16) -> Claim {
     ))
     .advise(format!(
         "Ask another resolver for {}; if it fails too, the zone's own name servers are at fault",
+        of.question.name
+    ));
+    Some(claim)
+}
+
+/// Validation fails.
+fn bogus(of: &Subject<'_>, with_cd: u16) -> Claim {
+    Claim::new(
+        Code::DnsBogus,
+        At::address(Where::Server, of.resolver),
+        of.proof("the question with CD=1"),
+        0.97,
+        format!(
+            "The signatures of {} do not hold: {} answers only with validation switched off.",
+            of.question.name, of.resolver
+        ),
+    )
+    .shown_by(format!(
+        "the same question with CD=1: {}",
+        rcode_name(with_cd)
+    ))
+    .because(
+        of.proof("the question repeated"),
+        "asked again in turns: never answered with validation, always without",
+    )
+    .advise(format!(
+        "Owner of {}: check signatures, DS and clocks (dnsviz.net); then the resolver's own clock",
         of.question.name
     ))
 }

@@ -113,8 +113,23 @@ fn a_resolver_that_answers_others_waits_itself() {
 #[test]
 fn bogus_only_when_cd_makes_it_an_answer() {
     let asked = question(RecordType::A);
-    assert_eq!(checking_disabled(&with(&asked), 0).code, Code::DnsBogus);
-    assert_eq!(checking_disabled(&with(&asked), 2).code, Code::DnsServfail);
+    let code = |first, again: &[(bool, u16)]| {
+        checking_disabled(&with(&asked), first, again).map(|claim| claim.code)
+    };
+    let bogus = [(false, 2), (false, 2), (true, 0)];
+    assert_eq!(code(0, &bogus), Some(Code::DnsBogus));
+    assert_eq!(code(3, &bogus), Some(Code::DnsBogus));
+    assert_eq!(code(2, &[]), Some(Code::DnsServfail));
+    // It failed once, every other time, or now and then.
+    for passing in [
+        [(false, 0), (false, 0), (true, 0)],
+        [(false, 2), (false, 0), (true, 2)],
+        [(false, 2), (false, 2), (true, 2)],
+    ] {
+        assert_eq!(code(0, &passing), Some(Code::DnsServfail), "{passing:?}");
+    }
+    // Silence in between tells nothing.
+    assert_eq!(code(0, &bogus[..2]), None);
 }
 
 #[test]
