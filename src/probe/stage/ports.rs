@@ -112,6 +112,11 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
 /// Nothing was seen to leave: the next hop does not answer, or a filter of this host holds it back. Neither says anything of
 /// the path.
 async fn stuck(context: &Context, to: SocketAddr) -> bool {
+    if let Some(why) = local::unusable(to, context.options().interface.is_some()) {
+        local::no_server(context, to, why);
+        context.give_up(to);
+        return true;
+    }
     let end = Instant::now() + NEIGHBOR;
     // Without a capture nobody sees what leaves: only the next hop's silence is known.
     let seen = |context: &Context| context.captures() && context.has_left(to);

@@ -244,6 +244,39 @@ pub fn no_neighbor(context: &Context, to: SocketAddr, way: &WayOut) {
     context.finding(claim);
 }
 
+/// Why no TCP connection to an address can be made, whatever the routes are. `bound`: a device was asked for, which says on which
+/// link a link-local address is.
+pub fn unusable(to: SocketAddr, bound: bool) -> Option<&'static str> {
+    match to {
+        // RFC 1122 4.2.3.10: TCP is for two hosts.
+        SocketAddr::V4(v4) if v4.ip().is_broadcast() => Some("it is every host's address"),
+        _ if to.ip().is_multicast() => Some("it is a multicast group's address"),
+        // RFC 4007 11.
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 && !bound => {
+            Some("it is link-local, and on which link is not said")
+        }
+        _ => None,
+    }
+}
+
+/// The kernel makes no connection to such an address.
+pub fn no_server(context: &Context, to: SocketAddr, why: &str) {
+    let claim = Claim::new(
+        Code::RouteNone,
+        At::of(Where::Client),
+        Proof::Measured("kind of address", context.now()),
+        0.97,
+        format!("No host connects to {}: {why}. Nothing was sent.", to.ip()),
+    )
+    .weighing(Weight::Finding)
+    .shown_by(format!("the address {} itself", to.ip()))
+    .advise(format!(
+        "Publish or use another address of the server than {}",
+        to.ip()
+    ));
+    context.finding(claim);
+}
+
 /// Nothing of ours was seen to leave towards a server although the kernel tries: a rule of this host holds it back.
 pub fn held_back(context: &Context, to: SocketAddr, way: &WayOut, rule: Option<&str>) {
     let own = format!(
@@ -284,5 +317,33 @@ pub fn said_of_router(context: &Context, targets: &str) {
         context.caution(format!(
             "this host forwards packets of others: its own address was measured, not its forwarding rules; run `mxray probe {targets}` on a client behind it for those"
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unusable;
+
+    #[test]
+    fn who_cannot_be_connected_to_is_not_looked_for() {
+        let why = |to: &str, bound| unusable(to.parse().expect("an endpoint"), bound);
+        for to in [
+            "255.255.255.255:25",
+            "224.0.0.9:25",
+            "[ff02::1]:25",
+            "[fe80::1]:25",
+        ] {
+            assert!(why(to, false).is_some(), "{to}");
+        }
+        // With a device, the link is known.
+        assert!(why("[fe80::1%2]:25", false).is_none() && why("[fe80::1]:25", true).is_none());
+        for to in [
+            "192.0.2.25:25",
+            "169.254.1.1:25",
+            "[fd00::1]:25",
+            "[2001:db8::25]:25",
+        ] {
+            assert!(why(to, false).is_none(), "{to}");
+        }
     }
 }
