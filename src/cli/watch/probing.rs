@@ -21,13 +21,14 @@ use crate::cli::prober::{self, Kind};
 use crate::engine::record::{PathRecord, Record};
 use crate::engine::{Config, Engine};
 use crate::present::{self, endpoint};
+use crate::probe::stage::interception::nobody;
 use crate::tui::ProbeTarget;
 use crate::wire::{Net, Transport, dissect};
 
 /// What the user is told before he says yes.
 pub const SAYS: &str = "One connection as a client would open it (TCP, TLS, EHLO or the like; no mail, no login), and beside it \
-SYNs, pings and a few DNS questions, with growing TTL where something is silent: to this server and the routers before it, at \
-most 300 packets, 50 a second, for 30 s.";
+SYNs, pings and a few DNS questions, with growing TTL where something is silent: to this server, the routers before it, and addresses set aside for \
+documentation, where nobody may answer (RFC 5737); at most 300 packets, 50 a second, for 30 s.";
 
 /// Sources of probes are numbered from here, and their records from a multiple of [`NUMBERS`]: no capture comes so far.
 const SOURCES: u32 = 1 << 30;
@@ -112,7 +113,7 @@ impl Probing {
         {
             return format!("{place} cannot be probed: {error}");
         }
-        self.own.begin(target.ip);
+        self.own.begin(target.ip, target.port);
         self.under_way = Some(target);
         format!(
             "{place} is being probed; what this machine opens to it meanwhile is the probe's and is left out"
@@ -321,20 +322,20 @@ impl Shift {
 #[derive(Default)]
 struct Own {
     addresses: HashSet<IpAddr>,
-    target: Option<IpAddr>,
-    /// SYNs of this machine to the target are the probe's.
+    target: Option<(IpAddr, u16)>,
+    /// SYNs of this machine to the target, and on its port to addresses that nobody has, are the probe's.
     opening: bool,
-    /// Our port and the target's.
-    flows: HashSet<(u16, u16)>,
+    /// The other end's address, our port and the other end's.
+    flows: HashSet<(IpAddr, u16, u16)>,
     until: Option<Timestamp>,
 }
 
 impl Own {
-    fn begin(&mut self, target: IpAddr) {
+    fn begin(&mut self, target: IpAddr, port: u16) {
         let devices = Device::list().unwrap_or_default();
         let addresses = devices.iter().flat_map(|device| &device.addresses);
         self.addresses = addresses.map(|address| address.addr).collect();
-        self.target = Some(target);
+        self.target = Some((target, port));
         self.opening = true;
         self.flows.clear();
         self.until = None;
@@ -352,25 +353,102 @@ impl Own {
     }
 
     fn sees(&mut self, frame: &Frame<'_>) -> bool {
-        let Some(target) = self.target else {
+        if self.target.is_none() {
             return false;
-        };
+        }
         let packet = dissect(frame.link_type, frame.data, frame.original_len);
         let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) else {
             return false;
         };
         let ours = |ip: IpAddr| self.addresses.contains(&ip);
-        if ip.destination == target && ours(ip.source) {
-            let ports = (tcp.source_port, tcp.destination_port);
+        if ours(ip.source) && self.may_ask(ip.destination, tcp.destination_port) {
+            let flow = (ip.destination, tcp.source_port, tcp.destination_port);
             if self.opening && tcp.flags.opens() && self.flows.len() < FLOWS {
-                self.flows.insert(ports);
+                self.flows.insert(flow);
             }
-            return self.flows.contains(&ports);
+            return self.flows.contains(&flow);
         }
-        ip.source == target
-            && ours(ip.destination)
+        ours(ip.destination)
             && self
                 .flows
-                .contains(&(tcp.destination_port, tcp.source_port))
+                .contains(&(ip.source, tcp.destination_port, tcp.source_port))
+    }
+
+    /// Whether a probe of the target may connect there.
+    fn may_ask(&self, ip: IpAddr, port: u16) -> bool {
+        self.target.is_some_and(|(target, wanted)| {
+            ip == target || port == wanted && nobody(target).contains(&ip)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::Own;
+    use crate::base::Timestamp;
+    use crate::capture::Frame;
+
+    /// LINKTYPE_RAW: a packet without a link's header.
+    const RAW: u16 = 101;
+    const SYN: u8 = 2;
+    const HERE: [u8; 4] = [10, 0, 0, 5];
+    const MAIL: [u8; 4] = [203, 0, 113, 25];
+
+    fn probing() -> Own {
+        Own {
+            addresses: [IpAddr::from(HERE)].into(),
+            target: Some((IpAddr::from(MAIL), 587)),
+            opening: true,
+            ..Own::default()
+        }
+    }
+
+    /// Whether a segment between these is one of a probe's.
+    fn sees(own: &mut Own, from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8) -> bool {
+        let mut data = vec![0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0];
+        data.extend(from.0);
+        data.extend(to.0);
+        data.extend(from.1.to_be_bytes());
+        data.extend(to.1.to_be_bytes());
+        data.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0x20, 0, 0, 0, 0, 0]);
+        own.sees(&Frame {
+            number: 1,
+            interface: 0,
+            link_type: RAW,
+            time: Timestamp(0),
+            original_len: 40,
+            data: &data,
+            control: false,
+            position: 0,
+        })
+    }
+
+    #[test]
+    fn syns_to_addresses_that_nobody_has_are_the_probes_too() {
+        let mut own = probing();
+        assert!(sees(&mut own, (HERE, 40_000), (MAIL, 587), SYN));
+        assert!(sees(&mut own, (MAIL, 587), (HERE, 40_000), SYN | 16));
+        assert!(sees(&mut own, (HERE, 40_001), ([192, 0, 2, 1], 587), SYN));
+        assert!(sees(&mut own, ([192, 0, 2, 1], 587), (HERE, 40_001), 4));
+        // Another host's, another port's, another address's: somebody else's.
+        assert!(!sees(
+            &mut own,
+            ([10, 0, 0, 6], 40_001),
+            ([192, 0, 2, 1], 587),
+            SYN
+        ));
+        assert!(!sees(&mut own, (HERE, 40_002), ([192, 0, 2, 1], 25), SYN));
+        assert!(!sees(&mut own, (HERE, 40_003), ([192, 0, 2, 9], 587), SYN));
+        // So is what began before it, or begins when it is over.
+        assert!(!sees(&mut own, (HERE, 39_999), ([192, 0, 2, 1], 587), 16));
+        own.end(Timestamp(0));
+        assert!(!sees(
+            &mut own,
+            (HERE, 40_004),
+            ([198, 51, 100, 1], 587),
+            SYN
+        ));
     }
 }

@@ -17,8 +17,8 @@ const ASKED: u32 = 2;
 /// Between them.
 const APART: Duration = Duration::from_millis(300);
 
-/// Addresses that nobody has.
-fn nobody(to: IpAddr) -> Vec<IpAddr> {
+/// Addresses that nobody has: those that may be asked beside a target of that family.
+pub fn nobody(to: IpAddr) -> Vec<IpAddr> {
     match to {
         IpAddr::V4(_) => vec![
             IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
