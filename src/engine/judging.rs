@@ -253,7 +253,8 @@ impl Judging {
     }
 
     fn search_closed(&mut self, facts: Box<LookupFacts>) {
-        self.searches.closed(facts, &mut self.names);
+        let probed = self.experiments.made_by_probe(self.world(facts.source));
+        self.searches.closed(facts, probed, &mut self.names);
     }
 
     /// What an ended connection teaches, before any of its generation is judged.

@@ -176,10 +176,12 @@ impl Searches {
         }
     }
 
-    /// Takes a closed look-up; teaches the names what addresses it gave.
-    pub fn closed(&mut self, facts: Box<LookupFacts>, names: &mut Names) {
+    /// Takes a closed look-up; teaches the names what addresses it gave. `probed`: a probe made it, which asks for its targets alone,
+    /// whatever they are called.
+    pub fn closed(&mut self, facts: Box<LookupFacts>, probed: bool, names: &mut Names) {
         self.remember(&facts);
-        let mut mail = is_mail_question(facts.name.as_str(), facts.kind);
+        let mut mail =
+            probed && is_followed(facts.kind) || is_mail_question(facts.name.as_str(), facts.kind);
         if matches!(facts.kind, RecordType::A | RecordType::AAAA) {
             mail |= self.domain_of(facts.client, &facts.name).is_some();
             if let Some(reply) = facts.answer() {
@@ -399,6 +401,14 @@ fn moved_on(facts: &LookupFacts, siblings: &[Sibling]) -> Option<Mark> {
             && one_search(sibling.name.as_str())
     })?;
     (facts.tries <= 1).then_some(next.first)
+}
+
+/// Whether that leads from a target's name to its servers.
+fn is_followed(kind: RecordType) -> bool {
+    matches!(
+        kind,
+        RecordType::A | RecordType::AAAA | RecordType::MX | RecordType::SRV
+    )
 }
 
 /// Where a mail connection used an address of the answer.
