@@ -182,6 +182,10 @@ fn trust(
     }
     match reason {
         ChainFault::UnknownIssuer => {}
+        // The library takes no signature of so small a key: whether it is right was not looked at, and its strength is the fault.
+        ChainFault::BadSignature if issued_by_small(chain) => {
+            return (None, Some(reason.to_string()));
+        }
         ChainFault::BadSignature | ChainFault::Misused | ChainFault::Malformed => {
             let text = format!("The server's chain does not validate: {reason}.");
             return (Some(fault(Code::TlsCertUntrusted, 0.8, text, None)), None);
@@ -223,6 +227,15 @@ fn trust(
         Some(fault(Code::TlsCertIncompleteChain, 0.83, text, otherwise)),
         None,
     )
+}
+
+/// Whether the issuer of a certificate of the chain, itself no root, has an RSA key below 2,048 bits: the library refuses every
+/// signature of such a key.
+fn issued_by_small(chain: &[Certificate]) -> bool {
+    chain.iter().skip(1).any(|link| {
+        let small = link.weak && link.key == "RSA" && link.key_bits < 2048;
+        small && !link.self_issued && chain.iter().any(|other| other.issuer == link.subject)
+    })
 }
 
 /// A moment at which every certificate of the chain was valid, if there was one.
@@ -434,6 +447,37 @@ mod tests {
         let sent = vec![leaf(&by, &params), by.middle.der().to_vec()];
         let judged = judge(&sent, &[by.root], &mail(), NOW);
         assert_eq!(codes(&judged), [Code::TlsCertExpired]);
+    }
+
+    #[test]
+    fn the_signature_of_a_small_key_is_weak_and_not_wrong() {
+        let by = authority("small");
+        let good = leaf(&by, &params("mail.example.test", -10, 80));
+        let mut chain = read(&[good, by.middle.der().to_vec()]);
+        let roots = std::slice::from_ref(&by.root);
+        let refused = Err(ChainFault::BadSignature);
+        let (wrong, _) = trust(&chain, roots, NOW, &refused);
+        assert_eq!(wrong.map(|fault| fault.code), Some(Code::TlsCertUntrusted));
+        chain[1] = Certificate {
+            key: "RSA",
+            key_bits: 1_024,
+            weak: true,
+            ..chain[1].clone()
+        };
+        assert!(matches!(
+            trust(&chain, roots, NOW, &refused),
+            (None, Some(_))
+        ));
+        assert_eq!(
+            strength(&chain).map(|fault| fault.code),
+            Some(Code::TlsCertWeak)
+        );
+        // Weak for its digest alone, its key signs as well as any.
+        chain[1].key_bits = 4_096;
+        assert!(matches!(
+            trust(&chain, roots, NOW, &refused),
+            (Some(_), None)
+        ));
     }
 
     #[test]
