@@ -6,7 +6,7 @@
 
 use super::{Attempt, Member};
 use crate::base::SECOND;
-use crate::diagnosis::Outcome;
+use crate::diagnosis::{Code, Outcome};
 
 /// How the attempt ended, and the member that says why.
 pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
@@ -26,7 +26,9 @@ pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         };
     }
     if let Some(worst) = worst {
-        return (Outcome::Failed, Some(worst));
+        // What a probe met at an address that somebody made up is that answer's doing.
+        let forged = forged_lookup(attempt).filter(|_| attempt.own_sake());
+        return (Outcome::Failed, Some(forged.unwrap_or(worst)));
     }
     if let Some(connection) = attempt.connections.first() {
         return (Outcome::Incomplete, Some(connection));
@@ -37,7 +39,9 @@ pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
 /// The members that stand for a root cause each: the one that says how the attempt ended, and of a probe's attempt what every
 /// host failed of; ports of one host that share a code share the cause.
 pub(super) fn faults<'a>(attempt: &'a Attempt, says: Option<&'a Member>) -> Vec<&'a Member> {
-    let all = says.is_some_and(|member| member.own_sake && member.outcome == Outcome::Failed);
+    let all = says.is_some_and(|member| {
+        member.own_sake && member.outcome == Outcome::Failed && !is_forged(member)
+    });
     let mut faults: Vec<&Member> = says.into_iter().collect();
     let failed = attempt.connections.iter();
     for member in failed.filter(|member| all && member.outcome == Outcome::Failed) {
@@ -82,6 +86,16 @@ fn each_counts<'a>(
         Some(loser) => (Outcome::Degraded, Some(loser)),
         None => (winner.outcome, Some(winner)),
     }
+}
+
+fn is_forged(member: &Member) -> bool {
+    member.code() == Code::DnsForged.name()
+}
+
+/// A look-up that failed for an answer of somebody else's: the addresses that were tried may be that answer's.
+fn forged_lookup(attempt: &Attempt) -> Option<&Member> {
+    let mut lookups = attempt.lookups.iter();
+    lookups.find(|member| member.outcome == Outcome::Failed && is_forged(member))
 }
 
 fn failed_lookup(attempt: &Attempt) -> Option<&Member> {
@@ -188,8 +202,12 @@ mod tests {
     /// Outcome, code and connections of an attempt.
     type Said = (&'static str, &'static str, Vec<u64>);
 
-    /// What is said of every attempt, and the codes of the root causes.
     fn judged(members: Vec<Member>) -> (Vec<Said>, Vec<&'static str>) {
+        judged_with(Vec::new(), members)
+    }
+
+    /// What is said of every attempt, and the codes of the root causes; the look-ups were made before.
+    fn judged_with(lookups: Vec<Member>, members: Vec<Member>) -> (Vec<Said>, Vec<&'static str>) {
         let (mut attempts, mut seen) = (Attempts::default(), Vec::new());
         let mut out = |record: Record| {
             if let Record::Attempt(attempt) = record {
@@ -197,6 +215,9 @@ mod tests {
             }
         };
         let name = Foreign::from("mail.example.net");
+        for lookup in lookups {
+            attempts.lookup(CLIENT, &name, lookup, &mut out);
+        }
         for member in members {
             let address = Foreign::from("an address");
             attempts.connection(
@@ -339,6 +360,32 @@ mod tests {
             member(1, 10, 993, 1_500, "ok", false),
         ]);
         assert_eq!(seen, [("degraded", "tcp.dropped", vec![0, 1])]);
+    }
+
+    #[test]
+    fn what_a_probe_meets_at_a_forged_address_is_the_answers_doing() {
+        let lookup = |code, probe| Member {
+            server: Wanted::Resolver(IpAddr::from([192, 0, 2, 53])),
+            established: false,
+            ..member(0, 53, 53, 0, code, probe)
+        };
+        let dead = |probe| member(1, 10, 993, 100, "tcp.dropped", probe);
+        let (seen, causes) = judged_with(vec![lookup("dns.forged", true)], vec![dead(true)]);
+        assert_eq!(seen, [("failed", "dns.forged", vec![1])]);
+        assert_eq!(causes, ["dns.forged"]);
+        // Another fault of a look-up did not lead there, and a client's own attempt is judged by where it went.
+        let (seen, causes) = judged_with(vec![lookup("dns.timeout", true)], vec![dead(true)]);
+        assert_eq!(seen, [("failed", "tcp.dropped", vec![1])]);
+        assert_eq!(causes, ["tcp.dropped"]);
+        let (_, causes) = judged_with(vec![lookup("dns.forged", false)], vec![dead(false)]);
+        assert_eq!(causes, ["tcp.dropped"]);
+        // What works beside it was led right.
+        let (seen, causes) = judged_with(
+            vec![lookup("dns.forged", true)],
+            vec![dead(true), member(2, 11, 993, 100, "ok", true)],
+        );
+        assert_eq!(seen, [("degraded", "tcp.dropped", vec![1, 2])]);
+        assert_eq!(causes, ["tcp.dropped"]);
     }
 
     #[test]
