@@ -8,7 +8,7 @@ use crate::base::{Mark, SECOND};
 use crate::diagnosis::judge_lookup::is_reversed;
 use crate::diagnosis::lookup_view::{Content, Lookup, Sibling};
 use crate::diagnosis::{At, Claim, Code, Where};
-use crate::proto::dns::{RecordType, type_name};
+use crate::proto::dns::{Answer, RecordType, type_name};
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
@@ -58,8 +58,38 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
     }
     let missing = missing || partners().any(|sibling| sibling.rcode == Some(3));
     let (name, kind) = (&facts.name, type_name(facts.kind));
-    let (code, place, confidence, summary, advice) = match (&l.context.mx_of, missing) {
-        (Some(domain), true) => (
+    // The answer names the alias, and NXDOMAIN is said of where it leads (RFC 6604 3).
+    let alias = reply
+        .message
+        .answers
+        .iter()
+        .filter(|record| record.kind == RecordType::CNAME)
+        .filter_map(|record| match &record.answer {
+            Answer::Name(target) => Some(target),
+            _ => None,
+        })
+        .next_back()
+        .filter(|target| missing && *target != name);
+    let (code, place, confidence, summary, advice) = match (&l.context.mx_of, missing, alias) {
+        (Some(domain), true, Some(target)) => (
+            Code::DnsMxUnresolvable,
+            Where::Server,
+            0.95,
+            format!(
+                "The MX of {domain} names {name}, which is an alias of {target}, and there is no such name."
+            ),
+            format!(
+                "Owner of {domain}: let the MX name a host that exists; an MX must not name an alias (RFC 2181 10.3)"
+            ),
+        ),
+        (None, true, Some(target)) => (
+            Code::DnsNxdomain,
+            Where::Server,
+            0.95,
+            format!("{name} is an alias of {target}, and there is no such name: {target}."),
+            format!("Owner of {name}: correct its CNAME, or create {target}"),
+        ),
+        (Some(domain), true, None) => (
             Code::DnsMxUnresolvable,
             Where::Server,
             0.95,
@@ -68,14 +98,14 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
                 "Owner of {domain}: correct the MX, or create {name} (a missing final dot in the zone is typical)"
             ),
         ),
-        (Some(domain), false) => (
+        (Some(domain), false, _) => (
             Code::DnsMxUnresolvable,
             Where::Server,
             0.92,
             format!("The MX of {domain} names {name}, which has no address."),
             format!("Owner of {domain}: give {name} an A or AAAA record, or correct the MX"),
         ),
-        (None, true) => (
+        (None, true, None) => (
             Code::DnsNxdomain,
             Where::Client,
             0.95,
@@ -84,7 +114,7 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
                 "Compare {name} letter by letter with the provider's instructions, or create it"
             ),
         ),
-        (None, false) => (
+        (None, false, _) => (
             Code::DnsNoAddress,
             Where::Server,
             if partners().next().is_some() {

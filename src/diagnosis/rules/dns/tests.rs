@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crate::base::{Few, Foreign, FrameRef, MILLISECOND, Mark, Solo, SourceId, Timestamp};
 use crate::diagnosis::judge_lookup;
 use crate::diagnosis::lookup_view::{Lookup, LookupContext, Sibling};
-use crate::diagnosis::{Code, Judgement, Outcome};
+use crate::diagnosis::{Code, Judgement, Outcome, Where};
 use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, LookupIcmp, Query, Reply, TcpTry, Transport};
 use crate::proto::dns::{Answer, Message, Record, RecordType};
@@ -283,6 +283,40 @@ fn a_negative_answer_beside_a_positive_one() {
     assert_eq!(code(&v6, &context, 9_000), Code::DnsNoAddress);
     context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(2), false)];
     assert_eq!(code(&v6, &context, 9_000), Code::Ok);
+}
+
+#[test]
+fn an_alias_of_a_name_that_is_gone_exists() {
+    let gone = (
+        RecordType::CNAME,
+        Answer::Name(Foreign::from("gone.hoster.test")),
+    );
+    let dangling = answered(
+        facts(RecordType::A, &[0]),
+        vec![reply(3, 3, vec![gone.clone()])],
+    );
+    let verdict = judge(&dangling, &witnessed(), 9_000).verdict;
+    assert_eq!(verdict.code, Code::DnsNxdomain);
+    assert_eq!(verdict.at.place, Where::Server);
+    assert!(
+        verdict.summary.ends_with("no such name: gone.hoster.test."),
+        "{}",
+        verdict.summary
+    );
+    let mut context = witnessed();
+    context.mx_of = Some(Foreign::from("example.org"));
+    let verdict = judge(&dangling, &context, 9_000).verdict;
+    assert_eq!(verdict.code, Code::DnsMxUnresolvable);
+    assert!(verdict.summary.contains("gone.hoster.test"));
+    // Without an alias it is the client that asks for what is not there; with one whose end lacks an address, nothing is gone.
+    let missing = answered(facts(RecordType::A, &[0]), vec![reply(3, 3, Vec::new())]);
+    let verdict = judge(&missing, &witnessed(), 9_000).verdict;
+    assert_eq!(
+        (verdict.code, verdict.at.place),
+        (Code::DnsNxdomain, Where::Client)
+    );
+    let empty = answered(facts(RecordType::A, &[0]), vec![reply(3, 0, vec![gone])]);
+    assert_eq!(code(&empty, &witnessed(), 9_000), Code::DnsNoAddress);
 }
 
 #[test]
