@@ -82,13 +82,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 place,
                 o.last,
                 confidence,
-                format!("Packets from {from} to {to} stopped getting through in the middle of the connection."),
+                format!("In the middle of the connection packets between {from} and {to} stopped getting through: nothing that {from} sends is acknowledged any more."),
             )
             .since(o.first.time)
             .shown_by(format!("sent {} times in {:.1} s, never acknowledged", o.transmissions, o.last.time.since(o.first.time) as f64 / 1e9))
             .because(o.first, format!("{} bytes at stream offset {}, first time", o.range.end - o.range.start, o.range.start))
             .provisional_if(!c.ended())
-            .advise(format!("Look at the path from {from} to {to} at this time: routing change, firewall state lost, link down"))
+            .advise(format!("Look at the path from {from} to {to} and at the way back at this time: routing change, firewall state lost, link down"))
             .or(Code::PathMtuBlackhole, if begun_late || untried && nothing_back { 0.3 } else { 0.1 }, "a smaller segment sent later that is acknowledged");
         if let Some(error) = told {
             claim = claim.because(
