@@ -166,7 +166,13 @@ impl Causes {
             failed: 0,
             last: None,
         });
-        if loss.attempt.is_none() || folded.last != loss.attempt {
+        // What stands for itself is no attempt: it counts as one only as long as none met it.
+        let alone = folded.last.is_none();
+        if alone && loss.attempt.is_some() {
+            folded.failed = 0;
+            folded.cause.attempts = 0;
+        }
+        if alone || loss.attempt.is_some() && folded.last != loss.attempt {
             folded.failed += u64::from(loss.failed);
             folded.cause.attempts += 1;
             folded.last = loss.attempt;
@@ -369,6 +375,19 @@ mod tests {
             connections: &[id],
             lookups: &[],
         });
+    }
+
+    #[test]
+    fn what_stands_for_itself_counts_as_an_attempt_only_as_long_as_none_met_it() {
+        let setting = verdict("settings.wrong-port", None);
+        let mut causes = Causes::default();
+        causes.add_finding(&setting);
+        assert_eq!(causes.list()[0].attempts, 1);
+        lose(&mut causes, &setting, "192.0.2.1:25", true, 4);
+        assert_eq!(causes.list()[0].attempts, 1);
+        lose(&mut causes, &setting, "192.0.2.1:25", true, 5);
+        causes.add_finding(&setting);
+        assert_eq!(causes.list()[0].attempts, 2);
     }
 
     #[test]
