@@ -117,6 +117,9 @@ impl Decoder {
         self.core.gap(side, len);
         if len > 0 {
             self.core.latest[side] = Some(mark);
+            if let (Side::Server, Speaker::Pop3(pop3)) = (side, &mut self.speaker) {
+                pop3.server_gap(&mut self.core);
+            }
         }
         match &mut self.core.body[side] {
             Body::Over => {}

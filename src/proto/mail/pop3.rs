@@ -19,11 +19,13 @@ const COMMANDS: &[&[u8]] = &[
     b"USER", b"PASS", b"APOP", b"AUTH",
 ];
 
-/// A multi-line answer that has begun.
+/// A multi-line answer that has begun. It ends with a line of a dot (RFC 1939 3): until then the command is not answered.
 struct Listing {
     seq: u64,
     verb: Verb,
     lines: u32,
+    /// Its status line, which is written down with the end; or before, once bytes are missing and the end may be among them.
+    reply: Option<Reply>,
 }
 
 /// The state of a POP3 dialogue.
@@ -160,8 +162,9 @@ impl Pop3 {
                 None => self.no_reply(core, line, mark),
             };
         };
-        if self.listing.take().is_some() {
+        if let Some(mut listing) = self.listing.take() {
             core.dialogue.gapped.server = false; // the listing's end was in the gap
+            write(core, &mut listing);
         }
         let reply = reply(line, mark, status, rest);
         if core.awaits_greeting() {
@@ -220,10 +223,7 @@ impl Pop3 {
             Verb::Quit => {
                 core.dialogue.goodbye.get_or_insert(done);
             }
-            Verb::Retrieve if positive => {
-                core.dialogue.messages = core.dialogue.messages.saturating_add(1);
-                core.body.server = Body::Dotted(Dots::new());
-            }
+            Verb::Retrieve if positive => core.body.server = Body::Dotted(Dots::new()),
             Verb::Capability if positive => core.capabilities_start(),
             _ => {}
         }
@@ -232,7 +232,9 @@ impl Pop3 {
                 seq: pending.seq,
                 verb: pending.verb,
                 lines: 1,
+                reply: Some(reply),
             });
+            return;
         }
         core.answer(pending.seq, reply);
     }
@@ -242,7 +244,7 @@ impl Pop3 {
         listing.lines = listing.lines.saturating_add(1);
         if *line.bytes == *b"." {
             core.dialogue.gapped.server = false;
-            return self.listing_done(core, line.marks(mark).1, &listing);
+            return listing_done(core, line.marks(mark).1, &mut listing);
         }
         if listing.verb == Verb::Capability && !line.after_gap {
             let (word, mut rest) = token(&line.bytes);
@@ -267,14 +269,14 @@ impl Pop3 {
         core.body.server = Body::Lines;
         if let Some(mut listing) = self.listing.take() {
             listing.lines = listing.lines.saturating_add(1);
-            self.listing_done(core, mark, &listing);
+            listing_done(core, mark, &mut listing);
         }
     }
 
-    fn listing_done(&mut self, core: &mut Core, done: Mark, listing: &Listing) {
-        if let Some(reply) = core.exchange(listing.seq).and_then(|e| e.reply.as_mut()) {
-            reply.done = done;
-            reply.lines = listing.lines;
+    /// Bytes of the server are missing: the end of a listing may be among them, and nobody can say that it never came.
+    pub fn server_gap(&mut self, core: &mut Core) {
+        if let Some(listing) = self.listing.as_mut() {
+            write(core, listing);
         }
     }
 
@@ -288,6 +290,26 @@ impl Pop3 {
         }
         self.garbage.line(core, line, mark, Phase::Session);
     }
+}
+
+/// The end of a multi-line answer was seen.
+fn listing_done(core: &mut Core, done: Mark, listing: &mut Listing) {
+    write(core, listing);
+    if let Some(reply) = core.exchange(listing.seq).and_then(|e| e.reply.as_mut()) {
+        reply.done = done;
+        reply.lines = listing.lines;
+    }
+}
+
+/// Writes the reply of a multi-line answer down, unless it is; a message of it was handed out.
+fn write(core: &mut Core, listing: &mut Listing) {
+    let Some(reply) = listing.reply.take() else {
+        return;
+    };
+    if listing.verb == Verb::Retrieve {
+        core.dialogue.messages = core.dialogue.messages.saturating_add(1);
+    }
+    core.answer(listing.seq, reply);
 }
 
 /// A reply with its response code (RFC 2449 8) taken out of the text.

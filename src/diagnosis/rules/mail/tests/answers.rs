@@ -1,0 +1,62 @@
+//! Whose turn it is: answers that never became whole, commands that are not, and refusals that did not end the work.
+
+use super::{C, Play, S};
+use crate::diagnosis::{Code, Outcome};
+use crate::proto::Service;
+
+fn pop() -> Play {
+    Play::new(Service::Pop3)
+        .s("+OK ready")
+        .c("USER joe")
+        .s("+OK")
+        .c("PASS pw")
+        .s("+OK 1 message")
+}
+
+fn pop_quits(play: Play) -> Play {
+    play.c("QUIT").s("+OK bye").fin(C)
+}
+
+/// A multi-line answer ends with a line of a dot (RFC 1939 3).
+#[test]
+fn an_answer_of_pop3_without_its_dot_is_none() {
+    for (asked, begun) in [
+        ("RETR 1", "+OK 1000 octets\r\nSubject: x\r\n\r\nhel"),
+        ("RETR 1", "+OK"),
+        ("TOP 1 0", "+OK\r\nSubject: x"),
+        ("LIST", "+OK\r\n1 1000"),
+        ("UIDL", "+OK\r\n1 abc"),
+        ("CAPA", "+OK\r\nUIDL"),
+    ] {
+        let open = || pop().c(asked).s(begun);
+        open().fin(S).fails(Code::TcpClosedMidstream);
+        let judgement = open().pause(60).fin(C).fails(Code::MailCommandTimeout);
+        let summary = &judgement.verdict.summary;
+        assert!(summary.contains("did not finish its answer"), "{summary}");
+        let quits = open().pause(60).c("QUIT").fin(C);
+        quits.fails(Code::MailCommandTimeout);
+        // The server says goodbye to a client that waited; the client may have had enough.
+        pop_quits(open().pause(60)).is(Outcome::Incomplete, &[]);
+        open().fin(C).is(Outcome::Incomplete, &[]);
+        // Near misses: the dot came; it may be in what was not captured.
+        let whole = || open().s("\r\n.");
+        pop_quits(whole()).is(Outcome::Healthy, &[]);
+        whole().fin(S).is(Outcome::Healthy, &[]);
+        pop_quits(whole().pause(300)).is(Outcome::Healthy, &[]);
+        let unseen = open().lost(S, 500).fin(S).judge();
+        assert_ne!(unseen.outcome, Outcome::Failed, "{asked}");
+        let unseen = pop_quits(open().lost(S, 500)).judge();
+        assert_ne!(unseen.outcome, Outcome::Failed, "{asked}");
+    }
+}
+
+#[test]
+fn pop3_in_a_pipeline_is_healthy() {
+    let play = pop()
+        .c("LIST\r\nUIDL\r\nRETR 1\r\nLIST 1\r\nQUIT")
+        .s("+OK\r\n1 10\r\n.\r\n+OK\r\n1 x\r\n.\r\n+OK\r\n+OK no reply\r\n..\r\n.\r\n+OK 1 10\r\n+OK bye")
+        .fin(C);
+    let judgement = play.is(Outcome::Healthy, &[]);
+    let summary = &judgement.verdict.summary;
+    assert!(summary.starts_with("One message"), "{summary}");
+}
