@@ -135,6 +135,8 @@ pub struct Progress {
     granted_before: Vec<u16>,
     /// A later refusal that is no consequence of a missing login, by index.
     refused_otherwise_after: Vec<bool>,
+    /// An earlier recipient of the same transaction was accepted, and its message was begun later, by index.
+    message_for_another: Vec<bool>,
     starttls_accepted: Option<Timestamp>,
 }
 
@@ -209,6 +211,7 @@ impl Progress {
             granted_after,
             granted_before,
             refused_otherwise_after,
+            message_for_another: message_for_another(dialogue),
             starttls_accepted: dialogue.starttls_accepted.map(|mark| mark.time),
         }
     }
@@ -253,11 +256,46 @@ impl Progress {
                             .unwrap_or_default()
             }
             Step::Sender => of(sender),
-            Step::Recipient => of(recipient),
+            // With the message the client goes on for the recipients that it has (RFC 5321 3.3), whatever becomes of it then.
+            Step::Recipient => {
+                of(recipient)
+                    || self
+                        .message_for_another
+                        .get(index)
+                        .copied()
+                        .unwrap_or_default()
+            }
             Step::Message => of(message),
             Step::Work => of(bit(Step::Work)),
         }
     }
+}
+
+/// Which exchanges stand in a transaction behind a recipient that was accepted and before the message for it: DATA or BDAT,
+/// answered or not.
+fn message_for_another(dialogue: &Dialogue) -> Vec<bool> {
+    let exchanges = &dialogue.exchanges;
+    let mut found = vec![false; exchanges.len()];
+    // Where a recipient was accepted in the running transaction.
+    let mut accepted: Option<usize> = None;
+    for (index, exchange) in exchanges.iter().enumerate() {
+        let reply = exchange.reply.as_ref();
+        let positive = reply.is_some_and(|reply| reply.status == Status::Positive);
+        match step(dialogue, exchange) {
+            Step::Recipient if positive => accepted = accepted.or(Some(index)),
+            Step::Message => {
+                if let Some(slots) = accepted
+                    .take()
+                    .and_then(|first| found.get_mut(first..index))
+                {
+                    slots.fill(true);
+                }
+            }
+            Step::Sender | Step::Hello => accepted = None,
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Whether the latest listing (EHLO, CAPABILITY, CAPA) has this keyword; parameters do not count.

@@ -8,7 +8,7 @@ use crate::diagnosis::rules::mail::progress::{Step, cut, is_mailbox, starttls_of
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::Service;
-use crate::proto::mail::{Family, Reply};
+use crate::proto::mail::{Exchange, Family, Reply, Status};
 
 /// Characters of a summary, about.
 const SUMMARY: usize = 108;
@@ -95,14 +95,18 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
 
 /// The sentence, made more exact where the dialogue allows.
 fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'static str {
+    let recipients = || {
+        let exchanges = c.dialogue.exchanges.iter();
+        exchanges.filter(|exchange| step(c.dialogue, exchange) == Step::Recipient)
+    };
+    let accepted = |exchange: &Exchange| {
+        let reply = exchange.reply.as_ref();
+        reply.is_some_and(|reply| reply.status == Status::Positive)
+    };
     let all_refused = judged.step == Step::Recipient
         && judged.weight == Weight::Fatal
-        && c.dialogue
-            .exchanges
-            .iter()
-            .filter(|exchange| step(c.dialogue, exchange) == Step::Recipient)
-            .count()
-            > 1;
+        && recipients().count() > 1
+        && !recipients().any(accepted);
     match judged.answer.family {
         Family::Rejected if refers(judged.reply) => "The server sends the client to another server",
         _ if names_host(judged) => "The server refused this client's address and does not say why",

@@ -1,6 +1,6 @@
 //! Whose turn it is: answers that never became whole, commands that are not, and refusals that did not end the work.
 
-use super::{C, Play, S};
+use super::{C, Play, S, bye, ehlo, mail};
 use crate::diagnosis::{Code, Outcome};
 use crate::proto::Service;
 
@@ -59,4 +59,41 @@ fn pop3_in_a_pipeline_is_healthy() {
     let judgement = play.is(Outcome::Healthy, &[]);
     let summary = &judgement.verdict.summary;
     assert!(summary.starts_with("One message"), "{summary}");
+}
+
+const UNKNOWN_USER: &str =
+    "550 5.1.1 <c@example.net>: Recipient address rejected: User unknown in table";
+
+fn one_of_two() -> Play {
+    mail(ehlo())
+        .c("RCPT TO:<b@example.net>")
+        .s("250 2.1.5 Ok")
+        .c("RCPT TO:<c@example.net>")
+        .s(UNKNOWN_USER)
+}
+
+/// The client goes on for the recipient that it has: what stops it then is the cause.
+#[test]
+fn the_last_recipient_refused_hides_no_later_death() {
+    let full = "452 4.3.1 Insufficient system storage";
+    bye(one_of_two().c("DATA").s(full)).fails(Code::MailServiceUnavailable);
+    one_of_two()
+        .c("DATA")
+        .pause(60)
+        .fin(C)
+        .fails(Code::MailCommandTimeout);
+    one_of_two()
+        .c("DATA")
+        .fin(S)
+        .fails(Code::TcpClosedMidstream);
+    // Near misses: it did not go on; nobody was accepted in this transaction.
+    let judgement = bye(one_of_two()).fails(Code::MailRecipientRejected);
+    let summary = &judgement.verdict.summary;
+    assert!(!summary.contains("every"), "{summary}");
+    let again = mail(one_of_two().c("RSET").s("250 2.0.0 Ok"))
+        .c("RCPT TO:<c@example.net>")
+        .s(UNKNOWN_USER)
+        .c("DATA")
+        .s("554 5.5.1 Error: no valid recipients");
+    bye(again).fails(Code::MailRecipientRejected);
 }
