@@ -2,10 +2,10 @@
 //! protocol", 2).
 //!
 //! That a silent server seems to wait for one is only an alternative, elsewhere. A header that is understood leaves no
-//! trace and gets no claim.
+//! trace and gets no claim: what the server refuses afterwards it refuses for its own reasons.
 
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::proto::mail::{Family, Phase, Status};
+use crate::proto::mail::{Exchange, Family, Phase, Reply, Status};
 
 use super::progress::{Progress, cut, readable, refuses};
 
@@ -48,11 +48,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     // The header was a command to this server: its refusal is the first reply, the greeting's own aside.
     let first = c.dialogue.exchanges.iter().find_map(|exchange| {
         let reply = exchange.reply.as_ref()?;
-        let welcome = exchange.phase == Phase::Greeting && reply.status == Status::Positive;
-        (!welcome).then_some((exchange, reply))
+        (!welcomes(exchange)).then_some((exchange, reply))
     });
-    let Some((exchange, reply)) = first.filter(|(_, reply)| {
-        refuses(reply) && reply.at.time >= preface.time && syntax_like(reply.code, reply.status)
+    let Some((exchange, reply)) = first.filter(|(exchange, reply)| {
+        refuses(reply)
+            && reply.at.time >= preface.time
+            && syntax_like(reply.code, reply.status)
+            && (!greeted(c) || answers_header(c, exchange, reply))
     }) else {
         return;
     };
@@ -71,6 +73,43 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         ))
         .because(preface, "PROXY header before the dialogue"),
     );
+}
+
+/// A greeting that lets the client in.
+fn welcomes(exchange: &Exchange) -> bool {
+    let reply = exchange.reply.as_ref();
+    exchange.phase == Phase::Greeting && reply.is_some_and(|reply| reply.status == Status::Positive)
+}
+
+/// The server welcomed the client: it may have understood the header.
+fn greeted(c: &Connection<'_>) -> bool {
+    c.dialogue.exchanges.iter().any(welcomes)
+}
+
+/// Behind a welcome a refusal answers the header only if it answers nothing else. Each command has one answer (RFC 5321 4.2, RFC 1939
+/// 3): one that came unasked, or one more in all than there are commands, is the header's. A goodbye has a cause of its own, and so
+/// have words about anything but syntax.
+fn answers_header(c: &Connection<'_>, exchange: &Exchange, reply: &Reply) -> bool {
+    let exchanges = &c.dialogue.exchanges;
+    let replies = exchanges
+        .iter()
+        .filter(|exchange| exchange.reply.is_some() && !welcomes(exchange))
+        .count();
+    let commands = exchanges
+        .iter()
+        .filter(|exchange| exchange.command.is_some())
+        .count();
+    let syntax = match reply.code {
+        Some(code) => matches!(code, 500..=503),
+        None => matches!(reply.status, Status::Negative | Status::Bad),
+    };
+    let own_cause = exchanges.iter().zip(c.answers).any(|(other, answer)| {
+        std::ptr::eq(other, exchange)
+            && answer.is_some_and(|answer| {
+                answer.by_text && !matches!(answer.family, Family::ProtocolError | Family::Rejected)
+            })
+    });
+    syntax && !own_cause && !exchange.unsure && !c.partly_unseen() && replies > commands
 }
 
 fn claim(c: &Connection<'_>, at: crate::base::Mark, confidence: f32, summary: &str) -> Claim {

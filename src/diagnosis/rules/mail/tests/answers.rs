@@ -97,3 +97,46 @@ fn the_last_recipient_refused_hides_no_later_death() {
         .s("554 5.5.1 Error: no valid recipients");
     bye(again).fails(Code::MailRecipientRejected);
 }
+
+/// What is refused behind a PROXY header that was understood is refused for a reason of its own.
+#[test]
+fn behind_a_header_that_was_understood_a_refusal_means_what_it_says() {
+    let header = "PROXY TCP4 192.0.2.5 192.0.2.10 50000 25";
+    let smtp = || {
+        Play::new(Service::Smtp)
+            .c(header)
+            .s("220 mx.example.net ESMTP")
+    };
+    let helo = "550 5.7.1 Invalid HELO";
+    bye(smtp().c("EHLO c").s(helo)).fails(Code::MailHeloRejected);
+    let judgement = smtp()
+        .c("EHLO c")
+        .s("421 4.3.2 Service not available")
+        .fin(S)
+        .judge();
+    assert_ne!(judgement.verdict.code, Code::MailProxyProtocol);
+    let judgement = pop_quits(
+        Play::new(Service::Pop3)
+            .c(header)
+            .s("+OK ready")
+            .c("USER joe")
+            .s("-ERR [SYS/TEMP] try later"),
+    )
+    .judge();
+    assert_ne!(judgement.verdict.code, Code::MailProxyProtocol);
+    let judgement = Play::new(Service::Imap)
+        .c(header)
+        .s("* OK ready")
+        .s("* BYE Server shutting down.")
+        .fin(S)
+        .judge();
+    assert_ne!(judgement.verdict.code, Code::MailProxyProtocol);
+    // Near misses: the header alone was there to be answered, with or without a greeting.
+    let unknown = "502 5.5.2 Error: command not recognized";
+    bye(smtp().s(unknown)).fails(Code::MailProxyProtocol);
+    bye(Play::new(Service::Pop3)
+        .c(header)
+        .s("+OK ready")
+        .s("-ERR Unknown command."))
+    .fails(Code::MailProxyProtocol);
+}
