@@ -95,7 +95,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         (true, false) => 0.9,
         (false, _) => 0.85,
     };
-    let done = if begun {
+    let done = if answered_in_part(c, last) {
+        "did not answer it for every recipient"
+    } else if begun {
         "did not finish its answer"
     } else {
         "never answered it"
@@ -158,6 +160,15 @@ fn unanswered<'a>(c: &Connection<'a>) -> Option<(&'a Command, &'a Command)> {
         found = Some((command, found.map_or(command, |(_, last)| last)));
     }
     found
+}
+
+/// LMTP answers a message once for each recipient (RFC 2033 4.2): some have their answer.
+fn answered_in_part(c: &Connection<'_>, last: &Command) -> bool {
+    c.dialogue.exchanges.iter().any(|exchange| {
+        let command = exchange.command.as_ref();
+        exchange.reply.is_some()
+            && command.is_some_and(|command| command.at == last.at && command.verb == last.verb)
+    })
 }
 
 fn is_dot(command: &Command) -> bool {

@@ -139,6 +139,13 @@ impl Smtp {
             // "Closing" (RFC 5321 4.2.3) to anything but QUIT: the server hangs up, as Postfix does on a web browser.
             reply.status = Status::Bye;
         }
+        if code == 221 && self.lmtp && core.pending.iter().any(quits) {
+            // "Closing" accepts no message (RFC 5321 4.3.2): it answers QUIT, and what a recipient is owed stays owed.
+            let message = |pending: &Pending| matches!(pending.verb, Verb::Data | Verb::DataLast);
+            while core.pending.front().is_some_and(message) {
+                core.pending.pop_front();
+            }
+        }
         let Some(pending) = core.pending.pop_front() else {
             return self.without_command(core, reply);
         };
@@ -206,7 +213,7 @@ impl Smtp {
         core.unsolicited(reply, phase);
     }
 
-    fn answer(&mut self, core: &mut Core, mut pending: Pending, mut reply: Reply) {
+    fn answer(&mut self, core: &mut Core, pending: Pending, mut reply: Reply) {
         let positive = reply.status == Status::Positive;
         let done = reply.done;
         let code = reply.code.unwrap_or_default();
@@ -274,23 +281,24 @@ impl Smtp {
             }
             _ => {}
         }
-        self.write(core, &mut pending, reply);
-        if pending.more > 0 {
-            pending.more = pending.more.saturating_sub(1);
-            core.pending.push_front(pending);
+        let ends = reply.status == Status::Bye;
+        core.answer(pending.seq, reply);
+        if pending.more > 0 && !ends {
+            self.owe_another(core, pending);
         }
     }
 
-    /// Writes the reply; a further one for the same message (LMTP) gets an exchange with the same command.
-    fn write(&mut self, core: &mut Core, pending: &mut Pending, reply: Reply) {
-        let repeated = core
+    /// The message has a reply for each recipient (LMTP, RFC 2033 4.2), and the next one is still owed: an exchange with the same
+    /// command awaits it.
+    fn owe_another(&mut self, core: &mut Core, mut pending: Pending) {
+        let asked = core
             .exchange(pending.seq)
-            .filter(|exchange| exchange.reply.is_some())
             .map(|exchange| (exchange.command.clone(), exchange.phase));
-        if let Some((Some(command), phase)) = repeated {
+        if let Some((Some(command), phase)) = asked {
             pending.seq = core.command_of_before(command, phase);
         }
-        core.answer(pending.seq, reply);
+        pending.more = pending.more.saturating_sub(1);
+        core.pending.push_front(pending);
     }
 }
 

@@ -140,3 +140,40 @@ fn behind_a_header_that_was_understood_a_refusal_means_what_it_says() {
         .s("-ERR Unknown command."))
     .fails(Code::MailProxyProtocol);
 }
+
+/// RFC 2033 4.2: after the dot one reply for each recipient that was accepted.
+#[test]
+fn a_message_by_lmtp_is_answered_once_for_each_recipient() {
+    let sent = || {
+        mail(
+            Play::new(Service::Lmtp)
+                .s("220 mx LMTP ready")
+                .c("LHLO client.example.org")
+                .s("250-mx\r\n250 PIPELINING"),
+        )
+        .c("RCPT TO:<b@example.net>")
+        .s("250 2.1.5 Ok")
+        .c("RCPT TO:<c@example.net>")
+        .s("250 2.1.5 Ok")
+        .c("DATA")
+        .s("354 go on")
+        .c("Subject: x\r\n\r\nhello\r\n.")
+    };
+    let stored = "250 2.0.0 <b@example.net> Saved";
+    sent().s(stored).fin(S).fails(Code::TcpClosedMidstream);
+    let judgement = sent()
+        .s(stored)
+        .pause(130)
+        .fin(C)
+        .fails(Code::MailCommandTimeout);
+    let summary = &judgement.verdict.summary;
+    assert!(summary.contains("for every recipient"), "{summary}");
+    let quits = sent().s(stored).pause(130).c("QUIT").fin(C);
+    quits.fails(Code::MailCommandTimeout);
+    bye(sent().s(stored).pause(130)).is(Outcome::Incomplete, &[]);
+    // Near misses: both have their answer, in one piece or in two; one of them is refused.
+    bye(sent().s(stored).s(stored)).is(Outcome::Healthy, &[]);
+    bye(sent().s(&format!("{stored}\r\n{stored}"))).is(Outcome::Healthy, &[]);
+    let full = "452 4.2.2 <c@example.net> Mailbox full";
+    bye(sent().s(stored).s(full)).is(Outcome::Healthy, &[Code::MailMailboxFull]);
+}
