@@ -9,7 +9,7 @@ use super::farewell::{Farewell, farewell};
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
-use crate::proto::mail::{Command, Dialogue, Exchange, Oddity, Status, Verb};
+use crate::proto::mail::{Command, Dialogue, Exchange, Oddity, Phase, Status, Verb};
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
@@ -103,10 +103,27 @@ pub fn clear_after_starttls(dialogue: &Dialogue) -> Option<Mark> {
     (first.verb != Verb::Quit && !answered).then_some(*spoke)
 }
 
-/// QUIT was said only because nothing came: after ≥ 5 s of waiting for the greeting, or for the answer to a command that never had one.
+/// QUIT was said only because nothing came: after ≥ 5 s of waiting for the greeting or its end, or for the answer to a command that never
+/// had one.
 fn gave_up(c: &Connection<'_>, quit: Mark) -> bool {
     let waited_for = |command: &Command| quit.time.since(command.done.time) >= 5 * SECOND;
-    c.gave_up_waiting().is_some() || !c.partly_unseen() && c.unanswered().is_some_and(waited_for)
+    c.gave_up_waiting().is_some()
+        || !c.partly_unseen() && (c.unanswered().is_some_and(waited_for) || half_greeted(c, quit))
+}
+
+/// The greeting had begun ≥ 5 s before that, and its last line (RFC 5321 4.2) never came.
+fn half_greeted(c: &Connection<'_>, quit: Mark) -> bool {
+    let dialogue = c.dialogue;
+    !c.began_late()
+        && !dialogue.greeted
+        && dialogue.quit.is_some()
+        && dialogue
+            .exchanges
+            .iter()
+            .all(|exchange| exchange.phase == Phase::Quit)
+        && dialogue
+            .greeting_started
+            .is_some_and(|begun| quit.time.since(begun.time) >= 5 * SECOND)
 }
 
 /// The first FIN, if it came by FIN and nothing was left unacknowledged before it.

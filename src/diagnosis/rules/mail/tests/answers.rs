@@ -177,3 +177,14 @@ fn a_message_by_lmtp_is_answered_once_for_each_recipient() {
     let full = "452 4.2.2 <c@example.net> Mailbox full";
     bye(sent().s(stored).s(full)).is(Outcome::Healthy, &[Code::MailMailboxFull]);
 }
+
+#[test]
+fn a_greeting_that_never_ends_is_no_check() {
+    let half = || Play::new(Service::Smtp).s("220-mx.example.net ESMTP");
+    let judgement = half().pause(60).c("QUIT").fin(C).judge();
+    assert_ne!(judgement.outcome, Outcome::Healthy);
+    // Near misses: its end came; the client did not wait for it.
+    let whole = half().s("220 ready").c("QUIT").s("221 Bye").fin(C);
+    assert_eq!(whole.judge().verdict.code, Code::Ok);
+    half().c("QUIT").fin(C).is(Outcome::Healthy, &[]);
+}
