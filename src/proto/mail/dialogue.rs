@@ -70,6 +70,9 @@ pub struct Dialogue {
     pub goodbye: Option<Mark>,
     /// An IMAP IDLE (RFC 2177) is open: silence is normal.
     pub idling: bool,
+    /// A command of the client is not whole, and nothing keeps the client from going on with it: its literal was asked for, or needs
+    /// no asking (IMAP, RFC 9051 4.3).
+    pub clients_turn: bool,
     /// The client is inside message data (DATA, BDAT, APPEND literal) that has not ended.
     pub in_data: Option<Mark>,
     /// Message bytes sent so far in the current message.

@@ -21,6 +21,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         || c.said_goodbye()
         || dialogue.idling
         || dialogue.in_data.is_some()
+        || dialogue.clients_turn
         || dialogue.opaque.is_some()
     {
         return;

@@ -16,6 +16,7 @@ const ARGUMENTS: usize = 4;
 impl Imap {
     /// A line of the client, or the rest of one after a literal.
     pub fn client_line(&mut self, core: &mut Core, line: &Line, mark: Mark) {
+        core.dialogue.clients_turn = false;
         if let Some(unfinished) = self.unfinished.take() {
             return self.go_on(core, line, mark, unfinished);
         }
@@ -82,6 +83,7 @@ impl Imap {
                 message,
             });
             begin_literal(core, size, false);
+            core.dialogue.clients_turn = needs_no_asking(&line.bytes);
             if size == 0 {
                 self.client_literal_done(core, mark);
             }
@@ -136,6 +138,7 @@ impl Imap {
             let keep = unfinished.login;
             self.unfinished = Some(unfinished);
             begin_literal(core, size, keep);
+            core.dialogue.clients_turn = needs_no_asking(&line.bytes);
             if size == 0 {
                 self.client_literal_done(core, mark);
             }
@@ -229,6 +232,11 @@ fn show_login(command: &mut Command, arguments: &[Vec<u8>]) {
     command.secret = arguments
         .get(1)
         .map(|password| Secret::new(Foreign::from_bytes(password)));
+}
+
+/// A literal that the client sends without waiting for the server's `+` (RFC 7888 3, 4).
+fn needs_no_asking(line: &[u8]) -> bool {
+    line.trim_ascii_end().ends_with(b"+}")
 }
 
 fn begin_literal(core: &mut Core, size: u64, keep: bool) {

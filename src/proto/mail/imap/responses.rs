@@ -84,6 +84,9 @@ impl Imap {
 
     /// `+`: go on with the login, the literal, or: now idling.
     fn continuation(&mut self, core: &mut Core, line: &Line, mark: Mark, text: &[u8]) {
+        if self.unfinished.is_some() {
+            core.dialogue.clients_turn = true;
+        }
         let waiting = core
             .pending
             .iter()
@@ -154,6 +157,7 @@ impl Imap {
             .as_ref()
             .is_some_and(|u| u.seq == pending.seq)
         {
+            core.dialogue.clients_turn = false;
             let message = self.unfinished.take().is_some_and(|u| u.message);
             if message {
                 core.dialogue.in_data = None;

@@ -1,6 +1,6 @@
 //! Whose turn it is: answers that never became whole, commands that are not, and refusals that did not end the work.
 
-use super::{C, Play, S, bye, ehlo, mail};
+use super::{C, Play, S, bye, ehlo, imap, mail};
 use crate::diagnosis::{Code, Outcome};
 use crate::proto::Service;
 
@@ -187,4 +187,38 @@ fn a_greeting_that_never_ends_is_no_check() {
     let whole = half().s("220 ready").c("QUIT").s("221 Bye").fin(C);
     assert_eq!(whole.judge().verdict.code, Code::Ok);
     half().c("QUIT").fin(C).is(Outcome::Healthy, &[]);
+}
+
+/// RFC 9051 4.3: after the server's `+` the literal is the client's to send.
+#[test]
+fn a_literal_that_was_asked_for_is_the_clients_turn() {
+    for begun in ["a LOGIN {3}", "a LOGIN joe {2}", "a CREATE {5}"] {
+        imap()
+            .c(begun)
+            .s("+ OK")
+            .pause(40)
+            .fin(C)
+            .is(Outcome::Incomplete, &[]);
+        // Near miss: it was never asked for.
+        imap()
+            .c(begun)
+            .pause(40)
+            .fin(C)
+            .fails(Code::MailCommandTimeout);
+    }
+    imap()
+        .c("a LOGIN {3+}")
+        .pause(40)
+        .fin(C)
+        .is(Outcome::Incomplete, &[]);
+    // Near miss: the command is whole.
+    imap()
+        .c("a LOGIN {3}")
+        .s("+ OK")
+        .c("joe {2}")
+        .s("+ OK")
+        .c("pw")
+        .pause(40)
+        .fin(C)
+        .fails(Code::MailCommandTimeout);
 }
