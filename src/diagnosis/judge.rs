@@ -8,7 +8,7 @@ use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
 use crate::base::{Mark, Side};
-use crate::proto::mail::{Exchange, Phase, Status, Verb};
+use crate::proto::mail::{Exchange, Family, Phase, Status, Verb};
 
 /// The judgement of one connection or look-up.
 #[derive(Clone, Debug)]
@@ -166,6 +166,15 @@ fn without_cause(
             verdict.time = Some(star.time);
             return (Outcome::Incomplete, verdict, false);
         }
+        if let Some(login) = logged_in_and_left(c) {
+            let mut verdict = unknown(c);
+            verdict.summary =
+                "The client logged in as it was told to and did not ask again; why is not said."
+                    .to_owned();
+            verdict.frame = Some(login.frame);
+            verdict.time = Some(login.time);
+            return (Outcome::Incomplete, verdict, false);
+        }
         finish(ladder);
         let text = match (c.dialogue.messages, c.tls.is_some()) {
             (0, _) => "It did its work and ended in order.".to_owned(),
@@ -229,6 +238,29 @@ fn took_login_back(c: &Connection<'_>) -> Option<Mark> {
         (taken && confirmed).then_some(command.at)
     };
     c.dialogue.exchanges.iter().rev().find_map(star)
+}
+
+/// The server refused something for want of a login (RFC 4954 6), the client then logged in and asked for nothing more: where. What it
+/// came for was not done.
+fn logged_in_and_left(c: &Connection<'_>) -> Option<Mark> {
+    let login = c
+        .dialogue
+        .authenticated
+        .filter(|_| c.dialogue.messages == 0)?;
+    let exchanges = &c.dialogue.exchanges;
+    let wanted = exchanges.iter().zip(c.answers).any(|(exchange, answer)| {
+        let asked = exchange.command.as_ref();
+        answer.is_some_and(|answer| answer.family == Family::AuthRequired)
+            && asked.is_some_and(|command| command.at.is_before(login))
+    });
+    let asked_again = exchanges.iter().any(|exchange| {
+        let asked = exchange.command.as_ref();
+        asked.is_some_and(|command| {
+            let work = matches!(command.verb, Verb::Mail | Verb::Rcpt | Verb::DataStart);
+            work && login.is_before(command.at)
+        })
+    });
+    (wanted && !asked_again && !c.partly_unseen()).then_some(login)
 }
 
 /// The recorder cut frames short, and of a dialogue in clear nothing was seen to be done: what was asked may be in what was cut.

@@ -225,6 +225,11 @@ impl Progress {
         self.after(index) & ANY != 0
     }
 
+    /// Whether that step was granted after that exchange.
+    pub fn later(&self, index: usize, step: Step) -> bool {
+        self.after(index) & bit(step) != 0
+    }
+
     /// Whether that step was granted before that exchange.
     pub fn before(&self, index: usize, step: Step) -> bool {
         self.granted_before.get(index).copied().unwrap_or_default() & bit(step) != 0

@@ -71,8 +71,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
 }
 
-/// A method that the server does not know, or refuses without a cause, gives way to what it then says to another one at the same step.
+/// A method that the server does not know, or refuses without a cause, gives way to what it then says to another one at the same step;
+/// and that it wants a login (RFC 4954 6) to what it says to the login that the client then tries.
 fn gives_way(first: &Judged<'_>, later: &Judged<'_>) -> bool {
+    if first.answer.family == Family::AuthRequired && first.step != Step::Login {
+        return later.step == Step::Login;
+    }
     let vague = matches!(
         first.answer.family,
         Family::MechanismUnsupported | Family::ProtocolError | Family::Rejected
@@ -138,8 +142,10 @@ fn judge<'a>(
         not_offered: false,
         weight: Weight::Fatal,
     };
-    let further = progress.further(index, step, reply.at.time);
     let family = judged.answer.family;
+    // Who logged in behind it did what it asked for (RFC 4954 6): what came of that stands for itself.
+    let logged_in = family == Family::AuthRequired && progress.later(index, Step::Login);
+    let further = logged_in || progress.further(index, step, reply.at.time);
     judged.weight = match step {
         Step::Quit => return None,
         Step::Probe | Step::Stray => probe(c, progress, &judged, further)?,

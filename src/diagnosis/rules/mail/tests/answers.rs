@@ -222,3 +222,29 @@ fn a_literal_that_was_asked_for_is_the_clients_turn() {
         .fin(C)
         .fails(Code::MailCommandTimeout);
 }
+
+/// A server that wants a login first (RFC 4954 6) is answered with one.
+#[test]
+fn what_becomes_of_the_login_that_was_asked_for() {
+    let wanted = || {
+        ehlo()
+            .c("MAIL FROM:<a@example.org>")
+            .s("530 5.7.0 Authentication required")
+    };
+    let login = "AUTH PLAIN AGpvZQBwdw==";
+    bye(wanted()).fails(Code::AuthRequired);
+    bye(wanted()
+        .c(login)
+        .s("535 5.7.8 Error: authentication failed"))
+    .fails(Code::AuthCredentialsRejected);
+    let let_in = || wanted().c(login).s("235 2.7.0 Authentication successful");
+    bye(let_in()).is(Outcome::Incomplete, &[Code::AuthRequired]);
+    let sent = mail(let_in())
+        .c("RCPT TO:<b@example.net>")
+        .s("250 2.1.5 Ok");
+    bye(super::message(sent).s("250 2.0.0 Ok")).is(Outcome::Healthy, &[Code::AuthRequired]);
+    bye(let_in()
+        .c("MAIL FROM:<a@example.org>")
+        .s("530 5.7.0 Authentication required"))
+    .fails(Code::AuthRequired);
+}
