@@ -85,6 +85,10 @@ pub(super) const ROWS: &[Words] = &[
         "unknown triplet", "whitelisted by this recipient, please try again later",
         "temporarily rejected, try again later", "policy delay", "not yet authorized to deliver mail",
     ]),
+    words(Greylisted, Transaction, Sure, "iRedAPD plugins/greylisting.py; policyd 1.x GREYLIST_REJECTION; Postfix puts \"Recipient address rejected\" before what they say", &[
+        "intentional policy rejection, please try again", "policy rejection- please try later",
+        "recipient address rejected: please try again later",
+    ]),
     words(Greylisted, Rcpt, Known, "Postfix src/postscreen/postscreen_smtpd.c (450 4.3.2 after its deep tests)", &[
         "service currently unavailable",
     ]),

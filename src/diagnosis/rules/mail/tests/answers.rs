@@ -248,3 +248,15 @@ fn what_becomes_of_the_login_that_was_asked_for() {
         .s("530 5.7.0 Authentication required"))
     .fails(Code::AuthRequired);
 }
+
+/// Postfix says of what its policy server defers that the address was rejected (SMTPD_POLICY_README).
+#[test]
+fn a_policy_server_that_asks_to_come_back_is_a_greylist() {
+    for words in [
+        "451 4.7.1 <b@example.net>: Recipient address rejected: Intentional policy rejection, please try again later",
+        "450 4.7.1 <b@example.net>: Recipient address rejected: Policy Rejection- Please try later.",
+    ] {
+        let play = mail(ehlo()).c("RCPT TO:<b@example.net>").s(words);
+        bye(play).fails(Code::MailGreylisted);
+    }
+}
