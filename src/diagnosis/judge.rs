@@ -2,7 +2,7 @@
 
 use super::arbiter::{Decision, decide};
 use super::ladder::{Ladder, Stage};
-use super::principles::{Absence, Check, absence, check, done, may_measure};
+use super::principles::{Absence, Check, absence, check, done, gave_up_on_peer, may_measure};
 use super::rules;
 use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
@@ -296,25 +296,11 @@ fn opaque_abort(c: &Connection<'_>) -> Option<Mark> {
         .any(|reset| reset.side == Side::Client && reset.acks_all);
     let owed = c.tcp.sides[Side::Client].outstanding.is_some()
         || c.tcp.sides[Side::Server].outstanding.is_some() && !acknowledged;
-    if !owed && server.1.time >= client.1.time && !gave_up_on_peer(c) {
+    if !owed && server.1.time >= client.1.time && !gave_up_on_peer(c, Side::Client) {
         Some(at)
     } else {
         None
     }
-}
-
-/// The client asked again and again whether the server is still there and heard nothing (RFC 9293 3.8.4): its kernel gave the connection up,
-/// which no user did.
-fn gave_up_on_peer(c: &Connection<'_>) -> bool {
-    /// One question may be lost, and so may its answer.
-    const UNANSWERED: u32 = 3;
-    let client = &c.tcp.sides[Side::Client];
-    let heard = c.tcp.sides[Side::Server].last;
-    client.keep_alives >= UNANSWERED
-        && client
-            .last_keep_alive
-            .is_some_and(|asked| heard.is_none_or(|heard| heard.is_before(asked)))
-        && c.tcp.sides[Side::Server].labels.keep_alive_ack == 0
 }
 
 /// Why nothing can be said, in words.

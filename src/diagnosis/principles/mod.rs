@@ -19,4 +19,4 @@ pub use explanations::{Explanations, LIKELIER, share};
 pub use farewell::{Farewell, farewell, has_size_of_quit};
 pub use reset_origin::{Origin, reset_origin, with_words};
 pub use served::{Served, port_served};
-pub use witness::{Absence, absence, client_was_silent};
+pub use witness::{Absence, absence, client_was_silent, gave_up_on_peer, was_owed};

@@ -1,7 +1,8 @@
 //! Absence needs a witness: that something never came counts only if this capture would have shown it.
 
-use crate::base::{Mark, SECOND, Side};
+use crate::base::{Mark, SECOND, Side, Timestamp};
 use crate::diagnosis::view::Connection;
+use crate::proto::mail::Verb;
 
 /// How much an absence weighs in this capture.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +40,59 @@ pub fn client_was_silent(c: &Connection<'_>, first: Mark) -> bool {
     c.tcp.sides[Side::Client]
         .last
         .is_none_or(|last| first.time.since(last.time) >= SECOND)
+}
+
+/// Whether the client was waiting for something when a silence that ended at `until` began: the greeting, the server's part of the
+/// TLS handshake, the answer to a request. Then the silence was a wait, and the connection did not rest.
+pub fn was_owed(c: &Connection<'_>, until: Timestamp) -> bool {
+    // The answer may be in what was not captured.
+    if c.partly_unseen() || c.began_late() {
+        return false;
+    }
+    let spoke = |side: Side| {
+        let first = c.tcp.sides[side].first_data;
+        first.is_some_and(|first| first.time < until)
+    };
+    // Who speaks first is the server, and the client where TLS comes first (RFC 8314 3).
+    if !spoke(Side::Server) && (!c.service.implicit_tls() || spoke(Side::Client)) {
+        return true;
+    }
+    if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
+        let before = tls.opaque.iter().filter(|one| one.at.time < until);
+        let hello = tls.started[Side::Client].is_some_and(|hello| hello.time < until);
+        let answered = tls.started[Side::Server].is_some_and(|answer| answer.time < until);
+        return match before.last() {
+            Some(last) => last.side == Side::Client,
+            None => hello && !answered,
+        };
+    }
+    c.dialogue.exchanges.iter().any(|exchange| {
+        let Some(command) = &exchange.command else {
+            return false;
+        };
+        let quiet = matches!(command.verb, Verb::Quit | Verb::Idle | Verb::Unknown)
+            || command.verb == Verb::Data && c.dialogue.in_data.is_some();
+        let open = exchange
+            .reply
+            .as_ref()
+            .is_none_or(|reply| reply.done.time >= until);
+        !quiet && command.done.time < until && open
+    })
+}
+
+/// That side asked again and again whether the other one is still there and heard nothing (RFC 9293 3.8.4): its kernel gave the
+/// connection up, which no user and no process did.
+pub fn gave_up_on_peer(c: &Connection<'_>, side: Side) -> bool {
+    /// One question may be lost, and so may its answer.
+    const UNANSWERED: u32 = 3;
+    let (own, peer) = (&c.tcp.sides[side], &c.tcp.sides[side.other()]);
+    // Those of an earlier rest were answered.
+    let open = own.keep_alives.saturating_sub(peer.labels.keep_alive_ack);
+    open >= UNANSWERED
+        && own.last_keep_alive.is_some_and(|asked| {
+            peer.last
+                .is_none_or(|heard| asked.time.since(heard.time) >= SECOND)
+        })
 }
 
 impl Absence {

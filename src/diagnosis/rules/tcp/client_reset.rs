@@ -1,7 +1,7 @@
 //! `tcp.client-reset`: the client aborts while a request, a login or a mail transaction was open and all was well.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::principles::{gave_up_on_peer, reset_origin};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Weight, Where};
 
 /// Hears a connection that opened.
@@ -26,6 +26,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         || c.end_unseen(Side::Client)
         || reset_origin(c, reset).by_path()
     {
+        return;
+    }
+    // That it is the server which fell silent is no deed of the client.
+    if gave_up_on_peer(c, Side::Client) {
         return;
     }
     let opaque = c.tls.filter(|_| !c.reads_inside()).is_some_and(|tls| {

@@ -1,12 +1,17 @@
-//! `tcp.client-vanished`: what the server sends is never acknowledged, and the client was silent before.
+//! `tcp.client-vanished`: what the server sends is never acknowledged, and the client was silent before; or the server asks again and
+//! again whether the client is still there, hears nothing and gives up.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::{absence, client_was_silent};
-use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::diagnosis::principles::{absence, client_was_silent, gave_up_on_peer};
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Weight, Where};
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let server = &c.tcp.sides[Side::Server];
+    if let Some(claim) = given_up(c) {
+        claims.push(claim);
+        return;
+    }
     let Some(o) = *server.outstanding else { return };
     // The client's own goodbye ends all; the server's, sent into the void, does not.
     let left = c.dialogue.quit.is_some()
@@ -80,4 +85,52 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             "a capture at the client: do the server's packets arrive there?",
         ),
     );
+}
+
+/// The server's keep-alives were not answered, and its kernel reset the connection (RFC 9293 3.8.4).
+fn given_up(c: &Connection<'_>) -> Option<Claim> {
+    let Ending::Closed {
+        by: Side::Server,
+        at,
+        reset: true,
+    } = c.ending
+    else {
+        return None;
+    };
+    let server = &c.tcp.sides[Side::Server];
+    let heard = c.tcp.sides[Side::Client].last?;
+    let left = c.dialogue.quit.is_some() || c.done.is_some() || c.said_goodbye();
+    if left || !gave_up_on_peer(c, Side::Server) || server.outstanding.is_some() {
+        return None;
+    }
+    let confidence = absence(c).confidence(0.8)?;
+    let weight = if c.unanswered().is_some() {
+        Weight::Fatal
+    } else {
+        Weight::Unsettled
+    };
+    let claim = Claim::new(
+        Code::TcpClientVanished,
+        At::address(Where::Client, c.client().ip),
+        at,
+        confidence,
+        format!(
+            "{} stopped answering: the server's keep-alives get no answer, and it gives up.",
+            c.client().ip
+        ),
+    )
+    .weighing(weight)
+    .since(heard.time)
+    .shown_by(format!(
+        "RST of the server after {} keep-alives",
+        server.keep_alives
+    ))
+    .because(heard, "the client's latest segment")
+    .advise("Look at the client: sleep, roaming, a new address, a VPN that went down")
+    .or(
+        Code::TcpIdleDropped,
+        (1.0 - confidence).max(0.05),
+        "a capture at the client: do the keep-alives arrive there?",
+    );
+    Some(claim)
 }

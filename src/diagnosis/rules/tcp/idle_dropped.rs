@@ -1,7 +1,10 @@
-//! `tcp.idle-dropped`: after ≥ 30 s of silence the next segment gets no answer, or a RST: something forgot the connection.
+//! `tcp.idle-dropped`: after ≥ 30 s of silence the client's next segment gets no answer, or a RST: something forgot the connection.
+//!
+//! What the server sends into such a silence shows no more than `tcp.client-vanished`: a client that sleeps looks the same. A silence in
+//! which the client waited for an answer was no rest; what then dies had died before it.
 
-use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::absence;
+use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
+use crate::diagnosis::principles::{absence, was_owed};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::ResetTrigger;
 
@@ -14,57 +17,55 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    // Silence: sent again and again, never acknowledged.
-    for side in [Side::Client, Side::Server] {
-        let Some(o) = *c.tcp.sides[side].outstanding else {
-            continue;
-        };
-        let server_fin = c.tcp.sides[side.other()]
-            .fin
-            .is_some_and(|fin| fin.time < o.first.time);
-        if o.idle_before < 30 * SECOND
-            || o.transmissions < 3
-            || o.last.time.since(o.first.time) < 3 * SECOND
-            || o.peer_spoke_after
-            || server_fin
-        {
-            continue;
-        }
-        let Some(mut confidence) = absence(c).confidence(certainty(c, 0.8)) else {
-            continue;
-        };
-        // What was not captured may have broken the silence; that what was sent now dies is seen all the same.
-        if c.frames_missing() {
-            confidence = f32::min(confidence, 0.6);
-        }
-        push(
-            c,
-            claims,
-            side,
-            o.idle_before,
-            o.first.time,
-            o.last,
-            confidence,
-            format!(
-                "sent {} times in {:.1} s, never acknowledged",
-                o.transmissions,
-                o.last.time.since(o.first.time) as f64 / 1e9
-            ),
-        );
-        return;
+    if let Some(claim) = silence(c).or_else(|| reset(c)) {
+        claims.push(claim);
     }
-    reset(c, claims);
+}
+
+/// Sent again and again, never acknowledged.
+fn silence(c: &Connection<'_>) -> Option<Claim> {
+    let o = (*c.tcp.sides[Side::Client].outstanding)?;
+    let server_fin = c.tcp.sides[Side::Server]
+        .fin
+        .is_some_and(|fin| fin.time < o.first.time);
+    if o.idle_before < 30 * SECOND
+        || o.transmissions < 3
+        || o.last.time.since(o.first.time) < 3 * SECOND
+        || o.peer_spoke_after
+        || server_fin
+        || was_owed(c, o.first.time)
+    {
+        return None;
+    }
+    let mut confidence = absence(c).confidence(certainty(c, 0.8))?;
+    // What was not captured may have broken the silence; that what was sent now dies is seen all the same.
+    if c.frames_missing() {
+        confidence = f32::min(confidence, 0.6);
+    }
+    let shown = format!(
+        "sent {} times in {:.1} s, never acknowledged",
+        o.transmissions,
+        o.last.time.since(o.first.time) as f64 / 1e9
+    );
+    Some(claim(
+        c,
+        o.idle_before,
+        o.first.time,
+        o.last,
+        confidence,
+        shown,
+    ))
 }
 
 /// A reset as the answer to what ends the silence. Only the first of a connection tells: what follows it answers those who do not know
 /// of it yet, whoever sent it.
-fn reset(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+fn reset(c: &Connection<'_>) -> Option<Claim> {
     let mut resets = c.tcp.resets.iter();
-    let Some(reset) = resets.find(|reset| reset.trigger == ResetTrigger::Established) else {
-        return;
-    };
+    let reset = resets
+        .find(|reset| reset.trigger == ResetTrigger::Established)
+        .filter(|reset| reset.side == Side::Server)?;
     if reset.ahead || reset.acks_unseen || reset.after_own_fin || reset.after_peer_close {
-        return;
+        return None;
     }
     let gap = c.tcp.idle.iter().find(|gap| {
         gap.length >= 30 * SECOND
@@ -72,25 +73,25 @@ fn reset(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             && gap.to.time <= reset.at.time
             && reset.at.time.since(gap.to.time) <= 3 * SECOND
             && reset.answers_first(gap)
-    });
-    let Some(gap) = gap else { return };
+            && !was_owed(c, gap.to.time)
+    })?;
     // It answers a segment of this moment: no timestamps, or window 0.
     let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND);
     if !spoke || reset.timestamps && reset.window != Some(0) {
-        return;
+        return None;
     }
     // Only where nothing is missing there it is known that this is the first, and what the reset answers.
     let most = if c.context.capture_drops { 0.6 } else { 1.0 };
-    push(
+    let confidence = certainty(c, 0.75).min(most);
+    let shown = "answered by a RST".to_owned();
+    Some(claim(
         c,
-        claims,
-        reset.side.other(),
         gap.length,
         gap.to.time,
         reset.at,
-        certainty(c, 0.75).min(most),
-        "answered by a RST".to_owned(),
-    );
+        confidence,
+        shown,
+    ))
 }
 
 /// A new connection that works, or others dead at the same silence, make it sure.
@@ -102,24 +103,21 @@ fn certainty(c: &Connection<'_>, alone: f32) -> f32 {
     }
 }
 
-#[allow(clippy::too_many_arguments)] // one claim, said in two places above
-fn push(
+fn claim(
     c: &Connection<'_>,
-    claims: &mut Vec<Claim>,
-    side: Side,
-    idle: i64,
-    since: crate::base::Timestamp,
-    death: crate::base::Mark,
+    idle: Nanos,
+    since: Timestamp,
+    death: Mark,
     confidence: f32,
     shown: String,
-) {
+) -> Claim {
     let seconds = idle as f64 / 1e9;
     let mut claim = Claim::new(
         Code::TcpIdleDropped,
         At::of(Where::Network),
         death,
         confidence,
-        format!("After {seconds:.0} s of silence the connection was forgotten on the way: what the {} sends next gets no answer.", side.name()),
+        format!("After {seconds:.0} s of silence the connection was forgotten on the way: what the client sends next gets no answer."),
     )
     .since(since)
     .shown_by(shown)
@@ -149,5 +147,5 @@ fn push(
     if let Some(mark) = c.context.retry_worked {
         claim = claim.because(mark, "a new connection works");
     }
-    claims.push(claim);
+    claim
 }

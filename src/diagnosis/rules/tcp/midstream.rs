@@ -1,7 +1,9 @@
 //! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
 
 use crate::base::{Mark, SECOND, Side};
-use crate::diagnosis::principles::{Farewell, farewell, in_order, reset_origin, with_words};
+use crate::diagnosis::principles::{
+    Farewell, farewell, gave_up_on_peer, in_order, reset_origin, with_words,
+};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
@@ -41,6 +43,14 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         let origin = reset_origin(c, found);
         // What was not captured before it may have been a goodbye.
         if origin.by_path() || c.end_unseen(Side::Server) {
+            return;
+        }
+        // What it answers was not captured, and may have been the client's goodbye (RFC 9293 3.10.7.4: data after a close draws a RST).
+        if found.acks_unseen || c.end_unseen(Side::Client) {
+            return;
+        }
+        // No process did it: the client is gone.
+        if gave_up_on_peer(c, Side::Server) {
             return;
         }
         let abort = found.timestamps && found.window != Some(0);

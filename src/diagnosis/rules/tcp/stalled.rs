@@ -1,7 +1,7 @@
 //! `tcp.stalled`: established and talking, then segments of any size are sent again and again, and nothing comes back.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::{absence, client_was_silent};
+use crate::diagnosis::principles::{absence, client_was_silent, was_owed};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::Vantage;
 
@@ -29,10 +29,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if unproven && c.tcp.sides[side.other()].data_segments == 0 {
             continue;
         }
+        // A long silence may be why; not one in which the client waited for its answer.
+        let rested =
+            o.idle_before >= 30 * SECOND && !(side == Side::Client && was_owed(c, o.first.time));
         if o.fin_only
             || o.transmissions < 3
             || o.last.time.since(o.first.time) < 3 * SECOND
-            || o.idle_before >= 30 * SECOND
+            || rested
         {
             continue;
         }
