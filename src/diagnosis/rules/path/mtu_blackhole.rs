@@ -1,6 +1,6 @@
 //! `path.mtu-blackhole`: in one direction nothing above a size ever arrives, smaller packets do (RFC 2923 2.1).
 
-use crate::base::{SECOND, Side};
+use crate::base::{MILLISECOND, Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
@@ -27,6 +27,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             {
                 continue;
             }
+            // A reset that comes on its heels answers it (RFC 9293 3.10.7.1): it arrived, at a host that knows the connection no more.
+            if draws_reset(c, side, last) {
+                continue;
+            }
             // Captured beside who is to receive it, it came through all but the last link (a bridge to a container, say): more likely the
             // receiver itself does not take it, for its checksum or by a rule of its own.
             let arrives = c.captured_beside(side.other());
@@ -45,7 +49,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             // A peer that says again and again what was acknowledged does not get the acknowledgements: small packets vanish as well.
             let spoke = c.tcp.sides[side]
                 .outstanding
-                .is_some_and(|o| (o.peer_spoke_after || o.peer_acked_after) && !o.peer_is_deaf);
+                .is_some_and(|o| o.peer_acked_after && !o.peer_is_deaf);
             // What arrived before the capture began may have been as large, and the peer acknowledge that.
             let spoke = spoke && !c.began_late();
             if mtu.smaller_arrived_after.is_none() && mtu.recovered.is_none() && !spoke {
@@ -171,6 +175,26 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
         return;
     }
+}
+
+/// The other side reset within about a round trip of that segment, the latest of `side`.
+fn draws_reset(c: &Connection<'_>, side: Side, last: Mark) -> bool {
+    let towards = side.other();
+    let whole = c.tcp.rtt_server.zip(c.tcp.rtt_client);
+    let rtt = c.tcp.min_rtt[towards].or(whole.map(|(there, here)| there.saturating_add(here)));
+    let soon = rtt
+        .unwrap_or(0)
+        .saturating_mul(2)
+        .saturating_add(10 * MILLISECOND);
+    let newest = c.tcp.sides[side]
+        .last
+        .is_none_or(|newest| newest.frame == last.frame);
+    newest
+        && c.tcp.resets.iter().any(|reset| {
+            reset.side == towards
+                && last.is_before(reset.at)
+                && reset.at.time.since(last.time) <= soon
+        })
 }
 
 /// Payload of a segment that counts as full size from that side: the receiver's MSS less room for options.
