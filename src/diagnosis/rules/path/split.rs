@@ -37,6 +37,9 @@ pub fn weigh(
     if dead.len() < KIND || living.len() < KIND {
         return None;
     }
+    if older_by_clock(&dead, &living) {
+        return None;
+    }
     if turns(&dead, &living) < KIND || advantage(&dead, living.len()) < LIKELIER {
         return None;
     }
@@ -114,6 +117,27 @@ fn turns(dead: &[&Handshake], living: &[&Handshake]) -> usize {
         .count()
 }
 
+/// Each dead one that came after a living one has an older TSval than that: several hosts share the address (NAT), and the server takes
+/// the SYNs of those whose clocks are behind for old duplicates (RFC 7323 5, of one host for another). No path did it.
+fn older_by_clock(dead: &[&Handshake], living: &[&Handshake]) -> bool {
+    let mut judged = 0_usize;
+    for one in dead {
+        let before = living.iter().filter(|other| other.syn.is_before(one.syn));
+        let Some(latest) = before.max_by_key(|other| other.syn.time) else {
+            continue;
+        };
+        let (Some(own), Some(other)) = (one.tsval, latest.tsval) else {
+            return false;
+        };
+        // Serial numbers (RFC 7323 5.2).
+        if other.wrapping_sub(own).wrapping_sub(1) > i32::MAX.unsigned_abs() {
+            return false;
+        }
+        judged = judged.saturating_add(1);
+    }
+    judged >= KIND
+}
+
 /// The logarithm of how much likelier the counts are if each connection has a fate than if each SYN has, with the best share for both.
 fn advantage(dead: &[&Handshake], living: usize) -> f64 {
     let (d, n) = (dead.len() as f64, living as f64);
@@ -140,6 +164,16 @@ mod tests {
     /// How sure, of one connection in `every` seconds, dead (with so many SYNs) where the pattern says so, answered at the second SYN
     /// where it says `l`.
     fn said(pattern: &str, sent: i64, every: i64) -> Option<f32> {
+        said_with(pattern, sent, every, |_, _| None)
+    }
+
+    /// Likewise, with the TSval of each, by second and whether it is dead.
+    fn said_with(
+        pattern: &str,
+        sent: i64,
+        every: i64,
+        tsval: impl Fn(i64, bool) -> Option<u32>,
+    ) -> Option<f32> {
         let handshakes: Vec<Handshake> = (1_i64..)
             .zip(pattern.chars())
             .map(|(count, fate)| {
@@ -162,7 +196,7 @@ mod tests {
                     number: count.unsigned_abs(),
                     port: 40_000 + count as u16,
                     syn: mark(at),
-                    tsval: None,
+                    tsval: tsval(at, fate == 'x'),
                     again,
                     fate: match fate {
                         'x' => Fate::Silent { dropped: true },
@@ -184,6 +218,21 @@ mod tests {
     fn many_that_take_turns_are_a_split() {
         assert_eq!(said("xoxooxooxoxooxxo", 6, 1), Some(0.85));
         assert_eq!(said("oxoxxoxoxooxoxox", 4, 1), Some(0.85));
+    }
+
+    #[test]
+    fn those_whose_clock_is_behind_are_refused_by_the_server() {
+        let pattern = "xoxooxooxoxooxxo";
+        let clock = |at: i64, ahead: u32| ahead.wrapping_add(at.unsigned_abs() as u32 * 1000);
+        // Two hosts behind one address.
+        let two =
+            |at: i64, dead: bool| Some(clock(at, if dead { 1_000_000 } else { 4_294_000_000 }));
+        let far = |at: i64, dead: bool| Some(clock(at, if dead { 1_000 } else { 2_000_000_000 }));
+        assert_eq!(said_with(pattern, 6, 1, far), None);
+        assert_eq!(said_with(pattern, 6, 1, two), Some(0.85));
+        // Near miss: one clock for all.
+        let one = |at: i64, _: bool| Some(clock(at, 7));
+        assert_eq!(said_with(pattern, 6, 1, one), Some(0.85));
     }
 
     #[test]
