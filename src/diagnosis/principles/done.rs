@@ -10,6 +10,7 @@ use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
 use crate::proto::mail::{Command, Dialogue, Exchange, Oddity, Phase, Status, Verb};
+use crate::proto::tls::TlsFacts;
 
 /// Since when the connection is done; `None` while it is not, or when the capture cannot show it.
 pub fn done(c: &Connection<'_>) -> Option<Mark> {
@@ -26,14 +27,25 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
-        if both {
-            let notify = tls.close_notify[Side::Client].or(tls.close_notify[Side::Server]);
+        if both && !ends_inside_record(c, tls) {
+            // What only answers the server's FIN is no farewell of the client (RFC 8446 6.1).
+            let server_left = c.tcp.sides[Side::Server].fin;
+            let unasked = |notify: &Mark| {
+                tls.close_notify[Side::Server].is_some()
+                    || server_left.is_none_or(|fin| notify.is_before(fin))
+            };
+            let notify = tls.close_notify[Side::Client]
+                .filter(unasked)
+                .or(tls.close_notify[Side::Server]);
             let quit = || match farewell(c, tls)? {
                 Farewell::Sure(at) if c.ended() => Some(at),
                 _ => None,
             };
             return notify.or_else(|| orderly_fin(c)).or_else(quit);
         }
+        return None;
+    }
+    if c.tls.is_some_and(|tls| handshake_open(c, tls)) {
         return None;
     }
     if c.dialogue.opaque.is_some() {
@@ -54,6 +66,30 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
         } if c.ladder.has(Stage::Session) || c.ladder.has(Stage::Auth) => Some(fin),
         _ => None,
     }
+}
+
+/// Nothing of that TLS stream is missing.
+fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
+    let gaps = tls.gaps.client > 0 || tls.gaps.server > 0;
+    !gaps && tls.lost.is_none() && !c.partly_unseen() && !c.began_late()
+}
+
+/// A side ended in the middle of a record: what it was saying never came to its end.
+fn ends_inside_record(c: &Connection<'_>, tls: &TlsFacts) -> bool {
+    let broke_off = |side: Side| {
+        let direction = &c.tcp.sides[side];
+        let ended = direction.fin.is_some() && direction.hole.is_none() && !c.end_unseen(side);
+        tls.inside_record[side] && ended
+    };
+    seen_whole(c, tls) && (broke_off(Side::Client) || broke_off(Side::Server))
+}
+
+/// TLS was begun, and one side's Finished (RFC 8446 4.4.4) never came: nothing was said under it.
+fn handshake_open(c: &Connection<'_>, tls: &TlsFacts) -> bool {
+    let finished = tls.client_finished.is_some() && tls.server_finished.is_some();
+    let carried = tls.application_data[Side::Client].is_some()
+        || tls.application_data[Side::Server].is_some();
+    tls.started[Side::Client].is_some() && !finished && !carried && seen_whole(c, tls)
 }
 
 /// Frames were not captured, and the last command has no answer, or there is no command at all: nobody knows what was asked and what came

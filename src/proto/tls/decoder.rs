@@ -149,6 +149,7 @@ impl Decoder {
             }
             rest = here.get(used..).unwrap_or_default();
         }
+        self.facts.inside_record[side] = self.stream(side).records.is_inside();
     }
 
     /// `len` bytes of a side are missing here; `mark` is the frame that shows it. 0 before its first bytes: they may be from
@@ -177,6 +178,7 @@ impl Decoder {
         if missed.lost {
             self.lose(side, mark);
         }
+        self.facts.inside_record[side] = self.stream(side).records.is_inside();
     }
 
     fn stream(&mut self, side: Side) -> &mut Stream {

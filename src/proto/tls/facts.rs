@@ -18,6 +18,8 @@ pub struct TlsFacts {
     pub started: PerSide<Option<Mark>>,
     /// The beginning of this side was not captured: what comes first may be from the middle of a record.
     pub headless: PerSide<bool>,
+    /// What came so far of this side ends inside a record.
+    pub inside_record: PerSide<bool>,
     /// The first ClientHello.
     pub client_hello: Option<ClientHello>,
     /// The ClientHello after a HelloRetryRequest.

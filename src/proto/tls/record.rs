@@ -84,6 +84,11 @@ impl Records {
         }
     }
 
+    /// The header or the fragment of a record has begun and not ended.
+    pub(super) fn is_inside(&self) -> bool {
+        matches!(self.place, Place::Header(1..) | Place::Body(_))
+    }
+
     /// Told of the start of a segment; true when a search ends with it.
     pub(super) fn segment(&mut self, bytes: &[u8]) -> bool {
         let Place::Searching(tried) = self.place else {

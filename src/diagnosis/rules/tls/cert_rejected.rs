@@ -3,7 +3,7 @@
 //! TLS 1.3 (RFC 8446 5.2): an alert-sized record instead of Finished. STARTTLS SMTP: Finished, one record that holds just QUIT, close – an
 //! MTA's policy, at most 0.6. The near misses: a close_notify after Finished, and a client that goes on with EHLO.
 
-use crate::base::{Mark, Side};
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::has_size_of_quit;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::proto::TlsMode;
@@ -96,7 +96,11 @@ fn refused(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
         || tls.application_data[Side::Client].is_some();
     let visible = !tls.certificates.is_empty();
     let resumed = tls.server_hello.as_ref().is_none_or(|hello| hello.resumed);
-    (seen_whole(c, tls) && !goes_on && !visible && !resumed).then_some(refusal.at)
+    // It was not refused before it was there, and who refuses does so at once: later it is a wait that ended.
+    let flight = tls.server_finished?;
+    let prompt =
+        refusal.at.time.since(flight.time) < 5 * SECOND && !tls.inside_record[Side::Server];
+    (seen_whole(c, tls) && !goes_on && !visible && !resumed && prompt).then_some(refusal.at)
 }
 
 /// The record with QUIT, if it is all that the client said inside TLS.
