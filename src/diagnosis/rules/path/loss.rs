@@ -62,17 +62,19 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     claims.push(claim);
 }
 
-/// Since when nobody waits for anything: it is done, and nothing that was asked before is still being answered (POP3's QUIT may stand
-/// in one segment with the RETRs before it, RFC 2449 6.6).
+/// Since when nobody waits for anything: it is done, and what was asked before is answered to the end (POP3's QUIT may stand in one
+/// segment with the RETRs before it, RFC 2449 6.6).
 fn over(c: &Connection<'_>) -> Option<Timestamp> {
     let done = c.done?.time;
-    let answered_later = c.dialogue.exchanges.iter().any(|exchange| {
-        let quits = exchange
-            .command
-            .as_ref()
-            .is_some_and(|command| command.verb == Verb::Quit);
-        let reply = exchange.reply.as_ref();
-        !quits && reply.is_some_and(|reply| reply.done.time > done)
+    let answers = c.dialogue.exchanges.iter().filter(|exchange| {
+        let command = exchange.command.as_ref();
+        command.is_none_or(|command| command.verb != Verb::Quit)
     });
-    (!answered_later).then_some(done)
+    let last = answers
+        .filter_map(|exchange| exchange.reply.as_ref())
+        .map(|reply| reply.done.time)
+        .filter(|time| *time > done)
+        .max();
+    // The end of that answer is itself waited for.
+    Some(last.map_or(done, |last| last.plus(1)))
 }
