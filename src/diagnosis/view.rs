@@ -341,6 +341,12 @@ impl<'a> Connection<'a> {
             || (client == 0 && server > 0)
     }
 
+    /// Bytes that the client itself said: a balancer's PROXY header before them is none of them.
+    pub fn client_said(&self) -> u64 {
+        let bytes = self.tcp.sides[Side::Client].bytes;
+        bytes.saturating_sub(u64::from(self.dialogue.proxy_length))
+    }
+
     /// The client had begun a line that never ended: bytes of its own after its last complete command.
     pub fn half_said(&self) -> bool {
         let Some(last) = self.tcp.sides[Side::Client].last_data else {
@@ -353,6 +359,7 @@ impl<'a> Connection<'a> {
             .rev()
             .find_map(|exchange| exchange.command.as_ref());
         self.tls.is_none()
+            && self.client_said() > 0
             && self.dialogue.opaque.is_none()
             && self.dialogue.quit.is_none()
             && self.dialogue.in_data.is_none()

@@ -271,8 +271,8 @@ impl Session {
     }
 
     fn note_preface(&mut self) {
-        if let Some(at) = self.preface.proxy() {
-            self.decoder.proxy_preface(at);
+        if let Some((at, length)) = self.preface.proxy() {
+            self.decoder.proxy_preface(at, length);
         }
         if let Some(tunnel) = self.preface.tunnel()
             && !self.known_port
@@ -355,10 +355,11 @@ impl Session {
         };
         let service = service_of(language, Service::Other);
         self.service = Some(service);
-        let missed = self.decoder.dialogue().proxy_preface;
+        let before = self.decoder.dialogue();
+        let (missed, length) = (before.proxy_preface, before.proxy_length);
         self.decoder = mail::Decoder::new(language);
         if let Some(at) = missed {
-            self.decoder.proxy_preface(at);
+            self.decoder.proxy_preface(at, length);
         }
         for piece in recogniser.pieces() {
             match piece {

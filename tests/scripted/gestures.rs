@@ -52,9 +52,10 @@ impl Stage {
     pub fn syn_ack(&mut self, look: &Look) -> u64 {
         self.now += self.answer_delay('S');
         let line = self.line();
-        line.server.heard = line.client.seq.wrapping_add(1);
+        line.server.heard = line.client.seq.wrapping_add(1).wrapping_add(look.beyond);
         let look = Look {
             flags: TcpFlags::SYN | TcpFlags::ACK,
+            beyond: 0,
             ..look.clone()
         };
         let frame = self.segment('S', &look, &[]);

@@ -153,6 +153,7 @@ impl Player {
         let get = |key: &str| rest.iter().find_map(|word| word.strip_prefix(key));
         look.ttl = get("ttl=").map(|t| t.parse().expect("a TTL"));
         look.id = get("id=").map(|t| t.parse().expect("an ID"));
+        look.beyond = get("seq+=").map_or(0, |t| t.parse().expect("a distance"));
         look.window = get("win=").map(|t| t.parse().expect("a window"));
         look.label = get("label=").map(|t| t.parse().expect("a label"));
         look.unseen = rest.contains(&"unseen");

@@ -16,7 +16,8 @@
 //! wait 5s · wait 200ms · others · rtt 50ms · horizon 60s
 //! dns NAME TYPE RCODE ANSWER,ANSWER · dns NAME TYPE silent
 //! ```
-//! A statement may end in `@label`; `ttl=`, `id=`, `label=`, `win=`, `seq+=N` change a header; `syn join`, `synack join`: a further path (MPTCP).
+//! A statement may end in `@label`; `ttl=`, `id=`, `label=`, `win=`, `seq+=N` change a header; `syn join`, `synack join`: a further path (MPTCP);
+//! `synack seq+=N` acknowledges N more than was sent.
 
 /// What one connection must be called.
 #[derive(Clone, Debug, Default)]

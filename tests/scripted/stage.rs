@@ -95,6 +95,8 @@ pub struct Look {
     pub id: Option<u16>,
     pub window: Option<u16>,
     pub seq: Option<u32>,
+    /// So far behind where it should stand.
+    pub beyond: u32,
     pub ack: Option<u32>,
     pub no_timestamps: bool,
     pub unseen: bool,
@@ -255,7 +257,7 @@ impl Stage {
         let segment = Segment {
             source_port: me.address.port(),
             destination_port: peer.address.port(),
-            seq: look.seq.unwrap_or(me.seq),
+            seq: look.seq.unwrap_or(me.seq).wrapping_add(look.beyond),
             ack,
             flags: TcpFlags(look.flags),
             window: look

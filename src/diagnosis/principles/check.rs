@@ -3,6 +3,7 @@
 use super::done::cut_off_before;
 use crate::base::{Mark, SECOND, Side, Timestamp};
 use crate::diagnosis::view::{Connection, Ending};
+use crate::flow::ResetTrigger;
 use crate::proto::mail::{Status, Verb};
 use crate::proto::tls::TlsFacts;
 
@@ -23,7 +24,7 @@ pub fn check(c: &Connection<'_>) -> Check {
     let Some(at) = leaving(c) else {
         return Check::No;
     };
-    if turned_away(c, at) {
+    if turned_away(c, at) || answered_falsely(c) {
         return Check::No;
     }
     let wordless = |tls: &&TlsFacts| tls.application_data[Side::Client].is_none();
@@ -68,8 +69,8 @@ pub fn check(c: &Connection<'_>) -> Check {
     if c.half_said() || cut_off(c) {
         return Check::No;
     }
-    // Bytes that are no dialogue (garbage, another protocol) are no check.
-    if c.tcp.sides[Side::Client].bytes > 0
+    // Bytes that are no dialogue (garbage, another protocol) are no check; a balancer's own checks say whom they are for, and no more.
+    if c.client_said() > 0
         && c.dialogue
             .exchanges
             .iter()
@@ -87,6 +88,17 @@ pub fn check(c: &Connection<'_>) -> Check {
     }
 }
 
+/// The client's host refused a SYN-ACK that does not acknowledge its SYN (RFC 9293 3.10.7.3): it, and the reset at the number that it
+/// named, stand elsewhere than behind that SYN. Who only looks resets a SYN-ACK that is right.
+fn answered_falsely(c: &Connection<'_>) -> bool {
+    c.tcp.established.is_none()
+        && c.first_reset().is_some_and(|reset| {
+            reset.side == Side::Client
+                && reset.trigger == ResetTrigger::SynAck
+                && (reset.seq_exact == Some(false) || c.tcp.acked_unseen > 0)
+        })
+}
+
 /// The client had asked for something, and its host then knew nothing of the connection: it did not leave by itself.
 fn cut_off(c: &Connection<'_>) -> bool {
     let unknown = c.first_reset().is_some_and(|reset| {
@@ -94,7 +106,7 @@ fn cut_off(c: &Connection<'_>) -> bool {
     });
     unknown
         && c.dialogue.quit.is_none()
-        && c.tcp.sides[Side::Client].bytes > 0
+        && c.client_said() > 0
         && c.tcp.sides[Side::Server]
             .outstanding
             .is_some_and(|answer| answer.transmissions >= 2)

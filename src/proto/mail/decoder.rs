@@ -174,9 +174,13 @@ impl Decoder {
         self.core.opaque(at);
     }
 
-    /// Notes a PROXY protocol preface.
-    pub fn proxy_preface(&mut self, at: Mark) {
-        self.core.dialogue.proxy_preface.get_or_insert(at);
+    /// Notes a PROXY protocol preface of that many bytes.
+    pub fn proxy_preface(&mut self, at: Mark, length: u32) {
+        let dialogue = &mut self.core.dialogue;
+        if dialogue.proxy_preface.is_none() {
+            dialogue.proxy_preface = Some(at);
+            dialogue.proxy_length = length;
+        }
     }
 
     /// Notes that a side sent bytes that are not for this decoder.

@@ -60,6 +60,8 @@ pub struct Dialogue {
     pub opaque: Option<Mark>,
     /// A PROXY protocol preface (v1 or v2) was skipped.
     pub proxy_preface: Option<Mark>,
+    /// How many bytes of the client it took.
+    pub proxy_length: u32,
     /// Login succeeded (SMTP 235, IMAP OK or PREAUTH, POP3 +OK to PASS/AUTH/APOP, Sieve OK).
     pub authenticated: Option<Mark>,
     /// Messages accepted (250 to the final dot or BDAT LAST) or handed out (RETR, FETCH).

@@ -69,7 +69,7 @@ pub(super) struct Preface {
     stage: Stage,
     held: Vec<(Mark, u8)>,
     bytes: Vec<u8>,
-    proxy: Option<Mark>,
+    proxy: Option<(Mark, u32)>,
     tunnel: Option<Tunnel>,
     /// The server spoke first: then only a PROXY header that crossed its greeting is a preface.
     greeted: bool,
@@ -92,8 +92,8 @@ impl Preface {
         self.stage != Stage::Done
     }
 
-    /// First byte of a PROXY header that was complete.
-    pub fn proxy(&self) -> Option<Mark> {
+    /// First byte of a PROXY header that was complete, and its length.
+    pub fn proxy(&self) -> Option<(Mark, u32)> {
         self.proxy
     }
 
@@ -115,7 +115,7 @@ impl Preface {
         let header = self.stage == Stage::ProxyV1 && self.bytes.starts_with(V1);
         match self.held.first() {
             Some((at, _)) if header => {
-                self.proxied(*at, Stage::Done);
+                self.proxied(*at, Stage::Done, 0);
                 Vec::new()
             }
             _ => self.abandon(),
@@ -203,7 +203,7 @@ impl Preface {
                     return self.refuse_byte();
                 }
                 if byte == b'\n' {
-                    self.proxied(at, Stage::Done);
+                    self.proxied(at, Stage::Done, 0);
                 }
             }
             Stage::ProxyV2 => {
@@ -211,13 +211,13 @@ impl Preface {
                     return self.refuse_byte();
                 }
                 if let (Some(high), Some(low)) = (get(14), get(15)) {
-                    let left = u64::from(u16::from_be_bytes([high, low]));
+                    let left = u16::from_be_bytes([high, low]);
                     let next = if left == 0 {
                         Stage::Done
                     } else {
-                        Stage::ProxySkip(left)
+                        Stage::ProxySkip(u64::from(left))
                     };
-                    self.proxied(at, next);
+                    self.proxied(at, next, left);
                 }
             }
             Stage::SocksHello => {
@@ -325,8 +325,10 @@ impl Preface {
         Taken::Used(1)
     }
 
-    fn proxied(&mut self, at: Mark, next: Stage) {
-        self.proxy = Some(at);
+    /// A PROXY header that begins at `at`, of which `left` bytes are still to come.
+    fn proxied(&mut self, at: Mark, next: Stage, left: u16) {
+        let so_far = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        self.proxy = Some((at, so_far.saturating_add(u32::from(left))));
         self.next(next);
     }
 

@@ -239,6 +239,8 @@ fn prefaces_are_taken_off() {
         );
         let facts = session.facts();
         assert!(facts.dialogue.proxy_preface.is_some());
+        let words = facts.dialogue.proxy_length as usize + b"EHLO me\r\n".len();
+        assert_eq!(words, first.len());
         assert_eq!(facts.dialogue.client_name.as_ref().unwrap().as_str(), "me");
     }
     let socks = play(
