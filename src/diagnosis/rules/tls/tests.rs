@@ -275,11 +275,16 @@ fn an_alert_that_is_no_complaint() {
 #[test]
 fn a_refusal_that_is_encrypted() {
     let mut tls = begun(0x0304, Vec::new());
+    tls.server_finished = Some(mark(2));
     tls.refusal = Some(Refusal {
         side: Side::Client,
         at: mark(3),
     });
     assert_eq!(cause(&tls), Some(Code::TlsCertRejected));
+    // The flight had not come to its end.
+    tls.inside_record[Side::Server] = true;
+    assert_eq!(cause(&tls), None);
+    tls.inside_record[Side::Server] = false;
     // Half of it unseen: order and size prove nothing.
     tls.gaps.server = 1;
     assert_eq!(cause(&tls), None);
