@@ -58,10 +58,10 @@ pub fn was_owed(c: &Connection<'_>, until: Timestamp) -> bool {
         return true;
     }
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
-        let before = tls.opaque.iter().filter(|one| one.at.time < until);
+        let mut before = tls.opaque.iter().filter(|one| one.at.time < until);
         let hello = tls.started[Side::Client].is_some_and(|hello| hello.time < until);
         let answered = tls.started[Side::Server].is_some_and(|answer| answer.time < until);
-        return match before.last() {
+        return match before.next_back() {
             Some(last) => last.side == Side::Client,
             None => hello && !answered,
         };
