@@ -7,7 +7,7 @@ use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::absence;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::Vantage;
-use crate::proto::mail::{Command, Oddity, Verb};
+use crate::proto::mail::{Command, Exchange, Oddity, Verb};
 
 use super::progress::{cut, has_oddity, readable};
 
@@ -165,11 +165,13 @@ fn unanswered<'a>(c: &Connection<'a>) -> Option<(&'a Command, &'a Command)> {
 
 /// LMTP answers a message once for each recipient (RFC 2033 4.2): some have their answer.
 fn answered_in_part(c: &Connection<'_>, last: &Command) -> bool {
-    c.dialogue.exchanges.iter().any(|exchange| {
+    let answered = |exchange: &Exchange| {
         let command = exchange.command.as_ref();
         exchange.reply.is_some()
             && command.is_some_and(|command| command.at == last.at && command.verb == last.verb)
-    })
+    };
+    // Of other commands several may stand in one segment (RFC 2920).
+    is_dot(last) && c.dialogue.exchanges.iter().any(answered)
 }
 
 fn is_dot(command: &Command) -> bool {
