@@ -109,7 +109,8 @@ fn answers_header(c: &Connection<'_>, exchange: &Exchange, reply: &Reply) -> boo
                 answer.by_text && !matches!(answer.family, Family::ProtocolError | Family::Rejected)
             })
     });
-    syntax && !own_cause && !exchange.unsure && !c.partly_unseen() && replies > commands
+    let unasked = exchange.command.is_none() || replies > commands;
+    syntax && !own_cause && !exchange.unsure && !c.partly_unseen() && unasked
 }
 
 fn claim(c: &Connection<'_>, at: crate::base::Mark, confidence: f32, summary: &str) -> Claim {
