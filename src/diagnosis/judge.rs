@@ -256,8 +256,11 @@ fn logged_in_and_left(c: &Connection<'_>) -> Option<Mark> {
     let asked_again = exchanges.iter().any(|exchange| {
         let asked = exchange.command.as_ref();
         asked.is_some_and(|command| {
-            let work = matches!(command.verb, Verb::Mail | Verb::Rcpt | Verb::DataStart);
-            work && login.is_before(command.at)
+            let idle = matches!(
+                command.verb,
+                Verb::Quit | Verb::Noop | Verb::Helo | Verb::Auth(_) | Verb::AuthStep
+            );
+            !idle && login.is_before(command.at)
         })
     });
     (wanted && !asked_again && !c.partly_unseen()).then_some(login)
