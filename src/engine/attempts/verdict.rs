@@ -40,7 +40,9 @@ pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
 /// host failed of; ports of one host that share a code share the cause.
 pub(super) fn faults<'a>(attempt: &'a Attempt, says: Option<&'a Member>) -> Vec<&'a Member> {
     let all = says.is_some_and(|member| {
-        member.own_sake && member.outcome == Outcome::Failed && !is_forged(member)
+        member.own_sake
+            && member.outcome == Outcome::Failed
+            && (!is_forged(member) || several_died(attempt))
     });
     let mut faults: Vec<&Member> = says.into_iter().collect();
     let failed = attempt.connections.iter();
@@ -53,6 +55,17 @@ pub(super) fn faults<'a>(attempt: &'a Attempt, says: Option<&'a Member>) -> Vec<
         }
     }
     faults
+}
+
+/// Connections to more than one host failed: not all of them need be at an address that somebody made up.
+fn several_died(attempt: &Attempt) -> bool {
+    let mut dead = attempt
+        .connections
+        .iter()
+        .filter(|member| member.outcome == Outcome::Failed)
+        .map(|member| member.server.address());
+    dead.next()
+        .is_some_and(|first| dead.any(|other| other != first))
 }
 
 /// A client's success: degraded by what was tried before, where that cost it a second.
