@@ -114,12 +114,15 @@ impl Decoder {
 
     /// Bytes of a side that will never come. `len` 0 before anything else means that the start was not captured.
     pub fn gap(&mut self, side: Side, mark: Mark, len: u64) {
+        // What was said before the hole is no less sure for it.
+        if len > 0
+            && let (Side::Server, Speaker::Pop3(pop3)) = (side, &mut self.speaker)
+        {
+            pop3.server_gap(&mut self.core);
+        }
         self.core.gap(side, len);
         if len > 0 {
             self.core.latest[side] = Some(mark);
-            if let (Side::Server, Speaker::Pop3(pop3)) = (side, &mut self.speaker) {
-                pop3.server_gap(&mut self.core);
-            }
         }
         match &mut self.core.body[side] {
             Body::Over => {}
