@@ -20,7 +20,7 @@ const METRICS: [Metric; 6] = [
     (
         "mxray_up",
         "gauge",
-        "Whether it worked in the latest round that measured it (look-ups: the first).",
+        "Whether it worked when it was measured last; names are looked up in the first round alone.",
         |one| Some(if one.failed { 0.0 } else { 1.0 }),
     ),
     (

@@ -16,7 +16,7 @@ use crate::probe::{Families, Options, StageName, Target};
 /// Walk the whole way to a mail server and say where it ends
 ///
 /// Sends packets: only to what is named, what its DNS names, to resolvers, and a few SYNs to addresses that are set aside
-/// for documentation (RFC 5737), where nobody may answer. A healthy target costs at most 300 packets, 50 a second. Needs CAP_NET_RAW for crafted packets; says what it could not know without.
+/// for documentation (RFC 5737, RFC 3849), where nobody may answer. A healthy target costs at most 300 packets, 50 a second. Needs CAP_NET_RAW for crafted packets; says what it could not know without.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A domain, host, user@domain, host:port, or a URL: smtp, smtps, submission, submissions, imap, imaps, pop3, pop3s, sieve

@@ -28,7 +28,7 @@ use crate::wire::{Net, Transport, dissect};
 /// What the user is told before he says yes.
 pub const SAYS: &str = "One connection as a client would open it (TCP, TLS, EHLO or the like; no mail, no login), and beside it \
 SYNs, pings and a few DNS questions, with growing TTL where something is silent: to this server, the routers before it, and addresses set aside for \
-documentation, where nobody may answer (RFC 5737); at most 300 packets, 50 a second, for 30 s.";
+documentation, where nobody may answer (RFC 5737, RFC 3849); at most 300 packets, 50 a second, for 30 s.";
 
 /// Sources of probes are numbered from here, and their records from a multiple of [`NUMBERS`]: no capture comes so far.
 const SOURCES: u32 = 1 << 30;
