@@ -60,6 +60,11 @@ pub fn says_undelivered(v6: bool, kind: u8, code: u8) -> bool {
     }
 }
 
+/// Whether it says that nobody listens on the port of the packet it quotes (RFC 792, RFC 4443 3.1).
+pub fn says_port_closed(v6: bool, kind: u8, code: u8) -> bool {
+    matches!((v6, kind, code), (false, 3, 3) | (true, 1, 4))
+}
+
 impl Icmp<'_> {
     /// What can be read of the segment or datagram that an error quotes, if the quote ends before its ports; none where it surely is
     /// neither of TCP nor of UDP. Only of errors that say that it did not arrive.

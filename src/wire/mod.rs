@@ -21,7 +21,7 @@ mod wlan;
 
 pub use dissect::dissect;
 pub use glance::{Glance, glance};
-pub use icmp::says_undelivered;
+pub use icmp::{says_port_closed, says_undelivered};
 pub use packet::{
     Arp, CutQuote, Fragment, Icmp, Ip, Link, Neighbor, Net, Packet, Quote, Stop, StopReason, Tcp,
     TcpFlags, TcpOptions, Transport, Tunnel, Udp,

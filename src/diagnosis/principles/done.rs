@@ -68,8 +68,8 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     }
 }
 
-/// Nothing of that TLS stream is missing.
-fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
+/// No byte of that TLS stream is missing, from the first that was captured on.
+pub fn without_holes(c: &Connection<'_>, tls: &TlsFacts) -> bool {
     let gaps = tls.gaps.client > 0 || tls.gaps.server > 0;
     !gaps && tls.lost.is_none() && !c.partly_unseen() && !c.began_late()
 }
@@ -81,7 +81,7 @@ fn ends_inside_record(c: &Connection<'_>, tls: &TlsFacts) -> bool {
         let ended = direction.fin.is_some() && direction.hole.is_none() && !c.end_unseen(side);
         tls.inside_record[side] && ended
     };
-    seen_whole(c, tls) && (broke_off(Side::Client) || broke_off(Side::Server))
+    without_holes(c, tls) && (broke_off(Side::Client) || broke_off(Side::Server))
 }
 
 /// TLS was begun, and one side's Finished (RFC 8446 4.4.4) never came: nothing was said under it.
@@ -89,7 +89,7 @@ fn handshake_open(c: &Connection<'_>, tls: &TlsFacts) -> bool {
     let finished = tls.client_finished.is_some() && tls.server_finished.is_some();
     let carried = tls.application_data[Side::Client].is_some()
         || tls.application_data[Side::Server].is_some();
-    tls.started[Side::Client].is_some() && !finished && !carried && seen_whole(c, tls)
+    tls.started[Side::Client].is_some() && !finished && !carried && without_holes(c, tls)
 }
 
 /// Frames were not captured, and the last command has no answer, or there is no command at all: nobody knows what was asked and what came
@@ -152,7 +152,6 @@ fn half_greeted(c: &Connection<'_>, quit: Mark) -> bool {
     let dialogue = c.dialogue;
     !c.began_late()
         && !dialogue.greeted
-        && dialogue.quit.is_some()
         && dialogue
             .exchanges
             .iter()

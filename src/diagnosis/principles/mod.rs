@@ -14,7 +14,7 @@ mod witness;
 
 pub use check::{Check, check};
 pub use clock::{clock_holds, in_order, may_measure};
-pub use done::{clear_after_starttls, done};
+pub use done::{clear_after_starttls, done, without_holes};
 pub use explanations::{Explanations, LIKELIER, share};
 pub use farewell::{Farewell, farewell, has_size_of_quit};
 pub use reset_origin::{Origin, reset_origin, with_words};

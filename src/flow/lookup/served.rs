@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::Lookups;
 use crate::base::{Mark, Nanos, SECOND, SourceId};
-use crate::wire::{Icmp, Ip, Quote};
+use crate::wire::{Icmp, Ip, Quote, says_port_closed};
 
 /// Whoever answers within this time was not started meanwhile: services that begin take longer.
 const AT_ONCE: Nanos = SECOND;
@@ -34,10 +34,7 @@ impl Lookups {
         icmp: &Icmp<'_>,
         quote: &Quote,
     ) {
-        let closed = matches!(
-            (icmp.v6, icmp.kind, icmp.code),
-            (false, 3, 3) | (true, 1, 4)
-        );
+        let closed = says_port_closed(icmp.v6, icmp.kind, icmp.code);
         let resolver = quote.ip.destination;
         if !closed || quote.ip.protocol != 17 || ip.source != resolver {
             return;

@@ -46,15 +46,16 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     // The header was a command to this server: its refusal is the first reply, the greeting's own aside.
-    let first = c.dialogue.exchanges.iter().find_map(|exchange| {
+    let mut exchanges = c.dialogue.exchanges.iter().enumerate();
+    let first = exchanges.find_map(|(index, exchange)| {
         let reply = exchange.reply.as_ref()?;
-        (!welcomes(exchange)).then_some((exchange, reply))
+        (!welcomes(exchange)).then_some((index, exchange, reply))
     });
-    let Some((exchange, reply)) = first.filter(|(exchange, reply)| {
+    let Some((_, exchange, reply)) = first.filter(|(index, exchange, reply)| {
         refuses(reply)
             && reply.at.time >= preface.time
             && syntax_like(reply.code, reply.status)
-            && (!greeted(c) || answers_header(c, exchange, reply))
+            && (!greeted(c) || answers_header(c, *index, exchange, reply))
     }) else {
         return;
     };
@@ -89,7 +90,7 @@ fn greeted(c: &Connection<'_>) -> bool {
 /// Behind a welcome a refusal answers the header only if it answers nothing else. Each command has one answer (RFC 5321 4.2, RFC 1939
 /// 3): one that came unasked, or one more in all than there are commands, is the header's. A goodbye has a cause of its own, and so
 /// have words about anything but syntax.
-fn answers_header(c: &Connection<'_>, exchange: &Exchange, reply: &Reply) -> bool {
+fn answers_header(c: &Connection<'_>, index: usize, exchange: &Exchange, reply: &Reply) -> bool {
     let exchanges = &c.dialogue.exchanges;
     let replies = exchanges
         .iter()
@@ -103,11 +104,9 @@ fn answers_header(c: &Connection<'_>, exchange: &Exchange, reply: &Reply) -> boo
         Some(code) => matches!(code, 500..=503),
         None => matches!(reply.status, Status::Negative | Status::Bad),
     };
-    let own_cause = exchanges.iter().zip(c.answers).any(|(other, answer)| {
-        std::ptr::eq(other, exchange)
-            && answer.is_some_and(|answer| {
-                answer.by_text && !matches!(answer.family, Family::ProtocolError | Family::Rejected)
-            })
+    let answer = c.answers.get(index).copied().flatten();
+    let own_cause = answer.is_some_and(|answer| {
+        answer.by_text && !matches!(answer.family, Family::ProtocolError | Family::Rejected)
     });
     let unasked = exchange.command.is_none() || replies > commands;
     syntax && !own_cause && !exchange.unsure && !c.partly_unseen() && unasked

@@ -23,7 +23,7 @@ mod tests;
 use super::Rule;
 use crate::base::{Mark, Side};
 use crate::diagnosis::Connection;
-use crate::diagnosis::principles::{clear_after_starttls, in_order};
+use crate::diagnosis::principles::{clear_after_starttls, in_order, without_holes};
 use crate::proto::tls::{Alert, TlsFacts};
 
 /// The rules of this stage.
@@ -106,14 +106,7 @@ fn on_clear_port(c: &Connection<'_>, tls: &TlsFacts) -> bool {
 /// The handshake was captured from its first byte, without holes and in order: order and size of its records can be trusted. Holes
 /// before it count as well: what one side said while the other's bytes were waited for is heard later than it was said.
 fn seen_whole(c: &Connection<'_>, tls: &TlsFacts) -> bool {
-    tls.client_hello.is_some()
-        && tls.gaps.client == 0
-        && tls.gaps.server == 0
-        && tls.lost.is_none()
-        && !c.began_late()
-        && !c.one_sided()
-        && !c.partly_unseen()
-        && in_order(c.tcp)
+    tls.client_hello.is_some() && without_holes(c, tls) && !c.one_sided() && in_order(c.tcp)
 }
 
 /// The end of the ClientHello that counts: the second one after a HelloRetryRequest.

@@ -212,20 +212,27 @@ mod tests {
         assert_eq!(changed(VANISHES, Answer::Ended), Turn::Unclear);
     }
 
-    #[test]
-    fn an_answer_that_came_in_a_large_packet_vanished_nowhere() {
-        let local = "10.77.1.2:45858".parse().expect("an address");
-        let segment = |outward: bool, payload: u32| Segment {
+    const LOCAL: &str = "10.77.1.2:45858";
+
+    /// A segment of that connection, with bytes from `seq` on.
+    fn segment(outward: bool, seq: u32, payload: u32) -> Segment {
+        Segment {
             at: Timestamp(0),
-            local,
+            local: LOCAL.parse().expect("an address"),
             outward,
             inside: false,
             ttl: 64,
             flags: TcpFlags(TcpFlags::ACK),
-            seq: 1,
+            seq,
             length: payload + 52,
             payload,
-        };
+        }
+    }
+
+    #[test]
+    fn an_answer_that_came_in_a_large_packet_vanished_nowhere() {
+        let local = LOCAL.parse().expect("an address");
+        let segment = |outward: bool, payload: u32| segment(outward, 1, payload);
         let hello = [segment(true, 0), segment(true, 1_448), segment(true, 21)];
         let with = |answer: &[Segment]| answered_larger(&[&hello[..], answer].concat(), local, 576);
         assert!(with(&[segment(false, 0), segment(false, 1_252)]));
@@ -246,18 +253,7 @@ mod tests {
 
     #[test]
     fn a_server_that_says_again_what_was_acknowledged_hears_no_small_packets_either() {
-        let local = "10.77.1.2:53940".parse().expect("an address");
-        let segment = |outward: bool, seq: u32, payload: u32| Segment {
-            at: Timestamp(0),
-            local,
-            outward,
-            inside: false,
-            ttl: 64,
-            flags: TcpFlags(TcpFlags::ACK),
-            seq,
-            length: payload + 52,
-            payload,
-        };
+        let local = LOCAL.parse().expect("an address");
         let (go_ahead, hello) = (segment(false, 109, 30), segment(true, 29, 1_448));
         let acknowledged = segment(true, 1_496, 0);
         let with = |more: &[Segment]| is_deaf(&[&[go_ahead, hello][..], more].concat(), local);
