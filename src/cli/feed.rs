@@ -18,8 +18,7 @@ use crate::engine::{Engine, SourceEnd};
 
 /// Bytes from which on a bar is shown.
 const BIG: u64 = 32 << 20;
-/// Threads that keep connections where there is more than one core: a few small ones fill what reading and judging leave of two
-/// cores better than one or two large ones, and reading and judging would not keep up with more.
+/// Parts that connections are kept in where there is more than one core: reading and judging would not keep up with more.
 const SHARDS: usize = 2;
 /// Frames between two looks at Ctrl-C and the bar.
 const PACE: u64 = 4096;
@@ -34,7 +33,7 @@ pub enum Nothing {
 }
 
 /// Reads everything into an engine and finishes it. `merge`: all inputs are one world, read in the order of time. `bar`:
-/// whether a progress bar may be shown. Reading, keeping connections and judging have threads of their own where there is more than
+/// whether a progress bar may be shown. Reading and judging have threads of their own where there is more than
 /// one core and the sink does not ask for every frame.
 pub fn feed(
     engine: Engine,
@@ -44,12 +43,13 @@ pub fn feed(
     interrupt: &Interrupt,
     bar: bool,
 ) -> Result<(), Nothing> {
-    let shards = engine.shards().unwrap_or_else(|| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        if cores > 1 { SHARDS } else { 0 }
-    });
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let few = if cores > 1 { SHARDS } else { 0 };
+    let shards = engine.shards().unwrap_or(few);
     if shards > 0 && !sink.wants_frames() {
-        return many_sides(engine, sink, shards, |door| {
+        // Reading and judging take a core each.
+        let others = cores.saturating_sub(2).min(shards);
+        return many_sides(engine, sink, shards, others, |door| {
             Feed::new(door, interrupt, bar).run(inputs, merge)
         });
     }

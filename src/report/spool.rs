@@ -4,7 +4,7 @@
 //! file can be made, or it takes no more, the elements stay in memory.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
 use super::buffer::Buffer;
 use super::pieces::Json;
@@ -51,7 +51,8 @@ impl Spool {
     pub(super) fn empty_into(&mut self, out: &mut impl Write) -> io::Result<()> {
         if let Some(mut file) = self.file.take() {
             file.seek(SeekFrom::Start(0))?;
-            io::copy(&mut file.take(self.filed), out)?;
+            let filed = &mut file.take(self.filed);
+            io::copy(&mut BufReader::with_capacity(IN_MEMORY, filed), out)?;
         }
         out.write_all(&self.recent)?;
         *self = Spool::default();

@@ -1,4 +1,5 @@
-//! The engine in several threads: one reads, some keep connections, and the caller's judges.
+//! The engine in several threads: one reads, the caller's judges, and both keep connections while they would wait, as do further ones
+//! where there are cores for them ([`Crew`]).
 //!
 //! ```text
 //! reads: records, clocks, fragments, DNS ──┬─ batches ──► shard: connections ──┬── sightings ──► judges, in order
@@ -8,16 +9,16 @@
 //!
 //! Everything goes in epochs: a bounded number of frames, for which each shard gets a batch and gives a list of what it saw, and the
 //! reading thread a list of its own. The judge takes all lists of an epoch and hears them in the order of frames, whatever the
-//! number of shards; so the records are those of one thread. A bounded number of epochs is on its way; lists and batches go back
-//! and are used again. It holds no lock.
+//! number of shards and threads; so the records are those of one thread. A bounded number of epochs is on its way; lists and batches go
+//! back and are used again. Nobody waits for a lock.
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::vec::Drain;
 
+use super::crew::{Crew, Desk, Seen};
 use super::{Ears, Reading, Sink};
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
@@ -30,8 +31,8 @@ const EPOCH: usize = 512;
 const SEEN: usize = 512;
 /// Bytes of frames that are copied in an epoch, about.
 const COPIED: usize = 256 << 10;
-/// Epochs on their way to a thread.
-const AHEAD: usize = 4;
+/// Epochs on their way, from the reading thread to the judge.
+const AHEAD: u64 = 4;
 
 /// What the reading thread tells the judge.
 enum Notice {
@@ -40,15 +41,13 @@ enum Notice {
     Seen(Sighting),
 }
 
-/// What was seen, with its place.
-type Seen = Vec<(Place, Sighting)>;
 /// What the reading thread tells, with its place among all.
 type Notices = Vec<(u64, Notice)>;
 
 /// The way to a shard.
 struct Way {
     batch: Batch,
-    batches: SyncSender<Batch>,
+    batches: Sender<Batch>,
     /// Batches that were worked off.
     empty: Receiver<Batch>,
 }
@@ -57,10 +56,12 @@ struct Way {
 pub struct Away<'a> {
     ways: Vec<Way>,
     notices: Notices,
-    judge: SyncSender<Notices>,
+    judge: Sender<Notices>,
     /// Lists that were heard.
     heard: Receiver<Notices>,
-    wanted: &'a AtomicBool,
+    crew: &'a Crew,
+    /// Epochs that were sent.
+    epochs: u64,
     order: u64,
     /// Frames of this epoch.
     frames: usize,
@@ -73,21 +74,28 @@ impl Away<'_> {
         self.order
     }
 
-    /// The epoch is over.
+    /// The epoch is over. Who judges is gone only when it panicked, which the scope of all threads tells.
     fn send(&mut self) {
         self.frames = 0;
-        let mut gone = false;
         for way in &mut self.ways {
             let next = way.empty.try_recv().unwrap_or_default();
             let batch = mem::replace(&mut way.batch, next);
-            gone |= way.batches.send(batch).is_err();
+            let _ = way.batches.send(batch);
         }
         let next = self.heard.try_recv().unwrap_or_default();
         let notices = mem::replace(&mut self.notices, next);
-        gone |= self.judge.send(notices).is_err();
-        // Who judges or keeps connections is gone only when it panicked, which the scope of all threads tells.
-        if gone {
-            self.wanted.store(false, Ordering::Relaxed);
+        let _ = self.judge.send(notices);
+        self.epochs = self.epochs.saturating_add(1);
+        self.crew.sent();
+    }
+
+    /// As many epochs are on their way as may be: keeps connections until one is judged.
+    fn keep(&self) {
+        let full = || self.epochs.saturating_sub(self.crew.epochs()) >= AHEAD;
+        while full() && !self.crew.is_over() {
+            if !self.crew.help() {
+                thread::park();
+            }
         }
     }
 
@@ -192,11 +200,12 @@ impl Ears for Away<'_> {
         let copied = |way: &Way| way.batch.bytes() > COPIED;
         if self.frames > EPOCH || self.notices.len() > SEEN || self.ways.iter().any(copied) {
             self.send();
+            self.keep();
         }
     }
 
     fn wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
+        self.crew.wanted()
     }
 }
 
@@ -204,26 +213,6 @@ impl Drop for Away<'_> {
     /// What came last.
     fn drop(&mut self) {
         self.send();
-    }
-}
-
-/// Keeps the connections of a shard until no more work comes.
-fn keep(
-    mut shard: Shard,
-    batches: Receiver<Batch>,
-    empty: Sender<Batch>,
-    told: SyncSender<Seen>,
-    heard: Receiver<Seen>,
-) {
-    for mut batch in batches {
-        let mut seen = heard.try_recv().unwrap_or_default();
-        batch.work(&mut shard, &mut seen);
-        batch.clear();
-        // Who gets these is gone only when it panicked, or wants no more.
-        let _ = empty.send(batch);
-        if told.send(seen).is_err() {
-            return;
-        }
     }
 }
 
@@ -276,64 +265,111 @@ fn hear(judging: &mut Judging, sink: &mut dyn Sink, notices: &mut Notices, told:
     }
 }
 
-/// Lets `read` read in a thread of its own and so many threads keep connections, and judges in this one.
+/// What the judge waits for.
+struct Arriving {
+    notices: Receiver<Notices>,
+    /// Lists that were heard.
+    returned: Sender<Notices>,
+    tellers: Vec<Teller>,
+}
+
+impl Arriving {
+    /// Judges epoch after epoch until no more comes; keeps connections while none is ready.
+    fn judge(self, crew: &Crew, judging: &mut Judging, sink: &mut dyn Sink) {
+        let mut epoch = None;
+        let mut lists = Vec::new();
+        while !crew.is_over() {
+            if epoch.is_none() {
+                epoch = match self.notices.try_recv() {
+                    Ok(notices) => Some(notices),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => return,
+                };
+            }
+            if epoch.is_some() {
+                let missing = self.tellers.iter().skip(lists.len());
+                lists.extend(missing.map_while(|teller| teller.told.try_recv().ok()));
+            }
+            let ready = lists.len() == self.tellers.len();
+            if let Some(mut notices) = epoch.take_if(|_| ready) {
+                hear(judging, sink, &mut notices, &mut lists);
+                for (teller, list) in self.tellers.iter().zip(lists.drain(..)) {
+                    let _ = teller.heard.send(list);
+                }
+                let _ = self.returned.send(notices);
+                crew.judged(sink.wanted());
+            } else if !crew.help() {
+                thread::park();
+            }
+        }
+    }
+}
+
+/// Ends all work when it goes, with a panic or without.
+struct Ending<'a>(&'a Crew);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Lets `read` read in a thread of its own, and judges in this one; connections are kept in so many shards by both, and by `others`
+/// threads that do nothing else.
 pub fn many_sides<R: Send>(
     engine: Engine,
     sink: &mut dyn Sink,
     shards: usize,
+    others: usize,
     read: impl FnOnce(&mut Reading<Away<'_>>) -> R + Send,
 ) -> R {
     let (intake, shard, mut judging) = engine.parts();
-    let wanted = AtomicBool::new(true);
-    let asked = &wanted;
-    let (judge, arriving) = sync_channel(AHEAD);
+    let (judge, notices) = channel();
     let (returned, heard) = channel();
+    let (mut ways, mut tellers, mut desks) = (Vec::new(), Vec::new(), Vec::new());
+    for shard in shard.split(shards) {
+        let (batches, work) = channel();
+        let (worked, empty) = channel();
+        let (tell, told) = channel();
+        let (heard, again) = channel();
+        desks.push(Desk::new(shard, work, worked, tell, again));
+        ways.push(Way {
+            batch: Batch::default(),
+            batches,
+            empty,
+        });
+        tellers.push(Teller { told, heard });
+    }
+    let arriving = Arriving {
+        notices,
+        returned,
+        tellers,
+    };
+    let crew = &Crew::new(desks);
     thread::scope(|scope| {
-        let (mut ways, mut tellers, mut threads) = (Vec::new(), Vec::new(), Vec::new());
-        for shard in shard.split(shards) {
-            let (batches, work) = sync_channel(AHEAD);
-            let (worked, empty) = channel();
-            let (tell, told) = sync_channel(AHEAD);
-            let (heard, again) = channel();
-            threads.push(scope.spawn(move || keep(shard, work, worked, tell, again)));
-            ways.push(Way {
-                batch: Batch::default(),
-                batches,
-                empty,
-            });
-            tellers.push(Teller { told, heard });
-        }
+        let others = (0..others).map(|_| scope.spawn(|| crew.keep()));
+        crew.joined(others.map(|other| other.thread().clone()).collect());
         let reading = scope.spawn(move || {
+            crew.reads();
+            // The judge may wait when there is no one any more who would send.
+            let _alarm = crew.alarm();
             let away = Away {
                 ways,
                 notices: Vec::new(),
                 judge,
                 heard,
-                wanted: asked,
+                crew,
+                epochs: 0,
                 order: 0,
                 frames: 0,
             };
-            read(&mut Reading::new(intake, away))
+            let result = read(&mut Reading::new(intake, away));
+            while crew.help() {}
+            result
         });
-        for mut notices in arriving {
-            let lists = tellers.iter().map(|teller| teller.told.recv());
-            let Ok(mut lists) = lists.collect::<Result<Vec<Seen>, RecvError>>() else {
-                break;
-            };
-            hear(&mut judging, sink, &mut notices, &mut lists);
-            for (teller, list) in tellers.iter().zip(lists) {
-                let _ = teller.heard.send(list);
-            }
-            let _ = returned.send(notices);
-            asked.store(sink.wanted(), Ordering::Relaxed);
-        }
-        // What was not taken is not waited for.
-        drop(tellers);
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
+        let ending = Ending(crew);
+        arriving.judge(crew, &mut judging, sink);
+        drop(ending);
         match reading.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
