@@ -45,6 +45,8 @@ pub struct MtuEvidence {
     pub dead_last: Option<Mark>,
     /// How often it was sent at that size.
     pub dead_transmissions: u32,
+    /// How often of these after a router had said by ICMP that packets of that size do not pass.
+    pub unheeded: u32,
     /// A smaller segment sent after it arrived (SACK of a tail, ACK of a probe), and where that was seen.
     pub smaller_arrived_after: Option<Mark>,
     /// The same bytes got through later in smaller pieces: where that was seen (recovered).
@@ -59,6 +61,7 @@ impl Usual for MtuEvidence {
         dead: None,
         dead_last: None,
         dead_transmissions: 0,
+        unheeded: 0,
         smaller_arrived_after: None,
         recovered: None,
         unfilled_gap: None,

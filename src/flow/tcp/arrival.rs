@@ -94,12 +94,15 @@ impl Scoreboard {
         }
         self.largest_arrived = self.largest_arrived.max(range.size_min);
         let (count, first, last) = range.largest();
-        if count >= DEAD && range.size_min < range.size && !range.excused {
+        let unheeded = range.unheeded();
+        let dead = !range.excused || unheeded >= DEAD;
+        if count >= DEAD && range.size_min < range.size && dead {
             self.losses.recovered = Some(MtuEvidence {
                 smallest_dead: Some(range.size),
                 dead: Some(first),
                 dead_last: Some(last),
                 dead_transmissions: count,
+                unheeded,
                 recovered: Some(mark),
                 ..MtuEvidence::default()
             });

@@ -90,9 +90,26 @@ struct Story {
     latest_size: u32,
     latest_count: u32,
     latest_first: Mark,
+    /// A router said that packets over so many bytes do not pass; and how often a larger one was sent all the same.
+    refused: Option<u32>,
+    unheeded: u32,
 }
 
 impl Range {
+    /// A router said that packets over `mtu` bytes do not pass. One in which this passed before is its own loss, and explained.
+    pub(super) fn refuse(&mut self, mtu: u32) {
+        if self.packet_len > mtu {
+            self.excused = true;
+            let story = self.story();
+            story.refused = Some(story.refused.map_or(mtu, |known| known.min(mtu)));
+        }
+    }
+
+    /// How often it was sent in a packet of a size that a router had refused before.
+    pub(super) fn unheeded(&self) -> u32 {
+        self.story.as_ref().map_or(0, |story| story.unheeded)
+    }
+
     /// When it passed last.
     pub(super) fn last(&self) -> Mark {
         self.story.as_ref().map_or(self.first, |story| story.last)
@@ -172,6 +189,8 @@ impl Range {
                 latest_size: self.size,
                 latest_count: 1,
                 latest_first: self.first,
+                refused: None,
+                unheeded: 0,
             })
         })
     }
@@ -256,6 +275,12 @@ impl Range {
         story.last = segment.mark;
         story.resent.get_or_insert(segment.mark);
         story.last_tsval = segment.tsval;
+        // A super-segment leaves in packets of a size that is not seen here.
+        if story.refused.is_some_and(|mtu| segment.packet_len > mtu)
+            && segment.payload <= segment.mss
+        {
+            story.unheeded = story.unheeded.saturating_add(1);
+        }
         if size > largest {
             story.size_count = 1;
             story.size_first = segment.mark;

@@ -281,10 +281,11 @@ impl Scoreboard {
         }
     }
 
-    /// ICMP said that packets over `mtu` bytes do not pass: resends of larger ones are neither loss nor black hole.
+    /// ICMP said that packets over `mtu` bytes do not pass: what was sent in larger ones before is neither loss nor black hole. A sender
+    /// that was told sends smaller ones (RFC 1191 3, RFC 8201 4); one that goes on did not hear it.
     pub(super) fn too_big(&mut self, mtu: u32) {
         for range in self.ranges.iter_mut() {
-            range.excused |= range.packet_len > mtu;
+            range.refuse(mtu);
         }
     }
 
@@ -347,6 +348,7 @@ impl Scoreboard {
             evidence.dead = Some(first);
             evidence.dead_last = Some(last);
             evidence.dead_transmissions = count;
+            evidence.unheeded = range.unheeded();
             // A hole of the capture's was sent before what stands behind it, though only its resends were captured.
             let behind = self.losses.smaller_behind_hole;
             let behind =
@@ -372,7 +374,8 @@ impl Scoreboard {
     fn dead_in(&self, carried: fn(&Range) -> Option<Carried>) -> Option<(&Range, Carried)> {
         self.ranges
             .iter()
-            .filter(|range| range.count > 0 && !range.sacked && !range.excused)
+            .filter(|range| range.count > 0 && !range.sacked)
+            .filter(|range| !range.excused || range.unheeded() >= DEAD)
             .filter_map(|range| Some((range, carried(range)?)))
             .min_by_key(|(range, (size, ..))| (*size, range.start))
     }

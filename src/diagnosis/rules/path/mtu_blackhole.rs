@@ -2,11 +2,14 @@
 
 use crate::base::{MILLISECOND, Mark, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::IcmpError;
 
 /// Payload of the smallest segment whose loss can be a matter of size: 576 bytes less headers and options.
 const SMALLEST: u32 = 500;
 /// So many bytes that nobody saw were sent in packets that may have been too large.
 const LARGE: u32 = 1_000;
+/// Resends in a refused size from which on the refusal was not heard (the clock of verdicts: ≥ 3 transmissions).
+const UNHEEDED: u32 = 3;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -20,8 +23,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         let claim = if let (Some(size), Some(first), Some(last)) =
             (mtu.smallest_dead, mtu.dead, mtu.dead_last)
         {
+            // A router said that this size does not pass, and it is sent again and again: path MTU discovery that the sender does not take
+            // part in. That proves by itself that size is what kills, whatever passed before the path changed.
+            let unheeded = mtu.unheeded >= UNHEEDED;
             // A segment of that size that arrived speaks against it; so does a connection on which nothing comes back.
-            if largest_arrived >= size
+            if largest_arrived >= size && !unheeded
                 || mtu.dead_transmissions < 3
                 || last.time.since(first.time) < SECOND / 2
             {
@@ -43,6 +49,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             if side == Side::Client
                 && hello.is_some_and(|hello| !hello.is_before(first))
                 && mtu.smaller_arrived_after.is_none()
+                && !unheeded
             {
                 continue;
             }
@@ -52,33 +59,44 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 .is_some_and(|o| o.peer_acked_after && !o.peer_is_deaf);
             // What arrived before the capture began may have been as large, and the peer acknowledge that.
             let spoke = spoke && !c.began_late();
-            if mtu.smaller_arrived_after.is_none() && mtu.recovered.is_none() && !spoke {
+            let shown = mtu.smaller_arrived_after.is_some() || mtu.recovered.is_some() || unheeded;
+            if !shown && !spoke {
                 continue;
             }
             // Answers to an ICMP "too big" are path MTU discovery at work, not a black hole.
-            let told = c.tcp.icmp.iter().any(|e| {
-                e.quoted == side && matches!((e.v6, e.kind, e.code), (false, 3, 4) | (true, 2, _))
-            });
-            if told && mtu.recovered.is_some() {
+            let told = c.tcp.icmp.iter().find(|error| says_too_big(error, side));
+            if told.is_some() && mtu.recovered.is_some() && !unheeded {
                 continue;
             }
+            // Where the refusal passes beside the sender, it is the sender that does not hear it.
+            let deaf = unheeded && c.captured_beside(side);
+            let place = match side {
+                _ if !deaf => At::of(Where::Network),
+                Side::Client => At::address(Where::Client, from),
+                Side::Server => At::address(Where::Server, from),
+            };
             let mut claim = Claim::new(
                 Code::PathMtuBlackhole,
-                At::of(Where::Network),
+                place,
                 last,
                 match (arrives, mtu.smaller_arrived_after) {
+                    _ if unheeded && largest_arrived < size => 0.92,
+                    _ if unheeded => 0.8,
                     (true, _) => 0.5,
                     // The capture has the resends only: what became of the first one is not seen.
                     (false, Some(smaller)) if smaller.is_before(first) => 0.8,
                     (false, Some(_)) => 0.92,
                     (false, None) => 0.8,
                 },
-                format!("Big packets from {from} to {to} vanish: {size} bytes of data never arrive, smaller packets do."),
+                match told {
+                    Some(error) if unheeded => format!("Big packets from {from} to {to} vanish: {} says that they are too big for its link, and {from} goes on with {size} bytes of data.", error.sender),
+                    _ => format!("Big packets from {from} to {to} vanish: {size} bytes of data never arrive, smaller packets do."),
+                },
             )
             .since(first.time)
             .shown_by(format!("{size} bytes, sent {} times, never acknowledged", mtu.dead_transmissions))
             .because(first, format!("{size} bytes, first time"));
-            if arrives {
+            if arrives && !unheeded {
                 claim = claim
                     .or(
                         Code::TcpStalled,
@@ -107,11 +125,25 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                     .because(mark, "the same bytes got through in smaller pieces")
                     .weighing(Weight::Costly);
             }
-            if told {
-                claim = claim.because(
-                    first,
-                    "an ICMP \"fragmentation needed\" was sent and did not help",
-                );
+            match told {
+                Some(error) if unheeded => {
+                    let limit = error.mtu.map_or("as long as that".to_owned(), |mtu| {
+                        format!("over {mtu} bytes")
+                    });
+                    claim = claim
+                        .because(
+                            error.at,
+                            format!("ICMP from {}: packets {limit} do not pass; {from} sends on in that size", error.sender),
+                        )
+                        .advise(format!("Look why {from} does not heed that ICMP: a rule of its own firewall (or one right before it) drops it, or path MTU discovery is switched off"));
+                }
+                Some(_) => {
+                    claim = claim.because(
+                        first,
+                        "an ICMP \"fragmentation needed\" was sent and did not help",
+                    );
+                }
+                None => {}
             }
             claim
         } else if let Some((mark, length)) = mtu.unfilled_gap {
@@ -175,6 +207,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
         return;
     }
+}
+
+/// It says that a packet of that side is too big for a link (RFC 1191 4, RFC 4443 3.2).
+fn says_too_big(error: &IcmpError, side: Side) -> bool {
+    error.quoted == side
+        && matches!(
+            (error.v6, error.kind, error.code),
+            (false, 3, 4) | (true, 2, _)
+        )
 }
 
 /// The other side reset within about a round trip of that segment, the latest of `side`.

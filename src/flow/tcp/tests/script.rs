@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::base::{FrameRef, MILLISECOND, Mark, PerSide, Side, SourceId, Timestamp};
 use crate::flow::tcp::{Labels, StreamSink, Tracker, Verdict};
 use crate::flow::{Endpoint, FlowKey};
-use crate::wire::{Ip, Link, Tcp, TcpFlags, TcpOptions};
+use crate::wire::{Icmp, Ip, Link, Quote, Tcp, TcpFlags, TcpOptions};
 
 pub const C: Side = Side::Client;
 pub const S: Side = Side::Server;
@@ -157,6 +157,47 @@ impl Script {
             mark(self.frame + 1, time),
             &segment(side, flags, seq, 0),
         )
+    }
+
+    /// A router says that the client's segment there, in a packet over `limit` bytes, does not pass (RFC 1191 4).
+    pub fn too_big(&mut self, time: i64, seq: u32, limit: u32) {
+        self.frame += 1;
+        let ip = |source, destination| Ip {
+            source,
+            destination,
+            ttl: 63,
+            id: None,
+            dont_fragment: true,
+            tos: 0,
+            flow_label: None,
+            total_len: 1500,
+            protocol: 6,
+            fragment: None,
+        };
+        let (client, server) = (key().client, key().server);
+        let quote = Quote {
+            ip: ip(client.ip, server.ip),
+            source_port: Some(client.port),
+            destination_port: Some(server.port),
+            seq: Some(seq),
+            flags: None,
+            window: None,
+        };
+        let icmp = Icmp {
+            v6: false,
+            kind: 3,
+            code: 4,
+            mtu: Some(limit),
+            word: limit,
+            quote: Some(quote),
+            neighbor: None,
+            body: &[],
+        };
+        let from = ip(IpAddr::from([10, 0, 0, 1]), client.ip);
+        let told = self
+            .tracker
+            .icmp(mark(self.frame, time), &from, &icmp, &quote);
+        assert!(told);
     }
 
     fn feed(&mut self, time: i64, side: Side, tcp: &Tcp<'_>) -> Labels {

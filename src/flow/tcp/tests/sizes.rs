@@ -112,3 +112,32 @@ fn a_size_that_is_smaller_than_the_first_packet_dies_as_well() {
     let mtu = sent_again_in(&[1460, 1460, 1398, 1398, 1398]);
     assert_eq!((mtu.smallest_dead, mtu.dead_transmissions), (Some(1460), 3));
 }
+
+/// A full packet that dies, of which a router says at 50 ms that packets over `limit` bytes do not pass; sent again at those times in those
+/// sizes.
+fn refused(limit: u32, again: &[(i64, usize)]) -> MtuEvidence {
+    let mut script = handshake();
+    let full = [b'x'; 1460];
+    script.pass(20, C, ACK, 1001, 5001, &full);
+    script.pass(21, C, ACK | PSH, 2461, 5001, b"tail");
+    script.sack(31, S, 5001, 1001, &[(2461, 2465)]);
+    script.too_big(50, 1001, limit);
+    for (time, size) in again {
+        script.pass(*time, C, ACK, 1001, 5001, &full[..*size]);
+    }
+    script.tracker.settle(Timestamp(60 * SECOND));
+    *script.tracker.facts().sides.client.mtu
+}
+
+#[test]
+fn a_size_that_a_router_refused_and_that_is_sent_all_the_same() {
+    let full = 1460;
+    let deaf = refused(1300, &[(300, full), (900, full), (2100, full)]);
+    assert_eq!((deaf.smallest_dead, deaf.unheeded), (Some(1460), 3));
+    assert!(deaf.smaller_arrived_after.is_some());
+    // The near misses: what was on its way when the router spoke; and a sender that heeds it.
+    let late = refused(1300, &[(300, full), (900, full)]);
+    assert_eq!(late.smallest_dead, None);
+    let heeds = refused(1300, &[(300, 1260), (900, 1260), (2100, 1260)]);
+    assert_eq!((heeds.smallest_dead, heeds.unheeded), (None, 0));
+}
