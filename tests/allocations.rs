@@ -184,6 +184,7 @@ impl Live {
             &Frame {
                 source: self.source,
                 number: self.number,
+                interface: 0,
                 link_type: 1,
                 time: Timestamp(time),
                 data,

@@ -176,6 +176,7 @@ fn judged(frames: &[Kept], silence: Option<Micros>) -> Counts {
         let frame = Frame {
             source,
             number,
+            interface: 0,
             link_type: 1,
             time: at(after),
             data,

@@ -51,6 +51,7 @@ impl<'a> Frame<'a> {
         engine::Input {
             source,
             number: self.number,
+            interface: self.interface,
             link_type: self.link_type,
             time: self.time,
             data: self.data,

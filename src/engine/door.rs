@@ -18,6 +18,8 @@ pub struct Input<'a> {
     pub source: SourceId,
     /// Its number there, from 1.
     pub number: u64,
+    /// The interface of that source that it was captured on.
+    pub interface: u32,
     /// LINKTYPE_ value.
     pub link_type: u16,
     /// When it was captured.

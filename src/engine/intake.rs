@@ -15,7 +15,7 @@ use crate::base::{FrameRef, MILLISECOND, Mark, Nanos, SourceId, Timestamp};
 use crate::diagnosis::Measured;
 use crate::diagnosis::measured::{read_serves, read_until};
 use crate::flow::lookup::Transport as Carrier;
-use crate::flow::{Endpoint, Ports};
+use crate::flow::{Endpoint, Ports, Wire};
 use crate::proto::dns;
 use crate::wire::{Ip, Net, Packet, Reassembler, StopReason, Transport, Udp, dissect, glance};
 
@@ -203,7 +203,10 @@ impl Intake {
         let mark = when.mark;
         match &packet.net {
             Net::None => {}
-            Net::Arp(arp) => out.hear(Sighting::Arp(mark, *arp)),
+            Net::Arp(arp) => {
+                let wire = Wire::of(input.interface, &packet.link);
+                out.hear(Sighting::Arp(mark, wire, *arp));
+            }
             Net::Ip(ip) => {
                 if let Some(fragment) = ip.fragment {
                     let (from, to) = (ip.source, ip.destination);
@@ -251,7 +254,9 @@ impl Intake {
             Transport::Icmp(icmp) => {
                 if let Some(neighbor) = &icmp.neighbor {
                     let sender = packet.link.source;
-                    out.hear(Sighting::Ndp(mark, ip.source, *neighbor, sender));
+                    let interface = frame.map_or(0, |frame| frame.interface);
+                    let wire = Wire::of(interface, &packet.link);
+                    out.hear(Sighting::Ndp(mark, wire, ip.source, *neighbor, sender));
                 }
                 if let Some(cut) = icmp.cut_quote() {
                     // An error goes to whoever sent what it quotes (RFC 792, RFC 4443 2.2).

@@ -156,9 +156,9 @@ impl Judging {
                 mark,
             } => self.searches.fragment(client, resolver, mark),
             Sighting::Whole { client, resolver } => self.searches.whole(client, resolver),
-            Sighting::Arp(mark, arp) => self.neighbors.arp(mark, &arp),
-            Sighting::Ndp(mark, sender, neighbor, mac) => {
-                self.neighbors.ndp(mark, sender, &neighbor, mac);
+            Sighting::Arp(mark, wire, arp) => self.neighbors.arp(mark, &wire, &arp),
+            Sighting::Ndp(mark, wire, sender, neighbor, mac) => {
+                self.neighbors.ndp(mark, &wire, sender, &neighbor, mac);
             }
             Sighting::Quoted(error) => {
                 let (mark, ip, icmp, quote) = *error;

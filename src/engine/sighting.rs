@@ -11,7 +11,7 @@ use super::sources::{Counts, LinkView, SourceEnd};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
 use crate::diagnosis::Measured;
 use crate::flow::lookup::{TcpEvent, Transport};
-use crate::flow::{Endpoint, Ripe, SynOptions};
+use crate::flow::{Endpoint, Ripe, SynOptions, Wire};
 use crate::proto::dns::Message;
 use crate::wire::{Arp, CutQuote, Icmp, Ip, Neighbor, Quote};
 
@@ -96,10 +96,10 @@ pub enum Sighting {
         resolver: IpAddr,
     },
     /// An ARP message.
-    Arp(Mark, Arp),
+    Arp(Mark, Wire, Arp),
     /// A neighbour solicitation or advertisement: its sender, and the frame's.
-    Ndp(Mark, IpAddr, Neighbor, Option<[u8; 6]>),
-    /// An ICMP error that quotes no connection.
+    Ndp(Mark, Wire, IpAddr, Neighbor, Option<[u8; 6]>),
+    /// An ICMP error that quotes no connection, or one to TCP/53.
     Quoted(Box<(Mark, Ip, Icmp<'static>, Quote)>),
     /// An ICMP error to that client whose quote is cut before the ports: which connection it is about cannot be read.
     CutQuote(Mark, IpAddr, CutQuote),

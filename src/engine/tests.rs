@@ -42,6 +42,7 @@ impl Capture {
         let input = Input {
             source: self.source,
             number: self.number,
+            interface: 0,
             link_type: self.link_type,
             time: Timestamp(at * MILLISECOND),
             data: &data[..self.snaplen.min(data.len())],

@@ -31,7 +31,7 @@ pub use facts::{
     SynOptions, TcpFacts, Transmission, Transmissions, Vantage, ZeroWindow,
 };
 pub use losses::{LossEvent, LossPlace, MtuEvidence};
-pub use neighbor::{NeighborFacts, Neighbors};
+pub use neighbor::{NeighborFacts, Neighbors, Wire};
 pub use ports::Ports;
 pub use resets::{HopCount, Reset, ResetTrigger};
 pub use ripe::Ripe;

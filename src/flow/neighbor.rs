@@ -11,16 +11,39 @@ use hashbrown::HashMap;
 
 use super::worlds::Worlds;
 use crate::base::{MILLISECOND, Mark, Nanos, SourceId};
-use crate::wire::{Arp, Neighbor};
+use crate::wire::{Arp, Link, Neighbor};
 
 /// Addresses that are remembered per table; beyond it new ones are not.
 const ADDRESSES: usize = 16_384;
+/// Wires on which one address is told apart; beyond it new ones are not.
+const WIRES: usize = 64;
 /// Answers of two owners this close may be answers to one request.
 const TOGETHER: Nanos = 500 * MILLISECOND;
 
-/// One address that was asked for or answered for, on one source.
+/// What a frame was captured on: an interface of its source, and a VLAN there. Each is a network of its own, and one address may
+/// have an owner in each of them (IEEE 802.1Q 5.3: frames of one VLAN do not reach another).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wire {
+    interface: u32,
+    vlans: ArrayVec<u16, 4>,
+}
+
+impl Wire {
+    /// That of a frame, of that interface of its source. What captures several interfaces as one may say which it was.
+    pub fn of(interface: u32, link: &Link) -> Wire {
+        Wire {
+            interface: link.interface.unwrap_or(interface),
+            // Of the priority alone (IEEE 802.1Q 6.9): it is on no other network for that.
+            vlans: link.vlans.iter().copied().filter(|id| *id != 0).collect(),
+        }
+    }
+}
+
+/// One address that was asked for or answered for, on one wire of one source.
 #[derive(Clone, Debug)]
 pub struct NeighborFacts {
+    /// The wire.
+    wire: Wire,
     /// The address.
     pub target: IpAddr,
     /// Who asked last.
@@ -50,7 +73,8 @@ pub struct NeighborFacts {
 #[derive(Debug, Default)]
 pub struct Neighbors {
     worlds: Worlds,
-    known: HashMap<(SourceId, IpAddr), NeighborFacts, foldhash::fast::RandomState>,
+    /// Of each address what is known of it on each wire: nearly always one.
+    known: HashMap<(SourceId, IpAddr), Vec<NeighborFacts>, foldhash::fast::RandomState>,
     full: bool,
 }
 
@@ -61,14 +85,14 @@ impl Neighbors {
     }
 
     /// Takes an ARP message.
-    pub fn arp(&mut self, mark: Mark, arp: &Arp) {
+    pub fn arp(&mut self, mark: Mark, wire: &Wire, arp: &Arp) {
         let probe = arp.sender_ip.is_unspecified();
         if arp.reply || arp.sender_ip == arp.target_ip {
             // For itself it is an announcement (RFC 5227 3), as a request or as a reply.
             let asked = arp.sender_ip != arp.target_ip;
-            self.answer(mark, arp.sender_ip, arp.sender_mac, asked);
+            self.answer(mark, wire, arp.sender_ip, arp.sender_mac, asked);
         } else if !probe {
-            self.request(mark, arp.target_ip, arp.sender_ip);
+            self.request(mark, wire, arp.target_ip, arp.sender_ip);
         }
     }
 
@@ -76,31 +100,32 @@ impl Neighbors {
     pub fn ndp(
         &mut self,
         mark: Mark,
+        wire: &Wire,
         sender: IpAddr,
         neighbor: &Neighbor,
         link_source: Option<[u8; 6]>,
     ) {
         if neighbor.advertisement {
             if let Some(mac) = neighbor.mac.or(link_source) {
-                self.answer(mark, neighbor.target, mac, true);
+                self.answer(mark, wire, neighbor.target, mac, true);
             }
         } else if !sender.is_unspecified() {
             // From the unspecified address it is duplicate address detection: silence is the good answer (RFC 4862 5.4).
-            self.request(mark, neighbor.target, sender);
+            self.request(mark, wire, neighbor.target, sender);
         }
     }
 
-    /// What is known of one address.
+    /// What is known of one address, on the wire where it was seen first.
     pub fn get(&self, source: SourceId, target: IpAddr) -> Option<&NeighborFacts> {
-        self.known.get(&(source, target))
+        self.known.get(&(source, target))?.first()
     }
 
     /// Every address that was asked for and has had no answer since, or that has two owners.
     pub fn troubled(&self) -> impl Iterator<Item = (SourceId, &NeighborFacts)> {
         self.known
             .iter()
+            .flat_map(|((source, _), wires)| wires.iter().map(|facts| (*source, facts)))
             .filter(|(_, facts)| facts.unanswered > 0 || facts.owners.len() > 1)
-            .map(|((source, _), facts)| (*source, facts))
     }
 
     /// Whether the bound on addresses was hit.
@@ -108,8 +133,11 @@ impl Neighbors {
         self.full
     }
 
-    fn request(&mut self, mark: Mark, target: IpAddr, asker: IpAddr) {
-        let Some(facts) = self.entry(mark, target) else {
+    fn request(&mut self, mark: Mark, wire: &Wire, target: IpAddr, asker: IpAddr) {
+        let Some((wires, at)) = self.entry(mark, wire, target) else {
+            return;
+        };
+        let Some(facts) = wires.get_mut(at) else {
             return;
         };
         facts.asker = Some(asker);
@@ -120,16 +148,27 @@ impl Neighbors {
     }
 
     /// `asked`: it may answer a request.
-    fn answer(&mut self, mark: Mark, target: IpAddr, mac: [u8; 6], asked: bool) {
-        let Some(facts) = self.entry(mark, target) else {
+    fn answer(&mut self, mark: Mark, wire: &Wire, target: IpAddr, mac: [u8; 6], asked: bool) {
+        let Some((wires, at)) = self.entry(mark, wire, target) else {
+            return;
+        };
+        let asked_here = wires.get(at).is_some_and(|facts| facts.requests > 0);
+        let mut again = false;
+        for (place, facts) in wires.iter_mut().enumerate() {
+            // Where nobody asks, what is answered was asked elsewhere: a tap has an interface for each direction, and a mirror port may
+            // leave the tag of one of them out.
+            if place == at || !asked_here {
+                again |= facts.unanswered > 0;
+                facts.unanswered = 0;
+                facts.since = None;
+                facts.last = None;
+            }
+        }
+        let Some(facts) = wires.get_mut(at) else {
             return;
         };
         facts.answers = facts.answers.saturating_add(1);
         facts.last_answer = Some(mark);
-        let again = facts.unanswered > 0;
-        facts.unanswered = 0;
-        facts.since = None;
-        facts.last = None;
         if is_virtual_router(mac) {
             return;
         }
@@ -151,13 +190,28 @@ impl Neighbors {
         let _ = facts.owners.try_push((mac, mark));
     }
 
-    fn entry(&mut self, mark: Mark, target: IpAddr) -> Option<&mut NeighborFacts> {
+    /// What is known of an address, and where among it stands what concerns that wire.
+    fn entry(
+        &mut self,
+        mark: Mark,
+        wire: &Wire,
+        target: IpAddr,
+    ) -> Option<(&mut Vec<NeighborFacts>, usize)> {
         let key = (self.worlds.of(mark.frame.source()), target);
         if self.known.len() >= ADDRESSES && !self.known.contains_key(&key) {
             self.full = true;
             return None;
         }
-        Some(self.known.entry(key).or_insert_with(|| NeighborFacts {
+        let wires = self.known.entry(key).or_default();
+        if let Some(at) = wires.iter().position(|facts| facts.wire == *wire) {
+            return Some((wires, at));
+        }
+        if wires.len() >= WIRES {
+            self.full = true;
+            return None;
+        }
+        wires.push(NeighborFacts {
+            wire: wire.clone(),
             target,
             asker: None,
             unanswered: 0,
@@ -169,7 +223,9 @@ impl Neighbors {
             owners: ArrayVec::new(),
             alternations: 0,
             contested: false,
-        }))
+        });
+        let at = wires.len().saturating_sub(1);
+        Some((wires, at))
     }
 }
 
@@ -187,9 +243,14 @@ fn is_virtual_router(mac: [u8; 6]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Neighbors;
+    use super::{Neighbors, Wire};
     use crate::base::{FrameRef, Mark, SourceId, Timestamp};
     use crate::wire::Arp;
+
+    const HERE: Wire = Wire {
+        interface: 0,
+        vlans: arrayvec::ArrayVec::new_const(),
+    };
 
     fn mark(number: u64) -> Mark {
         Mark {
@@ -211,12 +272,16 @@ mod tests {
     fn requests_count_until_somebody_answers() {
         let mut neighbors = Neighbors::default();
         for number in 1..=3 {
-            neighbors.arp(mark(number), &arp(false, [2; 6], "10.0.0.5", "10.0.0.1"));
+            neighbors.arp(
+                mark(number),
+                &HERE,
+                &arp(false, [2; 6], "10.0.0.5", "10.0.0.1"),
+            );
         }
         let target = "10.0.0.1".parse().unwrap();
         let facts = neighbors.get(SourceId(0), target).unwrap();
         assert_eq!((facts.unanswered, facts.since), (3, Some(mark(1))));
-        neighbors.arp(mark(4), &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
+        neighbors.arp(mark(4), &HERE, &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
         assert_eq!(neighbors.get(SourceId(0), target).unwrap().unanswered, 0);
         assert_eq!(neighbors.troubled().count(), 0);
     }
@@ -224,17 +289,65 @@ mod tests {
     #[test]
     fn a_virtual_router_is_no_second_owner() {
         let mut neighbors = Neighbors::default();
-        neighbors.arp(mark(1), &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
+        neighbors.arp(mark(1), &HERE, &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
         neighbors.arp(
             mark(2),
+            &HERE,
             &arp(true, [0, 0, 0x5e, 0, 1, 9], "10.0.0.1", "10.0.0.5"),
         );
         assert_eq!(neighbors.troubled().count(), 0);
-        neighbors.arp(mark(3), &arp(true, [6; 6], "10.0.0.1", "10.0.0.5"));
-        neighbors.arp(mark(4), &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
+        neighbors.arp(mark(3), &HERE, &arp(true, [6; 6], "10.0.0.1", "10.0.0.5"));
+        neighbors.arp(mark(4), &HERE, &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
         let facts = neighbors
             .get(SourceId(0), "10.0.0.1".parse().unwrap())
             .unwrap();
         assert_eq!((facts.owners.len(), facts.alternations), (2, 1));
+    }
+
+    fn vlan(id: u16) -> Wire {
+        Wire {
+            interface: 0,
+            vlans: [id].into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn one_address_may_have_an_owner_on_each_wire() {
+        let mut neighbors = Neighbors::default();
+        let ask = arp(false, [2; 6], "10.0.0.5", "10.0.0.1");
+        let answer = |mac| arp(true, [mac; 6], "10.0.0.1", "10.0.0.5");
+        for number in [1, 5, 9] {
+            for (step, id) in [(0, 10), (1, 20)] {
+                neighbors.arp(mark(number + step), &vlan(id), &ask);
+                neighbors.arp(mark(number + step), &vlan(id), &answer(id as u8));
+            }
+        }
+        assert_eq!(neighbors.troubled().count(), 0);
+        // The near miss: two on one of them.
+        neighbors.arp(mark(12), &vlan(10), &answer(6));
+        neighbors.arp(mark(13), &vlan(10), &answer(10));
+        let (_, facts) = neighbors.troubled().next().unwrap();
+        assert_eq!((facts.owners.len(), facts.alternations), (2, 1));
+    }
+
+    #[test]
+    fn an_answer_is_heard_on_the_wire_where_nobody_asks() {
+        let mut neighbors = Neighbors::default();
+        let ask = arp(false, [2; 6], "10.0.0.5", "10.0.0.1");
+        for number in 1..=3 {
+            neighbors.arp(mark(number), &vlan(10), &ask);
+        }
+        assert_eq!(neighbors.troubled().count(), 1);
+        neighbors.arp(mark(4), &HERE, &arp(true, [4; 6], "10.0.0.1", "10.0.0.5"));
+        assert_eq!(neighbors.troubled().count(), 0);
+        // The near miss: of another network, where it was asked for as well.
+        neighbors.arp(mark(5), &vlan(10), &ask);
+        neighbors.arp(mark(6), &vlan(20), &ask);
+        neighbors.arp(
+            mark(7),
+            &vlan(20),
+            &arp(true, [6; 6], "10.0.0.1", "10.0.0.5"),
+        );
+        assert_eq!(neighbors.troubled().count(), 1);
     }
 }

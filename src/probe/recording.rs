@@ -181,6 +181,7 @@ impl Recording {
                 &Input {
                     source,
                     number,
+                    interface: u32::try_from(frame.interface).unwrap_or(u32::MAX),
                     link_type,
                     time: frame.time,
                     data: &frame.data,

@@ -189,10 +189,10 @@ impl<'a> Dissector<'a> {
                 p1,
                 _,
                 _,
-                _,
-                _,
-                _,
-                _,
+                i0,
+                i1,
+                i2,
+                i3,
                 _,
                 _,
                 kind,
@@ -211,6 +211,7 @@ impl<'a> Dissector<'a> {
             return self.short("sll", rest, 20);
         };
         self.cooked_facts(kind, len, [a0, a1, a2, a3, a4, a5]);
+        self.packet.link.interface = Some(u32::from_be_bytes([i0, i1, i2, i3]));
         self.cooked_protocol(u16::from_be_bytes([p0, p1]), rest.skip(20))
     }
 

@@ -32,6 +32,8 @@ pub struct Link {
     pub destination: Option<[u8; 6]>,
     /// VLAN identifiers (0–4095), outermost first.
     pub vlans: ArrayVec<u16, 4>,
+    /// Index of the capturing host's interface, where the link type says so (SLL2).
+    pub interface: Option<u32>,
     /// Whether the capturing host sent it, where the link type says so (SLL packet type 4).
     pub outgoing: Option<bool>,
 }

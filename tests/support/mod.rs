@@ -77,6 +77,7 @@ impl Kept {
         Frame {
             source,
             number: self.number,
+            interface: 0,
             link_type: self.link_type,
             time: self.time,
             data: &self.data,

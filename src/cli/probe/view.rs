@@ -306,6 +306,7 @@ fn input(source: SourceId, number: u64, link_type: u16, taken: &probe::Taken) ->
     Input {
         source,
         number,
+        interface: u32::try_from(taken.interface).unwrap_or(u32::MAX),
         link_type,
         time: taken.time,
         data: &taken.data,

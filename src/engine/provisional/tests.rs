@@ -70,6 +70,7 @@ impl Live {
             &Input {
                 source: self.source,
                 number: self.number,
+                interface: 0,
                 link_type: 1,
                 time: millisecond(at),
                 data: &data,

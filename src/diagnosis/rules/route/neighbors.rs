@@ -138,7 +138,7 @@ mod tests {
     use super::judge_neighbors;
     use crate::base::{FrameRef, MILLISECOND, Mark, SourceId, Timestamp};
     use crate::diagnosis::Code;
-    use crate::flow::Neighbors;
+    use crate::flow::{Neighbors, Wire};
     use crate::wire::Arp;
 
     fn at(ms: i64) -> Mark {
@@ -155,7 +155,7 @@ mod tests {
             sender_ip: "10.0.0.5".parse().unwrap(),
             target_ip: target.parse().unwrap(),
         };
-        neighbors.arp(at(ms), &arp);
+        neighbors.arp(at(ms), &Wire::default(), &arp);
     }
 
     fn answer(neighbors: &mut Neighbors, ms: i64, mac: u8) {
@@ -165,7 +165,7 @@ mod tests {
             sender_ip: "10.0.0.1".parse().unwrap(),
             target_ip: "10.0.0.5".parse().unwrap(),
         };
-        neighbors.arp(at(ms), &arp);
+        neighbors.arp(at(ms), &Wire::default(), &arp);
     }
 
     fn codes(neighbors: &Neighbors, visible: bool) -> Vec<Code> {
