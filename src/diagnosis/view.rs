@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 
-use crate::base::{Mark, Nanos, SECOND, Side, Timestamp, socket_text};
-use crate::flow::{Endpoint, FlowKey, HopCount, Opening, TcpFacts, Vantage};
+use crate::base::{Few, Mark, Nanos, SECOND, Side, Timestamp, socket_text};
+use crate::flow::{Endpoint, Extra, FlowKey, HopCount, Opening, TcpFacts, Vantage};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
@@ -52,6 +52,8 @@ pub struct Context {
     pub lone_syns: Option<(u32, Mark, Mark)>,
     /// Window scale, SACK or timestamps that the same server's SYN-ACK on another port carries: port and frame.
     pub options_elsewhere: Option<(u16, Mark)>,
+    /// What SYNs of this client to the same server and port asked for beside the usual, and were answered.
+    pub extras_answered: Few<Extra, 3>,
     /// The host name that the client had looked up for the server's address.
     pub server_name: Option<crate::base::Foreign>,
     /// The client opened another connection to the same server and port after this one, and it worked.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Solo, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::lookup::LookupFacts;
-use crate::flow::{Endpoint, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
+use crate::flow::{Endpoint, Extra, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
 use crate::wire::CutQuote;
 
 /// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 131,072 places.
@@ -42,6 +42,8 @@ struct Pair {
     /// Boxed, because few have it.
     lone: Option<Box<(u32, Mark, Mark)>>,
     answered: bool,
+    /// Of its SYNs that were answered.
+    extras: Few<Extra, 3>,
     last_success: Option<Mark>,
     bare_handshakes: u32,
 }
@@ -206,6 +208,9 @@ impl Knowledge {
         } else if !silent {
             pair.answered = true;
         }
+        if let Some(extra) = Extra::answered(tcp).filter(|extra| !pair.extras.contains(extra)) {
+            let _ = pair.extras.try_push(extra);
+        }
         let finished = tcp.established.is_some() && tcp.sides[Side::Server].data_segments > 0;
         if finished {
             pair.last_success = Some(tcp.first);
@@ -311,6 +316,7 @@ impl Knowledge {
             options_elsewhere: other
                 .filter(|port| port.options.window_scale.is_some())
                 .map(|port| (port.port, port.answered)),
+            extras_answered: pair.map_or(Few::new(), |pair| pair.extras.clone()),
             retry_worked: pair.and_then(|pair| pair.last_success).filter(|mark| {
                 mark.time > tcp.last.time || mark.time > at && mark.frame != tcp.first.frame
             }),

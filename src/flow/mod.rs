@@ -7,6 +7,7 @@
 
 mod connection;
 mod endpoint;
+mod extra;
 mod facts;
 mod foreign;
 mod held;
@@ -26,6 +27,7 @@ mod worlds;
 
 pub use connection::{Dialogue, Ended, Ending, MailFlow, Turn};
 pub use endpoint::Endpoint;
+pub use extra::Extra;
 pub use facts::{
     ByteRange, Direction, FlowKey, IcmpError, IdleGap, LabelCounts, Opening, Outstanding, Stall,
     SynOptions, TcpFacts, Transmission, Transmissions, Vantage, ZeroWindow,

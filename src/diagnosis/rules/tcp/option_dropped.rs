@@ -1,29 +1,23 @@
 //! `tcp.option-dropped`: a SYN with ECN, Fast Open or Multipath TCP stays unanswered, the one without is answered.
+//!
+//! Hosts send their second SYN without it whatever became of the first, so one that was lost by chance looks the same: it is none where
+//! the same server answered such a SYN of the same client, or where one without was lost as well.
 
 use crate::base::SECOND;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
-use crate::flow::SynOptions;
-
-fn extras(options: &SynOptions) -> Option<&'static str> {
-    if options.multipath {
-        Some("Multipath TCP")
-    } else if options.fast_open {
-        Some("TCP Fast Open")
-    } else if options.ecn {
-        Some("ECN")
-    } else {
-        None
-    }
-}
+use crate::flow::Extra;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let (Some(answer), Some(first)) = (c.tcp.syn_acks.seen.first(), c.tcp.syns.seen.first()) else {
         return;
     };
-    let Some(extra) = extras(&first.options) else {
+    let Some(extra) = Extra::of(&first.options) else {
         return;
     };
+    if c.context.extras_answered.contains(&extra) {
+        return;
+    }
     let before: Vec<_> = c
         .tcp
         .syns
@@ -31,15 +25,21 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .iter()
         .filter(|syn| syn.at.time <= answer.at.time)
         .collect();
-    let Some(last) = before.last() else { return };
+    let Some((last, lost)) = before.split_last() else {
+        return;
+    };
     // The SYN that was answered is the last one, and it came without; every one with it was not answered for ≥ 0.5 s.
-    if extras(&last.options).is_some() || last.at.time.since(first.at.time) < SECOND / 2 {
+    if Extra::of(&last.options).is_some() || last.at.time.since(first.at.time) < SECOND / 2 {
         return;
     }
-    let with = before
+    let with = lost
         .iter()
-        .filter(|syn| extras(&syn.options).is_some())
+        .filter(|syn| Extra::of(&syn.options).is_some())
         .count();
+    if with < lost.len() {
+        return;
+    }
+    let extra = extra.name();
     let confidence = if with >= 2 { 0.85 } else { 0.6 };
     let claim = Claim::new(
         Code::TcpOptionDropped,
