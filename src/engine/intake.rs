@@ -261,7 +261,7 @@ impl Intake {
                 if let Some(cut) = icmp.cut_quote() {
                     // An error goes to whoever sent what it quotes (RFC 792, RFC 4443 2.2).
                     out.hear(Sighting::CutQuote(mark, ip.destination, cut));
-                } else if let Some(quote) = &icmp.quote {
+                } else if let Some(quote) = icmp.quote.as_ref().filter(|_| icmp.is_error()) {
                     out.error(when, ip, icmp, quote);
                 }
             }

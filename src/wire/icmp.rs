@@ -66,6 +66,16 @@ pub fn says_port_closed(v6: bool, kind: u8, code: u8) -> bool {
 }
 
 impl Icmp<'_> {
+    /// It says that the packet it quotes was not delivered, or would not be in that size. A redirect (RFC 1812 5.2.7.2) comes from a router that
+    /// passed the packet on, and a source quench says nothing any more (RFC 6633 3): both quote, and neither is an answer.
+    pub fn is_error(&self) -> bool {
+        match self.v6 {
+            // RFC 4443 2.1.
+            true => self.kind < 128,
+            false => matches!(self.kind, 3 | 11 | 12),
+        }
+    }
+
     /// What can be read of the segment or datagram that an error quotes, if the quote ends before its ports; none where it surely is
     /// neither of TCP nor of UDP. Only of errors that say that it did not arrive.
     pub fn cut_quote(&self) -> Option<CutQuote> {
