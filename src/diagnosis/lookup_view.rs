@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::principles::Absence;
 use crate::base::{Foreign, MILLISECOND, Mark, Nanos, SECOND, Timestamp};
+use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, Query, Reply, Transport};
 use crate::proto::dns::{Answer, Message, Record, RecordType, type_name};
 
@@ -43,6 +44,8 @@ pub struct LookupContext {
     pub siblings: Vec<Sibling>,
     /// Largest answer in bytes that this resolver's UDP answers to this client reached in the capture, and where.
     pub largest_udp_answer: Option<(u32, Mark)>,
+    /// The latest answer of this resolver to this client over UDP, to whatever question, and from how far it came.
+    pub resolver_answered: Option<(HopCount, Mark)>,
     /// A mail connection of this client used an address of the answer.
     pub used: Option<Mark>,
     /// The client opened a mail connection within [`WENT_ON`] after the first query: it had found an address.
@@ -208,6 +211,19 @@ impl<'a> Lookup<'a> {
                     .any(|query| one.asked == Some((query.id, query.port)))
         };
         self.same_name().find(again).map(|one| one.first)
+    }
+
+    /// A reset in the resolver's name came from two hops nearer or more than the resolver's answers over UDP (hops are compared, not TTLs:
+    /// nearest of 32, 64, 128, 255): something on the way sent it. From where those come. What comes from farther says no such thing: the two
+    /// may have been handed on to different hosts.
+    pub fn reset_on_the_way(&self, reset: HopCount) -> Option<HopCount> {
+        let own = self.facts.replies.iter();
+        let own = own.filter(|reply| reply.transport == Transport::Udp);
+        let base = own
+            .map(|reply| reply.hops)
+            .next()
+            .or(self.context.resolver_answered.map(|(hops, _)| hops))?;
+        (base.ttl != reset.ttl && base.hops >= reset.hops.saturating_add(2)).then_some(base)
     }
 
     /// What the answer says.

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use super::names::Names;
 use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
 use crate::diagnosis::{AGAIN, LookupContext, Sibling, Tlsa, is_mail_question};
+use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
 use crate::proto::tls::TlsaRecord;
@@ -68,6 +69,8 @@ struct Sizes {
     largest: (u32, Mark),
     /// The latest that any path lets through.
     small: Option<Mark>,
+    /// The latest of any size, and from how far.
+    latest: (HopCount, Mark),
 }
 
 /// All closed look-ups that wait.
@@ -248,7 +251,11 @@ impl Searches {
                 let sizes = self.sizes.entry(pair, || Sizes {
                     largest: (0, reply.at),
                     small: None,
+                    latest: (reply.hops, reply.at),
                 });
+                if reply.at.time >= sizes.latest.1.time {
+                    sizes.latest = (reply.hops, reply.at);
+                }
                 if reply.message.length > sizes.largest.0 {
                     sizes.largest = (reply.message.length, reply.at);
                 }
@@ -368,6 +375,7 @@ impl Searches {
             moved_on: moved_on(facts, &siblings),
             siblings,
             largest_udp_answer: sizes.map(|sizes| sizes.largest),
+            resolver_answered: sizes.map(|sizes| sizes.latest),
             used: used(facts, names),
             mx_of: self.domain_of(facts.client, &facts.name).cloned(),
             small_answer: sizes.and_then(|sizes| sizes.small),

@@ -224,7 +224,9 @@ impl Shard {
             }
             _ => false,
         };
-        if !known {
+        // A segment to TCP/53 may carry a question: the look-up wants to know of it, whoever keeps its connection.
+        let asks = quote.ip.protocol == 6 && quote.destination_port == Some(53);
+        if !known || asks {
             let error = Icmp { body: &[], ..*icmp };
             let quoted = Sighting::Quoted(Box::new((when.mark, *ip, error, *quote)));
             seen(Turn::FIRST, quoted);

@@ -26,6 +26,7 @@ pub use rejected::{refusal, serves};
 
 use crate::diagnosis::Claim;
 use crate::diagnosis::lookup_view::{AGAIN, Lookup};
+use crate::flow::HopCount;
 
 /// A rule about a look-up.
 type Rule = fn(&Lookup<'_>, &mut Vec<Claim>);
@@ -49,6 +50,14 @@ const RULES: &[Rule] = &[
     slow::rule,
     private_address::rule,
 ];
+
+/// From how far a reset came, and the resolver's answers.
+fn nearer(reset: HopCount, answers: HopCount) -> String {
+    format!(
+        "; TTL {} is {} hops away, the resolver's answers come with TTL {} from {} hops",
+        reset.ttl, reset.hops, answers.ttl, answers.hops
+    )
+}
 
 /// Hears every rule on one look-up.
 pub fn hear_lookup(lookup: &Lookup<'_>) -> Vec<Claim> {

@@ -58,7 +58,8 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     }
     let serves = serves(&facts.icmp).is_some();
     let Some((error, code, name)) = facts.icmp.iter().find_map(|error| {
-        let own = error.sender == facts.resolver;
+        // No host's TCP says port-unreachable (RFC 9293 3.10.7.1: it resets).
+        let own = error.sender == facts.resolver && !error.tcp;
         let (code, name) = refusal(error.v6, error.kind, error.code, own)?;
         (code != Code::DnsPortClosed || !serves).then_some((error, code, name))
     }) else {

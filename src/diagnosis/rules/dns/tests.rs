@@ -2,6 +2,7 @@
 
 mod half_seen;
 mod negative;
+mod over_tcp;
 
 use std::net::IpAddr;
 
