@@ -12,6 +12,8 @@ use crate::flow::{Reset, ResetTrigger};
 
 /// A kernel that sent data of a connection so recently has not forgotten it: shorter than any idle time of a device.
 const FRESH: Nanos = 30 * SECOND;
+/// Routers between a host that has an address and one to which it hands ports on.
+const BEHIND: u8 = 8;
 
 /// What speaks for or against the reset having been sent by the end whose address it carries.
 #[derive(Clone, Debug, Default)]
@@ -63,9 +65,19 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         let difference = base.hops.abs_diff(reset.hops.hops);
         // Farther than a SYN-ACK that is all there is: it may be the SYN-ACK that a device sent (a SYN proxy), and the host's own reset.
         let only_opened = direction.hops.is_none() && direction.syn_hops.is_some();
-        let doubtful = only_opened && reset.hops.hops > base.hops;
+        // Farther than on other connections: ports may be handed on to hosts behind the one that has the address. Nobody hands on that far;
+        // who answers in another's name may begin with any TTL.
+        let elsewhere = direction.hops.is_none() && direction.syn_hops.is_none();
+        let behind = elsewhere && difference <= BEHIND;
+        let doubtful = (only_opened || behind) && reset.hops.hops > base.hops;
         // The host's initial TTL may legitimately differ between stacks' packets; equal TTL is decisive for equality.
-        if difference >= 2 && doubtful {
+        if difference >= 2 && doubtful && elsewhere {
+            let text = format!(
+                "TTL {}, {} hops away, where other ports of the host answer with TTL {} from {}: a host behind it, or one of them is not the host's",
+                reset.hops.ttl, reset.hops.hops, base.ttl, base.hops
+            );
+            add(0.9, text);
+        } else if difference >= 2 && doubtful {
             let text = format!(
                 "TTL {}, {} hops away, where the SYN-ACK came with TTL {} from {}: one of them is not the host's",
                 reset.hops.ttl, reset.hops.hops, base.ttl, base.hops
