@@ -9,4 +9,8 @@ pub use neighbors::judge_neighbors;
 use super::Rule;
 
 /// The rules of this stage that are about a connection.
-pub const RULES: &[Rule] = &[Rule::Closed(unreachable::rule), Rule::Closed(r#loop::rule)];
+pub const RULES: &[Rule] = &[
+    Rule::Closed(unreachable::rule),
+    Rule::Closed(r#loop::rule),
+    Rule::Open(r#loop::midstream),
+];
