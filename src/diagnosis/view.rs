@@ -44,6 +44,9 @@ pub struct Context {
     pub refused_cut: Option<Mark>,
     /// Another connection to the same server and port was answered by a SYN-ACK: where.
     pub port_served: Option<Mark>,
+    /// At the server: between this connection's first and last SYN the same port let other clients in, and kept none of them out: how often,
+    /// and where last.
+    pub others_let_in: Option<(u32, Mark)>,
     /// The same host answers on another port: which, and where.
     pub host_answers: Option<(u16, Mark)>,
     /// Distance of the same server's ordinary segments on other connections.

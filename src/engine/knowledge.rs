@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::admissions::Admissions;
 use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Solo, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::lookup::LookupFacts;
@@ -20,7 +21,7 @@ const QUOTES: usize = 64;
 /// An error about a SYN comes within this time: a router asks for a neighbour for some 3 s (RFC 1122 2.3.2.1, RFC 4861 7.2.2).
 const REFUSED: Nanos = 10 * SECOND;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Port {
     port: u16,
     answered: Mark,
@@ -28,6 +29,8 @@ struct Port {
     starttls: Option<Mark>,
     /// That it answered was never seen: its clients went on as they do after an answer.
     unseen: bool,
+    /// Of a server that the capture is beside.
+    admissions: Admissions,
 }
 
 #[derive(Debug, Default)]
@@ -133,9 +136,16 @@ impl Default for Knowledge {
 
 impl Knowledge {
     /// A SYN-ACK was seen, of any service.
-    pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
+    pub fn answered(
+        &mut self,
+        (client, server): (IpAddr, Endpoint),
+        mark: Mark,
+        options: SynOptions,
+        ttl: u8,
+    ) {
         let known = self.servers.entry(server.ip, Server::default);
-        known.syn_hops = Some(HopCount::of(ttl));
+        let hops = HopCount::of(ttl);
+        known.syn_hops = Some(hops);
         if let Some(port) = known
             .ports
             .iter_mut()
@@ -145,13 +155,21 @@ impl Knowledge {
             if std::mem::take(&mut port.unseen) {
                 port.options = options;
             }
+            if hops.hops == 0 {
+                port.admissions.answered(client, mark);
+            }
         } else {
+            let mut admissions = Admissions::default();
+            if hops.hops == 0 {
+                admissions.answered(client, mark);
+            }
             let _ = known.ports.try_push(Port {
                 port: server.port,
                 answered: mark,
                 options,
                 starttls: None,
                 unseen: false,
+                admissions,
             });
         }
     }
@@ -169,6 +187,9 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.starttls = port.starttls.or(starttls);
+            if let Some(last) = tcp.syns.last.filter(|_| tcp.syns.count > 1) {
+                port.admissions.ignored(key.client.ip, last.time);
+            }
             if port.unseen {
                 port.answered = served_unseen(tcp).unwrap_or(port.answered);
             }
@@ -180,6 +201,7 @@ impl Knowledge {
                 options: SynOptions::default(),
                 starttls,
                 unseen: tcp.opening == Opening::Syn,
+                admissions: Admissions::default(),
             });
         }
         let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
@@ -286,6 +308,7 @@ impl Knowledge {
                 .iter()
                 .find(|port| port.port != key.server.port)
         });
+        let asked = tcp.syns.seen.first().map(|syn| syn.at).zip(tcp.syns.last);
         let near = |mark: Mark| mark.time.since(at).abs() <= 60 * SECOND;
         let own_answer = tcp.syn_acks.seen.first().map(|syn_ack| syn_ack.at);
         let own_answer = own_answer.or_else(|| served_unseen(tcp));
@@ -305,6 +328,9 @@ impl Knowledge {
             port_served: own
                 .map(|port| port.answered)
                 .filter(|mark| Some(*mark) != own_answer && near(*mark)),
+            others_let_in: own.zip(asked).and_then(|(port, (first, last))| {
+                port.admissions.meanwhile(key.client.ip, first, last)
+            }),
             host_answers: other
                 .filter(|port| near(port.answered))
                 .map(|port| (port.port, port.answered)),

@@ -3,6 +3,7 @@
 //! It opens nothing, waits for nothing and reads no clock: a file, an interface, the lab and a probe are
 //! all callers of the same engine, so what is learned live and from a capture cannot differ.
 
+mod admissions;
 mod answers;
 mod attempts;
 mod batch;

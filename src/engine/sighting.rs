@@ -48,6 +48,8 @@ pub enum Sighting {
     Answered {
         /// Whose.
         server: Endpoint,
+        /// To whom.
+        client: IpAddr,
         /// Where.
         mark: Mark,
         /// What it offers.

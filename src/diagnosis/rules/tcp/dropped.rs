@@ -4,6 +4,7 @@
 //! rely on doubling), or at least three lone SYNs to one address over 3 s. A single SYN that was given up
 //! (happy eyeballs, RFC 8305) is `unknown`.
 
+use super::listen_overflow::singled_out;
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::{absence, port_served};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
@@ -44,33 +45,35 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(confidence) = absence.confidence(full) else {
         return;
     };
+    let banned = singled_out(c);
+    let place = match banned {
+        Some(_) => At::address(Where::Server, c.server().ip),
+        None => At::of(Where::Network),
+    };
     let silent = c.watched_after(last.time).max(span) as f64 / 1e9;
     let server = c.server_text();
     let mut claim = Claim::new(
         Code::TcpDropped,
-        At::of(Where::Network),
+        place,
         last,
         confidence,
-        format!("{server} never answered: {count} SYN packets vanished without a trace."),
+        match banned {
+            Some(_) => format!("{server} drops what {} sends, by a rule of its own: {count} SYN packets reach it and stay unanswered while it lets others in.", c.client().ip),
+            None => format!("{server} never answered: {count} SYN packets vanished without a trace."),
+        },
     )
     .shown_by(format!(
         "SYN again, number {count}; nothing came back in {silent:.1} s"
     ))
     .since(first.time)
     .because(first, "SYN to a port that never answers")
-    .provisional_if(!c.ended() && c.horizon.since(last.time) < 10 * SECOND)
-    .advise(format!(
-        "Ask whoever runs the firewalls between {} and {} to look for drops of TCP port {}",
-        c.client().ip,
-        c.server().ip,
-        c.server().port
-    ))
-    .advise(format!(
-        "Find the place: tcptraceroute to {server} and to a port that answers; the last hop that only the second one passes is before the firewall"
-    ));
-    if c.server().port == 25 {
-        claim = claim.advise("Many access networks and clouds close port 25 outward; mail clients belong on 587 or 465");
-    }
+    .provisional_if(!c.ended() && c.horizon.since(last.time) < 10 * SECOND);
+    claim = match banned {
+        Some(mark) => claim
+            .because(mark, "another client's SYN is answered meanwhile")
+            .advise(format!("Look on the server for what drops {}: fail2ban-client banned, nft list ruleset, iptables -vnL", c.client().ip)),
+        None => advise_for_path(c, claim),
+    };
     if let Some((port, mark)) = c.context.host_answers {
         claim = claim.because(
             mark,
@@ -81,11 +84,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
     }
     if served.is_some() {
-        claim = claim.or(
-            Code::TcpListenOverflow,
-            0.1,
-            "a capture at the server: there the SYNs arrive when its queue is full",
-        );
+        let why = match banned {
+            Some(_) => "nstat on the server: whether TcpExtListenOverflows grows",
+            None => "a capture at the server: there the SYNs arrive when its queue is full",
+        };
+        claim = claim.or(Code::TcpListenOverflow, 0.1, why);
     }
     claim = served.shown(claim);
     if absence.doubtful() {
@@ -96,4 +99,22 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
     }
     claims.push(claim);
+}
+
+/// What to do about a firewall somewhere on the way.
+fn advise_for_path(c: &Connection<'_>, claim: Claim) -> Claim {
+    let server = c.server_text();
+    let claim = claim.advise(format!(
+        "Ask whoever runs the firewalls between {} and {} to look for drops of TCP port {}",
+        c.client().ip,
+        c.server().ip,
+        c.server().port
+    ))
+    .advise(format!(
+        "Find the place: tcptraceroute to {server} and to a port that answers; the last hop that only the second one passes is before the firewall"
+    ));
+    if c.server().port == 25 {
+        return claim.advise("Many access networks and clouds close port 25 outward; mail clients belong on 587 or 465");
+    }
+    claim
 }

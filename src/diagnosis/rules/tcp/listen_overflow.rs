@@ -4,9 +4,24 @@
 //! SYN-ACK comes again after the client's ACK, and no byte ever follows (Linux drops the ACK when the
 //! accept queue is full, and repeats its SYN-ACK: listen(2), tcp_abort_on_overflow).
 
-use crate::base::{SECOND, Side};
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::port_served;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
+
+/// The capture is beside the server, and the client's SYNs come from elsewhere: they reach the server's own stack.
+fn arrives(c: &Connection<'_>) -> bool {
+    let at_server = c.context.server_hops.is_some_and(|hops| hops.hops == 0);
+    let came_far = |ttl: u8| !matches!(ttl, 32 | 64 | 128 | 255);
+    let first = c.tcp.syns.seen.first();
+    at_server && first.is_some_and(|first| came_far(first.ttl))
+}
+
+/// The SYNs of this client alone stay unanswered at the server, again and again while others are let in between: a queue that is full keeps
+/// everybody out, so a rule of the server's own drops them (fail2ban, a deny list). Where that shows.
+pub fn singled_out(c: &Connection<'_>) -> Option<Mark> {
+    let (count, latest) = c.context.others_let_in?;
+    (count >= 2 && c.tcp.syns.count >= 4 && arrives(c)).then_some(latest)
+}
 
 /// SYNs that reach the server and stay unanswered.
 pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -14,16 +29,11 @@ pub fn unanswered(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !served.is_some() {
         return;
     }
-    let at_server = c.context.server_hops.is_some_and(|hops| hops.hops == 0);
     let Some((first, last)) = c.tcp.syns.seen.first().zip(c.tcp.syns.last) else {
         return;
     };
-    let came_far = {
-        let ttl = first.ttl;
-        !matches!(ttl, 32 | 64 | 128 | 255)
-    };
-    if !at_server
-        || !came_far
+    if !arrives(c)
+        || singled_out(c).is_some()
         || c.tcp.sides[Side::Server].segments > 0
         || c.tcp.icmp_count > 0
         || c.tcp.syns.count < 3
