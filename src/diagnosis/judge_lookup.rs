@@ -104,6 +104,13 @@ fn unknown(l: &Lookup<'_>) -> Verdict {
         "The answer was cut off, and the capture does not show the client asking over TCP."
     } else if l.facts.mismatched_count > 0 {
         "What answered this question went to a port and with an id of which the capture shows no question."
+    } else if l
+        .facts
+        .astray
+        .as_ref()
+        .is_some_and(|astray| astray.elsewhere.is_some())
+    {
+        "No answer came from the address that was asked, but one from another: whether the client took it cannot be seen yet."
     } else if l.context.refused_cut.is_some() {
         "No answer in this capture, but an ICMP error that it cuts before it tells which query did not arrive."
     } else if l.context.went_on_untold.is_some() || l.context.moved_on.is_some() {

@@ -247,7 +247,11 @@ impl<'a> Lookup<'a> {
     /// Nothing whatever came back, and for long enough.
     pub fn silence(&self) -> Option<Silence> {
         let facts = self.facts;
-        if facts.reply_count > 0 || facts.mismatched_count > 0 || self.context.refused_cut.is_some()
+        let elsewhere = facts.astray.as_ref().and_then(|astray| astray.elsewhere);
+        if facts.reply_count > 0
+            || facts.mismatched_count > 0
+            || elsewhere.is_some()
+            || self.context.refused_cut.is_some()
         {
             return None;
         }

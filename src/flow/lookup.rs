@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use hashbrown::HashTable;
 use hashbrown::hash_map::HashMap;
 
+mod astray;
 mod facts;
 mod place;
 mod search;
@@ -16,6 +17,7 @@ mod served;
 #[cfg(test)]
 mod tests;
 
+pub use astray::{Astray, Elsewhere, Rejected};
 pub use facts::{LookupFacts, LookupIcmp, Query, Reply, TcpEvent, TcpTry, Transport};
 use place::{Fast, Pair, Port, Question, forget, hash_of, question};
 
@@ -181,7 +183,7 @@ impl Lookups {
             .source_port
             .filter(|_| quote.destination_port == Some(53))
         else {
-            return false;
+            return self.turned_away(mark, ip, icmp, quote);
         };
         let source = self.worlds.of(mark.frame.source());
         let tcp = quote.ip.protocol == 6;
@@ -351,15 +353,16 @@ impl Lookups {
 
     /// An answer belongs to one of the look-ups that were found for it, if to any.
     fn answer(&mut self, heard: Heard, (by_question, by_port): Found) {
+        let Some(at) = by_question.or(by_port) else {
+            self.came_from_elsewhere(&heard);
+            return;
+        };
         let Heard {
             at: mark,
             client,
             mut message,
             ..
         } = heard;
-        let Some(at) = by_question.or(by_port) else {
-            return;
-        };
         let Some(facts) = self.get_mut(at) else {
             return;
         };
@@ -438,6 +441,7 @@ impl Lookups {
             icmp: Few::new(),
             icmp_count: 0,
             over_tcp: None,
+            astray: None,
         };
         let at = match self.free.pop() {
             Some(at) => at,

@@ -185,6 +185,14 @@ impl Queues {
         (node.after != NONE).then_some(node.after)
     }
 
+    /// The slots of a list, the one that was touched last first.
+    pub(super) fn latest(&self, queue: Queue) -> impl Iterator<Item = u32> + '_ {
+        let slot = |at: u32| (at != NONE).then_some(at);
+        let back = self.ends.get(queue as usize);
+        let back = back.and_then(|(_, back)| slot(*back));
+        std::iter::successors(back, move |at| slot(self.nodes.get(*at as usize)?.before))
+    }
+
     fn front(&self, queue: Queue) -> Option<(u32, Touch)> {
         self.ends
             .get(queue as usize)
@@ -232,5 +240,7 @@ mod tests {
         assert_eq!(queues.oldest(), Some(4));
         queues.touch(4, Queue::Open, touch(10));
         assert_eq!(queues.oldest(), Some(3));
+        assert_eq!(queues.latest(Queue::Open).collect::<Vec<_>>(), [4, 3]);
+        assert_eq!(queues.latest(Queue::HalfOpen).next(), None);
     }
 }

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::astray::Astray;
 use crate::base::limits::EVENTS;
 use crate::base::{Few, Foreign, Mark, Nanos, Solo, SourceId};
 use crate::flow::queues::Queue;
@@ -150,6 +151,8 @@ pub struct LookupFacts {
     pub icmp_count: u32,
     /// TCP/53 meanwhile; see [`LookupFacts::tcp`].
     pub over_tcp: Option<Box<TcpTry>>,
+    /// Answers that did not reach the client.
+    pub astray: Option<Box<Astray>>,
 }
 
 /// Nothing happened on TCP/53.

@@ -8,6 +8,7 @@ use crate::wire::{Icmp, Ip, Quote};
 
 const CLIENT: [u8; 4] = [10, 0, 0, 5];
 const RESOLVER: [u8; 4] = [10, 0, 0, 1];
+const ELSEWHERE: [u8; 4] = [10, 0, 0, 2];
 const MICROSECOND: Nanos = 1_000;
 
 /// A packet as it was captured.
@@ -106,6 +107,50 @@ impl Talk {
         self
     }
 
+    /// That answer comes, but from another address than the one that was asked, to that port.
+    fn from_elsewhere(&mut self, at: i64, port: u16) -> &mut Talk {
+        let mut bytes = vec![0, 7, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0];
+        bytes.extend(b"\x02mx\0\0\x01\0\x01");
+        let message = decode(&bytes, bytes.len() as u32).expect("a message");
+        let end = |ip: [u8; 4], port| Endpoint {
+            ip: ip.into(),
+            port,
+        };
+        let (from, to) = (end(ELSEWHERE, 53), end(CLIENT, port));
+        let ip = packet(ELSEWHERE, CLIENT, seen(at, 0));
+        let mark = self.mark(at);
+        self.lookups
+            .message(mark, Transport::Udp, &ip, from, to, message);
+        self
+    }
+
+    /// An ICMP error of the client that quotes the answer.
+    fn turned_away(&mut self, at: i64, code: u8) -> &mut Talk {
+        let quote = Quote {
+            ip: packet(RESOLVER, CLIENT, seen(at, 0)),
+            source_port: Some(53),
+            destination_port: Some(40_000),
+            seq: None,
+            flags: None,
+            window: None,
+        };
+        let icmp = Icmp {
+            v6: false,
+            kind: 3,
+            code,
+            mtu: None,
+            word: 0,
+            quote: Some(quote),
+            neighbor: None,
+            body: &[],
+        };
+        let mark = self.mark(at);
+        let ip = packet(CLIENT, RESOLVER, seen(at, 0));
+        let known = self.lookups.icmp(mark, &ip, &icmp, &quote);
+        assert_eq!(known, code != 3);
+        self
+    }
+
     fn only(&mut self) -> LookupFacts {
         let facts = self.lookups.drain().expect("a look-up");
         assert!(self.lookups.drain().is_none());
@@ -179,4 +224,50 @@ fn an_answer_right_behind_a_closed_port_is_remembered() {
         .closed(100)
         .only();
     assert!(facts.icmp.iter().all(|error| error.answers.is_none()));
+}
+
+#[test]
+fn an_answer_from_another_address_is_heard() {
+    let facts = Talk::default()
+        .say(seen(0, 80), None)
+        .from_elsewhere(700, 40_000)
+        .say(seen(5_000_000, 81), None)
+        .from_elsewhere(5_000_700, 40_000)
+        .only();
+    assert_eq!((facts.tries, facts.reply_count), (2, 0));
+    let stray = facts.astray.unwrap().elsewhere.unwrap();
+    assert_eq!((stray.count, stray.from), (2, ELSEWHERE.into()));
+    assert_eq!(
+        (stray.first.frame.number(), stray.last.frame.number()),
+        (2, 4)
+    );
+    // The near misses: to a port from which nobody asked; and before anybody asked.
+    let facts = Talk::default()
+        .say(seen(0, 80), None)
+        .from_elsewhere(700, 40_001)
+        .only();
+    assert_eq!(facts.astray, None);
+    let facts = Talk::default()
+        .from_elsewhere(0, 40_000)
+        .say(seen(9_000, 80), None)
+        .only();
+    assert_eq!(facts.astray, None);
+}
+
+#[test]
+fn an_answer_that_a_rule_turns_away_is_heard() {
+    let facts = Talk::default()
+        .say(seen(0, 80), None)
+        .say(seen(700, 90), Some(0))
+        .turned_away(710, 13)
+        .only();
+    let rejected = facts.astray.unwrap().rejected.unwrap();
+    assert_eq!((rejected.error, rejected.count), ((3, 13), 1));
+    // The near miss: the socket is closed.
+    let facts = Talk::default()
+        .say(seen(0, 80), None)
+        .say(seen(700, 90), Some(0))
+        .turned_away(710, 3)
+        .only();
+    assert_eq!(facts.astray, None);
 }

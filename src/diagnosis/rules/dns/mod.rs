@@ -2,6 +2,7 @@
 //!
 //! A look-up has no stages; every rule gets the same view and stays silent where it has nothing to say.
 
+mod astray;
 mod bad_response;
 mod filtered;
 mod forged;
@@ -42,6 +43,7 @@ const RULES: &[Rule] = &[
     tcp_closed::rule,
     truncated_no_tcp::rule,
     bad_response::rule,
+    astray::rule,
     rcode::rule,
     filtered::rule,
     negative::rule,

@@ -1,5 +1,6 @@
 //! Each code by hand-made facts, and what looks like it and is not.
 
+mod astray;
 mod half_seen;
 mod negative;
 mod over_tcp;
@@ -45,6 +46,7 @@ fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
         icmp: Default::default(),
         icmp_count: 0,
         over_tcp: None,
+        astray: None,
     };
     for ms in queries {
         facts.queries.push(Query {
