@@ -90,10 +90,9 @@ impl Judging {
             root.parts_open = root.parts_open.saturating_sub(1);
             if let Some(link) = &over {
                 let no_mail = root.mail_connections == 0;
-                neighbors =
-                    judge_neighbors(&self.neighbors, world, link.unicast_visible, &|asker| {
-                        no_mail || link.mails(asker)
-                    });
+                neighbors = judge_neighbors(&self.neighbors, world, &|asker| {
+                    link.sees_answers_to(asker) && (no_mail || link.mails(asker))
+                });
             }
         }
         let limits = [

@@ -117,7 +117,9 @@ pub(super) struct LinkView {
     askers: ArrayVec<([u8; 6], IpAddr), 32>,
     /// MACs that opened mail connections.
     mailers: ArrayVec<[u8; 6], 32>,
-    pub(super) unicast_visible: bool,
+    unicast_visible: bool,
+    /// Under which addresses the capturing host itself asked, where the link type says so: what comes to it is seen.
+    own: ArrayVec<IpAddr, 32>,
 }
 
 impl LinkView {
@@ -128,11 +130,13 @@ impl LinkView {
             return;
         };
         match (&packet.net, &packet.transport) {
-            (Net::Arp(arp), _) if !arp.reply => self.asks(from, arp.sender_ip),
+            (Net::Arp(arp), _) if !arp.reply => {
+                self.asks(from, arp.sender_ip, packet.link.outgoing)
+            }
             (Net::Ip(ip), Transport::Icmp(icmp))
                 if icmp.neighbor.is_some_and(|n| !n.advertisement) =>
             {
-                self.asks(from, ip.source);
+                self.asks(from, ip.source, packet.link.outgoing);
             }
             (_, Transport::Tcp(tcp)) => self.mails_to(from, tcp.flags, tcp.destination_port, ports),
             _ => {}
@@ -163,10 +167,18 @@ impl LinkView {
         }
     }
 
-    fn asks(&mut self, mac: [u8; 6], ip: IpAddr) {
+    fn asks(&mut self, mac: [u8; 6], ip: IpAddr, outgoing: Option<bool>) {
+        if outgoing == Some(true) && !self.own.contains(&ip) {
+            let _ = self.own.try_push(ip);
+        }
         if !self.askers.contains(&(mac, ip)) {
             let _ = self.askers.try_push((mac, ip));
         }
+    }
+
+    /// Whether an answer to who asked under that address would be seen.
+    pub(super) fn sees_answers_to(&self, asker: IpAddr) -> bool {
+        self.unicast_visible || self.own.contains(&asker)
     }
 
     /// Whether the machine with that address opened mail connections here, under whatever address.
@@ -323,5 +335,22 @@ impl Intake {
                 out.hear(Sighting::Horizon(SourceId(id), source.clock));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LinkView;
+
+    #[test]
+    fn what_comes_to_the_capturing_host_is_seen() {
+        let mut link = LinkView::default();
+        let [own, other] = ["10.0.0.5", "10.0.0.6"].map(|ip| ip.parse().unwrap());
+        link.asks([2; 6], own, Some(true));
+        link.asks([4; 6], other, Some(false));
+        assert!(link.sees_answers_to(own) && !link.sees_answers_to(other));
+        // A frame to one that asked: those to others are seen as well.
+        link.is_visible([4; 6]);
+        assert!(link.sees_answers_to(other));
     }
 }

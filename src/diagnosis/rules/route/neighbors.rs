@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::base::{MILLISECOND, Mark, Nanos, SourceId};
 use crate::diagnosis::{At, Claim, Code, Verdict, Weight, Where};
@@ -17,12 +17,11 @@ const AT_LEAST: Nanos = 1_800 * MILLISECOND;
 /// Silent targets of one asker beyond which it is a scanner.
 const SCAN: u32 = 8;
 
-/// Judges the neighbours of one source. `unicast_visible`: frames to single stations are seen here (or the capturing host
-/// itself asked). `concerned`: that asker is one that mail is about; a printer that is switched off is nobody's mail fault.
+/// Judges the neighbours of one source. `concerned`: an answer to that asker would be seen here (frames to single stations are, or the
+/// capturing host itself asked), and he is one that mail is about; a printer that is switched off is nobody's mail fault.
 pub fn judge_neighbors(
     neighbors: &Neighbors,
     source: SourceId,
-    unicast_visible: bool,
     concerned: &dyn Fn(IpAddr) -> bool,
 ) -> Vec<Verdict> {
     let troubled: Vec<&NeighborFacts> = neighbors
@@ -42,12 +41,15 @@ pub fn judge_neighbors(
         let scanned = silent_for
             .get(&facts.asker)
             .is_some_and(|count| *count > SCAN);
-        if unicast_visible && !scanned && facts.asker.is_some_and(concerned) {
+        if !scanned && facts.asker.is_some_and(concerned) {
             claims.extend(unresolved(facts));
         }
         claims.extend(duplicate(facts));
     }
     claims.sort_by_key(|claim| (claim.death.time(), claim.death.frame()));
+    // What a bridge and its port both show is said once.
+    let mut said = HashSet::new();
+    claims.retain(|claim| said.insert((claim.code, claim.at.address)));
     claims.into_iter().map(Verdict::from).collect()
 }
 
@@ -169,7 +171,7 @@ mod tests {
     }
 
     fn codes(neighbors: &Neighbors, visible: bool) -> Vec<Code> {
-        judge_neighbors(neighbors, SourceId(0), visible, &|_| true)
+        judge_neighbors(neighbors, SourceId(0), &|_| visible)
             .iter()
             .map(|verdict| verdict.code)
             .collect()
