@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Mark, Nanos, SECOND, Timestamp};
+use crate::base::{Few, Mark, Nanos, SECOND, Timestamp, Usual};
 
 /// Answers no further apart than this count once.
 const ONCE: Nanos = 2 * SECOND;
@@ -14,17 +14,53 @@ const ANSWERS: usize = 128;
 /// Who had to ask again so near to another's silence shares its fate.
 const NEAR: Nanos = 60 * SECOND;
 
+/// What tells clients from each other: an address of IPv4, four bytes made of one of IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guest(u32);
+
+impl Guest {
+    pub(super) fn of(client: IpAddr) -> Guest {
+        match client {
+            IpAddr::V4(address) => Guest(address.to_bits()),
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                Guest((bits ^ bits >> 32 ^ bits >> 64 ^ bits >> 96) as u32)
+            }
+        }
+    }
+}
+
 /// Those of one port.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Admissions {
-    answers: Few<(Mark, IpAddr), ANSWERS>,
+    answers: Few<(Mark, Guest), ANSWERS>,
     /// The latest two clients that had to send a SYN again, and when.
-    ignored: [Option<(IpAddr, Timestamp)>; 2],
+    ignored: [Option<(Guest, Timestamp)>; 2],
+}
+
+impl Default for Admissions {
+    fn default() -> Admissions {
+        Admissions::NONE
+    }
+}
+
+impl Usual for Admissions {
+    const USUAL: &'static Admissions = &Admissions::NONE;
 }
 
 impl Admissions {
+    const NONE: Admissions = Admissions {
+        answers: Few::new(),
+        ignored: [None; 2],
+    };
+
+    /// Nobody was let in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+
     /// A SYN of that client was answered.
-    pub(super) fn answered(&mut self, client: IpAddr, mark: Mark) {
+    pub(super) fn answered(&mut self, client: Guest, mark: Mark) {
         let told = self.answers.last();
         if told.is_none_or(|(last, _)| mark.time.since(last.time) >= ONCE) {
             self.answers.push_last((mark, client));
@@ -32,7 +68,7 @@ impl Admissions {
     }
 
     /// A SYN of that client was not answered.
-    pub(super) fn ignored(&mut self, client: IpAddr, at: Timestamp) {
+    pub(super) fn ignored(&mut self, client: Guest, at: Timestamp) {
         let [latest, other] = &mut self.ignored;
         if latest.is_some_and(|(known, _)| known != client) {
             *other = latest.take();
@@ -42,7 +78,7 @@ impl Admissions {
 
     /// How many others were let in between those times, in which that client was not, and the latest of them; none if others were kept
     /// out as well.
-    pub(super) fn meanwhile(&self, client: IpAddr, from: Mark, to: Mark) -> Option<(u32, Mark)> {
+    pub(super) fn meanwhile(&self, client: Guest, from: Mark, to: Mark) -> Option<(u32, Mark)> {
         let shared = self.ignored.iter().flatten().any(|(other, at)| {
             *other != client && at.since(from.time) >= -NEAR && at.since(to.time) <= NEAR
         });
@@ -59,7 +95,7 @@ impl Admissions {
 mod tests {
     use std::net::IpAddr;
 
-    use super::Admissions;
+    use super::{Admissions, Guest};
     use crate::base::{FrameRef, Mark, SECOND, SourceId, Timestamp};
 
     fn at(seconds: i64) -> Mark {
@@ -71,7 +107,7 @@ mod tests {
 
     #[test]
     fn others_are_let_in_while_one_is_not() {
-        let [banned, guest, third] = [6, 7, 8].map(|end| IpAddr::from([10, 0, 0, end]));
+        let [banned, guest, third] = [6, 7, 8].map(|end| Guest::of(IpAddr::from([10, 0, 0, end])));
         let mut port = Admissions::default();
         for seconds in [1, 4, 6, 8, 20] {
             port.answered(guest, at(seconds));

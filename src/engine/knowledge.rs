@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use super::admissions::Admissions;
-use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Solo, Timestamp};
+use super::admissions::{Admissions, Guest};
+use crate::base::{Few, Mark, Nanos, Rare, Remembered, SECOND, Side, Solo, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::lookup::LookupFacts;
 use crate::flow::{Endpoint, Extra, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
@@ -29,8 +29,10 @@ struct Port {
     starttls: Option<Mark>,
     /// That it answered was never seen: its clients went on as they do after an answer.
     unseen: bool,
-    /// Of a server that the capture is beside.
-    admissions: Admissions,
+    /// Whom it answered last.
+    guest: Guest,
+    /// Of a server that the capture is beside, from the second answer on.
+    admissions: Rare<Admissions>,
 }
 
 #[derive(Debug, Default)]
@@ -145,31 +147,33 @@ impl Knowledge {
     ) {
         let known = self.servers.entry(server.ip, Server::default);
         let hops = HopCount::of(ttl);
+        let guest = Guest::of(client);
         known.syn_hops = Some(hops);
         if let Some(port) = known
             .ports
             .iter_mut()
             .find(|known| known.port == server.port)
         {
+            if hops.hops == 0 {
+                if port.admissions.is_empty() && !port.unseen {
+                    port.admissions.answered(port.guest, port.answered);
+                }
+                port.admissions.answered(guest, mark);
+            }
             port.answered = mark;
+            port.guest = guest;
             if std::mem::take(&mut port.unseen) {
                 port.options = options;
             }
-            if hops.hops == 0 {
-                port.admissions.answered(client, mark);
-            }
         } else {
-            let mut admissions = Admissions::default();
-            if hops.hops == 0 {
-                admissions.answered(client, mark);
-            }
             let _ = known.ports.try_push(Port {
                 port: server.port,
                 answered: mark,
                 options,
                 starttls: None,
                 unseen: false,
-                admissions,
+                guest,
+                admissions: Rare::default(),
             });
         }
     }
@@ -187,8 +191,9 @@ impl Knowledge {
             .find(|known| known.port == server.port)
         {
             port.starttls = port.starttls.or(starttls);
-            if let Some(last) = tcp.syns.last.filter(|_| tcp.syns.count > 1) {
-                port.admissions.ignored(key.client.ip, last.time);
+            let beside = known.syn_hops.is_some_and(|hops| hops.hops == 0);
+            if let Some(last) = tcp.syns.last.filter(|_| beside && tcp.syns.count > 1) {
+                port.admissions.ignored(Guest::of(key.client.ip), last.time);
             }
             if port.unseen {
                 port.answered = served_unseen(tcp).unwrap_or(port.answered);
@@ -201,7 +206,8 @@ impl Knowledge {
                 options: SynOptions::default(),
                 starttls,
                 unseen: tcp.opening == Opening::Syn,
-                admissions: Admissions::default(),
+                guest: Guest::of(key.client.ip),
+                admissions: Rare::default(),
             });
         }
         let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
@@ -329,7 +335,8 @@ impl Knowledge {
                 .map(|port| port.answered)
                 .filter(|mark| Some(*mark) != own_answer && near(*mark)),
             others_let_in: own.zip(asked).and_then(|(port, (first, last))| {
-                port.admissions.meanwhile(key.client.ip, first, last)
+                let client = Guest::of(key.client.ip);
+                port.admissions.meanwhile(client, first, last)
             }),
             host_answers: other
                 .filter(|port| near(port.answered))
