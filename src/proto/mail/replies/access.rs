@@ -4,9 +4,9 @@ use super::Place::{Any, Connection, Hello, Mailbox, Smtp, Starttls, Transaction}
 use super::Strength::{Generic, Known, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
-    ClientCertificateRequired, GreetingRejected, HeloRejected, IdleTimeout, MailboxBusy,
-    ProtocolError, ProxyProtocol, RateLimited, ServiceUnavailable, StarttlsRefused,
-    StarttlsRequired, TooManyConnections,
+    ClientCertificateRequired, DomainUnauthenticated, GreetingRejected, HeloRejected, IdleTimeout,
+    MailboxBusy, ProtocolError, ProxyProtocol, RateLimited, RdnsRequired, ServiceUnavailable,
+    StarttlsRefused, StarttlsRequired, TooManyConnections,
 };
 
 /// The rows.
@@ -39,6 +39,16 @@ pub(super) const ROWS: &[Words] = &[
         "per hour", "message limit", "quota * messages per", "too many mails", "maximum number of messages",
         "sends too fast", "message quota exceeded", "frequency limited", "slow down", "as(s777", "as/s777",
         "unusual rate of unsolicited mail originating from your ip",
+    ]),
+    // Gmail limits a sender for what it misses, and says so: the limit is then what is done about the cause.
+    words(DomainUnauthenticated, Smtp, Sure, "Google support.google.com/a/answer/3726730 (4.7.27, 4.7.30 to 4.7.32)", &[
+        "rate limited because * spf", "rate limited because * dkim", "rate limited because * dmarc",
+    ]),
+    words(RdnsRequired, Smtp, Sure, "Google support.google.com/a/answer/3726730 (4.7.23, which is SPF in RFC 7372)", &[
+        "ptr record * rate limited",
+    ]),
+    words(StarttlsRequired, Smtp, Sure, "Google support.google.com/a/answer/3726730 (4.7.29 and 5.7.29)", &[
+        "rate limited because * tls connection", "not using a tls connection", "wasn't sent over a tls connection",
     ]),
     words(RateLimited, Any, Sure, "cluebringer (Policyd) quotas module; SendGrid: how much one may send, no mailbox", &[
         "policy rejection- quota exceeded", "policy rejection - quota exceeded", "policy rejection; quota exceeded",

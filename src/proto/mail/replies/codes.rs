@@ -133,7 +133,7 @@ fn enhanced(
     const MICROSOFT: &str = "Microsoft learn.microsoft.com exchange non-delivery reports";
     let status = reply.enhanced?;
     let family = match (status.subject, status.detail) {
-        (7, 26 | 27 | 30 | 32) => return Some((DomainUnauthenticated, GOOGLE)),
+        (7, 26 | 27 | 30..=32 | 40) => return Some((DomainUnauthenticated, GOOGLE)),
         (7, 20..=24 | 515 | 509 | 512) => {
             return Some((DomainUnauthenticated, "RFC 7372, Microsoft"));
         }

@@ -193,7 +193,8 @@ impl ReplyTable {
             Some(row) if row.family == Family::ProtocolError && reply.code == Some(530) => {
                 codes::read(&asked, reply)
             }
-            // So are the codes for SPF, DKIM and DMARC (RFC 7372), whatever part of the transaction is named beside them.
+            // So are the codes for SPF, DKIM and DMARC (RFC 7372), whatever part of the transaction is named beside them, or
+            // that a limit is the penalty.
             Some(row)
                 if matches!(
                     row.family,
@@ -201,6 +202,7 @@ impl ReplyTable {
                         | Family::RecipientRejected
                         | Family::Rejected
                         | Family::ContentRejected
+                        | Family::RateLimited
                 ) && codes::read(&asked, reply)
                     .is_some_and(|by_code| by_code.family == Family::DomainUnauthenticated) =>
             {
