@@ -50,6 +50,9 @@ pub(super) const ROWS: &[Words] = &[
     words(StarttlsRequired, Smtp, Sure, "Google support.google.com/a/answer/3726730 (4.7.29 and 5.7.29)", &[
         "rate limited because * tls connection", "not using a tls connection", "wasn't sent over a tls connection",
     ]),
+    words(RateLimited, Smtp, Sure, "Microsoft 5.7.508 (learn.microsoft.com, non-delivery reports)", &[
+        "has exceeded permitted limits",
+    ]),
     words(RateLimited, Any, Sure, "cluebringer (Policyd) quotas module; SendGrid: how much one may send, no mailbox", &[
         "policy rejection- quota exceeded", "policy rejection - quota exceeded", "policy rejection; quota exceeded",
         "maximum credits exceeded",
@@ -79,6 +82,7 @@ pub(super) const ROWS: &[Words] = &[
         "encryption required", "tls is required", "tls required", "requires tls", "must use starttls",
         "start tls first", "use starttls", "tls encryption is required", "requires encryption",
         "secure connection is required", "not using tls", "unencrypted",
+        "secure connection is requiered", // QQ mail
     ]),
     words(ClientCertificateRequired, Any, Sure, "Postfix src/smtpd/smtpd.c (smtpd_tls_req_ccert); Dovecot src/login-common", &[
         "no client certificate presented", "client certificate not trusted", "client certificate required",

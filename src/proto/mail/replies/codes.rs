@@ -29,7 +29,16 @@ pub(super) fn cause(asked: &Asked, reply: &Reply) -> Option<Answer> {
         }
         smtp(asked, reply)?
     } else {
-        response_code(asked, reply)?
+        let (family, origin) = response_code(asked, reply)?;
+        let authorized = reply.response_code.as_ref();
+        if authorized.is_some_and(|code| code.as_str() == "AUTHORIZATIONFAILED") {
+            return Some(Answer {
+                family,
+                origin,
+                by_text: false,
+            });
+        }
+        (family, origin)
     };
     let causes = match family {
         // Beside 535 the detail 9 is only a second opinion.
@@ -134,15 +143,17 @@ fn enhanced(
     let status = reply.enhanced?;
     let family = match (status.subject, status.detail) {
         (7, 26 | 27 | 30..=32 | 40) => return Some((DomainUnauthenticated, GOOGLE)),
-        (7, 20..=24 | 515 | 509 | 512) => {
+        (7, 20..=24 | 515 | 509) => {
             return Some((DomainUnauthenticated, "RFC 7372, Microsoft"));
         }
         (7, 25) => RdnsRequired,
         (7, 510) => return Some((RdnsRequired, MICROSOFT)),
+        // "Message must be RFC 5322 section 3.6.2 compliant": its From.
+        (7, 512) => return Some((ContentRejected, MICROSOFT)),
         (7, 28) => return Some((RateLimited, GOOGLE)),
         (7, 29) => return Some((StarttlsRequired, GOOGLE)),
         (7, 511 | 606..=649 | 708) => return Some((Blocklisted, MICROSOFT)),
-        (7, 500 | 650 | 700..=749 | 850..=899) => return Some((RateLimited, MICROSOFT)),
+        (7, 500 | 508 | 650 | 700..=749 | 850..=899) => return Some((RateLimited, MICROSOFT)),
         (7, 54 | 64) if !login => return Some((RelayDenied, MICROSOFT)),
         (7, 57) => return Some((AuthRequired, MICROSOFT)),
         (7, 60) => return Some((SenderRejected, MICROSOFT)),
@@ -186,7 +197,8 @@ fn response_code(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)>
     let code = reply.response_code.as_ref()?;
     match code.as_str() {
         "AUTHENTICATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
-        "AUTHORIZATIONFAILED" => Some((CredentialsRejected, "RFC 5530 3")),
+        // The password was right; what it may be used for was not.
+        "AUTHORIZATIONFAILED" if login => Some((Rejected, "RFC 5530 3")),
         "EXPIRED" => Some((PasswordExpired, "RFC 5530 3")),
         "PRIVACYREQUIRED" | "ENCRYPT-NEEDED" => Some((NeedsTls, "RFC 5530 3, RFC 5804 1.3")),
         "AUTH-TOO-WEAK" => Some((MechanismUnsupported, "RFC 5804 1.3")),

@@ -5,7 +5,7 @@ use super::Strength::{Generic, Known, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
     AccountDisabled, AppPasswordRequired, AuthRequired, AuthServerFailure, CredentialsRejected,
-    MechanismUnsupported, NeedsTls, OauthRequired, PasswordExpired, ProtocolDisabled,
+    MechanismUnsupported, NeedsTls, OauthRequired, PasswordExpired, ProtocolDisabled, Rejected,
     TokenRejected, TooManyAttempts, WebLoginRequired,
 };
 
@@ -155,6 +155,12 @@ pub(super) const ROWS: &[Words] = &[
         "auth mechanism not supported", "auth type unimplemented", "unknown sasl mechanism",
         "mechanism * not available", "mechanism * not supported", "login not supported", "login is not supported",
     ]),
+    words(MechanismUnsupported, Login, Sure, "RFC 4954 6 (534 5.7.9); RFC 5804 1.3", &[
+        "mechanism is too weak", "mechanism too weak",
+    ]),
+    words(Rejected, Login, Sure, "Brevo (525 5.7.1), JetEmail (535): the account has a list of addresses from which it may be used", &[
+        "unauthorized ip", "ip not authorized", "ip address not authorized", "ip address is not authorized",
+    ]),
     words(MechanismUnsupported, Login, Known, "Cyrus SASL lib/common.c (SASL_NOMECH), as Cyrus IMAP and Postfix pass it on", &[
         "no mechanism available", "no worthy mechs found",
     ]),
@@ -173,6 +179,10 @@ pub(super) const ROWS: &[Words] = &[
         "smtp auth is required", "bad sequence of commands * auth required",
         "bad sequence of commands * authentication required", "must issue an auth command",
         "unauthenticated senders not allowed",
+    ]),
+    // The address belongs to an account, and nobody has logged in: what was missing outranks what was refused for it.
+    words(AuthRequired, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c (reject_unauthenticated_sender_login_mismatch)", &[
+        "sender address rejected: not logged in",
     ]),
     words(AuthRequired, Smtp, Known, "RFC 4954 6; hMailServer; MailEnable; qmail smtp-auth patches; MDaemon", &[
         "authentication required", "authentication is required", "auth required", "must authenticate",

@@ -23,6 +23,9 @@ pub(super) const ROWS: &[Words] = &[
         "domain not hosted", "not our customer", "domain isn't allowed to be relayed", "we don't handle mail for",
         "attribution; relay", "tenantattribution", "does not have permissions to submit to this server",
     ]),
+    words(RelayDenied, Transaction, Sure, "hMailServer SMTP/SMTPConnection.cpp (the IP range's relay options); generic", &[
+        "delivery is not allowed to this address", "relay rejected",
+    ]),
     words(MessageTooLarge, Smtp, Sure, "Postfix src/smtpd/smtpd.c; Exim; Sendmail; Exchange; RFC 1870 6; Gmail", &[
         "message size exceeds", "message too large", "message too big", "message is too large",
         "message is too big", "size exceeds", "exceeds maximum message size", "exceeded maximum message size",

@@ -61,6 +61,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     if names_host(judged) {
         confidence = f32::min(confidence, 0.75);
     }
+    if unauthenticated_sender(judged) {
+        confidence = f32::min(confidence, 0.85);
+    }
     if maybe_no_logins(c, judged) || maybe_relay(c, judged) {
         confidence = f32::min(confidence, 0.7);
     }
@@ -108,6 +111,13 @@ fn says(c: &Connection<'_>, judged: &Judged<'_>, usual: &'static str) -> &'stati
         && recipients().count() > 1
         && !recipients().any(accepted);
     match judged.answer.family {
+        // Of logins the words name no other reason than the address.
+        Family::Rejected if judged.step == Step::Login && judged.answer.by_text => {
+            "The account may not be used from this client's address"
+        }
+        Family::Rejected if not_authorized(judged.reply) => {
+            "The login was right, and may not be used for what was asked"
+        }
         Family::Rejected if refers(judged.reply) => "The server sends the client to another server",
         _ if names_host(judged) => "The server refused this client's address and does not say why",
         Family::RecipientRejected if all_refused => "The server refused every recipient",
@@ -218,6 +228,16 @@ fn advise(
             0.25,
             "the list that the server shows inside TLS: whether it has AUTH",
         ),
+        Family::AuthRequired if unauthenticated_sender(judged) => claim.or(
+            Code::MailSenderRejected,
+            0.1,
+            "the same mail from a sender's address that is no account of this server",
+        ),
+        Family::Rejected if not_authorized(judged.reply) => claim.or(
+            Code::AuthCredentialsRejected,
+            0.1,
+            "the same login elsewhere, or the server's log: whether the password was right",
+        ),
         Family::RecipientRejected if maybe_relay(c, judged) => claim.or(
             Code::MailRelayDenied,
             0.3,
@@ -290,6 +310,18 @@ fn names_client(reply: &Reply) -> bool {
 fn refers(reply: &Reply) -> bool {
     let code = reply.response_code.as_ref();
     code.is_some_and(|code| code.as_str() == "REFERRAL")
+}
+
+/// Who logged in is known, and may not act for the user that was asked for (RFC 5530 3).
+fn not_authorized(reply: &Reply) -> bool {
+    let code = reply.response_code.as_ref();
+    code.is_some_and(|code| code.as_str() == "AUTHORIZATIONFAILED")
+}
+
+/// Somebody's address as sender, and nobody has logged in.
+fn unauthenticated_sender(judged: &Judged<'_>) -> bool {
+    let text = judged.reply.text.as_str().to_ascii_lowercase();
+    judged.answer.family == Family::AuthRequired && text.contains("sender address rejected")
 }
 
 /// All that is said is that the client's host is refused: a list, a table of the server's own, and a rule that lets nobody in who has not
