@@ -267,12 +267,7 @@ impl Judging {
         self.names.began(key.client.ip, key.server.ip, first);
         let session = flow.dialogue.facts();
         let dialogue = session.as_ref().map(|session| session.dialogue);
-        let starttls = dialogue
-            .is_some_and(|dialogue| {
-                let mut offered = dialogue.capabilities.iter();
-                offered.any(|capability| matches!(capability.as_str(), "STARTTLS" | "STLS"))
-            })
-            .then_some(first);
+        let starttls = dialogue.and_then(|dialogue| dialogue.starttls_offer());
         let bare = session
             .as_ref()
             .and_then(|session| session.tls)

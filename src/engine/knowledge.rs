@@ -354,11 +354,51 @@ impl Knowledge {
                 mark.time > tcp.last.time || mark.time > at && mark.frame != tcp.first.frame
             }),
             same_idle: u32::try_from(same_idle.saturating_sub(1)).unwrap_or(0),
-            starttls_elsewhere: server
-                .and_then(|server| server.ports.iter().find_map(|port| port.starttls)),
+            // Another service of the host has settings of its own.
+            starttls_elsewhere: own.and_then(|port| port.starttls),
             refused_cut: self.refused_cut(key, tcp),
             bare_handshakes: pair.map_or(0, |pair| pair.bare_handshakes),
             ..Context::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{FrameRef, SourceId};
+
+    fn mark(number: u64) -> Mark {
+        Mark {
+            frame: FrameRef::new(SourceId(0), number),
+            time: Timestamp(SECOND),
+        }
+    }
+
+    fn key(port: u16) -> FlowKey {
+        let end = |ip: [u8; 4], port| Endpoint {
+            ip: IpAddr::from(ip),
+            port,
+        };
+        FlowKey {
+            client: end([10, 0, 0, 5], 40_000),
+            server: end([192, 0, 2, 10], port),
+            source: SourceId(0),
+        }
+    }
+
+    #[test]
+    fn starttls_of_another_service_is_no_offer_of_this_one() {
+        let mut knowledge = Knowledge::default();
+        let offered = key(143);
+        knowledge.answered(offered.server, mark(2), SynOptions::default(), 60);
+        knowledge.answered(key(25).server, mark(12), SynOptions::default(), 60);
+        knowledge.learn(&offered, &TcpFacts::new(mark(1)), Some(mark(6)));
+        let elsewhere = |port| {
+            let context = knowledge.context(&key(port), &TcpFacts::new(mark(11)), false);
+            context.starttls_elsewhere
+        };
+        assert_eq!(elsewhere(25), None);
+        assert_eq!(elsewhere(143), Some(mark(6)));
     }
 }

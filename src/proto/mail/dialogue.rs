@@ -100,6 +100,20 @@ impl Dialogue {
             word.eq_ignore_ascii_case(keyword)
         })
     }
+
+    /// Where the list came that offers STARTTLS or STLS.
+    pub fn starttls_offer(&self) -> Option<Mark> {
+        if !self.offers("STARTTLS") && !self.offers("STLS") {
+            return None;
+        }
+        let listed = self.exchanges.iter().find_map(|exchange| {
+            let command = exchange.command.as_ref()?;
+            let lists = matches!(command.verb, Verb::Ehlo | Verb::Lhlo | Verb::Capability);
+            let reply = exchange.reply.as_ref()?;
+            (lists && reply.status == Status::Positive).then_some(reply.at)
+        });
+        listed.or_else(|| Some(self.exchanges.first()?.reply.as_ref()?.at))
+    }
 }
 
 /// A command with its reply. The greeting is an exchange without a command.
