@@ -311,7 +311,8 @@ impl Core {
         if keyword.is_empty() {
             return;
         }
-        if syntax::is_masked(keyword) {
+        let masked = syntax::is_masked(keyword);
+        if masked {
             self.odd(Oddity::MaskedKeyword, at);
         }
         if self.dialogue.capabilities.len() < CAPABILITIES {
@@ -321,7 +322,8 @@ impl Core {
             let _ = upper.try_extend_from_slice(kept);
             upper.make_ascii_uppercase();
             let text = Foreign::bounded(&upper, CAPABILITY);
-            if !self.dialogue.capabilities.contains(&text) {
+            // Masked words look alike and are several.
+            if masked || !self.dialogue.capabilities.contains(&text) {
                 self.dialogue.capabilities.push(text);
             }
         }

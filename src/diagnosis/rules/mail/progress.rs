@@ -3,7 +3,7 @@
 //! It exists because a negative reply is a verdict only if the client got no further at that stage
 //! afterwards. One pass backwards over the exchanges; it judges no reply itself.
 
-use crate::base::Timestamp;
+use crate::base::{Foreign, Timestamp};
 use crate::diagnosis::Connection;
 use crate::proto::TlsMode;
 use crate::proto::mail::{
@@ -342,12 +342,26 @@ pub fn listing(dialogue: &Dialogue) -> Option<&Reply> {
 pub fn masked_starttls(dialogue: &Dialogue) -> bool {
     has_oddity(dialogue, Oddity::MaskedKeyword).is_some()
         && !offers(dialogue, "STARTTLS")
-        && dialogue.capabilities.iter().any(|line| {
-            let word = line.as_str().split(' ').next().unwrap_or_default();
-            word.len() == 8
-                && word.starts_with("XXXXXXX")
-                && (word.ends_with('X') || word.ends_with('A'))
-        })
+        && masks(dialogue) > 0
+}
+
+/// Whether what is masked may be other keywords of that length: CHUNKING (RFC 3030) and SMTPUTF8 (RFC 6531), which a device that
+/// lets only the keywords through that it knows overwrites too.
+pub fn masks_may_be_others(dialogue: &Dialogue) -> bool {
+    let smtp = matches!(dialogue.language, Some(Language::Smtp | Language::Lmtp));
+    let others = ["CHUNKING", "SMTPUTF8"].into_iter();
+    smtp && masks(dialogue) <= others.filter(|word| !offers(dialogue, word)).count()
+}
+
+/// Masked keywords of eight letters.
+fn masks(dialogue: &Dialogue) -> usize {
+    let masked = |line: &&Foreign| {
+        let word = line.as_str().split(' ').next().unwrap_or_default();
+        word.len() == 8
+            && word.starts_with("XXXXXXX")
+            && (word.ends_with('X') || word.ends_with('A'))
+    };
+    dialogue.capabilities.iter().filter(masked).count()
 }
 
 /// Where that oddity was seen.

@@ -7,11 +7,11 @@
 use crate::diagnosis::principles::{Check, check};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::Service;
-use crate::proto::mail::{Family, Oddity};
+use crate::proto::mail::{Dialogue, Family, Oddity, Verb};
 
 use super::progress::{
-    Progress, Step, client_left, cut, has_oddity, listing, masked_starttls, only_looked, readable,
-    refuses, starttls_offered, step,
+    Progress, Step, client_left, cut, has_oddity, listing, masked_starttls, masks_may_be_others,
+    only_looked, readable, refuses, starttls_offered, step,
 };
 
 /// Hears a mail connection that opened.
@@ -43,7 +43,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         Sign::Masked => (has_oddity(c.dialogue, Oddity::MaskedKeyword), None),
         Sign::Elsewhere(mark) => (None, Some(mark)),
     };
+    let others = masked.is_some() && masks_may_be_others(c.dialogue);
     let confidence = match (&sign, looked) {
+        (Sign::Masked, false) if others => 0.6,
+        (Sign::Masked, true) if others => 0.5,
         (Sign::Masked, false) => 0.93,
         (Sign::Masked, true) => 0.8,
         (Sign::Elsewhere(_), false) => 0.65,
@@ -61,6 +64,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     )
     .weighing(if is_check { Weight::Finding } else { Weight::Fatal })
     .shown_by(match sign {
+        Sign::Masked if others => "words as long as STARTTLS, CHUNKING and SMTPUTF8 are overwritten with X in the server's list".to_owned(),
         Sign::Masked => "a word as long as STARTTLS is overwritten with X in the server's list".to_owned(),
         Sign::Elsewhere(_) => "no STARTTLS in the server's list".to_owned(),
     })
@@ -80,7 +84,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     } else {
         claim = claim.or(
             Code::MailStarttlsMissing,
-            0.05,
+            if others { 0.35 } else { 0.05 },
             "a capture at the server: whether its list has STARTTLS there",
         );
     }
@@ -107,9 +111,23 @@ pub(super) fn sign(c: &Connection<'_>) -> Option<Sign> {
         return None;
     }
     if masked_starttls(c.dialogue) {
-        return Some(Sign::Masked);
+        return (!known_and_not_offered(c.dialogue)).then_some(Sign::Masked);
     }
     c.context.starttls_elsewhere.map(Sign::Elsewhere)
+}
+
+/// The server's answer shows that STARTTLS reached it unmasked and is not to be had there: a command that it does not know gets
+/// 500, one that it knows and does not do 502 (RFC 5321 4.2.4).
+fn known_and_not_offered(dialogue: &Dialogue) -> bool {
+    dialogue.exchanges.iter().any(|exchange| {
+        let command = exchange.command.as_ref();
+        let reply = exchange.reply.as_ref().filter(|reply| refuses(reply));
+        command.is_some_and(|command| command.verb == Verb::Starttls)
+            && reply.is_some_and(|reply| {
+                let text = reply.text.as_str().to_ascii_lowercase();
+                text.contains("not implemented") || text.contains("not advertised")
+            })
+    })
 }
 
 /// The refusal that shows that the client needed it: of STARTTLS itself, or of anything for want of TLS.

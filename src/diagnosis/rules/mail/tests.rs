@@ -179,6 +179,34 @@ fn starttls_masked_on_the_way_is_stripped_when_it_was_needed() {
 }
 
 #[test]
+fn other_words_of_eight_letters_are_masked_too() {
+    let masked = |list: &str| {
+        Play::new(Service::Smtp)
+            .s("220 mail ESMTP")
+            .c("EHLO c")
+            .s(list)
+    };
+    let refused = "500 #5.5.1 command not recognized";
+    let asked = |list: &str, answer: &str| bye(masked(list).c("STARTTLS").s(answer));
+    let one = "250-mail\r\n250-SIZE 1000\r\n250 XXXXXXXA";
+    let judgement = asked(one, refused).fails(Code::MailStarttlsStripped);
+    assert!(judgement.verdict.confidence <= 0.6);
+    assert_eq!(
+        judgement.verdict.alternatives[0].code,
+        Code::MailStarttlsMissing
+    );
+    // Postfix knows the command and does not do it: so it arrived as it was sent.
+    asked(one, "502 5.5.1 Error: command not implemented").fails(Code::MailStarttlsMissing);
+    // The near misses: more of them than there are other words; the others can be read.
+    let three = "250-mail\r\n250-XXXXXXXA\r\n250-XXXXXXXA\r\n250 XXXXXXXA";
+    let visible = "250-mail\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 XXXXXXXA";
+    for list in [three, visible] {
+        let judgement = asked(list, refused).fails(Code::MailStarttlsStripped);
+        assert!(judgement.verdict.confidence >= 0.9, "{list}");
+    }
+}
+
+#[test]
 fn starttls_offered_elsewhere_makes_it_stripped_with_doubt() {
     let mut play = ehlo_bare()
         .c("STARTTLS")

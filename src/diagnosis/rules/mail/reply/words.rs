@@ -4,7 +4,9 @@
 
 use super::Judged;
 use super::refine::names_encryption;
-use crate::diagnosis::rules::mail::progress::{Step, cut, is_mailbox, starttls_offered, step};
+use crate::diagnosis::rules::mail::progress::{
+    Step, cut, is_mailbox, masked_starttls, starttls_offered, step,
+};
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::Service;
@@ -54,6 +56,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     };
     if judged.not_offered && starttls_offered(c.dialogue).is_none() {
         confidence = if c.began_late() { 0.65 } else { 0.8 };
+    }
+    if judged.not_offered && masked_starttls(c.dialogue) {
+        confidence = f32::min(confidence, 0.75);
     }
     if list_unseen {
         confidence = f32::min(confidence, 0.65);
@@ -164,7 +169,11 @@ fn advise(
             .advise("Client: implicit TLS (465, 993, 995)")
             .or(
                 Code::MailStarttlsStripped,
-                if c.began_late() { 0.3 } else { 0.08 },
+                match (c.began_late(), masked_starttls(dialogue)) {
+                    (true, _) => 0.3,
+                    (false, true) => 0.2,
+                    (false, false) => 0.08,
+                },
                 "a capture at the server, or another path: whether its list has STARTTLS there",
             );
         return claim;
