@@ -57,6 +57,7 @@ pub fn decode(bytes: &[u8], wire_len: u32) -> Option<Message> {
         authoritative: f & 0x04 != 0,
         recursion_desired: f & 0x01 != 0,
         recursion_available: g & 0x80 != 0,
+        authentic_data: g & 0x20 != 0,
         checking_disabled: g & 0x10 != 0,
         edns_size: None,
         dnssec_ok: false,

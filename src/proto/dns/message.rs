@@ -52,6 +52,8 @@ pub struct Message {
     pub recursion_desired: bool,
     /// RA.
     pub recursion_available: bool,
+    /// AD: the resolver vouches for the answer (RFC 4035 3.2.3).
+    pub authentic_data: bool,
     /// CD.
     pub checking_disabled: bool,
     /// UDP payload size of OPT, when there is an OPT.

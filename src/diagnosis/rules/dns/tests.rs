@@ -85,6 +85,7 @@ fn reply(ms: i64, rcode: u16, answers: Vec<(RecordType, Answer)>) -> Reply {
             authoritative: false,
             recursion_desired: true,
             recursion_available: true,
+            authentic_data: false,
             checking_disabled: false,
             edns_size: None,
             dnssec_ok: false,
