@@ -18,12 +18,20 @@ pub fn withheld(message: &Message) -> Option<(u16, &'static str, &Foreign)> {
             15 => "blocked",
             16 => "censored",
             17 => "filtered",
-            // Who admits only some clients annotates REFUSED with it (4.19): `dns.refused`.
-            18 if message.rcode != 5 => "prohibited",
+            // Who admits only some clients annotates REFUSED with it (4.19): `dns.refused`. With SERVFAIL, or beside what befell the
+            // resolver on its way to the zone's servers (22, 23), it passes on that they admit it not.
+            18 if !matches!(message.rcode, 2 | 5) && !unreached(message) => "prohibited",
             _ => return None,
         };
         Some((*code, name, text))
     })
+}
+
+/// The resolver says that it did not reach the zone's servers, or got nothing useful from them: no reachable authority, network error
+/// (RFC 8914 4.23, 4.24).
+pub fn unreached(message: &Message) -> bool {
+    let mut errors = message.extended_errors.iter();
+    errors.any(|(code, _)| matches!(code, 22 | 23))
 }
 
 /// Hears a look-up.

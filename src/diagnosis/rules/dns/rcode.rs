@@ -3,6 +3,7 @@
 //! RCODEs of RFC 1035 4.1.1 and RFC 6895 2.3; extended errors of RFC 8914 4 make SERVFAIL more precise: 6 to 12 say that DNSSEC
 //! validation failed.
 
+use super::filtered::unreached;
 use crate::diagnosis::lookup_view::{Content, Lookup};
 use crate::diagnosis::{At, Claim, Code, Where};
 use crate::proto::dns::rcode_name;
@@ -20,8 +21,12 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             .iter()
             .find(|(code, _)| range.contains(code))
     };
+    // Missing signatures and keys (9, 10, 12) are also what a validator lacks when it cannot fetch them.
+    let not_fetched =
+        unreached(message) && extended(6..=8).is_none() && extended(11..=11).is_none();
+    let unsigned = extended(6..=12).is_some();
     let (code, place, confidence, summary, advice) = match message.rcode {
-        2 if extended(6..=12).is_some() => (
+        2 if unsigned && !not_fetched => (
             Code::DnsBogus,
             Where::Server,
             0.95,
@@ -37,7 +42,11 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         2 => (
             Code::DnsServfail,
             Where::Resolver,
-            0.95,
+            match (unsigned, extended(18..=18).is_some()) {
+                (true, _) => 0.75,
+                (false, true) => 0.85,
+                (false, false) => 0.95,
+            },
             format!(
                 "Resolver {resolver} could not find out {}: SERVFAIL.",
                 l.question()
@@ -93,11 +102,18 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if code == Code::DnsServfail {
         claim = claim.or(
             Code::DnsBogus,
-            0.04,
+            if unsigned { 0.2 } else { 0.04 },
             format!(
                 "dig +cd @{resolver} {}: an answer means that DNSSEC validation fails",
                 facts.name
             ),
+        );
+    }
+    if code == Code::DnsServfail && !unsigned && extended(18..=18).is_some() {
+        claim = claim.or(
+            Code::DnsFiltered,
+            0.1,
+            "another resolver: whether it gives the address",
         );
     }
     if code == Code::DnsRefused && extended(18..=18).is_some() {
