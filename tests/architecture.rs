@@ -283,6 +283,23 @@ fn below_the_line_there_is_no_clock_socket_file_thread_print_or_global() {
 }
 
 #[test]
+fn nothing_is_printed_in_a_way_that_panics() {
+    const PRINTS: &[&str] = &["println", "eprintln", "print", "eprint", "dbg"];
+    let mut faults = Vec::new();
+    for source in sources() {
+        let printed = (0..source.tokens.len()).filter(|at| {
+            let word = source.word(*at);
+            word.is_some_and(|word| PRINTS.contains(&word)) && source.sign(at + 1, '!')
+        });
+        faults.extend(printed.filter_map(|at| {
+            let remedy = "it panics where it cannot be written: `cli::aside`, or a writer that is asked how it went";
+            fault_at(&source, at, &format!("`{}!`", source.word(at)?), remedy)
+        }));
+    }
+    complain("What cannot be printed costs no report.", &faults);
+}
+
+#[test]
 fn every_file_opens_with_what_it_is_and_stays_small() {
     let mut faults = Vec::new();
     let mut paths = Vec::new();

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::options::Color;
 use super::screen::Screen;
-use super::{exit, output};
+use super::{aside, exit, output};
 use crate::lab::verify::replay;
 use crate::lab::{self, LabError, Listed, Probed, Run, Scenario};
 use crate::present::{self, wrap};
@@ -147,7 +147,7 @@ pub fn run(arguments: &Arguments) -> u8 {
     match done {
         Ok((text, code)) => output::print(text.as_bytes(), code, &mut io::stdout()),
         Err(error) => {
-            eprintln!("mxray: {error}");
+            aside::say(&error);
             match error {
                 LabError::Unavailable(_) => exit::NOT_PERMITTED,
                 _ => exit::USAGE,

@@ -4,7 +4,7 @@ use std::io;
 
 use clap::Args;
 
-use super::exit;
+use super::{aside, exit};
 
 /// Print the manual page
 ///
@@ -41,7 +41,7 @@ pub fn run(_: &Arguments) -> u8 {
     match rendered {
         Ok(()) => super::output::print(&page, exit::FINE, &mut io::stdout()),
         Err(error) => {
-            eprintln!("mxray: the manual page cannot be made: {error}");
+            aside::say(&format_args!("the manual page cannot be made: {error}"));
             exit::USAGE
         }
     }

@@ -5,6 +5,7 @@
 
 mod afterword;
 mod amount;
+mod aside;
 mod bpf;
 mod completions;
 mod doctor;

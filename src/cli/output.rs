@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::aside;
 use super::options::{Color, Layout};
 use crate::report::Paint;
 
@@ -80,7 +81,7 @@ pub fn print(bytes: &[u8], code: u8, out: &mut dyn Write) -> u8 {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         Err(error) => {
-            eprintln!("mxray: the output cannot be written: {error}");
+            aside::say(&format_args!("the output cannot be written: {error}"));
             super::exit::USAGE
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::aside;
 use super::exit::{self, Verdicts};
 use super::options::Reporting;
 use super::output;
@@ -34,7 +35,7 @@ const SIDE_BY_SIDE: usize = 40;
 /// Runs the command and gives back the exit code.
 pub fn run(arguments: &Arguments) -> u8 {
     let refused = |why: String| {
-        eprintln!("mxray: {why}");
+        aside::say(&why);
         exit::USAGE
     };
     let prepared = (|| {
@@ -66,20 +67,20 @@ pub fn run(arguments: &Arguments) -> u8 {
     let (stop, stopped) = watch::channel(false);
     let (context, failed) = Context::open(options, stopped.clone(), progress(quiet));
     if let Err(error) = login::give_up(arguments, successor) {
-        eprintln!("mxray: {error}");
+        aside::say(&error);
         return exit::NOT_PERMITTED;
     }
     match failed {
         None => {}
-        Some(TapError::NotPermitted) => eprintln!(
-            "mxray: capturing is not permitted: answers are known only as the kernel tells them; \
-             `sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)` grants it"
+        Some(TapError::NotPermitted) => aside::say(
+            &"capturing is not permitted: answers are known only as the kernel tells them; \
+              `sudo setcap cap_net_raw,cap_net_admin=ep $(command -v mxray)` grants it",
         ),
-        Some(TapError::Other(why)) => eprintln!("mxray: nothing can be captured: {why}"),
+        Some(TapError::Other(why)) => aside::say(&format_args!("nothing can be captured: {why}")),
     }
     if arguments.intensive {
         let text = crate::probe::stage::announced(arguments.rate);
-        eprintln!("mxray: {text}");
+        aside::say(&text);
     }
     crate::probe::stage::local::said_of_router(&context, &arguments.targets.join(" "));
     let probing = Probing {
@@ -226,7 +227,7 @@ impl Probing<'_> {
             crate::probe::run(&self.context, &targets).await;
             let (mut recording, paths) = self.taken();
             if let Err(error) = self.files.keep(&mut recording) {
-                eprintln!("mxray: the packets cannot be written: {error}");
+                aside::say(&format_args!("the packets cannot be written: {error}"));
                 return exit::USAGE;
             }
             let reporter = reporter.get_or_insert_with(|| {
@@ -248,7 +249,7 @@ impl Probing<'_> {
             Ok(code) => code,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
             Err(error) => {
-                eprintln!("mxray: the report cannot be written: {error}");
+                aside::say(&format_args!("the report cannot be written: {error}"));
                 exit::USAGE
             }
         };
@@ -261,7 +262,7 @@ impl Probing<'_> {
     /// What was gathered since the last time, ready to be judged.
     fn taken(&self) -> (crate::probe::Recording, Vec<PathRecord>) {
         if !self.quiet {
-            eprint!("\r\x1b[K");
+            aside::write(&"\r\x1b[K");
         }
         let (mut recording, paths, _) = self.context.take();
         recording.end(self.context.now());
@@ -297,11 +298,11 @@ impl Probing<'_> {
     fn left_unknown(&self) {
         for text in self.context.cautions() {
             if !self.told.contains(&text) {
-                eprintln!("mxray: {text}");
+                aside::say(&text);
             }
         }
         for one in self.context.take().2 {
-            eprintln!("mxray: {}", one.says());
+            aside::say(&one.says());
         }
     }
 }
@@ -313,7 +314,7 @@ fn progress(quiet: bool) -> Progress {
     }
     Box::new(|stage, text| {
         let text: String = text.chars().take(70).collect();
-        eprint!("\r\x1b[K{:<6}{text}", stage.name());
+        aside::write(&format_args!("\r\x1b[K{:<6}{text}", stage.name()));
     })
 }
 

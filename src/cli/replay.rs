@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::amount::Size;
+use super::aside;
 use super::bpf::Filter;
 use super::exit::{self, Verdicts};
 use super::feed::{Nothing, feed};
@@ -64,14 +65,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> u8 {
     if arguments.tui || arguments.screen.plain {
         return view(arguments).unwrap_or_else(|(why, code)| {
-            eprintln!("mxray: {why}");
+            aside::say(&why);
             code
         });
     }
     match prepare(arguments) {
         Ok((engine, filter)) => replay(arguments, engine, filter),
         Err(why) => {
-            eprintln!("mxray: {why}");
+            aside::say(&why);
             exit::USAGE
         }
     }
@@ -161,7 +162,7 @@ fn readable(arguments: &Arguments) -> Result<Vec<capture::Input>, (String, u8)> 
             Ok(input) => inputs.push(input),
             Err(error) => {
                 permitted |= error.kind() != OpenErrorKind::NotPermitted;
-                eprintln!("mxray: {error}");
+                aside::say(&error);
             }
         }
     }
@@ -228,7 +229,7 @@ fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
         capture::Input::Stdin => Path::new("/dev/stdin"),
     });
     if let Err(why) = output::spare("-o", reporting.output.as_deref(), read) {
-        eprintln!("mxray: {why}");
+        aside::say(&why);
         return exit::USAGE;
     }
     let mut reporter = Reporter {
@@ -257,7 +258,7 @@ fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
     let code = reporter.verdicts.code();
     match reporter.finish() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("mxray: the report cannot be written: {error}");
+            aside::say(&format_args!("the report cannot be written: {error}"));
             exit::USAGE
         }
         _ if interrupt.pressed() => exit::INTERRUPTED,

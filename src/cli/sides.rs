@@ -12,6 +12,7 @@ pub use threads::many_sides;
 use std::mem;
 use std::sync::Arc;
 
+use super::aside;
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
 use crate::engine::record::Record;
@@ -28,7 +29,7 @@ pub trait Sink {
     fn mapped(&mut self, _id: u32, _mapping: Arc<Mapping>) {}
     /// An input cannot be read.
     fn refused(&mut self, error: &OpenError) {
-        eprintln!("mxray: {error}");
+        aside::say(&error);
     }
     /// The first frame of all.
     fn begin(&mut self, _first: Timestamp) {}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::Arguments;
+use crate::cli::aside;
 use crate::privilege::{self, Successor};
 use crate::probe::auth::{self, Login};
 
@@ -65,7 +66,7 @@ fn ask(user: &str) -> Result<Zeroizing<String>, String> {
     }
     let failed =
         |error: &dyn std::fmt::Display| format!("the password cannot be asked for: {error}");
-    eprint!("Password of {user}: ");
+    aside::write(&format_args!("Password of {user}: "));
     let before = rustix::termios::tcgetattr(&stdin).map_err(|error| failed(&error))?;
     let mut silent = before.clone();
     silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
@@ -75,7 +76,7 @@ fn ask(user: &str) -> Result<Zeroizing<String>, String> {
     let mut line = Zeroizing::new(String::with_capacity(1_024));
     let read = stdin.lock().read_line(&mut line);
     let restored = rustix::termios::tcsetattr(&stdin, when, &before);
-    eprintln!();
+    aside::write(&"\n");
     read.map_err(|error| failed(&error))?;
     restored.map_err(|error| failed(&error))?;
     Login::first_line(&line).ok_or_else(|| "the password is empty".to_owned())

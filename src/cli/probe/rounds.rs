@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{Probing, Reporter, SIDE_BY_SIDE};
 use crate::base::{SourceId, Timestamp};
+use crate::cli::aside;
 use crate::cli::exit::{self, Verdicts};
 use crate::cli::options::Layout;
 use crate::engine::Engine;
@@ -40,7 +41,7 @@ impl Probing<'_> {
         let mut told = self.told();
         let mut servers: Vec<Known> = Vec::new();
         for text in &self.told {
-            eprintln!("mxray: {text}");
+            aside::say(&text);
         }
         if self.context.raw().is_none() {
             self.context.unknowable(
@@ -100,7 +101,7 @@ impl Probing<'_> {
             if let Some((folder, name)) = &self.files.metrics
                 && let Err(error) = folder.replace(name, metrics::render(&history).as_bytes())
             {
-                eprintln!("mxray: --metrics {name}: {error}");
+                aside::say(&format_args!("--metrics {name}: {error}"));
             }
             let next = schedule.next(started.elapsed());
             let Some(next) = next.filter(|_| !self.context.is_interrupted()) else {
@@ -163,7 +164,7 @@ impl Probing<'_> {
         let line = format!("{}  {}\n", Moment(change.at), change.line());
         if machine {
             if !self.arguments.reporting.quiet {
-                eprint!("{line}");
+                aside::write(&line);
             }
             return Ok(());
         }
@@ -181,7 +182,7 @@ impl Probing<'_> {
                 .and_then(|()| self.files.report.flush()),
             Some(mut told) => {
                 if !self.arguments.reporting.quiet {
-                    eprint!("{summary}");
+                    aside::write(&summary);
                 }
                 let Told {
                     engine, reporter, ..
@@ -221,6 +222,8 @@ fn judged(mut engine: Engine, recording: &mut Recording) -> Vec<Record> {
 }
 
 fn said(error: &io::Error) -> u8 {
-    eprintln!("mxray: what was measured cannot be written: {error}");
+    aside::say(&format_args!(
+        "what was measured cannot be written: {error}"
+    ));
     exit::USAGE
 }

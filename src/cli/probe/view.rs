@@ -13,6 +13,7 @@ use super::{Arguments, Files, login, spoken};
 use crate::base::{Foreign, MILLISECOND, SourceId, Timestamp};
 use crate::capture::Frame;
 use crate::cli::afterword::Afterword;
+use crate::cli::aside;
 use crate::cli::exit::{self, Verdicts};
 use crate::cli::screen;
 use crate::engine::record::{PathRecord, Record};
@@ -75,7 +76,7 @@ pub(super) fn run(
         Context::open(options, stopped, progress)
     };
     if let Err(error) = login::give_up(arguments, successor) {
-        eprintln!("mxray: {error}");
+        aside::say(&error);
         return exit::NOT_PERMITTED;
     }
     let untold = failed.map(|why| match why {
@@ -120,7 +121,7 @@ pub(super) fn run(
 }
 
 fn refused(why: &str) -> u8 {
-    eprintln!("mxray: {why}");
+    aside::say(&why);
     exit::USAGE
 }
 

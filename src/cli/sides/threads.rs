@@ -22,6 +22,7 @@ use super::crew::{Crew, Desk, Seen};
 use super::{Ears, Reading, Sink};
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::capture::{Frame, Mapping, OpenError};
+use crate::cli::aside;
 use crate::engine::{Batch, Engine, Input, Judging, Onward, Place, Shard, Sighting, Told, When};
 use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 
@@ -187,7 +188,7 @@ impl Ears for Away<'_> {
     fn mapped(&mut self, _: SourceId, _: Arc<Mapping>) {}
 
     fn refused(&mut self, error: &OpenError) {
-        eprintln!("mxray: {error}");
+        aside::say(&error);
     }
 
     fn begin(&mut self, first: Timestamp) {

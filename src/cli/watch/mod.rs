@@ -24,6 +24,7 @@ use self::session::{Output, Session};
 use self::view::View;
 use self::wire::Opened;
 use super::amount::{Size, Span};
+use super::aside;
 use super::bpf::Filter;
 use super::exit;
 use super::interrupt::Interrupt;
@@ -95,7 +96,7 @@ pub fn run(arguments: &Arguments) -> u8 {
     let (session, screen) = match prepare(arguments) {
         Ok(prepared) => prepared,
         Err((code, why)) => {
-            eprintln!("mxray: {why}");
+            aside::say(&why);
             return code;
         }
     };
@@ -110,12 +111,12 @@ pub fn run(arguments: &Arguments) -> u8 {
             Ok(Ok(left)) => {
                 ended.afterword.print(&arguments.reporting, "watch");
                 for sentence in &ended.said {
-                    eprintln!("mxray: {sentence}");
+                    aside::say(&sentence);
                 }
                 screen::code(left, ended.code)
             }
             Ok(Err(why)) => {
-                eprintln!("mxray: the live view cannot be opened: {why}");
+                aside::say(&format_args!("the live view cannot be opened: {why}"));
                 exit::USAGE
             }
             Err(_) => exit::USAGE,

@@ -15,6 +15,7 @@ use crate::base::{MILLISECOND, Nanos, SECOND, Timestamp};
 use crate::capture::live::{Counts, Event};
 use crate::capture::{Frame, Interface};
 use crate::cli::afterword::Afterword;
+use crate::cli::aside;
 use crate::cli::bpf::Filter;
 use crate::cli::exit::{self, Verdicts};
 use crate::cli::interrupt::Interrupt;
@@ -197,7 +198,7 @@ impl<'a> Session<'a> {
         self.say();
         let code = match self.listeners.broken.take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                eprintln!("mxray: the report cannot be written: {error}");
+                aside::say(&format_args!("the report cannot be written: {error}"));
                 exit::USAGE
             }
             _ if interrupt.pressed() => exit::INTERRUPTED,
@@ -279,7 +280,7 @@ impl<'a> Session<'a> {
         let now = self.wire.now();
         for sentence in self.listeners.said.drain(..) {
             match &mut self.listeners.told {
-                Told::Face(_) => eprintln!("mxray: {sentence}"),
+                Told::Face(_) => aside::say(&sentence),
                 Told::View(view) => match view.has_left() {
                     true => self.listeners.unheard.push(sentence),
                     false => view.notice(now, sentence),
