@@ -48,6 +48,20 @@ pub struct FlowKey {
     pub remote: SocketAddr,
 }
 
+impl FlowKey {
+    /// As packets tell it: on which link a link-local address is stands in none of them (RFC 4007 6).
+    fn as_in_packets(self) -> FlowKey {
+        FlowKey {
+            remote: as_in_packets(self.remote),
+            ..self
+        }
+    }
+}
+
+fn as_in_packets(endpoint: SocketAddr) -> SocketAddr {
+    SocketAddr::new(endpoint.ip(), endpoint.port())
+}
+
 struct Entry {
     role: Role,
     listener: Option<UnboundedSender<Seen>>,
@@ -85,6 +99,7 @@ impl Registry {
         role: Role,
         listener: Option<UnboundedSender<Seen>>,
     ) -> bool {
+        let key = key.as_in_packets();
         self.flows.insert(key, Entry { role, listener });
         self.ports.insert((key.protocol, key.local_port), key);
         self.hosts.insert(key.remote.ip())
@@ -92,7 +107,7 @@ impl Registry {
 
     /// Lets somebody listen to a flow that was entered.
     pub fn listen(&mut self, key: FlowKey, listener: UnboundedSender<Seen>) {
-        if let Some(entry) = self.flows.get_mut(&key) {
+        if let Some(entry) = self.flows.get_mut(&key.as_in_packets()) {
             entry.listener = Some(listener);
         }
     }
@@ -120,9 +135,9 @@ impl Registry {
         self.hosts.iter().copied()
     }
 
-    /// Whether a TCP packet to that server was seen to leave.
+    /// Whether a TCP or UDP packet to that server was seen to leave.
     pub fn has_left(&self, to: SocketAddr) -> bool {
-        self.left.contains(&to)
+        self.left.contains(&as_in_packets(to))
     }
 
     /// Forgets all flows; the hosts stay.
@@ -170,6 +185,9 @@ impl Registry {
             }
             Transport::Udp(udp) => {
                 let (key, direction) = self.find(UDP, ip, udp.source_port, udp.destination_port)?;
+                if direction == Direction::Out {
+                    self.left.insert(key.remote);
+                }
                 let what = What::Udp(udp.payload.to_vec());
                 Some(self.of_flow(key, ip, time, direction, what))
             }
@@ -317,5 +335,41 @@ impl Registry {
             role: entry.role,
             seen: entry.listener.clone().map(|listener| (seen, listener)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+
+    use super::{FlowKey, Registry, Role, UDP};
+    use crate::base::Timestamp;
+    use crate::wire::craft::{Header, udp};
+    use crate::wire::dissect;
+
+    /// A resolver at a link-local address, as resolv.conf names it: with its link.
+    #[test]
+    fn packets_to_a_link_local_address_are_ours_whatever_the_link() {
+        let there: Ipv6Addr = "fe80::53".parse().expect("an address");
+        let here: Ipv6Addr = "fe80::5".parse().expect("an address");
+        let remote = SocketAddr::from(SocketAddrV6::new(there, 53, 0, 2));
+        let mut registry = Registry::default();
+        let key = FlowKey {
+            protocol: UDP,
+            local_port: 40_000,
+            remote,
+        };
+        registry.enter(key, Role::Target, None);
+        assert!(!registry.has_left(remote));
+        let bytes = udp(
+            Header::new(here.into(), there.into()),
+            40_000,
+            53,
+            b"a question",
+        )
+        .expect("a packet");
+        let packet = dissect(101, &bytes, u32::try_from(bytes.len()).expect("short"));
+        assert!(registry.classify(&packet, Timestamp(1)).is_some());
+        assert!(registry.has_left(remote));
     }
 }
