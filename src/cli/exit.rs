@@ -41,6 +41,8 @@ pub struct Verdicts {
     standing: Vec<&'static str>,
     incomplete: u64,
     complete: u64,
+    /// Attempts and findings.
+    judged: u64,
 }
 
 /// Codes that are root causes without an attempt.
@@ -66,6 +68,9 @@ impl Verdicts {
 
     /// Takes note of a record.
     pub fn see(&mut self, record: &Record) {
+        if matches!(record, Record::Attempt(_) | Record::Finding(_)) {
+            self.judged = self.judged.saturating_add(1);
+        }
         match record {
             Record::Attempt(attempt) => self.attempt(attempt),
             Record::Source(source) => self.source(source),
@@ -110,6 +115,21 @@ impl Verdicts {
             // With --tolerate-degraded a cause counts by the attempts that failed of it, or by standing alone.
             let stands = !self.strictness.tolerate_degraded || self.standing.contains(&cause.code);
             self.failing |= stands && self.counts(cause.class.or(Class::None.name()));
+        }
+    }
+
+    /// The exit code of a probe that came to its end; `left` are targets of which nothing was measured: that is no proof of health.
+    pub fn code_of_probe(&self, left: &[String]) -> u8 {
+        match self.code() {
+            FINE if !left.is_empty() && !self.fault => {
+                super::aside::say(&format_args!("not measured: {}", left.join(", ")));
+                NO_EVIDENCE
+            }
+            FINE if self.judged == 0 => {
+                super::aside::say(&"not measured: neither a look-up nor a connection was seen");
+                NO_EVIDENCE
+            }
+            code => code,
         }
     }
 

@@ -246,7 +246,7 @@ impl Probing<'_> {
         };
         engine.finish(&mut |record| reporter.record(&record));
         let code = match reporter.finish() {
-            Ok(code) => code,
+            Ok(verdicts) => verdicts.code_of_probe(&self.context.left_unmeasured()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::FINE,
             Err(error) => {
                 aside::say(&format_args!("the report cannot be written: {error}"));
@@ -346,11 +346,11 @@ impl Reporter {
         }
     }
 
-    fn finish(mut self) -> io::Result<u8> {
+    fn finish(mut self) -> io::Result<Verdicts> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         self.face.finish()?;
-        Ok(self.verdicts.code())
+        Ok(self.verdicts)
     }
 }

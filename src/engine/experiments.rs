@@ -109,7 +109,8 @@ impl Judging {
         if measured.about == About::Run || explained.is_some() {
             let verdict = VerdictInfo::from(Verdict::from(measured.claim));
             // What never left this host belongs to no connection that anybody saw, and is the fault all the same.
-            let kept_here = verdict.code == "tcp.dropped" && verdict.at.place == "client";
+            let kept_here = matches!(verdict.code, "tcp.dropped" | "dns.blocked")
+                && verdict.at.place == "client";
             if let Some(server) = explained {
                 let causes = &mut self.attempts.causes;
                 causes.explain(Who::Anybody, server, &verdict);

@@ -59,6 +59,8 @@ struct Inner {
     recording: Mutex<Recording>,
     paths: Mutex<Vec<PathRecord>>,
     unknowable: Mutex<Vec<Unknowable>>,
+    /// Targets of which nothing is measured yet.
+    unmeasured: Mutex<Vec<String>>,
     pacing: Arc<Pacing>,
     random: Mutex<Pcg32>,
     next_id: AtomicU16,
@@ -148,6 +150,7 @@ impl Context {
             recording: Mutex::new(recording),
             paths: Mutex::default(),
             unknowable: Mutex::default(),
+            unmeasured: Mutex::default(),
             pacing,
             random: Mutex::new(Pcg32::new(seed, u64::from(std::process::id()))),
             next_id: AtomicU16::new((seed >> 7) as u16),
@@ -381,15 +384,16 @@ impl Context {
     }
 
     /// The rule of this host that keeps packets to a server here, as far as rules could be read.
-    pub fn held_by(&self, to: SocketAddr, way: &WayOut) -> Option<String> {
+    pub fn held_by(&self, protocol: &'static str, to: SocketAddr, way: &WayOut) -> Option<String> {
         self.0.rules.as_ref()?.blocking(Wanted {
+            protocol,
             to,
             from: way.source?,
             device: &way.device,
         })
     }
 
-    /// Whether any packet to that port of a server was seen to leave.
+    /// Whether any TCP or UDP packet to that port of a server was seen to leave.
     pub fn has_left(&self, to: SocketAddr) -> bool {
         lock(&self.0.registry).has_left(to)
     }

@@ -83,6 +83,7 @@ pub async fn run(context: &Context, targets: &[Target]) -> Vec<Known> {
     let names = Arc::new(OwnNames::default());
     let servers = Servers::default();
     for target in targets {
+        context.begins(target.to_string());
         let (context, target, names) = (context.clone(), target.clone(), names.clone());
         let servers = servers.clone();
         running.spawn(async move { probe(&context, &target, &names, &servers).await });
@@ -136,8 +137,8 @@ async fn ended(context: &Context) {
 
 async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, servers: &Servers) {
     let first = dns::find(context, target).await;
-    if let Some((resolver, why)) = first.cut_off(context) {
-        local::no_way(context, resolver, Some("resolver"), &why);
+    if first.unsent(context).await {
+        context.measures(&target.to_string());
     }
     // What went wrong with names is placed meanwhile: nothing waits for it.
     let placing = async {
@@ -164,6 +165,9 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
     let mut running = JoinSet::new();
     let beside = Beside::of(context, target, &found, names);
     let reachable = context.options().wants(StageName::Tcp);
+    if found.is_measured(reachable) {
+        context.measures(&target.to_string());
+    }
     let ways = ways(context, &found.destinations);
     let start = |running: &mut JoinSet<Spoken>,
                  destination: &Destination,

@@ -225,6 +225,11 @@ pub(super) fn options(arguments: &Arguments) -> Result<Options, String> {
         Some(path) => crate::cli::roots::read(path).map_err(|why| format!("--roots {why}"))?,
         None => Vec::new(),
     };
+    if let Some(nobody) = arguments.resolver.iter().find(|ip| ip.is_unspecified()) {
+        return Err(format!(
+            "--resolver {nobody} is no host's address; this host is 127.0.0.1"
+        ));
+    }
     Ok(Options {
         resolvers: arguments.resolver.clone(),
         interface: arguments.interface.clone(),

@@ -198,7 +198,7 @@ impl Probing<'_> {
         }
         match self.context.is_interrupted() {
             true => exit::INTERRUPTED,
-            false => verdicts.code(),
+            false => verdicts.code_of_probe(&self.context.left_unmeasured()),
         }
     }
 }

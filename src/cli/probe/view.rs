@@ -287,7 +287,8 @@ fn finish(
         let text = one.says();
         onlooker.send(Event::Notice { time: until, text });
     }
-    written.map(|()| (verdicts.code(), afterword))
+    let left = context.left_unmeasured();
+    written.map(|()| (verdicts.code_of_probe(&left), afterword))
 }
 
 fn frame(number: u64, link_type: u16, taken: &probe::Taken) -> Frame<'_> {

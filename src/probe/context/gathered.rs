@@ -110,6 +110,21 @@ impl Context {
         }
     }
 
+    /// A target is begun: until [`Context::measures`] nothing of it is measured.
+    pub fn begins(&self, target: String) {
+        lock(&self.0.unmeasured).push(target);
+    }
+
+    /// Something of a target is measured, or why nothing can be.
+    pub fn measures(&self, target: &str) {
+        lock(&self.0.unmeasured).retain(|one| one != target);
+    }
+
+    /// Targets of which nothing was measured: whatever else is found, they are not known to be well.
+    pub fn left_unmeasured(&self) -> Vec<String> {
+        lock(&self.0.unmeasured).clone()
+    }
+
     /// Frames that were captured after the first `known`, each with its LINKTYPE_ value, and paths after the first
     /// `paths`: for who looks on while it is measured. They stay where they are.
     pub fn gathered_since(

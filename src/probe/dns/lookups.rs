@@ -197,7 +197,8 @@ impl Lookups {
         }
     }
 
-    async fn target(self: &Arc<Lookups>, question: &Question) -> Learned {
+    /// A question that a mail program depends on: at the servers in turn.
+    pub(super) async fn target(self: &Arc<Lookups>, question: &Question) -> Learned {
         if let Some(known) = self.followed(question) {
             return known;
         }
@@ -236,7 +237,7 @@ impl Lookups {
     }
 
     /// What a name that is followed again met the first time: an answer that came late, or silence.
-    fn followed(&self, question: &Question) -> Option<Learned> {
+    pub(super) fn followed(&self, question: &Question) -> Option<Learned> {
         let log = self.log();
         let mut same = log
             .iter()

@@ -9,6 +9,7 @@
 //! | `asking`, `odds`, `chain`, `walk`, `stub` | the planners: no socket and no clock |
 //! | `exchange`, `lookups`, `echo`, `steps` | their hands |
 //! | `place`, `claims`, `authority` | experiments, and what they say |
+//! | `unsent` | what no packet tells: questions that never left |
 
 pub mod asking;
 mod authority;
@@ -27,6 +28,7 @@ pub mod resolvers;
 mod reverse;
 mod steps;
 pub mod stub;
+mod unsent;
 pub mod walk;
 
 use std::net::IpAddr;
@@ -35,15 +37,20 @@ use std::sync::Arc;
 pub use authority::Authorities;
 pub use reverse::OwnNames;
 
+use self::asking::Fate;
 use self::chain::{Aim, Learned, Reached};
 use self::lookups::Lookups;
 use self::question::{Host as Name, Question};
 use self::resolvers::Resolvers;
 use super::context::Context;
-use super::stage::local::NoWay;
+use super::options::Families;
+use super::stage::local::{self, NoWay};
 use super::target::{Host, Setting, Target, TlsWish, setting_of_port};
 use crate::proto::Service;
 use crate::proto::dns::RecordType;
+
+/// Names without an address of the wanted family that are asked for the other.
+const OTHERS: usize = 8;
 
 /// One service at one name, with the addresses that it has.
 #[derive(Clone, Debug)]
@@ -82,7 +89,7 @@ impl Found {
     }
 
     /// The first resolver, and why nothing leaves towards it, where that is so of all of them: then no question was asked at all.
-    pub fn cut_off(&self, context: &Context) -> Option<(IpAddr, NoWay)> {
+    fn cut_off(&self, context: &Context) -> Option<(IpAddr, NoWay)> {
         let lookups = self.lookups.as_ref().filter(|_| self.unresolved)?;
         let mut first = None;
         for server in &lookups.servers {
@@ -93,6 +100,40 @@ impl Found {
             };
         }
         first
+    }
+
+    /// Says why no question left this host at all, where none did. True when that was said.
+    pub async fn unsent(&self, context: &Context) -> bool {
+        if let Some((resolver, why)) = self.cut_off(context) {
+            local::no_way(context, resolver, Some("resolver"), &why);
+            return true;
+        }
+        match self.lookups.as_ref().filter(|_| self.unresolved) {
+            Some(lookups) => unsent::said(context, lookups).await,
+            None => false,
+        }
+    }
+
+    /// Whether something is known of it by now: an address that is spoken to, or, where `reachable` says that nobody is to be
+    /// spoken to, an answer.
+    pub fn is_measured(&self, reachable: bool) -> bool {
+        let answered = || {
+            let log = self.lookups.iter().flat_map(|lookups| lookups.log());
+            log.into_iter().any(|asked| {
+                asked.is_target && matches!(asked.exchanged.fate, Some(Fate::Answered(_)))
+            })
+        };
+        let addressed = || {
+            self.destinations
+                .iter()
+                .any(|one| !one.addresses.is_empty())
+        };
+        // Who says that he takes no mail has said all (RFC 7505 3).
+        let has_said_all = self.reached.as_ref().is_some_and(|reached| reached.null_mx);
+        match reachable {
+            true => addressed() || has_said_all,
+            false => addressed() || answered(),
+        }
     }
 
     /// A resolver that was silent may answer after all, while its silence is placed: what the name then leads to.
@@ -136,9 +177,11 @@ pub fn resolvers(context: &Context) -> Resolvers {
 pub async fn find(context: &Context, target: &Target) -> Found {
     let Some(name) = target.name() else {
         let destinations = match target {
-            Target::Address(address) => every_port(None, &[*address]),
+            Target::Address(address) => every_port(None, &usable(context, *address)),
             Target::Port { host, .. } | Target::Settings { host, .. } => match host {
-                Host::Address(address) => vec![one(None, setting(target), &[*address])],
+                Host::Address(address) => {
+                    vec![one(None, setting(target), &usable(context, *address))]
+                }
                 Host::Name(_) => Vec::new(),
             },
             Target::Domain(_) | Target::Mailbox { .. } => Vec::new(),
@@ -153,6 +196,18 @@ pub async fn find(context: &Context, target: &Target) -> Found {
         return found;
     }
     follow(context, target, name, lookups).await
+}
+
+/// An address that was typed, unless it is left out; then that is said.
+fn usable(context: &Context, address: IpAddr) -> Vec<IpAddr> {
+    let why = match context.options().families {
+        // RFC 1122 3.2.1.3: it stands for a host that does not know its own.
+        _ if address.is_unspecified() => "it is no host's address",
+        families if families.allow(address) => return vec![address],
+        _ => "only the other IP family was asked for",
+    };
+    context.caution(format!("{address} was not measured: {why}"));
+    Vec::new()
 }
 
 /// The name as this host's own list has it, which programs look into before they ask anybody. `--resolver` asks for what a
@@ -199,12 +254,39 @@ async fn listed_here(
 async fn follow(context: &Context, target: &Target, typed: &str, lookups: Arc<Lookups>) -> Found {
     let (reached, name) = searched(&lookups, target, typed).await;
     let destinations = destinations(context, target, &name, &reached);
+    other_family(context, &lookups, &destinations).await;
     Found {
         unresolved: destinations.iter().all(|one| one.addresses.is_empty()),
         destinations,
         reached: Some(reached),
         name: Name::parse(&name).ok(),
         lookups: Some(lookups),
+    }
+}
+
+/// A name without an address of the family that was asked for is at fault only where it has none of the other either: that one is
+/// asked for as well, as part of the same look-up.
+async fn other_family(context: &Context, lookups: &Arc<Lookups>, destinations: &[Destination]) {
+    let (wanted, other, left_out) = match context.options().families {
+        Families::Both => return,
+        Families::V4 => (RecordType::A, RecordType::AAAA, "IPv6"),
+        Families::V6 => (RecordType::AAAA, RecordType::A, "IPv4"),
+    };
+    let without = destinations.iter().filter(|one| one.addresses.is_empty());
+    let mut names: Vec<Name> = without
+        .filter_map(|one| Name::parse(one.name.as_deref()?).ok())
+        .collect();
+    names.dedup();
+    for name in names.iter().take(OTHERS) {
+        let has_none = matches!(
+            lookups.followed(&Question::new(name, wanted)),
+            Some(Learned::NoData)
+        );
+        if has_none && let Learned::Records(_) = lookups.target(&Question::new(name, other)).await {
+            context.caution(format!(
+                "{name} was not measured: it has only {left_out} addresses, and these were left out"
+            ));
+        }
     }
 }
 

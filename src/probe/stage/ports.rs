@@ -130,7 +130,7 @@ async fn stuck(context: &Context, to: SocketAddr) -> bool {
                 tokio::time::sleep(SOON).await;
             }
             Some(Neighbor::Asking | Neighbor::Failed) => {
-                local::no_neighbor(context, to, &way);
+                local::no_neighbor(context, to.ip(), &way);
                 return true;
             }
             _ if !context.captures() => return false,
@@ -140,7 +140,7 @@ async fn stuck(context: &Context, to: SocketAddr) -> bool {
                 if context.has_left(to) || context.is_open(to) || way.is_here {
                     return false;
                 }
-                let rule = context.held_by(to, &way);
+                let rule = context.held_by("tcp", to, &way);
                 local::held_back(context, to, &way, rule.as_deref());
                 // Waiting brings nothing.
                 context.give_up(to);

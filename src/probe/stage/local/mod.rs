@@ -212,8 +212,8 @@ pub fn no_way(context: &Context, to: IpAddr, role: Option<&str>, why: &NoWay) {
 }
 
 /// The next hop does not answer for its address.
-pub fn no_neighbor(context: &Context, to: SocketAddr, way: &WayOut) {
-    let asks = if to.is_ipv4() {
+pub fn no_neighbor(context: &Context, to: IpAddr, way: &WayOut) {
+    let asks = if way.next_hop.is_ipv4() {
         "ARP"
     } else {
         "neighbour discovery"
@@ -224,18 +224,14 @@ pub fn no_neighbor(context: &Context, to: SocketAddr, way: &WayOut) {
         Proof::Measured("neighbour table", context.now()),
         0.95,
         format!(
-            "The next hop {} on {} does not answer {asks}: nothing can leave for {}.",
-            way.next_hop,
-            way.device,
-            to.ip()
+            "The next hop {} on {} does not answer {asks}: nothing can leave for {to}.",
+            way.next_hop, way.device
         ),
     )
     .weighing(Weight::Finding)
     .shown_by(format!(
-        "the kernel asked for {} on {} and gave up; no packet to {} was seen to leave",
-        way.next_hop,
-        way.device,
-        to.ip()
+        "the kernel asked for {} on {} and gave up; no packet to {to} was seen to leave",
+        way.next_hop, way.device
     ))
     .advise(format!(
         "Check that {} is up and on the same network as {} (address, mask, VLAN)",
@@ -309,6 +305,41 @@ pub fn held_back(context: &Context, to: SocketAddr, way: &WayOut, rule: Option<&
         ),
     };
     context.finding(claim);
+}
+
+/// Questions to a resolver that this host does not let go, although there is a way.
+pub fn question_held_back(context: &Context, resolver: IpAddr, way: &WayOut, rule: Option<&str>) {
+    let own = format!("On this host no question leaves for the resolver {resolver}");
+    let summary = match rule {
+        Some(rule) => format!("{own}: {rule}."),
+        None => format!("{own}, although there is a route: a filter of its own holds it back."),
+    };
+    let at = At {
+        place: Where::Client,
+        address: way.source,
+        hop: None,
+        after_hop: Some(0),
+    };
+    let proof = Proof::Measured("capture on the way out", context.now());
+    let sure = if rule.is_some() { 0.97 } else { 0.9 };
+    let claim = Claim::new(Code::DnsBlocked, at, proof, sure, summary)
+        .weighing(Weight::Finding)
+        .shown_by(format!(
+            "questions to UDP port 53 were handed to the kernel ({}), none was seen on the interface",
+            way.says()
+        ))
+        .advise(match rule {
+            Some(_) => "Change that rule (nft list ruleset)".to_owned(),
+            None => format!(
+                "Allow UDP and TCP port 53 to {resolver}: see nft list ruleset, iptables-save, and cgroup or eBPF filters of this host"
+            ),
+        });
+    context.finding(claim);
+}
+
+/// The name of a device.
+pub fn device_name(index: u32) -> Option<String> {
+    kernel::device(index).ok().map(|device| device.name)
 }
 
 /// On a host that forwards, what was measured is its own way, not that of those behind it.

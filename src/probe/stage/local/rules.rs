@@ -11,9 +11,11 @@ use serde_json::Value;
 /// A ruleset's text at the most.
 const TEXT: usize = 8 << 20;
 
-/// What is looked for: a TCP packet to that server.
+/// What is looked for: a packet to that server.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
+    /// `tcp` or `udp`.
+    pub protocol: &'static str,
     /// The server.
     pub to: SocketAddr,
     /// Our address.
@@ -123,21 +125,25 @@ fn matches(value: &Value, wanted: Wanted<'_>) -> Option<bool> {
     let holds = if let Some(payload) = left.get("payload") {
         let field = (payload["protocol"].as_str()?, payload["field"].as_str()?);
         match field {
-            ("tcp" | "th", "dport") => among(right, &|one| {
-                one.as_u64().map(|port| port == u64::from(wanted.to.port()))
-            })?,
+            (protocol, "dport") if protocol == wanted.protocol || protocol == "th" => {
+                among(right, &|one| {
+                    one.as_u64().map(|port| port == u64::from(wanted.to.port()))
+                })?
+            }
             ("ip" | "ip6", "daddr") => among(right, &|one| covers(one, wanted.to.ip()))?,
             ("ip" | "ip6", "saddr") => among(right, &|one| covers(one, wanted.from))?,
-            ("ip", "protocol") | ("ip6", "nexthdr") => {
-                among(right, &|one| one.as_str().map(|name| name == "tcp"))?
-            }
+            ("ip", "protocol") | ("ip6", "nexthdr") => among(right, &|one| {
+                one.as_str().map(|name| name == wanted.protocol)
+            })?,
             // A port of ours is any of many; another protocol is none.
-            ("udp", _) => false,
+            ("tcp" | "udp", _) if field.0 != wanted.protocol => false,
             _ => return None,
         }
     } else if let Some(meta) = left.get("meta") {
         match meta["key"].as_str()? {
-            "l4proto" => among(right, &|one| one.as_str().map(|name| name == "tcp"))?,
+            "l4proto" => among(right, &|one| {
+                one.as_str().map(|name| name == wanted.protocol)
+            })?,
             "oifname" | "oif" => {
                 among(right, &|one| one.as_str().map(|name| name == wanted.device))?
             }
@@ -148,7 +154,7 @@ fn matches(value: &Value, wanted: Wanted<'_>) -> Option<bool> {
             _ => return None,
         }
     } else if let Some(track) = left.get("ct") {
-        // A SYN begins a connection.
+        // A SYN begins a connection, and so does a question.
         match track["key"].as_str()? {
             "state" => among(right, &|one| one.as_str().map(|name| name == "new"))?,
             _ => return None,
@@ -232,6 +238,7 @@ mod tests {
         of(
             rules,
             Wanted {
+                protocol: "tcp",
                 to: "192.0.2.10:25".parse().unwrap(),
                 from: "10.0.0.5".parse().unwrap(),
                 device: "eth0",
@@ -288,6 +295,29 @@ mod tests {
             found(&ruleset("accept", &[json!([net, {"drop": null}])])),
             None
         );
+    }
+
+    #[test]
+    fn a_rule_for_questions_is_none_for_connections() {
+        let asks = json!({"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 53}});
+        let rules = ruleset("accept", &[json!([asks, {"drop": null}])]);
+        let of_protocol = |protocol, to: &str| {
+            let (to, from) = (to.parse().unwrap(), "10.0.0.5".parse().unwrap());
+            let device = "eth0";
+            of(
+                &rules,
+                Wanted {
+                    protocol,
+                    to,
+                    from,
+                    device,
+                },
+            )
+        };
+        let named = of_protocol("udp", "192.0.2.53:53");
+        assert!(named.is_some_and(|text| text.ends_with("drop")));
+        assert_eq!(of_protocol("tcp", "192.0.2.53:53"), None);
+        assert_eq!(of_protocol("udp", "192.0.2.53:853"), None);
     }
 
     #[test]
