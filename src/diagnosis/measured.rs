@@ -16,7 +16,7 @@ pub use text::{LONGEST, read_serves, read_until, serves, until};
 
 use super::Code;
 use super::judge::Judgement;
-use super::verdict::{Alternative, Claim, Outcome, Verdict, Weight};
+use super::verdict::{Alternative, At, Claim, Outcome, Verdict, Weight, Where};
 use crate::base::Foreign;
 
 /// What a measurement is about.
@@ -87,6 +87,8 @@ const REFINES: &[(&str, &str)] = &[
     ("dns.type-dropped", "dns.timeout"),
     ("dns.blocked", "dns.timeout"),
     ("dns.port-closed", "dns.timeout"),
+    // The error bears the resolver's address, and comes from nearer than the resolver is.
+    ("dns.blocked", "dns.port-closed"),
     ("dns.truncated-no-tcp", "dns.timeout"),
     ("dns.bogus", "dns.servfail"),
     ("dns.filtered", "dns.nxdomain"),
@@ -101,6 +103,9 @@ const REFINES: &[(&str, &str)] = &[
     // Empty segments after the handshake vanish on the way: it is not the server's queue, and not its silence.
     ("tcp.stalled", "tcp.listen-overflow"),
     ("tcp.stalled", "mail.no-greeting"),
+    // Nothing of the connection is answered any more, whatever is sent: the hello is not what it dies of.
+    ("tcp.stalled", "tls.no-reply"),
+    ("tcp.stalled", "tls.hello-dropped"),
     ("tls.hello-dropped", "tls.no-reply"),
     ("tls.hello-dropped", "tcp.stalled"),
     // A small hello on a connection of its own vanished as well.
@@ -284,7 +289,21 @@ const IN_ITS_PLACE: f32 = 0.7;
 /// and of the server nothing is known.
 fn in_its_place(judgement: &mut Judgement, claim: &Claim) {
     let verdict = &mut judgement.verdict;
-    if judgement.outcome != Outcome::Failed || !BY_WHO_OPENED.contains(&verdict.code) {
+    if judgement.outcome != Outcome::Failed {
+        return;
+    }
+    if verdict.code == Code::MailGreetingRejected {
+        // A proxy refuses itself; one that only opens for others (RFC 4987 3.5) passes the server's word on.
+        verdict.at = At::of(Where::Unknown);
+        verdict.confidence = verdict.confidence.min(IN_ITS_PLACE);
+        verdict.summary = format!(
+            "{} Whether that is the server's word or the device's that answers in its place is not known.",
+            verdict.summary
+        );
+        verdict.advice.splice(0..0, claim.advice.iter().cloned());
+        return add_evidence(verdict, claim);
+    }
+    if !BY_WHO_OPENED.contains(&verdict.code) {
         return;
     }
     verdict.at = claim.at;

@@ -235,6 +235,15 @@ fn what_died_at_a_device_is_not_laid_upon_the_server() {
         assert!(verdict.summary.contains("in the server's place"));
         assert_eq!(judgement.findings.len(), 1);
     }
+    // A refusal in the first line may be the server's word, passed on.
+    let mut refused = before(Code::MailGreetingRejected);
+    weigh(&mut refused, [device.clone()].iter());
+    assert_eq!(refused.verdict.code, Code::MailGreetingRejected);
+    assert_eq!(refused.verdict.at, At::of(Where::Unknown));
+    assert!(refused.verdict.confidence <= 0.7 && !refused.verdict.advice.is_empty());
+    let mut direct = before(Code::MailGreetingRejected);
+    weigh(&mut direct, [measured(Code::PathLoss)].iter());
+    assert_eq!(direct.verdict.at, server);
     // A server that spoke is there; and without a device it is the server that opened.
     let mut later = before(Code::TlsCertExpired);
     weigh(&mut later, [device].iter());
