@@ -110,6 +110,48 @@ pub fn refused_at(
     .advise(advice)
 }
 
+/// An ICMP error in the resolver's name that comes from nearer than the resolver is.
+pub fn refused_nearby(
+    of: &Subject<'_>,
+    (hop, router): (u8, Option<IpAddr>),
+    kind: (u8, u8),
+) -> Claim {
+    let at = At {
+        place: Where::Network,
+        address: router,
+        hop: Some(hop),
+        after_hop: None,
+    };
+    let who = router.map_or_else(String::new, |router| format!(" ({router})"));
+    let resolver = of.resolver;
+    Claim::new(
+        Code::DnsBlocked,
+        at,
+        of.proof("questions with short TTLs"),
+        0.85,
+        format!(
+            "A device at hop {hop}{who} refuses DNS in the name of {resolver}, which is farther away (ICMP {}/{}): questions to port 53 end there.",
+            kind.0, kind.1
+        ),
+    )
+    .shown_by(format!(
+        "ICMP {}/{} comes as soon as a question's TTL reaches hop {hop}, where a ping's TTL runs out",
+        kind.0, kind.1
+    ))
+    .because(
+        of.proof("pings with short TTLs"),
+        format!("pings to {resolver} get there only with a larger TTL, and its replies come from farther away than the error"),
+    )
+    .or(
+        Code::DnsPortClosed,
+        0.12,
+        format!("a capture at {resolver}: whether the question arrives there"),
+    )
+    .advise(format!(
+        "Ask whoever runs hop {hop}{who} whether it redirects DNS to itself (port 53), and whether its DNS service runs"
+    ))
+}
+
 /// The name was found out: with records, without, or that there is none.
 pub fn is_answer(rcode: u16) -> bool {
     matches!(rcode, 0 | 3)

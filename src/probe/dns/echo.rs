@@ -151,6 +151,9 @@ fn note(seen: &Seen, empty: usize, walk: &mut Walk) {
 pub fn write_down(drew: &mut Drew, seen: &Seen, kind: u8, code: u8) {
     match seen.what.time_exceeded() {
         true => drew.exceeded = drew.exceeded.or(Some(seen.ip.source)),
-        false => drew.refused = drew.refused.or(Some((seen.ip.source, kind, code))),
+        false => {
+            drew.sender_distance.get_or_insert(distance(seen.ip.ttl));
+            drew.refused = drew.refused.or(Some((seen.ip.source, kind, code)));
+        }
     }
 }

@@ -16,10 +16,12 @@ use tokio::task::JoinSet;
 use self::spare::spare;
 use super::asking::{Answered, Fate, TcpEnd};
 use super::claims::{self, Subject};
+use super::echo;
 use super::exchange::{Server, over_tcp};
 use super::lookups::{Asked, Lookups};
 use super::question::{Question, Shape};
 use super::steps;
+use super::walk::refused_nearer;
 use crate::diagnosis::rules::dns::refusal;
 use crate::diagnosis::{Claim, Code, Settles, Weight, Where};
 use crate::probe::control::Role;
@@ -27,6 +29,8 @@ use crate::proto::dns::Message;
 
 /// Look-ups of one kind of fault that are measured; the rest of a chain fails alike.
 const EACH: usize = 3;
+/// So much farther than its ICMP error the resolver may be, to be found by pings.
+const NEAR: u8 = 12;
 /// A failure that was one of the moment is no longer answered from a cache (RFC 9520 3.2: at least 1 s; Unbound 5 s, BIND 1 s).
 const FORGOTTEN: Duration = Duration::from_millis(5_200);
 
@@ -143,7 +147,22 @@ impl Work {
         } else {
             Where::Network
         };
+        // Its address is the resolver's; is it as far away?
+        let nearer = match name {
+            Code::DnsPortClosed => {
+                let farthest = hop.saturating_add(NEAR);
+                let pings = echo::trail(&self.lookups.context, self.ip(), farthest, 3).await;
+                pings.and_then(|pings| refused_nearer(&trail, &pings))
+            }
+            _ => None,
+        };
         for asked in self.asked.iter().filter(refused) {
+            if let Some(nearer) = nearer {
+                self.say(&asked.question, |subject| {
+                    Some(claims::refused_nearby(subject, nearer, (kind, code)))
+                });
+                continue;
+            }
             self.say(&asked.question, |subject| {
                 Some(claims::refused_at(
                     subject,

@@ -255,11 +255,28 @@ pub fn impostor(questions: &Trail, pings: &Trail) -> Option<Impostor> {
     })
 }
 
+/// Who refuses in the resolver's name although pings need a larger TTL to get to the resolver, and come back from farther away: its
+/// distance, and the router there. Two ways may differ by a hop; that both measures do so in the same direction is one host's doing and
+/// not the other's.
+pub fn refused_nearer(questions: &Trail, pings: &Trail) -> Option<(u8, Option<IpAddr>)> {
+    let (hop, _) = questions.refused_at()?;
+    let host = pings.answered_from()?;
+    let away = |drew: Option<&Drew>| drew.and_then(|drew| drew.sender_distance);
+    let refused = questions
+        .by_ttl
+        .values()
+        .find(|drew| drew.refused.is_some());
+    let nearer = away(refused) < away(pings.at(host)) && away(refused).is_some();
+    let router = pings.at(hop).and_then(|drew| drew.exceeded);
+    // A router answers a ping with that TTL: it does not get to the resolver.
+    (hop < host && nearer && router.is_some()).then_some((hop, router))
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
-    use super::{Trail, Walk, WalkStep, impostor, vanishing};
+    use super::{Trail, Walk, WalkStep, impostor, refused_nearer, vanishing};
     use crate::base::{MILLISECOND, SECOND, Timestamp};
 
     fn router(hop: u8) -> IpAddr {
@@ -366,6 +383,34 @@ mod tests {
         assert_eq!(trail.refused_at().map(|(hop, _)| hop), Some(2));
         trail.note(3).refused = Some((router(9), 3, 13));
         assert_eq!(trail.refused_at().map(|(hop, _)| hop), Some(3));
+    }
+
+    /// Hop 1 sends questions to itself, where nothing listens; the resolver is at hop 2, or is hop 1 itself.
+    #[test]
+    fn who_refuses_from_nearer_than_pings_answer_is_no_resolver() {
+        let resolver = IpAddr::from([192, 0, 2, 53]);
+        let mut questions = Trail::default();
+        let refused = questions.note(1);
+        refused.refused = Some((resolver, 3, 3));
+        refused.sender_distance = Some(0);
+        let mut pings = Trail::default();
+        pings.note(1).exceeded = Some(router(1));
+        let host = pings.note(2);
+        host.answered = true;
+        host.sender_distance = Some(1);
+        assert_eq!(
+            refused_nearer(&questions, &pings),
+            Some((1, Some(router(1))))
+        );
+        // The same distance back: a way there that is a hop shorter.
+        pings.note(2).sender_distance = Some(0);
+        assert_eq!(refused_nearer(&questions, &pings), None);
+        let mut near = Trail::default();
+        near.note(1).answered = true;
+        near.note(1).sender_distance = Some(0);
+        assert_eq!(refused_nearer(&questions, &near), None);
+        // No ping was answered: nothing to hold it against.
+        assert_eq!(refused_nearer(&questions, &Trail::default()), None);
     }
 
     #[test]
