@@ -93,15 +93,15 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
         (Finding::Mixed { .. } | Finding::Answers, None) if !context.is_open(to) => {
             super::split::sample(context, to).await;
             // The port opens, only not for this host's own connections: no other setting mends that.
-            if finding == Finding::Answers {
-                context.bars(to);
-            }
+            context.bars(to);
         }
         // Answered from another address, or too often to be dropped and too seldom to be told from loss in so few probes. Where
         // some were answered, flows that are asked again and again tell; else the kernel's own packets say what it is.
         (Finding::Unclear, None) => {
             if series.is_answered() && !context.is_open(to) {
                 super::split::sample(context, to).await;
+                // Some of its SYNs are answered: it is open.
+                context.bars(to);
             }
             end_of_clock(context, to, begun).await;
         }
