@@ -2,6 +2,7 @@
 //! that was already seen. [`again`] is what the later rounds of `--every` look at.
 
 pub mod again;
+mod beside;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -11,12 +12,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::beside::Beside;
 use super::context::{Connect, ConnectError, Context, Turn};
 use super::dns::blocklist::Whose;
 use super::dns::{self, Destination, OwnNames};
 use super::options::StageName;
 use super::plain::may_ping;
-use super::policy::Policies;
 use super::session::by_path::{Shown, interceptions};
 use super::session::{Binding, SessionEnd, SessionOutcome, ask_for, session};
 use super::settings::{self, Met};
@@ -28,6 +29,9 @@ use crate::proto::Service;
 
 /// A SYN that was not answered for so long is looked into.
 const SOON: Duration = Duration::from_millis(300);
+
+/// Who opened and has not greeted by then may be somebody else than the server: that is looked into before the time is over.
+const GREETED: Duration = Duration::from_secs(8);
 
 /// The last packets of a session may take so long to come.
 const LAST: Duration = Duration::from_millis(400);
@@ -303,49 +307,6 @@ async fn published(
     fresh
 }
 
-/// What DNS says about services beside their addresses.
-#[derive(Clone)]
-struct Beside {
-    names: Arc<OwnNames>,
-    lookups: Option<Arc<dns::lookups::Lookups>>,
-    policies: Arc<Policies>,
-}
-
-impl Beside {
-    fn of(
-        context: &Context,
-        target: &Target,
-        found: &dns::Found,
-        names: &Arc<OwnNames>,
-    ) -> Arc<Beside> {
-        let wanted = context.options().wants(StageName::Dns);
-        let lookups = found.lookups().filter(|_| wanted).cloned();
-        // Exchangers that MX records name, and nobody else, take mail for the domain.
-        let is_domain = found
-            .reached
-            .as_ref()
-            .is_some_and(|reached| reached.is_domain);
-        let domain = match target {
-            Target::Domain(_) | Target::Mailbox { .. } if is_domain => found.name.as_ref(),
-            _ => None,
-        };
-        let domain = domain.map(ToString::to_string);
-        Arc::new(Beside {
-            names: names.clone(),
-            policies: Arc::new(Policies::new(lookups.clone(), domain)),
-            lookups,
-        })
-    }
-
-    /// What EHLO says (RFC 5321 4.1.1.1): the name that a server finds for our address, when it leads back.
-    async fn helo(&self, context: &Context, to: SocketAddr) -> Option<String> {
-        let lookups = self.lookups.as_ref()?;
-        let ours = context.source_for(to.ip()).ok()?;
-        let name = self.names.confirmed(context, Some(lookups), ours).await?;
-        Some(name.to_string())
-    }
-}
-
 /// The addresses that this host has a way to. Where it has none to any of them, that is the fault; a family without a route is
 /// none as long as the other has one.
 fn ways(context: &Context, destinations: &[Destination]) -> HashSet<IpAddr> {
@@ -449,12 +410,24 @@ async fn service(
     tokio::pin!(speaking);
     let mut watching = Box::pin(watching);
     let mut watched = false;
+    // The longest wait for a greeting takes all the time there is (RFC 5321 4.5.3.2.1), and then nothing would be known of who opened.
+    let mut sampling = Box::pin(async {
+        tokio::time::sleep(GREETED).await;
+        let waits = context.is_open(to) && context.is_patient() && options.wants(StageName::Tcp);
+        match waits {
+            true => Some(split::sample(context, to).await),
+            false => None,
+        }
+    });
+    let mut early: Option<Option<(u32, u32)>> = None;
     let outcome = loop {
         tokio::select! {
             outcome = &mut speaking => break outcome,
             looked = &mut watching, if !watched => watched = looked,
+            found = &mut sampling, if early.is_none() => early = Some(found),
         }
     };
+    drop(sampling);
     let (mut sampled, mut echo) = ((0, 0), Pings::Unknown);
     match outcome.end {
         // What was begun to place it is done to its end, also when the kernel gives up first.
@@ -479,7 +452,13 @@ async fn service(
                     false => Pings::Unknown,
                 }
             };
-            (sampled, echo) = tokio::join!(split::sample(context, to), sizes);
+            let sampling = async {
+                match early.flatten() {
+                    Some(sampled) => sampled,
+                    None => split::sample(context, to).await,
+                }
+            };
+            (sampled, echo) = tokio::join!(sampling, sizes);
         }
         _ => {}
     }
