@@ -275,7 +275,16 @@ async fn who_reset(
                         "a look at the firewall rules of the server and of the router before it",
                     );
             }
-            Stack::Opens(_) | Stack::Unknown => {}
+            Stack::Opens(_) => {}
+            // Whether it is the server's own stack or a rule before it nobody saw.
+            Stack::Unknown => {
+                claim.confidence = 0.85;
+                claim = claim.or(
+                    Code::TcpResetByPath,
+                    0.12,
+                    "a look at the firewall rules of the server and of the router before it",
+                );
+            }
         }
         say(context, to, claim);
         Ok(())

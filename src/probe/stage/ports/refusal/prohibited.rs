@@ -14,6 +14,48 @@ use crate::probe::seen::icmp_name;
 use crate::probe::stage::reference::Reference;
 use crate::probe::stage::trace;
 
+/// The error is this host's own: nothing left, and nobody on the way has to be asked.
+fn own_rule(context: &Context, to: SocketAddr, from: IpAddr, meaning: Code) {
+    let rule = context
+        .way_out(to.ip())
+        .ok()
+        .and_then(|way| context.held_by("tcp", to, &way));
+    let rule = rule.map_or_else(String::new, |rule| format!(" ({rule})"));
+    let at = At {
+        place: Where::Client,
+        address: Some(from),
+        hop: None,
+        after_hop: Some(0),
+    };
+    let (summary, advice) = match meaning {
+        Code::TcpProhibited => (
+            format!(
+                "A rule of this host itself rejects TCP port {}{rule}.",
+                to.port()
+            ),
+            "Look at the output rules of this host: nft list ruleset, iptables-save".to_owned(),
+        ),
+        _ => (
+            format!(
+                "This host itself says that {} cannot be reached: its next hop does not answer, or a rule of its own says so{rule}.",
+                to.ip()
+            ),
+            format!(
+                "See ip neighbour, ip route get {}, and nft list ruleset on this host",
+                to.ip()
+            ),
+        ),
+    };
+    let proof = Proof::Measured("SYNs from this host", context.now());
+    let claim = Claim::new(meaning, at, proof, 0.9, summary)
+        .shown_by(format!(
+            "the ICMP error comes from {from}, this host's own address"
+        ))
+        .advise(advice);
+    say(context, to, claim);
+    context.bars(to);
+}
+
 /// An ICMP error answers for a port: whose, and what does it say?
 pub(super) async fn prohibited(
     context: &Context,
@@ -25,6 +67,10 @@ pub(super) async fn prohibited(
     let Some(meaning) = meaning(to.is_ipv4(), kind, code) else {
         return;
     };
+    if context.source_for(to.ip()).is_ok_and(|ours| ours == from) {
+        own_rule(context, to, from, meaning);
+        return;
+    }
     let hops = reference.map_or(12, |one| one.hops);
     let (target, control) = trace::answering(context, to, hops, reference).await;
     let first = target.walk.first_end().map(|(ttl, _)| ttl);
