@@ -7,6 +7,7 @@
 
 mod narrow;
 mod turns;
+mod vanished;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -460,30 +461,5 @@ impl Tried<'_> {
             return false;
         }
         true
-    }
-
-    /// Every hello vanishes, also those that fit into any packet, while the dialogue before it passed. Nothing else of that size
-    /// was sent at that place of a connection, so that whatever follows so many bytes may vanish just as well.
-    fn whatever(&self, small: String, nameless: Option<Answer>, place: Option<&trigger::Placed>) {
-        if self.code != Code::TlsHelloDropped {
-            return;
-        }
-        let mut claim = self.claim(
-            0.6,
-            "Every ClientHello vanishes on the way, large or small; what was sent before it on the same connection arrived.".to_owned(),
-        )
-        .or(
-            Code::TcpStalled,
-            0.3,
-            "other data of that size at the same place of a connection: does it arrive?",
-        );
-        claim = self.shown(claim, small);
-        if let Some(answer) = nameless {
-            claim = self.shown(claim, format!("one without a name got {}", answer.says()));
-        }
-        claim = self.placed(claim, place);
-        claim = claim.advise("Whoever runs the firewall between: allow TLS on this port (application filter, TLS inspection)");
-        self.context
-            .measured(about(self.outcome, claim, Settles::Verdict));
     }
 }

@@ -18,6 +18,8 @@ use crate::probe::plan::walk::{Heard, Walk, boundary};
 const CONTROL: u32 = 4;
 /// Rounds of the trigger around its end at the most.
 const FOCUS: u32 = 12;
+/// A TTL that goes all the way.
+const WHOLE: u8 = 64;
 /// Segments of one trigger.
 const SEGMENTS: usize = 4;
 /// An answer is waited for at least so long.
@@ -33,6 +35,9 @@ pub struct Placed {
     /// Every router lets it pass: only the server, or what stands right before it, is left. Counts where the server never
     /// acknowledges it.
     pub last: bool,
+    /// Duplicates of what the server acknowledged, sent as far as it goes, draw nothing either, although a host answers each (RFC 9293
+    /// 3.10.7.4): of this connection nothing comes back any more, whatever is sent.
+    pub mute: bool,
     /// What was seen, with its control.
     pub shown: String,
 }
@@ -75,6 +80,8 @@ pub async fn walk(context: &Context, inside: &mut Inside, bytes: &[u8]) -> Optio
             return None;
         }
     }
+    let unanswered = inside.walk(control).first_end().is_none();
+    let mute = unanswered && is_mute(context, inside).await;
     // A trigger that reaches the server would be its own business.
     let reaches = inside
         .walk(control)
@@ -108,7 +115,22 @@ pub async fn walk(context: &Context, inside: &mut Inside, bytes: &[u8]) -> Optio
         }
     }
     let placed = vanishes(context, inside, (&pieces, &series), (control, reaches)).await;
-    placed.or_else(|| passes(inside, &series, (control, reaches)))
+    if placed.is_some() {
+        return placed;
+    }
+    let placed = passes(inside, &series, (control, reaches));
+    placed.map(|placed| Placed { mute, ..placed })
+}
+
+/// Whether nothing that goes all the way is answered, before anything else was sent.
+async fn is_mute(context: &Context, inside: &mut Inside) -> bool {
+    let whole = inside.series();
+    for _ in 0..CONTROL {
+        let small = inside.small();
+        inside.duplicate(context, whole, small, WHOLE).await;
+        inside.settle(LEAST).await;
+    }
+    inside.count(whole, WHOLE) == (0, CONTROL)
 }
 
 /// Every router that complains at all complains about it too.
@@ -129,6 +151,7 @@ fn passes(inside: &Inside, series: &[usize], (control, reaches): (usize, u8)) ->
         },
         by_reset: false,
         last: true,
+        mute: false,
         shown: format!("every router up to hop {last} still complains that its TTL ran out"),
     })
 }
@@ -172,6 +195,7 @@ pub fn reset(triggers: &[Walk], control: &Walk) -> Option<Placed> {
         at,
         by_reset: true,
         last: false,
+        mute: false,
         shown: format!(
             "with TTL {first} it draws a reset; what the device lets pass runs out of TTL there ({heard}/{asked})"
         ),
@@ -206,6 +230,7 @@ async fn vanishes(
                 at,
                 by_reset: false,
                 last: false,
+                mute: false,
                 shown: format!(
                     "hop {} still complains that its TTL ran out, TTL {} draws nothing ({} tries); duplicates of what was acknowledged before draw an answer there ({}/{})",
                     found.after_hop,
