@@ -161,17 +161,20 @@ impl Walk {
             .map(|ttl| ttl as u8)
     }
 
-    /// A router that complains at two distances that are not neighbours: the packet went round.
+    /// A router that complains at two distances with another one between: the packet went round. The same one at every distance is a
+    /// device that makes each TTL run out there, and nothing goes round.
     pub fn circle(&self) -> Option<(u8, u8, IpAddr)> {
         for (near, one) in self.rungs.iter().enumerate() {
             let Some(router) = one.router else { continue };
-            let far = self
-                .rungs
-                .iter()
-                .skip(near + 2)
-                .position(|other| other.router == Some(router) && other.exceeded > 0);
-            if let Some(far) = far {
-                return Some((near as u8, (near + 2 + far) as u8, router));
+            let mut between = false;
+            for (far, other) in self.rungs.iter().enumerate().skip(near + 1) {
+                match other.router {
+                    Some(known) if known != router => between = true,
+                    Some(_) if between && other.exceeded > 0 => {
+                        return Some((near as u8, far as u8, router));
+                    }
+                    _ => {}
+                }
             }
         }
         None
@@ -373,5 +376,15 @@ mod tests {
         }
         assert_eq!(round.circle(), Some((2, 4, router(2))));
         assert_eq!(walk(5, None, &[], 2).circle(), None);
+    }
+
+    #[test]
+    fn one_router_at_every_distance_is_no_circle() {
+        let mut walk = Walk::default();
+        for (ttl, hop) in [(1, 1), (2, 2), (3, 2), (4, 2), (5, 2)] {
+            walk.sent(ttl);
+            walk.heard(ttl, Heard::Exceeded(router(hop)), 1);
+        }
+        assert_eq!(walk.circle(), None);
     }
 }
