@@ -122,13 +122,18 @@ fn intercepted(context: &Context, to: SocketAddr, first: u8, target: &Way, far: 
         hop: (before > 0).then_some(before),
         after_hop: Some(before),
     };
+    // With the smallest TTL of all there is nobody before it.
+    let near = match before {
+        0 => "at hop 1".to_owned(),
+        hop => format!("near hop {hop}"),
+    };
     let claim = Claim::new(
         Code::TcpIntercepted,
         at,
         Proof::Measured("TTL-limited SYNs", context.now()),
         0.95,
         format!(
-            "A device near hop {before} answers for {to}: its SYN-ACK comes for a TTL that does not reach the server."
+            "A device {near} answers for {to}: its SYN-ACK comes for a TTL that does not reach the server."
         ),
     )
     .weighing(Weight::Finding)
