@@ -6,7 +6,7 @@ use std::io;
 use clap::Args;
 
 use super::options::Color;
-use super::{exit, output};
+use super::{aside, exit, output};
 use crate::base::Foreign;
 use crate::diagnosis::Code;
 use crate::diagnosis::quoted::{self, Match};
@@ -31,9 +31,22 @@ pub struct Arguments {
 /// Runs the command and gives back the exit code.
 pub fn run(arguments: &Arguments) -> u8 {
     let (paint, width) = output::manner(arguments.color, false);
+    // A text may begin with a hyphen, as -ERR does; with two, it is meant as an option.
+    if let Some(option) = arguments.what.first().filter(|word| is_option(word)) {
+        aside::say(&format_args!("explain has no option {option}"));
+        return exit::USAGE;
+    }
     let what = arguments.what.join(" ");
     let (text, code) = answer(what.trim(), paint, width);
-    output::print(text.as_bytes(), code, &mut io::stdout())
+    match code {
+        exit::FINE => output::print(text.as_bytes(), code, &mut io::stdout()),
+        _ => output::print(text.as_bytes(), code, &mut io::stderr()),
+    }
+}
+
+fn is_option(word: &str) -> bool {
+    word.strip_prefix("--")
+        .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
 }
 
 fn answer(what: &str, paint: Paint, width: usize) -> (String, u8) {

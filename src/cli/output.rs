@@ -17,9 +17,14 @@ const COLUMNS: usize = 80;
 /// The narrowest and the widest report.
 const WIDTHS: std::ops::RangeInclusive<usize> = 60..=120;
 
+/// Whether a path stands for standard output.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// Opens the output.
 pub fn open(path: Option<&Path>) -> io::Result<Box<dyn Write>> {
-    Ok(match path {
+    Ok(match path.filter(|path| !is_standard(path)) {
         Some(path) => Box::new(BufWriter::with_capacity(BUFFER, File::create(path)?)),
         None => Box::new(BufWriter::with_capacity(BUFFER, io::stdout())),
     })

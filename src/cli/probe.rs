@@ -168,8 +168,10 @@ impl Files {
             None => None,
         };
         let report: Box<dyn Write> = match &arguments.reporting.output {
-            Some(path) => Box::new(create(path).map_err(|error| named(path, error))?),
-            None => output::open(None).map_err(|error| error.to_string())?,
+            Some(path) if !output::is_standard(path) => {
+                Box::new(create(path).map_err(|error| named(path, error))?)
+            }
+            _ => output::open(None).map_err(|error| error.to_string())?,
         };
         let metrics = match &arguments.metrics {
             Some(path) => {
@@ -217,7 +219,7 @@ impl Probing<'_> {
     /// One round, as a report.
     async fn once(mut self) -> u8 {
         let mut engine = Engine::new(self.config.clone());
-        let mut reporter = None;
+        let (mut reporter, mut unwritten) = (None, false);
         let groups: Vec<Vec<Target>> = self
             .targets
             .chunks(SIDE_BY_SIDE)
@@ -227,8 +229,12 @@ impl Probing<'_> {
             crate::probe::run(&self.context, &targets).await;
             let (mut recording, paths) = self.taken();
             if let Err(error) = self.files.keep(&mut recording) {
-                aside::say(&format_args!("the packets cannot be written: {error}"));
-                return exit::USAGE;
+                aside::say(&format_args!(
+                    "the packets cannot be written: {error}; the report is, and no more packets are"
+                ));
+                // What is buffered cannot be written either.
+                self.files.packets = None;
+                unwritten = true;
             }
             let reporter = reporter.get_or_insert_with(|| {
                 let report = std::mem::replace(&mut self.files.report, Box::new(io::sink()));
@@ -253,9 +259,10 @@ impl Probing<'_> {
                 exit::USAGE
             }
         };
-        match self.context.is_interrupted() {
-            true => exit::INTERRUPTED,
-            false => code,
+        match (self.context.is_interrupted(), unwritten) {
+            (true, _) => exit::INTERRUPTED,
+            (false, true) => exit::USAGE,
+            (false, false) => code,
         }
     }
 

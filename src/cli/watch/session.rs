@@ -20,6 +20,7 @@ use crate::cli::bpf::Filter;
 use crate::cli::exit::{self, Verdicts};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::options::Reporting;
+use crate::cli::output;
 use crate::engine::{Engine, SourceEnd};
 use crate::privilege::Successor;
 use crate::report::{self, Format, Selection, Style};
@@ -40,7 +41,8 @@ pub fn open_output(
     reporting: &Reporting,
     successor: Option<Successor>,
 ) -> io::Result<Box<dyn Write>> {
-    Ok(match &reporting.output {
+    let path = reporting.output.as_deref();
+    Ok(match path.filter(|path| !output::is_standard(path)) {
         None => Box::new(BufWriter::new(io::stdout())),
         Some(path) => {
             let file = File::create(path)?;
