@@ -361,13 +361,9 @@ mod tests {
         };
         registry.enter(key, Role::Target, None);
         assert!(!registry.has_left(remote));
-        let bytes = udp(
-            Header::new(here.into(), there.into()),
-            40_000,
-            53,
-            b"a question",
-        )
-        .expect("a packet");
+        let header = Header::new(here.into(), there.into());
+        let ours = SocketAddr::new(here.into(), 40_000);
+        let bytes = udp(header, ours, remote, b"a question").expect("a packet");
         let packet = dissect(101, &bytes, u32::try_from(bytes.len()).expect("short"));
         assert!(registry.classify(&packet, Timestamp(1)).is_some());
         assert!(registry.has_left(remote));
