@@ -391,8 +391,10 @@ mod tests {
     fn starttls_of_another_service_is_no_offer_of_this_one() {
         let mut knowledge = Knowledge::default();
         let offered = key(143);
-        knowledge.answered(offered.server, mark(2), SynOptions::default(), 60);
-        knowledge.answered(key(25).server, mark(12), SynOptions::default(), 60);
+        for (key, at) in [(offered, 2), (key(25), 12)] {
+            let ends = (key.client.ip, key.server);
+            knowledge.answered(ends, mark(at), SynOptions::default(), 60);
+        }
         knowledge.learn(&offered, &TcpFacts::new(mark(1)), Some(mark(6)));
         let elsewhere = |port| {
             let context = knowledge.context(&key(port), &TcpFacts::new(mark(11)), false);
