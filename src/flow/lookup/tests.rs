@@ -108,7 +108,7 @@ impl Talk {
     }
 
     /// That answer comes, but from another address than the one that was asked, to that port.
-    fn from_elsewhere(&mut self, at: i64, port: u16) -> &mut Talk {
+    fn answered_elsewhere(&mut self, at: i64, port: u16) -> &mut Talk {
         let mut bytes = vec![0, 7, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0];
         bytes.extend(b"\x02mx\0\0\x01\0\x01");
         let message = decode(&bytes, bytes.len() as u32).expect("a message");
@@ -230,9 +230,9 @@ fn an_answer_right_behind_a_closed_port_is_remembered() {
 fn an_answer_from_another_address_is_heard() {
     let facts = Talk::default()
         .say(seen(0, 80), None)
-        .from_elsewhere(700, 40_000)
+        .answered_elsewhere(700, 40_000)
         .say(seen(5_000_000, 81), None)
-        .from_elsewhere(5_000_700, 40_000)
+        .answered_elsewhere(5_000_700, 40_000)
         .only();
     assert_eq!((facts.tries, facts.reply_count), (2, 0));
     let stray = facts.astray.unwrap().elsewhere.unwrap();
@@ -244,11 +244,11 @@ fn an_answer_from_another_address_is_heard() {
     // The near misses: to a port from which nobody asked; and before anybody asked.
     let facts = Talk::default()
         .say(seen(0, 80), None)
-        .from_elsewhere(700, 40_001)
+        .answered_elsewhere(700, 40_001)
         .only();
     assert_eq!(facts.astray, None);
     let facts = Talk::default()
-        .from_elsewhere(0, 40_000)
+        .answered_elsewhere(0, 40_000)
         .say(seen(9_000, 80), None)
         .only();
     assert_eq!(facts.astray, None);
