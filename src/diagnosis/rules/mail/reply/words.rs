@@ -10,7 +10,7 @@ use crate::diagnosis::rules::mail::progress::{
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::Service;
-use crate::proto::mail::{Exchange, Family, Reply, Status};
+use crate::proto::mail::{Exchange, Family, Language, Reply, Status};
 
 /// Characters of a summary, about.
 const SUMMARY: usize = 108;
@@ -65,6 +65,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     }
     if names_host(judged) {
         confidence = f32::min(confidence, 0.75);
+    }
+    if maybe_needs_tls(c, judged) {
+        confidence = f32::min(confidence, 0.6);
     }
     if unauthenticated_sender(judged) {
         confidence = f32::min(confidence, 0.85);
@@ -220,6 +223,11 @@ fn advise(
             0.2,
             "the account's sign-in log: whether basic authentication is switched off",
         ),
+        Family::CredentialsRejected if maybe_needs_tls(c, judged) => claim.or(
+            Code::AuthNeedsTls,
+            0.35,
+            "the same login after STARTTLS: no method of logging in is offered in clear",
+        ),
         // RFC 9051 6.2.3: LOGINDISABLED would explain it, and the list was not (wholly) seen.
         Family::CredentialsRejected
             if c.tls.is_none()
@@ -341,6 +349,21 @@ fn names_host(judged: &Judged<'_>) -> bool {
         && text
             .to_ascii_lowercase()
             .contains("client host rejected: access denied")
+}
+
+/// A login in clear where the list has no method for it and offers STARTTLS (RFC 4954 4, RFC 5804 2.1): some servers then refuse
+/// every password with the words for a wrong one.
+fn maybe_needs_tls(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    judged.answer.family == Family::CredentialsRejected
+        && judged.step == Step::Login
+        && c.tls.is_none()
+        && c.dialogue.starttls_accepted.is_none()
+        && c.dialogue.mechanisms.is_empty()
+        && matches!(
+            c.dialogue.language,
+            Some(Language::Smtp | Language::Lmtp | Language::Sieve)
+        )
+        && starttls_offered(c.dialogue) == Some(true)
 }
 
 /// AUTH on the port for mail between servers, not offered before TLS: it may not be offered within it either (most servers there have no logins).

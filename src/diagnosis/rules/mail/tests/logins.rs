@@ -388,3 +388,25 @@ fn of_frames_cut_short_no_check_is_made() {
     let judgement = bye(looked()).judge();
     assert!(judgement.is_check && judgement.outcome == Outcome::Healthy);
 }
+
+#[test]
+fn a_password_refused_where_no_login_is_offered_in_clear_may_need_tls() {
+    let refused = |list: &str| {
+        let play = Play::new(Service::Submission)
+            .s("220 mail ESMTP")
+            .c("EHLO c")
+            .s(list);
+        let play = play.c("AUTH PLAIN AGEAYg==");
+        bye(play.s("535 5.7.8 Error: authentication failed")).fails(Code::AuthCredentialsRejected)
+    };
+    let verdict = refused("250-mail\r\n250 STARTTLS").verdict;
+    assert!(verdict.confidence <= 0.6);
+    assert_eq!(verdict.alternatives[0].code, Code::AuthNeedsTls);
+    // The near misses: the method is offered; no TLS is.
+    for list in [
+        "250-mail\r\n250-AUTH PLAIN\r\n250 STARTTLS",
+        "250-mail\r\n250 SIZE",
+    ] {
+        assert!(refused(list).verdict.confidence > 0.6, "{list}");
+    }
+}
