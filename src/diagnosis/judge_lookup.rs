@@ -62,10 +62,14 @@ fn without_cause(l: &Lookup<'_>) -> (Outcome, Verdict) {
             ),
         ),
         Some(Content::Unreadable(reply)) => {
-            let text = format!(
-                "The answer to {} cannot be read from this capture.",
-                l.question()
-            );
+            let question = l.question();
+            let text = if reply.message.incomplete {
+                format!("The answer to {question} cannot be read from this capture.")
+            } else {
+                format!(
+                    "The answer to {question} refers to other servers, and the capture does not show them asked."
+                )
+            };
             let verdict = Verdict::without_fault(Code::Unknown, text, Some(reply.at));
             return (Outcome::Incomplete, verdict);
         }
