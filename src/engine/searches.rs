@@ -12,7 +12,7 @@ use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp
 use crate::diagnosis::{AGAIN, LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, Transport};
-use crate::proto::dns::{Answer, Message, Record, RecordType};
+use crate::proto::dns::{Answer, Record, RecordType};
 use crate::proto::tls::TlsaRecord;
 
 /// Siblings may close this long after each other.
@@ -145,15 +145,6 @@ fn signatures_asked(facts: &LookupFacts) -> bool {
     !facts.queries.is_empty() && queries.all(|query| query.dnssec_ok)
 }
 
-/// The client asked for signatures, and its resolver does not vouch for the answer (RFC 4035 3.2.3): a sender takes no notice of such
-/// TLSA records (RFC 7672 2.2, RFC 6698 4.1). Who did not ask cannot be told.
-fn insecure(signatures_asked: bool, message: &Message) -> bool {
-    signatures_asked
-        && message.recursion_available
-        && !message.authoritative
-        && !message.authentic_data
-}
-
 impl Searches {
     /// Where TLSA records (RFC 6698 3) for that server's name and port were answered to that client.
     pub fn tlsa(&self, client: IpAddr, name: &Foreign, port: u16) -> Option<Tlsa> {
@@ -221,7 +212,8 @@ impl Searches {
         if facts.kind == RecordType::TLSA
             && positive(facts)
             && let Some(reply) = facts.answer()
-            && !insecure(signatures_asked(facts), &reply.message)
+            // A sender takes no notice of records that it knows to be insecure (RFC 7672 2.2, RFC 6698 4.1).
+            && !(signatures_asked(facts) && reply.message.unvouched())
         {
             let of_this = |record: &&Record| record.kind == RecordType::TLSA;
             let records = reply.message.answers.iter().filter(of_this);
@@ -446,25 +438,4 @@ fn used(facts: &LookupFacts, names: &Names) -> Option<Mark> {
             Answer::Address(address) => names.used(facts.client, address, &facts.name),
             _ => None,
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::insecure;
-    use crate::proto::dns::decode;
-
-    #[test]
-    fn tlsa_records_count_when_the_resolver_vouches_for_them() {
-        let answer = |flags: [u8; 2]| {
-            let header = [0, 7, flags[0], flags[1], 0, 0, 0, 0, 0, 0, 0, 0];
-            decode(&header, 12).expect("a header")
-        };
-        // QR, RD; RA without AD.
-        assert!(insecure(true, &answer([0x81, 0x80])));
-        // The near misses: AD; an authoritative server, which does not validate; nobody asked for signatures.
-        assert!(!insecure(true, &answer([0x81, 0xA0])));
-        assert!(!insecure(true, &answer([0x85, 0x80])));
-        assert!(!insecure(true, &answer([0x85, 0x00])));
-        assert!(!insecure(false, &answer([0x81, 0x80])));
-    }
 }

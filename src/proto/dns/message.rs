@@ -74,6 +74,13 @@ pub struct Message {
     pub malformed: Option<&'static str>,
 }
 
+impl Message {
+    /// A resolver gave it and does not vouch for it (RFC 4035 3.2.3). Who did not ask for signatures may be told nothing of that.
+    pub fn unvouched(&self) -> bool {
+        self.recursion_available && !self.authoritative && !self.authentic_data
+    }
+}
+
 /// One record of the answer section.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -102,4 +109,23 @@ pub enum Answer {
     Tlsa(Box<[u8]>),
     /// Anything else, as text.
     Other(Foreign),
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::proto::dns::decode;
+
+    #[test]
+    fn a_resolver_vouches_by_ad() {
+        let unvouched = |flags: [u8; 2]| {
+            let header = [0, 7, flags[0], flags[1], 0, 0, 0, 0, 0, 0, 0, 0];
+            decode(&header, 12).expect("a header").unvouched()
+        };
+        // QR, RD; RA without AD.
+        assert!(unvouched([0x81, 0x80]));
+        // The near misses: AD; an authoritative server, which does not validate.
+        assert!(!unvouched([0x81, 0xA0]));
+        assert!(!unvouched([0x85, 0x80]));
+        assert!(!unvouched([0x85, 0x00]));
+    }
 }

@@ -273,6 +273,39 @@ fn codes_of_the_answer() {
 }
 
 #[test]
+fn silence_where_the_queries_arrive_is_the_resolvers() {
+    let mut tries = facts(RecordType::A, &[0, 5_000, 10_000]);
+    for query in &mut tries.queries {
+        query.ttl = 60;
+    }
+    let place = |tries: &LookupFacts, ttl: Option<u8>| {
+        let mut context = witnessed();
+        context.resolver_answered = ttl.map(|ttl| (HopCount::of(ttl), mark(-1_000)));
+        let judgement = judge(tries, &context, 40_000);
+        assert_eq!(judgement.verdict.code, Code::DnsTimeout);
+        judgement.verdict.at.place
+    };
+    assert_eq!(place(&tries, Some(64)), Where::Resolver);
+    // The near misses: it said nothing yet; it is farther; both are on one link.
+    assert_eq!(place(&tries, None), Where::Network);
+    assert_eq!(place(&tries, Some(63)), Where::Network);
+    for query in &mut tries.queries {
+        query.ttl = 64;
+    }
+    assert_eq!(place(&tries, Some(64)), Where::Network);
+}
+
+#[test]
+fn a_referral_can_be_read() {
+    let mut referral = reply(3, 0, Vec::new());
+    referral.message.authority = (2, false);
+    let facts = answered(facts(RecordType::A, &[0]), vec![referral]);
+    let verdict = judge(&facts, &witnessed(), 9_000).verdict;
+    assert_eq!(verdict.code, Code::Unknown);
+    assert!(verdict.summary.contains("refers to other servers"));
+}
+
+#[test]
 fn an_error_that_was_outlived() {
     let facts = answered(
         facts(RecordType::A, &[0, 100]),

@@ -5,6 +5,10 @@
 use crate::base::SECOND;
 use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Where};
+use crate::flow::HopCount;
+
+/// No path is longer: such a TTL is one that its sender chose.
+const MOST_HOPS: u8 = 30;
 
 /// Hears a look-up.
 pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
@@ -33,9 +37,15 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         0 | 1 => "one query".to_owned(),
         n => format!("{n} queries"),
     };
+    let reached = at_resolver(l);
+    let (place, confidence) = if reached {
+        (Where::Resolver, confidence.min(0.85))
+    } else {
+        (Where::Network, confidence)
+    };
     let mut claim = Claim::new(
         Code::DnsTimeout,
-        At::address(Where::Network, facts.resolver),
+        At::address(place, facts.resolver),
         silence.last,
         confidence,
         format!(
@@ -49,15 +59,24 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         silence.tries
     ))
     .since(silence.first.time)
-    .provisional_if(silence.open)
-    .advise(format!(
-        "Check that the resolver {} is alive, or take it out of the client's settings",
-        facts.resolver
-    ))
-    .advise(format!(
-        "Ask whoever runs the firewalls between {} and {} to allow UDP and TCP port 53",
-        facts.client, facts.resolver
-    ));
+    .provisional_if(silence.open);
+    if reached {
+        claim = claim
+            .shown_by("the queries arrive there: its answers to this client leave with an untouched TTL")
+            .advise(format!(
+                "Whoever runs {}: its log and its firewall at this time; the zone's own name servers may be silent",
+                facts.resolver
+            ));
+    }
+    claim = claim
+        .advise(format!(
+            "Check that the resolver {} is alive, or take it out of the client's settings",
+            facts.resolver
+        ))
+        .advise(format!(
+            "Ask whoever runs the firewalls between {} and {} to allow UDP and TCP port 53",
+            facts.client, facts.resolver
+        ));
     if silence.first != silence.last {
         claim = claim.because(
             silence.first,
@@ -72,4 +91,13 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         );
     }
     claims.push(claim);
+}
+
+/// The capture was made at the resolver or on its link: what it says to this client has not been forwarded yet, and the queries have.
+fn at_resolver(l: &Lookup<'_>) -> bool {
+    let spoke = l.context.resolver_answered;
+    let mut queries = l.facts.queries.iter();
+    spoke.is_some_and(|(hops, _)| hops.hops == 0)
+        && !l.facts.queries.is_empty()
+        && queries.all(|query| (1..=MOST_HOPS).contains(&HopCount::of(query.ttl).hops))
 }
