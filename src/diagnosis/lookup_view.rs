@@ -65,9 +65,14 @@ pub struct LookupContext {
     pub other_addresses: Vec<IpAddr>,
     /// A small answer of this resolver came while large ones of this name never did: where.
     pub small_answer: Option<Mark>,
+    /// The same resolver gave another client within [`CONTRADICTED`] what it denied this one: whom, and where.
+    pub told_another: Option<(IpAddr, Mark)>,
     /// Fragments of this resolver's UDP datagrams to this client that never became whole during the look-up: the first.
     pub stray_fragment: Option<Mark>,
 }
+
+/// So near a denial and an answer of one resolver contradict each other: the time to live of either is mostly longer.
+pub const CONTRADICTED: Nanos = 10 * SECOND;
 
 /// Another look-up of the same search.
 #[derive(Clone, Debug)]

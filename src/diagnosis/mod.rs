@@ -25,7 +25,7 @@ pub use judge::{Judgement, judge_connection};
 pub use judge_handshakes::judge_handshakes;
 pub use judge_lookup::{is_mail_name, is_mail_question, judge_lookup};
 pub use ladder::{Ladder, Stage};
-pub use lookup_view::{AGAIN, Lookup, LookupContext, Sibling, WENT_ON};
+pub use lookup_view::{AGAIN, CONTRADICTED, Lookup, LookupContext, Sibling, WENT_ON};
 pub use measured::{About, Measured, Settles};
 pub use rules::capture::{SourceState, judge_source};
 pub use rules::dns::{Told, judge_answers, withheld};

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::names::Names;
 use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
-use crate::diagnosis::{AGAIN, LookupContext, Sibling, Tlsa, is_mail_question};
+use crate::diagnosis::{AGAIN, CONTRADICTED, LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
@@ -33,6 +33,9 @@ const FRAGMENTS: usize = 4;
 const EXCHANGERS: usize = 256;
 /// Servers with TLSA records remembered of each client.
 const TLSA_NAMES: usize = 64;
+/// Names that were answered and are remembered at the least, and answers of one.
+const GIVEN_NAMES: usize = 7_168;
+const GIVEN: usize = 8;
 /// TLSA records kept of one name, and bytes of one: more than any key or certificate has.
 const TLSA_RECORDS: usize = 16;
 const TLSA_BYTES: usize = 4_096;
@@ -73,6 +76,15 @@ struct Sizes {
     latest: (HopCount, Mark),
 }
 
+/// What a resolver gave a client.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    kind: RecordType,
+    resolver: IpAddr,
+    client: IpAddr,
+    at: Mark,
+}
+
 /// All closed look-ups that wait.
 pub struct Searches {
     soon: VecDeque<Waiting>,
@@ -86,6 +98,8 @@ pub struct Searches {
     sizes: Remembered<(IpAddr, IpAddr), Sizes>,
     /// First fragments of answers that did not become whole.
     fragments: Remembered<(IpAddr, IpAddr), Few<Mark, FRAGMENTS>>,
+    /// What was given for names that have to do with mail.
+    given: Remembered<Foreign, Few<Given, GIVEN>>,
     tlsa: Remembered<IpAddr, Few<(Foreign, Tlsa), TLSA_NAMES>>,
 }
 
@@ -100,6 +114,7 @@ impl Default for Searches {
             mx_targets: Remembered::new(CLIENTS),
             sizes: Remembered::new(CLIENTS),
             fragments: Remembered::new(CLIENTS),
+            given: Remembered::new(GIVEN_NAMES),
             tlsa: Remembered::new(CLIENTS),
         }
     }
@@ -172,6 +187,18 @@ impl Searches {
         one.filter(|_| found.next().is_none())
     }
 
+    /// Where that resolver gave another client meanwhile what it did not give this one.
+    fn told_another(&self, facts: &LookupFacts) -> Option<(IpAddr, Mark)> {
+        let at = facts.answer().filter(|_| denied(facts))?.at;
+        let mut given = self.given.get(&facts.name)?.iter();
+        let other = given.find(|one| {
+            (one.kind, one.resolver) == (facts.kind, facts.resolver)
+                && one.client != facts.client
+                && one.at.time.since(at.time).abs() <= CONTRADICTED
+        })?;
+        Some((other.client, other.at))
+    }
+
     /// The first fragment of a resolver's answer to that client.
     pub fn fragment(&mut self, client: IpAddr, resolver: IpAddr, mark: Mark) {
         let open = self.fragments.entry((client, resolver), Few::new);
@@ -200,6 +227,18 @@ impl Searches {
                     }
                 }
             }
+        }
+        if mail
+            && positive(&facts)
+            && let Some(reply) = facts.answer()
+        {
+            let given = self.given.entry(facts.name.clone(), Few::new);
+            given.push_last(Given {
+                kind: facts.kind,
+                resolver: facts.resolver,
+                client: facts.client,
+                at: reply.at,
+            });
         }
         let waiting = Waiting { facts, mail };
         if self.soon.len() + self.unused.len() >= WAITING {
@@ -386,6 +425,7 @@ impl Searches {
             resolver_answered: sizes.map(|sizes| sizes.latest),
             used: used(facts, names),
             mx_of: self.domain_of(facts.client, &facts.name).cloned(),
+            told_another: self.told_another(facts),
             small_answer: sizes.and_then(|sizes| sizes.small),
             stray_fragment: self
                 .fragments

@@ -149,6 +149,20 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
             ),
         );
     }
+    // One resolver has one truth for all, but for views, filters and back ends that differ.
+    if let Some((other, at)) = l.context.told_another {
+        claim.confidence = f32::min(claim.confidence, 0.6);
+        claim = claim
+            .because(
+                at,
+                format!("the same resolver gives {other} an answer to the same question"),
+            )
+            .or(
+                Code::DnsFiltered,
+                0.2,
+                "the same question from both clients at once: a filter or a view by client",
+            );
+    }
     Some(claim)
 }
 

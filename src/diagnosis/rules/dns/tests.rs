@@ -273,6 +273,18 @@ fn codes_of_the_answer() {
 }
 
 #[test]
+fn a_denial_that_others_did_not_get_is_doubted() {
+    let facts = answered(facts(RecordType::A, &[0]), vec![reply(3, 3, Vec::new())]);
+    let mut context = witnessed();
+    assert!(judge(&facts, &context, 9_000).verdict.confidence > 0.9);
+    context.told_another = Some((ip("10.0.0.6"), mark(1_000)));
+    let verdict = judge(&facts, &context, 9_000).verdict;
+    assert_eq!(verdict.code, Code::DnsNxdomain);
+    assert!(verdict.confidence <= 0.6);
+    assert_eq!(verdict.alternatives[0].code, Code::DnsFiltered);
+}
+
+#[test]
 fn silence_where_the_queries_arrive_is_the_resolvers() {
     let mut tries = facts(RecordType::A, &[0, 5_000, 10_000]);
     for query in &mut tries.queries {
