@@ -26,6 +26,12 @@ impl Stage {
         frame
     }
 
+    /// That side has got all that was said to it, and says so in what it sends next.
+    pub fn hear(&mut self, side: char) {
+        let (me, peer) = self.hosts(side);
+        me.heard = peer.seq;
+    }
+
     /// The oldest unacknowledged segment of `side` once more.
     pub fn again(&mut self, side: char) -> u64 {
         let (me, _) = self.hosts(side);

@@ -254,7 +254,12 @@ impl Player {
             "ack" => self.stage.acknowledge(other),
             "fin" => self.stage.fin(side, true, look),
             "fin!" => self.stage.fin(side, false, look),
-            "rst" => self.stage.reset(side, rest.contains(&"bare"), look),
+            "rst" => {
+                if rest.contains(&"all") {
+                    self.stage.hear(side);
+                }
+                self.stage.reset(side, rest.contains(&"bare"), look)
+            }
             "keepalive" => self.stage.keep_alive(side, true),
             "keepalive!" => self.stage.keep_alive(side, false),
             other => panic!("{other}: no such step ({step})"),

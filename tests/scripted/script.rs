@@ -11,7 +11,7 @@
 //! C: text · S: text           a line, CRLF added; escapes \r \n \xNN; `C:~` adds no CRLF
 //! C:! text                    sent, never acknowledged; `C:? text` sent, not in the capture; `C:?! text` both
 //! C tls hello 1.3 + ccs       records
-//! C again · C ack · C fin · C fin! · C rst · C rst bare · C keepalive · C keepalive!
+//! C again · C ack · C fin · C fin! · C rst · C rst bare · C rst all (acknowledges all that was said) · C keepalive · C keepalive!
 //! syn · synack · ack · refuse · icmp TYPE CODE [mtu=N] [from=IP] · window C N
 //! wait 5s · wait 200ms · others · rtt 50ms · horizon 60s
 //! dns NAME TYPE RCODE ANSWER,ANSWER · dns NAME TYPE silent

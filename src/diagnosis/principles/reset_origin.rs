@@ -55,12 +55,17 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         } else {
             None
         });
-    // A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
-    let abort = reset.timestamps && reset.window != Some(0) && reset.flags.ack();
     let mut distant = None;
     // A host that looks for the path within its connection sends segments with small TTLs; one that others of its segments came with
     // says nothing against it.
     let usual = direction.ttls.contains(&reset.hops.ttl);
+    // It stands in the line of the host's own packets: the next of its counter, from its distance.
+    let in_line = usual && reset.ip_id_continues && !reset.ip_id_copied;
+    // A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
+    // Where no timestamps were agreed on (RFC 7323 3.2) there are none to carry.
+    let stamped = reset.timestamps
+        || untimed(c) && in_line && reset.seq_exact == Some(true) && !reset.data_after;
+    let abort = stamped && reset.window != Some(0) && reset.flags.ack();
     if let Some(base) = baseline.filter(|_| !usual) {
         let difference = base.hops.abs_diff(reset.hops.hops);
         // Farther than a SYN-ACK that is all there is: it may be the SYN-ACK that a device sent (a SYN proxy), and the host's own reset.
@@ -142,7 +147,7 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         .resets
         .iter()
         .any(|other| other.side != reset.side && other.at.is_before(reset.at));
-    if let (Some(delay), Some(min)) = (reset.after_peer, c.tcp.min_rtt[reset.side])
+    if let (Some(delay), Some((min, whole))) = (reset.after_peer, round_trip(c, reset.side))
         && !after_theirs
         && reset.trigger == ResetTrigger::Established
         && delay >= 0
@@ -150,8 +155,9 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         && delay.saturating_mul(10) < min.saturating_mul(6)
     {
         let (delay, min) = (delay as f64 / 1e6, min as f64 / 1e6);
+        // Acknowledgements alone may all have been held back (RFC 1122 4.2.3.2): the path may be shorter than any of them shows.
         add(
-            2.5,
+            if whole { 2.5 } else { 1.5 },
             format!(
                 "it came {delay:.1} ms after the packet it answers; the shortest round trip is {min:.1} ms"
             ),
@@ -174,9 +180,33 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     if abort && distant.is_none() {
         origin.score -= 5.0;
         origin.signals.clear();
+    } else if in_line {
+        // A device copies an identification or makes one up (Weaver et al.): it does not count on where the host stopped.
+        origin.score -= 2.0;
     }
     origin.hops = distant;
     origin
+}
+
+/// The connection was opened without timestamps: one of the two did not offer them (RFC 7323 3.2).
+fn untimed(c: &Connection<'_>) -> bool {
+    let tcp = c.tcp;
+    let mut opening = tcp.syns.seen.iter().chain(&tcp.syn_acks.seen);
+    opening.any(|one| one.options.whole && !one.options.timestamps)
+}
+
+/// The shortest round trip to that side and back, and whether the handshake was seen: of it each segment is answered at once, while
+/// what acknowledges data may wait for the next command (RFC 1122 4.2.3.2).
+fn round_trip(c: &Connection<'_>, side: Side) -> Option<(Nanos, bool)> {
+    let handshake = match side {
+        Side::Client => c.tcp.rtt_client,
+        Side::Server => c.tcp.rtt_server,
+    };
+    let acknowledged = c.tcp.min_rtt[side]?;
+    Some(match handshake {
+        Some(opened) => (acknowledged.min(opened), true),
+        None => (acknowledged, false),
+    })
 }
 
 /// What the reset says in words: RFC 9293 3.5.3 allows text in it, and some devices use it to explain themselves.
