@@ -57,7 +57,10 @@ impl Tracker {
             .offset(tcp.seq)
             .filter(|_| own.board.started() && trigger != ResetTrigger::Syn)
             .is_some_and(|offset| {
-                (1..=MOST_UNSEEN).contains(&offset.saturating_sub(own.board.high()))
+                let beyond = offset.saturating_sub(own.board.high());
+                // What its peer acknowledged unseen counts as sent by now.
+                let acknowledged = beyond == 0 && self.facts.sides[side].acked_ahead;
+                acknowledged || (1..=MOST_UNSEEN).contains(&beyond)
             });
         // An abort carries the acknowledgement of its host's socket; a device's guess may name anything.
         let acks = other
