@@ -251,6 +251,21 @@ impl<'a> Connection<'a> {
             || self.tcp.acked_unseen > 0
             || self.tcp.capture_gaps[Side::Client] > 0
             || self.tcp.capture_gaps[Side::Server] > 0
+            || self.aborted_behind_unseen()
+    }
+
+    /// A host's own reset acknowledges bytes of the other side that the capture does not show, and never shows. What a device made up
+    /// may acknowledge anything: it has neither the clock of the connection nor the counter of the host.
+    fn aborted_behind_unseen(&self) -> bool {
+        let mut resets = self.tcp.resets.iter();
+        resets.any(|reset| {
+            let own = reset.timestamps && reset.window != Some(0) || reset.ip_id_continues;
+            let later = self.tcp.sides[reset.side.other()].last_data;
+            reset.acks_unseen
+                && own
+                && !reset.data_after
+                && later.is_none_or(|said| said.is_before(reset.at))
+        })
     }
 
     /// The capture began in its middle: greeting, lists, logins and agreements may have come before.
