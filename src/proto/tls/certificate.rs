@@ -3,6 +3,8 @@
 //! Signatures are verified here where the algorithm is supported, because "signed by itself" and
 //! "signed by another one sent with it" are facts, not opinions. Whether a chain is trusted is in `trust`.
 
+use std::net::IpAddr;
+
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
@@ -12,7 +14,7 @@ use super::facts::Certificate;
 use super::hello;
 use super::reader::Reader;
 
-/// DNS names kept of one certificate.
+/// DNS names, and addresses, kept of one certificate.
 const NAMES: usize = 256;
 
 /// A Certificate message up to TLS 1.2 (RFC 5246 7.4.2): the DER of each certificate.
@@ -173,6 +175,7 @@ fn facts(cert: &X509Certificate<'_>, der: &[u8]) -> Certificate {
         ),
         not_after: Timestamp(cert.validity().not_after.timestamp().saturating_mul(SECOND)),
         names: names(cert),
+        addresses: addresses(cert),
         common_name: cert
             .subject()
             .iter_common_name()
@@ -223,6 +226,24 @@ fn names(cert: &X509Certificate<'_>) -> Vec<Foreign> {
         .iter()
         .filter_map(|name| match name {
             GeneralName::DNSName(name) => Some(Foreign::from(name.to_ascii_lowercase().as_str())),
+            _ => None,
+        })
+        .take(NAMES)
+        .collect()
+}
+
+/// An iPAddress of another length than an address has is none (RFC 5280 4.2.1.6).
+fn addresses(cert: &X509Certificate<'_>) -> Vec<IpAddr> {
+    let Ok(Some(extension)) = cert.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension.value.general_names.iter();
+    names
+        .filter_map(|name| match name {
+            GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+                .ok(),
             _ => None,
         })
         .take(NAMES)

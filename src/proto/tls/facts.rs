@@ -1,5 +1,7 @@
 //! Facts of one TLS connection, each with frame and time.
 
+use std::net::IpAddr;
+
 use crate::base::{Foreign, Mark, PerSide, Side, Timestamp};
 
 /// Handshake messages kept.
@@ -162,6 +164,8 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// DNS names of the subject alternative name extension, lower case.
     pub names: Vec<Foreign>,
+    /// Addresses of the same extension (iPAddress, RFC 5280 4.2.1.6).
+    pub addresses: Vec<IpAddr>,
     /// Common name of the subject, lower case.
     pub common_name: Option<Foreign>,
     /// Subject equals issuer.

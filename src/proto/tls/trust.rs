@@ -3,6 +3,7 @@
 //! Pure computation on what was sent and on roots that the caller read: it opens no store, fetches no
 //! missing intermediate and asks nobody about revocation. Time is the packet's.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -128,7 +129,7 @@ fn fault(error: Error) -> ChainFault {
 /// How a certificate fits a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameMatch {
-    /// A DNS name of the subject alternative name extension fits (RFC 9525 6.3).
+    /// A DNS name or an address of the subject alternative name extension fits (RFC 9525 6.3, 6.4).
     Alternative,
     /// There is no such name, but the common name fits: old clients only (RFC 6125 6.4.4).
     CommonName,
@@ -136,8 +137,13 @@ pub enum NameMatch {
     None,
 }
 
-/// How `certificate` fits `name`, a DNS name without regard to case or a final dot.
+/// How `certificate` fits `name`, a DNS name without regard to case or a final dot, or an address: some clients name one in the SNI
+/// although RFC 6066 3 forbids it, and compare it with the addresses of the certificate.
 pub fn name_match(certificate: &Certificate, name: &str) -> NameMatch {
+    let address = name.parse::<IpAddr>().ok();
+    if address.is_some_and(|address| certificate.addresses.contains(&address)) {
+        return NameMatch::Alternative;
+    }
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     if certificate
         .names
@@ -179,7 +185,24 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::super::certificate;
+    use super::{NameMatch, fits, name_match};
+
+    #[test]
+    fn an_address_fits_an_address_alone() {
+        let names = ["192.0.2.10", "2001:db8::10", "mail.example.net"].map(str::to_owned);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let named = rcgen::CertificateParams::new(names).expect("names");
+        let der = named.self_signed(&key).expect("one").der().to_vec();
+        let leaf = certificate(&der).expect("readable");
+        assert_eq!(leaf.names, ["mail.example.net".into()]);
+        for name in ["192.0.2.10", "2001:DB8:0::10", "mail.example.net."] {
+            assert_eq!(name_match(&leaf, name), NameMatch::Alternative, "{name}");
+        }
+        for name in ["192.0.2.1", "2001:db8::1", "192.0.2.10.example.net"] {
+            assert_eq!(name_match(&leaf, name), NameMatch::None, "{name}");
+        }
+    }
 
     #[test]
     fn a_wildcard_is_one_whole_label() {

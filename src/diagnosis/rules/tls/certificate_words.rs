@@ -3,7 +3,7 @@
 //! A client's refusal in a capture and a check of mxray's own find the same faults; they are said here, once. Which fault it is, and
 //! how sure, is the caller's business.
 
-use crate::base::{Foreign, Timestamp};
+use crate::base::{Foreign, Timestamp, ip_text};
 use crate::diagnosis::Code;
 use crate::proto::tls::Certificate;
 
@@ -72,12 +72,14 @@ pub fn incomplete(leaf: &Certificate) -> String {
 
 /// It names somebody else.
 pub fn wrong_name(leaf: &Certificate, wanted: &str) -> String {
-    let names: Vec<&str> = leaf
-        .names
-        .iter()
-        .chain(leaf.common_name.as_ref().filter(|_| leaf.names.is_empty()))
-        .take(3)
+    let addresses: Vec<String> = leaf.addresses.iter().map(|ip| ip_text(*ip)).collect();
+    let common = leaf.common_name.as_ref();
+    let named = leaf.names.iter();
+    let names: Vec<&str> = named
+        .chain(common.filter(|_| leaf.names.is_empty()))
         .map(Foreign::as_str)
+        .chain(addresses.iter().map(String::as_str))
+        .take(3)
         .collect();
     let held = match names.is_empty() {
         true => "no name at all".to_owned(),

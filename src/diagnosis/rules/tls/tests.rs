@@ -50,6 +50,7 @@ fn certificate(from: i64, to: i64, name: &str, self_issued: bool) -> Certificate
         not_before: Timestamp((EPOCH + from) * DAY * SECOND),
         not_after: Timestamp((EPOCH + to) * DAY * SECOND),
         names: vec![Foreign::from(name)],
+        addresses: Vec::new(),
         common_name: None,
         self_issued,
         self_signed: self_issued,

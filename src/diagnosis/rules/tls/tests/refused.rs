@@ -1,5 +1,7 @@
 //! Refused chains: what was sent in another order, beside too much, or not seen whole, and what an alert says of each.
 
+use std::net::Ipv6Addr;
+
 use super::*;
 use crate::flow::Vantage;
 
@@ -135,6 +137,27 @@ fn a_fitting_common_name_is_no_wrong_name() {
     );
     chain[0].common_name = Some(Foreign::from("www.example.org"));
     assert_eq!(heard(&refused(42, chain)).0, Code::TlsCertWrongName);
+}
+
+#[test]
+fn an_address_of_the_certificate_fits_an_address_that_was_asked_for() {
+    let mut chain = sent(&[Some(1), None]);
+    chain[0].names = Vec::new();
+    chain[0].addresses = vec![[192, 0, 2, 10].into(), Ipv6Addr::LOCALHOST.into()];
+    for (asked, fits) in [
+        ("192.0.2.10", true),
+        ("0:0::1", true),
+        ("192.0.2.11", false),
+        ("mail.example.org", false),
+    ] {
+        let mut tls = refused(42, chain.clone());
+        tls.client_hello.as_mut().expect("one").sni = Some(Foreign::from(asked));
+        let code = match fits {
+            true => Code::TlsCertRejected,
+            false => Code::TlsCertWrongName,
+        };
+        assert_eq!(heard(&tls).0, code, "{asked}");
+    }
 }
 
 #[test]
