@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-pub use member::{Again, Member, Told, Wanted};
+pub use member::{Again, Asked, Member, Told, Wanted};
 use purposes::Purposes;
 use verdict::{faults, verdict_of};
 

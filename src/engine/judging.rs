@@ -337,6 +337,7 @@ impl Judging {
             ended: tcp.last.time,
             outcome: judged.judgement.outcome,
             useful: true,
+            asked: None,
             silent: false,
             told: Told::of(
                 judged.judgement.outcome,

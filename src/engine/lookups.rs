@@ -2,7 +2,7 @@
 //!
 //! Which look-ups are judged, and when, is decided in `searches`; what they were for, in `attempts`.
 
-use super::attempts::{Member, Told, Wanted};
+use super::attempts::{Asked, Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting, denied, sibling};
@@ -44,6 +44,10 @@ impl Judging {
             self.answers
                 .answered(&facts.name, facts.kind, facts.resolver, reply.at, addresses);
         }
+        let answered = answer.is_some_and(|reply| {
+            let mut answers = reply.message.answers.iter();
+            answers.any(|record| record.kind == facts.kind)
+        });
         let server = Wanted::Resolver(facts.resolver);
         let member = Member {
             id: record.id,
@@ -53,11 +57,12 @@ impl Judging {
             ended: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome,
             // The names of exchangers alone reach nobody.
-            useful: facts.kind != RecordType::MX
-                && answer.is_some_and(|reply| {
-                    let mut answers = reply.message.answers.iter();
-                    answers.any(|record| record.kind == facts.kind)
-                }),
+            useful: facts.kind != RecordType::MX && answered,
+            asked: Some(Box::new(Asked {
+                name: facts.name.clone(),
+                kind: facts.kind,
+                answered,
+            })),
             silent: answer.is_none() && facts.icmp.is_empty(),
             told: Told::of(
                 outcome,

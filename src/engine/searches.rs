@@ -362,14 +362,33 @@ impl Searches {
     }
 
     fn give_up(&mut self, waiting: Waiting) -> Fate {
-        let address = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA);
-        if address && !positive(&waiting.facts) && self.failed.len() < FAILED {
+        if self.is_needed(&waiting.facts) && self.failed.len() < FAILED {
             self.failed.push(Waiting {
                 facts: waiting.facts.clone(),
                 mail: false,
             });
         }
         Fate::Other(waiting)
+    }
+
+    /// Judged in a source without mail: a look-up of addresses that failed, and the next one of the same question, which tells whether
+    /// the client went without.
+    fn is_needed(&self, facts: &LookupFacts) -> bool {
+        let again = || {
+            let mut recent = self
+                .recent
+                .get(&facts.client)
+                .into_iter()
+                .flat_map(|r| r.iter());
+            recent.any(|other| {
+                let before = facts.first.time.since(other.first.time);
+                !other.positive
+                    && other.kind == facts.kind
+                    && other.name == facts.name
+                    && (1..=SIBLINGS_WITHIN).contains(&before)
+            })
+        };
+        matches!(facts.kind, RecordType::A | RecordType::AAAA) && (!positive(facts) || again())
     }
 
     /// At the end of a source: everything that waits. `mail` tells whether it held a mail connection.
@@ -381,9 +400,8 @@ impl Searches {
             .into_iter()
             .chain(unused.map(|one| one.waiting))
         {
-            let failed = matches!(waiting.facts.kind, RecordType::A | RecordType::AAAA)
-                && !positive(&waiting.facts);
-            if waiting.mail || used(&waiting.facts, names).is_some() || !mail && failed {
+            let needed = self.is_needed(&waiting.facts);
+            if waiting.mail || used(&waiting.facts, names).is_some() || !mail && needed {
                 fates.push(Fate::Judge(waiting));
             } else {
                 fates.push(Fate::Other(waiting));

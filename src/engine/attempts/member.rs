@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{NEXT_TRY, RETRY};
-use crate::base::{Nanos, Rare, Timestamp, ip_text, socket_text};
+use crate::base::{Foreign, Nanos, Rare, Timestamp, ip_text, socket_text};
 use crate::diagnosis::{Code, Outcome};
 use crate::engine::blame::Blame;
 use crate::engine::record::VerdictInfo;
+use crate::proto::dns::RecordType;
 
 /// One member of an attempt.
 pub struct Member {
@@ -26,6 +27,8 @@ pub struct Member {
     pub told: Option<Box<Told>>,
     /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
     pub useful: bool,
+    /// What a look-up asked for; `None` of a connection.
+    pub asked: Option<Box<Asked>>,
     /// A look-up that nothing answered: it cost the client the time until it went on without it.
     pub silent: bool,
     /// What it wanted, for folding.
@@ -38,6 +41,16 @@ pub struct Member {
     pub own_sake: bool,
     /// The member that is the same connection, seen on the other side of a NAT.
     pub twin: Rare<Option<u64>>,
+}
+
+/// The question of a look-up.
+pub struct Asked {
+    /// For that name.
+    pub name: Foreign,
+    /// And that type of record.
+    pub kind: RecordType,
+    /// Records of that type were answered.
+    pub answered: bool,
 }
 
 /// What an attempt keeps of a member's verdict.
@@ -131,6 +144,21 @@ impl Member {
     /// Whether it did its work, at whatever cost.
     pub(super) fn works(&self) -> bool {
         matches!(self.outcome, Outcome::Healthy | Outcome::Degraded)
+    }
+
+    /// A later look-up answered the same question: what this one failed of (another resolver, an option that its server does not
+    /// take: RFC 6891 7, RFC 7873 5.2.3) kept nobody from the answer. A probe asks every resolver for its own sake.
+    pub(super) fn answers_for(&self, failed: &Member) -> bool {
+        self.works()
+            && !failed.own_sake
+            && self.started >= failed.started
+            && self
+                .asked
+                .as_ref()
+                .zip(failed.asked.as_ref())
+                .is_some_and(|(again, before)| {
+                    again.answered && again.name == before.name && again.kind == before.kind
+                })
     }
 
     /// What a look-up cost a client that went on at that moment.

@@ -111,9 +111,19 @@ fn forged_lookup(attempt: &Attempt) -> Option<&Member> {
     lookups.find(|member| member.outcome == Outcome::Failed && is_forged(member))
 }
 
+/// A look-up that failed, and that no other one of the same question made good within a second.
 fn failed_lookup(attempt: &Attempt) -> Option<&Member> {
     let mut lookups = attempt.lookups.iter();
-    lookups.find(|member| member.outcome == Outcome::Failed)
+    lookups.find(|member| {
+        member.outcome == Outcome::Failed && made_good(attempt, member) != Some(false)
+    })
+}
+
+/// Whether the client had waited a second for the one that failed, until another one answered its question; `None` when none did.
+fn made_good(attempt: &Attempt, failed: &Member) -> Option<bool> {
+    let lookups = attempt.lookups.iter();
+    let later = lookups.filter(|other| other.answers_for(failed));
+    later.map(|again| failed.cost(again.ended) >= SECOND).min()
 }
 
 fn costly_lookup(attempt: &Attempt) -> Option<&Member> {
@@ -136,7 +146,13 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         .lookups
         .iter()
         .find(|member| member.useful && member.works());
-    if let Some(failed) = failed_lookup(attempt) {
+    let failed = |good: Option<bool>| {
+        let mut lookups = attempt.lookups.iter();
+        lookups
+            .find(|member| member.outcome == Outcome::Failed && made_good(attempt, member) == good)
+    };
+    let dear = failed(Some(true));
+    if let Some(failed) = failed(None) {
         let Some(well) = well else {
             return (Outcome::Failed, Some(failed));
         };
@@ -148,9 +164,12 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         if cost >= SECOND {
             return (Outcome::Degraded, Some(failed));
         }
-        if costly_lookup.is_none() {
+        if dear.is_none() && costly_lookup.is_none() {
             return (Outcome::Healthy, Some(well));
         }
+    }
+    if let Some(failed) = dear {
+        return (Outcome::Degraded, Some(failed));
     }
     let member = costly_lookup
         .or(well)
@@ -167,12 +186,13 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
 mod tests {
     use std::net::IpAddr;
 
-    use super::super::{Again, Attempts, Member, Told, Wanted};
+    use super::super::{Again, Asked, Attempts, Member, Told, Wanted};
     use crate::base::{Foreign, MILLISECOND, Rare, SECOND, Timestamp};
     use crate::diagnosis::Outcome;
     use crate::engine::blame::Blame;
     use crate::engine::record::{Record, VerdictInfo};
     use crate::proto::Service;
+    use crate::proto::dns::RecordType;
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 5));
 
@@ -203,6 +223,7 @@ mod tests {
                 })
             }),
             useful: true,
+            asked: None,
             silent: false,
             server: Wanted::Server(IpAddr::from([192, 0, 2, host]), port),
             established: true,
@@ -399,6 +420,57 @@ mod tests {
         );
         assert_eq!(seen, [("degraded", "tcp.dropped", vec![1, 2])]);
         assert_eq!(causes, ["tcp.dropped"]);
+    }
+
+    /// A look-up of that name and type at the resolver with that last byte, begun so many milliseconds in and over 4 ms later.
+    fn asked(id: u64, host: u8, ms: i64, code: &'static str, what: (&str, RecordType)) -> Member {
+        let well = code == "ok";
+        Member {
+            ended: Timestamp((ms + 4) * MILLISECOND),
+            useful: well && what.1 != RecordType::MX,
+            asked: Some(Box::new(Asked {
+                name: Foreign::from(what.0),
+                kind: what.1,
+                answered: well,
+            })),
+            server: Wanted::Resolver(IpAddr::from([192, 0, 2, host])),
+            established: false,
+            ..member(id, host, 53, ms, code, false)
+        }
+    }
+
+    #[test]
+    fn who_asks_again_and_is_answered_lost_nothing() {
+        const MX: (&str, RecordType) = ("example.net", RecordType::MX);
+        let failed = |ms| asked(0, 53, ms, "dns.servfail", MX);
+        // At another resolver, and at the same one without what it did not take.
+        for host in [54, 53] {
+            let again = asked(1, host, 5, "ok", MX);
+            let (seen, causes) = judged_with(vec![failed(0), again], Vec::new());
+            assert_eq!((seen[0].0, seen[0].1), ("healthy", "ok"), "{host}");
+            assert!(causes.is_empty());
+        }
+        // Near misses: it took seconds; it was answered before; another name, another type; it failed again.
+        let mut slow = failed(0);
+        slow.ended = Timestamp(5 * SECOND);
+        let again = asked(1, 54, 5_000, "ok", MX);
+        let (seen, causes) = judged_with(vec![slow, again], Vec::new());
+        assert_eq!((seen[0].0, seen[0].1), ("degraded", "dns.servfail"));
+        assert_eq!(causes, ["dns.servfail"]);
+        for other in [
+            asked(1, 54, -5, "ok", MX),
+            asked(1, 54, 5, "ok", ("mail.example.net", RecordType::MX)),
+            asked(1, 54, 5, "ok", ("example.net", RecordType::TXT)),
+            asked(1, 54, 5, "dns.servfail", MX),
+        ] {
+            let other = Member {
+                useful: false,
+                ..other
+            };
+            let (seen, causes) = judged_with(vec![failed(0), other], Vec::new());
+            assert_eq!((seen[0].0, seen[0].1), ("failed", "dns.servfail"));
+            assert_eq!(causes, ["dns.servfail"]);
+        }
     }
 
     #[test]
