@@ -92,6 +92,7 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
             "Postfix src/smtpd/smtpd.c (smtpd_forbidden_commands)",
         ),
         221 => (ServiceUnavailable, "RFC 5321 4.2.3"),
+        459 => (Rejected, "RFC 1985 (node not allowed)"),
         500..=504 | 555 => (ProtocolError, "RFC 5321 4.2.3"),
         552 if matches!(
             asked.command,

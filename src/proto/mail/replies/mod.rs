@@ -193,6 +193,10 @@ impl ReplyTable {
             Some(row) if row.family == Family::ProtocolError && reply.code == Some(530) => {
                 codes::read(&asked, reply)
             }
+            // 459 has one as well (RFC 1985: the node is not allowed), whatever the program calls what it does not serve.
+            Some(row) if row.family == Family::ServiceUnavailable && reply.code == Some(459) => {
+                codes::read(&asked, reply)
+            }
             // So are the codes for SPF, DKIM and DMARC (RFC 7372), whatever part of the transaction is named beside them, or
             // that a limit is the penalty.
             Some(row)

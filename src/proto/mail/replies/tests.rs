@@ -384,6 +384,22 @@ fn a_code_that_says_why_outranks_the_words_that_say_what() {
 }
 
 #[test]
+fn a_node_that_is_not_allowed_is_no_trouble_of_the_server() {
+    const ETRN: &str = "ETRN foo.example.org";
+    all(
+        Language::Smtp,
+        false,
+        &[
+            (ETRN, "459 <foo.example.org>: service unavailable", Rejected),
+            (ETRN, "459 Node foo.example.org not allowed", Rejected),
+            // Near misses: another code, and another cause.
+            (ETRN, "450 4.3.2 service unavailable", ServiceUnavailable),
+            (ETRN, "421 4.3.2 service unavailable", ServiceUnavailable),
+        ],
+    );
+}
+
+#[test]
 #[rustfmt::skip]
 fn words_in_the_name_of_a_host_are_no_words() {
     all(Language::Smtp, false, &[
