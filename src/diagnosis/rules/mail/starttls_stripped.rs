@@ -45,8 +45,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     };
     let others = masked.is_some() && masks_may_be_others(c.dialogue);
     let confidence = match (&sign, looked) {
-        (Sign::Masked, false) if others => 0.6,
-        (Sign::Masked, true) if others => 0.5,
+        // Servers without STARTTLS are rare, and the answer of one that has none was looked at above.
+        (Sign::Masked, false) if others => 0.85,
+        (Sign::Masked, true) if others => 0.7,
         (Sign::Masked, false) => 0.93,
         (Sign::Masked, true) => 0.8,
         (Sign::Elsewhere(_), false) => 0.65,
@@ -84,7 +85,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     } else {
         claim = claim.or(
             Code::MailStarttlsMissing,
-            if others { 0.35 } else { 0.05 },
+            if others { 0.12 } else { 0.05 },
             "a capture at the server: whether its list has STARTTLS there",
         );
     }
