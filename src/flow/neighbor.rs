@@ -13,7 +13,7 @@ use super::worlds::Worlds;
 use crate::base::{MILLISECOND, Mark, Nanos, SourceId};
 use crate::wire::{Arp, Link, Neighbor};
 
-/// Addresses that are remembered per table; beyond it new ones are not.
+/// Addresses that are remembered per table, on each wire one; beyond it new ones are not.
 const ADDRESSES: usize = 16_384;
 /// Wires on which one address is told apart; beyond it new ones are not.
 const WIRES: usize = 64;
@@ -75,6 +75,8 @@ pub struct Neighbors {
     worlds: Worlds,
     /// Of each address what is known of it on each wire: nearly always one.
     known: HashMap<(SourceId, IpAddr), Vec<NeighborFacts>, foldhash::fast::RandomState>,
+    /// Wires of all addresses.
+    kept: usize,
     full: bool,
 }
 
@@ -154,10 +156,10 @@ impl Neighbors {
         };
         let asked_here = wires.get(at).is_some_and(|facts| facts.requests > 0);
         let mut again = false;
-        for (place, facts) in wires.iter_mut().enumerate() {
-            // Where nobody asks, what is answered was asked elsewhere: a tap has an interface for each direction, and a mirror port may
-            // leave the tag of one of them out.
-            if place == at || !asked_here {
+        for facts in wires.iter_mut() {
+            // A bridge floods a request to all its ports and hands the answer to one. And where nobody asks, what is answered was asked
+            // elsewhere: a mirror port may leave the tag of one direction out.
+            if facts.wire.vlans == wire.vlans || !asked_here {
                 again |= facts.unanswered > 0;
                 facts.unanswered = 0;
                 facts.since = None;
@@ -198,7 +200,8 @@ impl Neighbors {
         target: IpAddr,
     ) -> Option<(&mut Vec<NeighborFacts>, usize)> {
         let key = (self.worlds.of(mark.frame.source()), target);
-        if self.known.len() >= ADDRESSES && !self.known.contains_key(&key) {
+        let room = self.kept < ADDRESSES;
+        if !room && !self.known.contains_key(&key) {
             self.full = true;
             return None;
         }
@@ -206,10 +209,12 @@ impl Neighbors {
         if let Some(at) = wires.iter().position(|facts| facts.wire == *wire) {
             return Some((wires, at));
         }
-        if wires.len() >= WIRES {
+        if !room || wires.len() >= WIRES {
+            // What is not told apart counts where the address was seen first.
             self.full = true;
-            return None;
+            return Some((wires, 0));
         }
+        self.kept = self.kept.saturating_add(1);
         wires.push(NeighborFacts {
             wire: wire.clone(),
             target,
@@ -328,6 +333,28 @@ mod tests {
         neighbors.arp(mark(13), &vlan(10), &answer(10));
         let (_, facts) = neighbors.troubled().next().unwrap();
         assert_eq!((facts.owners.len(), facts.alternations), (2, 1));
+    }
+
+    #[test]
+    fn what_a_bridge_floods_is_answered_on_one_of_its_ports() {
+        let mut neighbors = Neighbors::default();
+        let port = |interface| Wire { interface, ..HERE };
+        let ask = arp(false, [2; 6], "10.0.0.5", "10.0.0.1");
+        let answer = arp(true, [4; 6], "10.0.0.1", "10.0.0.5");
+        for number in [1, 6, 11] {
+            for interface in [1, 2, 3] {
+                neighbors.arp(mark(number), &port(interface), &ask);
+            }
+            for interface in [2, 1] {
+                neighbors.arp(mark(number + 1), &port(interface), &answer);
+            }
+        }
+        assert_eq!(neighbors.troubled().count(), 0);
+        // The near miss: nobody answers, and each port shows it.
+        for interface in [1, 2, 3] {
+            neighbors.arp(mark(20), &port(interface), &ask);
+        }
+        assert_eq!(neighbors.troubled().count(), 3);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::flow::{NeighborFacts, Neighbors};
 const REQUESTS: u32 = 3;
 const AT_LEAST: Nanos = 1_800 * MILLISECOND;
 /// Silent targets of one asker beyond which it is a scanner.
-const SCAN: u32 = 8;
+const SCAN: usize = 8;
 
 /// Judges the neighbours of one source. `concerned`: an answer to that asker would be seen here (frames to single stations are, or the
 /// capturing host itself asked), and he is one that mail is about; a printer that is switched off is nobody's mail fault.
@@ -29,18 +29,19 @@ pub fn judge_neighbors(
         .filter(|(of, _)| *of == source)
         .map(|(_, facts)| facts)
         .collect();
-    let mut silent_for = HashMap::new();
-    for facts in &troubled {
-        if facts.unanswered > 0 {
-            let count: &mut u32 = silent_for.entry(facts.asker).or_default();
-            *count = count.saturating_add(1);
-        }
+    // A bridge shows one request on each of its ports.
+    let mut silent_for: HashMap<Option<IpAddr>, HashSet<IpAddr>> = HashMap::new();
+    for facts in troubled.iter().filter(|facts| facts.unanswered > 0) {
+        silent_for
+            .entry(facts.asker)
+            .or_default()
+            .insert(facts.target);
     }
     let mut claims: Vec<Claim> = Vec::new();
     for facts in troubled {
         let scanned = silent_for
             .get(&facts.asker)
-            .is_some_and(|count| *count > SCAN);
+            .is_some_and(|targets| targets.len() > SCAN);
         if !scanned && facts.asker.is_some_and(concerned) {
             claims.extend(unresolved(facts));
         }
