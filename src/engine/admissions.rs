@@ -1,4 +1,5 @@
-//! Who was let in at a port of a server beside the capture, and when.
+//! Who was let in at a port of a server beside the capture, and when: by connections that are over, since of others nobody knows yet
+//! how often they asked.
 //!
 //! A full queue keeps everybody out, a rule of the server's own firewall the client that it names: what tells the two apart is whether others
 //! were let in meanwhile. It keeps a few minutes, and judges nothing.
@@ -54,15 +55,10 @@ impl Admissions {
         ignored: [None; 2],
     };
 
-    /// Nobody was let in.
-    pub(super) fn is_empty(&self) -> bool {
-        self.answers.is_empty()
-    }
-
-    /// A SYN of that client was answered.
+    /// The first SYN of that client was answered: it was let in without having to ask again.
     pub(super) fn answered(&mut self, client: Guest, mark: Mark) {
-        let told = self.answers.last();
-        if told.is_none_or(|(last, _)| mark.time.since(last.time) >= ONCE) {
+        let near = |(told, _): &(Mark, Guest)| mark.time.since(told.time).abs() < ONCE;
+        if !self.answers.iter().any(near) {
             self.answers.push_last((mark, client));
         }
     }
@@ -82,12 +78,16 @@ impl Admissions {
         let shared = self.ignored.iter().flatten().any(|(other, at)| {
             *other != client && at.since(from.time) >= -NEAR && at.since(to.time) <= NEAR
         });
-        let mut between = self.answers.iter().filter(|(mark, other)| {
-            *other != client && mark.time > from.time && mark.time < to.time
-        });
-        let (latest, _) = between.next_back().filter(|_| !shared)?;
-        let more = u32::try_from(between.count()).unwrap_or(u32::MAX);
-        Some((more.saturating_add(1), *latest))
+        let between = || {
+            self.answers.iter().filter(|(mark, other)| {
+                *other != client && mark.time > from.time && mark.time < to.time
+            })
+        };
+        let (latest, _) = between()
+            .max_by_key(|(mark, _)| mark.time)
+            .filter(|_| !shared)?;
+        let count = u32::try_from(between().count()).unwrap_or(u32::MAX);
+        Some((count, *latest))
     }
 }
 

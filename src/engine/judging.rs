@@ -122,13 +122,10 @@ impl Judging {
             Sighting::CameBack(client, time) => self.knowledge.witness.came_back(client, time),
             Sighting::Answered {
                 server,
-                client,
                 mark,
                 options,
                 ttl,
-            } => self
-                .knowledge
-                .answered((client, server), mark, options, ttl),
+            } => self.knowledge.answered(server, mark, options, ttl),
             Sighting::Uses {
                 client,
                 address,

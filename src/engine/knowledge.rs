@@ -29,9 +29,9 @@ struct Port {
     starttls: Option<Mark>,
     /// That it answered was never seen: its clients went on as they do after an answer.
     unseen: bool,
-    /// Whom it answered last.
-    guest: Guest,
-    /// Of a server that the capture is beside, from the second answer on.
+    /// A connection to it has ended.
+    known: bool,
+    /// Of a server that the capture is beside, from the second such connection on.
     admissions: Rare<Admissions>,
 }
 
@@ -138,30 +138,16 @@ impl Default for Knowledge {
 
 impl Knowledge {
     /// A SYN-ACK was seen, of any service.
-    pub fn answered(
-        &mut self,
-        (client, server): (IpAddr, Endpoint),
-        mark: Mark,
-        options: SynOptions,
-        ttl: u8,
-    ) {
+    pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
         let known = self.servers.entry(server.ip, Server::default);
         let hops = HopCount::of(ttl);
-        let guest = Guest::of(client);
         known.syn_hops = Some(hops);
         if let Some(port) = known
             .ports
             .iter_mut()
             .find(|known| known.port == server.port)
         {
-            if hops.hops == 0 {
-                if port.admissions.is_empty() && !port.unseen {
-                    port.admissions.answered(port.guest, port.answered);
-                }
-                port.admissions.answered(guest, mark);
-            }
             port.answered = mark;
-            port.guest = guest;
             if std::mem::take(&mut port.unseen) {
                 port.options = options;
             }
@@ -172,7 +158,7 @@ impl Knowledge {
                 options,
                 starttls: None,
                 unseen: false,
-                guest,
+                known: false,
                 admissions: Rare::default(),
             });
         }
@@ -192,9 +178,15 @@ impl Knowledge {
         {
             port.starttls = port.starttls.or(starttls);
             let beside = known.syn_hops.is_some_and(|hops| hops.hops == 0);
-            if let Some(last) = tcp.syns.last.filter(|_| beside && tcp.syns.count > 1) {
-                port.admissions.ignored(Guest::of(key.client.ip), last.time);
+            let guest = Guest::of(key.client.ip);
+            match (tcp.syns.count, tcp.syns.last, tcp.syn_acks.seen.first()) {
+                (2.., Some(last), _) if beside => port.admissions.ignored(guest, last.time),
+                (1, _, Some(answer)) if beside && port.known => {
+                    port.admissions.answered(guest, answer.at);
+                }
+                _ => {}
             }
+            port.known = true;
             if port.unseen {
                 port.answered = served_unseen(tcp).unwrap_or(port.answered);
             }
@@ -206,7 +198,7 @@ impl Knowledge {
                 options: SynOptions::default(),
                 starttls,
                 unseen: tcp.opening == Opening::Syn,
-                guest: Guest::of(key.client.ip),
+                known: true,
                 admissions: Rare::default(),
             });
         }
@@ -392,8 +384,7 @@ mod tests {
         let mut knowledge = Knowledge::default();
         let offered = key(143);
         for (key, at) in [(offered, 2), (key(25), 12)] {
-            let ends = (key.client.ip, key.server);
-            knowledge.answered(ends, mark(at), SynOptions::default(), 60);
+            knowledge.answered(key.server, mark(at), SynOptions::default(), 60);
         }
         knowledge.learn(&offered, &TcpFacts::new(mark(1)), Some(mark(6)));
         let elsewhere = |port| {

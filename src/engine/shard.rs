@@ -191,7 +191,6 @@ impl Shard {
         if tcp.flags.ack() {
             let answered = Sighting::Answered {
                 server: from,
-                client: to.ip,
                 mark: when.mark,
                 options: SynOptions::of(tcp),
                 ttl: ip.ttl,

@@ -48,8 +48,6 @@ pub enum Sighting {
     Answered {
         /// Whose.
         server: Endpoint,
-        /// To whom.
-        client: IpAddr,
         /// Where.
         mark: Mark,
         /// What it offers.

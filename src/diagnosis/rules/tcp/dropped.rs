@@ -46,6 +46,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     let banned = singled_out(c);
+    // A queue that is full now and then may have met this client each time.
+    let confidence = match banned {
+        Some(_) => confidence.min(0.75),
+        None => confidence,
+    };
     let place = match banned {
         Some(_) => At::address(Where::Server, c.server().ip),
         None => At::of(Where::Network),
@@ -88,7 +93,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             Some(_) => "nstat on the server: whether TcpExtListenOverflows grows",
             None => "a capture at the server: there the SYNs arrive when its queue is full",
         };
-        claim = claim.or(Code::TcpListenOverflow, 0.1, why);
+        let weight = if banned.is_some() { 0.2 } else { 0.1 };
+        claim = claim.or(Code::TcpListenOverflow, weight, why);
     }
     claim = served.shown(claim);
     if absence.doubtful() {
