@@ -60,7 +60,14 @@ impl Tracker {
         if (icmp.v6 && icmp.kind == 2) || (!icmp.v6 && icmp.kind == 3 && icmp.code == 4) {
             let told = icmp.mtu.filter(|mtu| *mtu >= 68);
             let limit = told.unwrap_or_else(|| quote.ip.total_len.saturating_sub(1));
-            self.halves[quoted].board.too_big(limit);
+            // No link of IPv6 carries less, and what says so is not to be heeded (RFC 8200 5, RFC 8201 4).
+            let limit = if icmp.v6 { limit.max(1280) } else { limit };
+            let half = &mut self.halves[quoted];
+            // A host heeds what quotes bytes that are on their way (RFC 5927 4.1).
+            let outstanding = half.board.acked()..half.board.high();
+            let offset = quote.seq.and_then(|seq| half.offset(seq));
+            let heeded = offset.is_some_and(|offset| outstanding.contains(&offset));
+            half.board.too_big(limit, heeded);
         }
         true
     }

@@ -98,6 +98,7 @@ impl Tracker {
             payload: tcp.payload_len,
             fin: tcp.flags.fin(),
             packet_len: ip.total_len,
+            may_be_cut: ip.source.is_ipv4() && !ip.dont_fragment,
             ip_id: ip.id,
             tsval: tcp.options.timestamps.map(|(value, _)| value),
             idle_before: silence,

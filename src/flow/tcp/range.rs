@@ -22,6 +22,8 @@ pub(super) struct Segment {
     pub(super) payload: u32,
     pub(super) fin: bool,
     pub(super) packet_len: u32,
+    /// Without DF: a router that cannot pass it on whole cuts it (RFC 791 3.2).
+    pub(super) may_be_cut: bool,
     pub(super) ip_id: Option<u16>,
     pub(super) tsval: Option<u32>,
     /// Silence of the connection before it.
@@ -96,12 +98,15 @@ struct Story {
 }
 
 impl Range {
-    /// A router said that packets over `mtu` bytes do not pass. One in which this passed before is its own loss, and explained.
-    pub(super) fn refuse(&mut self, mtu: u32) {
+    /// A router said that packets over `mtu` bytes do not pass: that explains what was lost in larger ones. `heeded`: the sender must send
+    /// smaller ones from now on.
+    pub(super) fn refuse(&mut self, mtu: u32, heeded: bool) {
         if self.packet_len > mtu {
             self.excused = true;
-            let story = self.story();
-            story.refused = Some(story.refused.map_or(mtu, |known| known.min(mtu)));
+            if heeded {
+                let story = self.story();
+                story.refused = Some(story.refused.map_or(mtu, |known| known.min(mtu)));
+            }
         }
     }
 
@@ -275,9 +280,10 @@ impl Range {
         story.last = segment.mark;
         story.resent.get_or_insert(segment.mark);
         story.last_tsval = segment.tsval;
-        // A super-segment leaves in packets of a size that is not seen here.
+        // A super-segment leaves in packets of a size that is not seen here; and who lets routers cut its packets (RFC 1191 3) has heard.
         if story.refused.is_some_and(|mtu| segment.packet_len > mtu)
             && segment.payload <= segment.mss
+            && !segment.may_be_cut
         {
             story.unheeded = story.unheeded.saturating_add(1);
         }

@@ -282,10 +282,11 @@ impl Scoreboard {
     }
 
     /// ICMP said that packets over `mtu` bytes do not pass: what was sent in larger ones before is neither loss nor black hole. A sender
-    /// that was told sends smaller ones (RFC 1191 3, RFC 8201 4); one that goes on did not hear it.
-    pub(super) fn too_big(&mut self, mtu: u32) {
+    /// that was told sends smaller ones (RFC 1191 3, RFC 8201 4); one that goes on did not hear it. `heeded`: a host would take it for an
+    /// answer to what it sent.
+    pub(super) fn too_big(&mut self, mtu: u32, heeded: bool) {
         for range in self.ranges.iter_mut() {
-            range.refuse(mtu);
+            range.refuse(mtu, heeded);
         }
     }
 

@@ -200,11 +200,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if over && claim.weight == Weight::Fatal {
             continue;
         }
-        claims.push(
+        // Elsewhere it passes, up to a sender that does not heed it.
+        let claim = if claim.at.place != Where::Network {
             claim
-                .advise(format!("Let ICMP \"fragmentation needed\" (3/4, ICMPv6 2/0) through between {from} and {to}, or clamp the MSS at the tunnel"))
-                .advise("nft: tcp flags syn tcp option maxseg size set rt mtu"),
-        );
+        } else {
+            claim.advise(format!("Let ICMP \"fragmentation needed\" (3/4, ICMPv6 2/0) through between {from} and {to}, or clamp the MSS at the tunnel"))
+        };
+        claims.push(claim.advise("nft: tcp flags syn tcp option maxseg size set rt mtu"));
         return;
     }
 }
