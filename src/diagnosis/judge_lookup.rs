@@ -65,10 +65,10 @@ fn without_cause(l: &Lookup<'_>) -> (Outcome, Verdict) {
             let question = l.question();
             let text = if reply.message.incomplete {
                 format!("The answer to {question} cannot be read from this capture.")
+            } else if reply.message.answers.is_empty() {
+                format!("The answer to {question} refers to other servers.")
             } else {
-                format!(
-                    "The answer to {question} refers to other servers, and the capture does not show them asked."
-                )
+                format!("The answer to {question} ends at an alias, and refers to other servers.")
             };
             let verdict = Verdict::without_fault(Code::Unknown, text, Some(reply.at));
             return (Outcome::Incomplete, verdict);

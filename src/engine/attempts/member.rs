@@ -151,7 +151,7 @@ impl Member {
     pub(super) fn answers_for(&self, failed: &Member) -> bool {
         self.works()
             && !failed.own_sake
-            && self.started >= failed.started
+            && self.ended >= failed.started
             && self
                 .asked
                 .as_ref()

@@ -17,8 +17,15 @@ fn elsewhere(l: &Lookup<'_>) -> Option<Claim> {
     let facts = l.facts;
     let stray = facts.astray.as_ref()?.elsewhere?;
     let silence = l.unanswered()?;
-    // Beside other answers those tell more.
-    if facts.reply_count > 0 || facts.mismatched_count > 0 {
+    // Beside other answers those tell more; and who went on after one query had an answer: what came from elsewhere was translated back
+    // after it was captured, or another answer was not captured.
+    let went_on = l.context.went_on.is_some() || l.context.moved_on.is_some();
+    if facts.reply_count > 0
+        || facts.mismatched_count > 0
+        || silence.tries <= 1 && went_on
+        || l.context.went_on_untold.is_some()
+        || l.context.used.is_some()
+    {
         return None;
     }
     let (resolver, from) = (facts.resolver, stray.from);

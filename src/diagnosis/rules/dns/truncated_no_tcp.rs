@@ -78,7 +78,9 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             }
         }
     };
-    let theirs = place.place != Where::Network;
+    // Where something on the way was seen to refuse it, the resolver need not do anything.
+    let on_the_way =
+        place.place == Where::Network && (refusal.is_some() || facts.tcp().reset.is_some());
     let mut claim = Claim::new(
         Code::DnsTruncatedNoTcp,
         place,
@@ -102,7 +104,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         "Allow TCP port 53 beside UDP between {} and {}",
         facts.client, facts.resolver
     ));
-    if theirs || open {
+    if !on_the_way {
         claim = claim.advise(format!(
             "Resolver's operator: serve TCP on {} (RFC 7766)",
             facts.resolver
