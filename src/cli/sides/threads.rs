@@ -348,8 +348,13 @@ pub fn many_sides<R: Send>(
     };
     let crew = &Crew::new(desks);
     thread::scope(|scope| {
-        let others = (0..others).map(|_| scope.spawn(|| crew.keep()));
-        crew.joined(others.map(|other| other.thread().clone()).collect());
+        let ending = Ending(crew);
+        // A machine that has no thread left for them goes without.
+        let others = (0..others).filter_map(|_| {
+            let other = thread::Builder::new().spawn_scoped(scope, || crew.keep());
+            Some(other.ok()?.thread().clone())
+        });
+        crew.joined(others.collect());
         let reading = scope.spawn(move || {
             crew.reads();
             // The judge may wait when there is no one any more who would send.
@@ -368,7 +373,6 @@ pub fn many_sides<R: Send>(
             while crew.help() {}
             result
         });
-        let ending = Ending(crew);
         arriving.judge(crew, &mut judging, sink);
         drop(ending);
         match reading.join() {
