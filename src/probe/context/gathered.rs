@@ -112,7 +112,10 @@ impl Context {
 
     /// A target is begun: until [`Context::measures`] nothing of it is measured.
     pub fn begins(&self, target: String) {
-        lock(&self.0.unmeasured).push(target);
+        let mut unmeasured = lock(&self.0.unmeasured);
+        if !unmeasured.contains(&target) {
+            unmeasured.push(target);
+        }
     }
 
     /// Something of a target is measured, or why nothing can be.

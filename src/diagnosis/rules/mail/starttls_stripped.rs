@@ -126,7 +126,9 @@ fn known_and_not_offered(dialogue: &Dialogue) -> bool {
         command.is_some_and(|command| command.verb == Verb::Starttls)
             && reply.is_some_and(|reply| {
                 let text = reply.text.as_str().to_ascii_lowercase();
-                text.contains("not implemented") || text.contains("not advertised")
+                // What quotes a masked word got it masked.
+                !text.contains("xxxx")
+                    && (text.contains("not implemented") || text.contains("not advertised"))
             })
     })
 }

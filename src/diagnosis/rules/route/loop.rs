@@ -54,6 +54,10 @@ pub fn midstream(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         {
             continue;
         }
+        // Who looks for the path within the connection sends some segments with small TTLs, and draws such errors himself.
+        if c.tcp.sides[side].ttls.iter().any(|ttl| *ttl < NORMAL_TTL) {
+            continue;
+        }
         // Routes change, and meanwhile some packets run in a circle: one such error is not why.
         let mut told = c
             .tcp
@@ -79,7 +83,7 @@ pub fn midstream(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 At::address(Where::Network, sender),
                 first.at,
                 0.9,
-                format!("In the middle of the connection packets from {from} to {to} began to run in a circle until they die at {sender}{with}."),
+                format!("Since the middle of the connection packets from {from} to {to} run in a circle and die at {sender}{with}."),
             )
             .since(o.first.time)
             .shown_by(format!(
