@@ -81,12 +81,12 @@ impl Talk {
         }
     }
 
-    /// The resolver's port is unreachable.
-    fn closed(&mut self, at: i64) -> &mut Talk {
+    /// ICMP 3 with that code from who got the packet that it quotes: one from an address and port to another. Whether a look-up knows it.
+    fn undelivered(&mut self, at: i64, code: u8, from: ([u8; 4], u16), to: ([u8; 4], u16)) -> bool {
         let quote = Quote {
-            ip: packet(CLIENT, RESOLVER, seen(at, 0)),
-            source_port: Some(40_000),
-            destination_port: Some(53),
+            ip: packet(from.0, to.0, seen(at, 0)),
+            source_port: Some(from.1),
+            destination_port: Some(to.1),
             seq: None,
             flags: None,
             window: None,
@@ -94,7 +94,7 @@ impl Talk {
         let icmp = Icmp {
             v6: false,
             kind: 3,
-            code: 3,
+            code,
             mtu: None,
             word: 0,
             quote: Some(quote),
@@ -102,8 +102,13 @@ impl Talk {
             body: &[],
         };
         let mark = self.mark(at);
-        let ip = packet(RESOLVER, CLIENT, seen(at, 0));
-        assert!(self.lookups.icmp(mark, &ip, &icmp, &quote));
+        let ip = packet(to.0, from.0, seen(at, 0));
+        self.lookups.icmp(mark, &ip, &icmp, &quote)
+    }
+
+    /// The resolver's port is unreachable.
+    fn closed(&mut self, at: i64) -> &mut Talk {
+        assert!(self.undelivered(at, 3, (CLIENT, 40_000), (RESOLVER, 53)));
         self
     }
 
@@ -126,27 +131,7 @@ impl Talk {
 
     /// An ICMP error of the client that quotes the answer.
     fn turned_away(&mut self, at: i64, code: u8) -> &mut Talk {
-        let quote = Quote {
-            ip: packet(RESOLVER, CLIENT, seen(at, 0)),
-            source_port: Some(53),
-            destination_port: Some(40_000),
-            seq: None,
-            flags: None,
-            window: None,
-        };
-        let icmp = Icmp {
-            v6: false,
-            kind: 3,
-            code,
-            mtu: None,
-            word: 0,
-            quote: Some(quote),
-            neighbor: None,
-            body: &[],
-        };
-        let mark = self.mark(at);
-        let ip = packet(CLIENT, RESOLVER, seen(at, 0));
-        let known = self.lookups.icmp(mark, &ip, &icmp, &quote);
+        let known = self.undelivered(at, code, (RESOLVER, 53), (CLIENT, 40_000));
         assert_eq!(known, code != 3);
         self
     }

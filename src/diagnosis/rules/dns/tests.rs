@@ -66,6 +66,21 @@ fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
     facts
 }
 
+/// An ICMP error about a query over UDP.
+fn error(ms: i64, sender: &str, code: u8) -> LookupIcmp {
+    LookupIcmp {
+        at: mark(ms),
+        sender: ip(sender),
+        v6: false,
+        kind: 3,
+        code,
+        hops: HopCount::of(60),
+        quoted_ttl: 60,
+        tcp: false,
+        answers: None,
+    }
+}
+
 fn reply(ms: i64, rcode: u16, answers: Vec<(RecordType, Answer)>) -> Reply {
     Reply {
         at: mark(ms),

@@ -25,20 +25,6 @@ fn what_is_asked_again_after_a_failure_has_an_answer_of_its_own() {
     assert_eq!(code(&copied, &witnessed(), 40_000), Code::DnsForged);
 }
 
-fn error(ms: i64, sender: &str, code: u8) -> LookupIcmp {
-    LookupIcmp {
-        at: mark(ms),
-        sender: ip(sender),
-        v6: false,
-        kind: 3,
-        code,
-        hops: HopCount::of(60),
-        quoted_ttl: 60,
-        tcp: false,
-        answers: None,
-    }
-}
-
 #[test]
 fn who_rejects_by_icmp() {
     for (sender, number, expected) in [

@@ -1,6 +1,6 @@
 //! What becomes of questions over TCP, and who says so.
 
-use super::{address, answered, code, facts, ip, judge, mark, reply, witnessed};
+use super::{address, answered, code, error, facts, judge, mark, reply, witnessed};
 use crate::base::Mark;
 use crate::diagnosis::lookup_view::LookupContext;
 use crate::diagnosis::{Code, Where};
@@ -22,15 +22,8 @@ fn reset(ttl: u8) -> Option<Box<TcpTry>> {
 /// An ICMP error that quotes that SYN.
 fn error_over_tcp(ms: i64, sender: &str, code: u8) -> LookupIcmp {
     LookupIcmp {
-        at: mark(ms),
-        sender: ip(sender),
-        v6: false,
-        kind: 3,
-        code,
-        hops: HopCount::of(60),
-        quoted_ttl: 60,
         tcp: true,
-        answers: None,
+        ..error(ms, sender, code)
     }
 }
 
