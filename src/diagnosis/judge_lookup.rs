@@ -114,7 +114,7 @@ fn unknown(l: &Lookup<'_>) -> Verdict {
         .as_ref()
         .is_some_and(|astray| astray.elsewhere.is_some())
     {
-        "No answer came from the address that was asked, but one from another: whether the client took it cannot be seen yet."
+        "No answer came from the address that was asked, but one from another: whether the client took it does not show."
     } else if l.context.refused_cut.is_some() {
         "No answer in this capture, but an ICMP error that it cuts before it tells which query did not arrive."
     } else if l.context.went_on_untold.is_some() || l.context.moved_on.is_some() {

@@ -17,12 +17,11 @@ fn elsewhere(l: &Lookup<'_>) -> Option<Claim> {
     let facts = l.facts;
     let stray = facts.astray.as_ref()?.elsewhere?;
     let silence = l.unanswered()?;
-    // Beside other answers those tell more; and who went on after one query had an answer: what came from elsewhere was translated back
-    // after it was captured, or another answer was not captured.
-    let went_on = l.context.went_on.is_some() || l.context.moved_on.is_some();
+    // Beside other answers those tell more. Who asked once may have taken it, and so may who went on: it was translated back after it was
+    // captured here, or another answer was not captured.
     if facts.reply_count > 0
         || facts.mismatched_count > 0
-        || silence.tries <= 1 && went_on
+        || silence.tries <= 1
         || l.context.went_on_untold.is_some()
         || l.context.used.is_some()
     {
