@@ -21,9 +21,9 @@ const SIBLINGS_WITHIN: Nanos = 30 * SECOND;
 const PATIENCE: Nanos = 3 * SECOND;
 /// Any other waits this long for a mail connection.
 const UNUSED: Nanos = 120 * SECOND;
-/// Look-ups that wait at the most, and failed ones kept for a source without mail.
+/// Look-ups that wait at the most, and those kept for a source without mail.
 const WAITING: usize = 65_536;
-const FAILED: usize = 4_096;
+const NEEDED: usize = 4_096;
 const PER_CLIENT: usize = 64;
 /// Clients, pairs of client and resolver, and names that are remembered at the least.
 const CLIENTS: usize = 14_336;
@@ -91,7 +91,8 @@ pub struct Searches {
     unused: VecDeque<Unused>,
     /// So many at the front of `unused` were not used when they were last asked about.
     asked: usize,
-    failed: Vec<Waiting>,
+    /// What a source without mail judges after all: see [`Searches::is_needed`].
+    needed: Vec<Waiting>,
     recent: Remembered<IpAddr, Solo<Sibling, PER_CLIENT>>,
     /// By client: names that are mail exchangers, and of what.
     mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
@@ -109,7 +110,7 @@ impl Default for Searches {
             soon: VecDeque::new(),
             unused: VecDeque::new(),
             asked: 0,
-            failed: Vec::new(),
+            needed: Vec::new(),
             recent: Remembered::new(CLIENTS),
             mx_targets: Remembered::new(CLIENTS),
             sizes: Remembered::new(CLIENTS),
@@ -362,8 +363,8 @@ impl Searches {
     }
 
     fn give_up(&mut self, waiting: Waiting) -> Fate {
-        if self.is_needed(&waiting.facts) && self.failed.len() < FAILED {
-            self.failed.push(Waiting {
+        if self.is_needed(&waiting.facts) && self.needed.len() < NEEDED {
+            self.needed.push(Waiting {
                 facts: waiting.facts.clone(),
                 mail: false,
             });
@@ -400,17 +401,19 @@ impl Searches {
             .into_iter()
             .chain(unused.map(|one| one.waiting))
         {
-            let needed = self.is_needed(&waiting.facts);
-            if waiting.mail || used(&waiting.facts, names).is_some() || !mail && needed {
+            let counts = waiting.mail
+                || used(&waiting.facts, names).is_some()
+                || !mail && self.is_needed(&waiting.facts);
+            if counts {
                 fates.push(Fate::Judge(waiting));
             } else {
                 fates.push(Fate::Other(waiting));
             }
         }
-        let failed = std::mem::take(&mut self.failed);
+        let needed = std::mem::take(&mut self.needed);
         if !mail {
             // They were counted as other when they were given up; a source without mail judges them after all.
-            fates.extend(failed.into_iter().map(Fate::Judge));
+            fates.extend(needed.into_iter().map(Fate::Judge));
         }
         fates
     }

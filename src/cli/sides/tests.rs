@@ -21,6 +21,16 @@ struct Counting {
     panics: bool,
 }
 
+impl Counting {
+    fn up_to(most: usize, panics: bool) -> Counting {
+        Counting {
+            records: 0,
+            most,
+            panics,
+        }
+    }
+}
+
 impl Sink for Counting {
     fn source(&mut self, _: u32, _: &Foreign) {}
 
@@ -96,11 +106,7 @@ fn run(sink: &mut Counting, others: usize, stop: Option<u16>) -> u64 {
 #[test]
 fn everything_is_read_and_judged() {
     for others in 0..3 {
-        let mut sink = Counting {
-            records: 0,
-            most: usize::MAX,
-            panics: false,
-        };
+        let mut sink = Counting::up_to(usize::MAX, false);
         assert_eq!(run(&mut sink, others, None), u64::from(CONNECTIONS) * 2);
         assert!(sink.records >= usize::from(CONNECTIONS), "{}", sink.records);
     }
@@ -108,22 +114,14 @@ fn everything_is_read_and_judged() {
 
 #[test]
 fn reading_ends_when_nobody_wants_more() {
-    let mut sink = Counting {
-        records: 0,
-        most: 100,
-        panics: false,
-    };
+    let mut sink = Counting::up_to(100, false);
     assert!(run(&mut sink, 0, None) < u64::from(CONNECTIONS));
 }
 
 #[test]
 fn a_panic_of_who_reads_ends_all() {
     for others in 0..3 {
-        let mut sink = Counting {
-            records: 0,
-            most: usize::MAX,
-            panics: false,
-        };
+        let mut sink = Counting::up_to(usize::MAX, false);
         let run = AssertUnwindSafe(|| run(&mut sink, others, Some(CONNECTIONS / 2)));
         assert!(catch_unwind(run).is_err());
     }
@@ -132,11 +130,7 @@ fn a_panic_of_who_reads_ends_all() {
 #[test]
 fn a_panic_of_who_judges_ends_all() {
     for others in 0..3 {
-        let mut sink = Counting {
-            records: 0,
-            most: 100,
-            panics: true,
-        };
+        let mut sink = Counting::up_to(100, true);
         let run = AssertUnwindSafe(|| run(&mut sink, others, None));
         assert!(catch_unwind(run).is_err());
     }
