@@ -6,23 +6,25 @@
 //! oldest is closed first.
 
 mod member;
+mod places;
 mod purposes;
 mod verdict;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
 pub use member::{Again, Asked, Member, Told, Wanted};
+use places::Places;
 use purposes::Purposes;
 use verdict::{faults, verdict_of};
 
 use super::blame::Loss;
 use super::causes::Causes;
 use super::record::{AttemptRecord, CodeOnly, Record, Summary};
-use crate::base::{Few, Foreign, Nanos, Rare, SECOND, Solo, Timestamp, ip_text};
+use crate::base::{Few, Foreign, Nanos, SECOND, Solo, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
 use crate::proto::Service;
 
@@ -45,10 +47,12 @@ const LISTED: usize = 256;
 
 /// Tens of thousands wait at once, most of them of one connection: what follows from something else is not kept.
 struct Attempt {
+    id: u64,
     client: IpAddr,
     /// `None` of look-ups that still wait for their connection.
     service: Option<Service>,
-    target: Foreign,
+    /// The name; `None` where the client wanted the address of the first connection.
+    name: Option<Foreign>,
     connections: Solo<Member, LISTED>,
     lookups: Few<Member, LISTED>,
     last: Timestamp,
@@ -58,9 +62,32 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// One of that client that nothing belongs to yet, and that has no number.
+    fn of(client: IpAddr, started: Timestamp) -> Attempt {
+        Attempt {
+            id: 0,
+            client,
+            service: None,
+            name: None,
+            connections: Solo::new(),
+            lookups: Few::new(),
+            last: started,
+            again: Again::Soon,
+            looked_at: NEVER,
+        }
+    }
+
     fn key(&self) -> Key<'_> {
         let family = self.service.map_or(DNS, family);
-        (self.client, family, &self.target)
+        (self.client, family, self.target())
+    }
+
+    fn target(&self) -> Target<'_> {
+        let address = || self.connections.first().map(|first| first.server.address());
+        match &self.name {
+            Some(name) => Target::Name(name),
+            None => Target::Address(address()),
+        }
     }
 
     /// When it is over: from then on nothing can join it any more.
@@ -76,7 +103,7 @@ impl Attempt {
         self.connections.iter().find(|member| {
             let denied = || {
                 self.connections.iter().any(|other| {
-                    let same = *other.twin == Some(member.id) || *member.twin == Some(other.id);
+                    let same = other.twin() == Some(member.id) || member.twin() == Some(other.id);
                     let chosen =
                         member.check && !member.own_sake && other.established && !other.check;
                     other.outcome == Outcome::Failed && (same || chosen)
@@ -125,31 +152,40 @@ fn beside(one: &Member, other: &Member) -> bool {
     };
     !failed.own_sake
         && failed.server == worked.server
-        && worked.started < failed.left
+        && worked.started < failed.decided
         && worked.started.since(failed.started).abs() < FIRST_TIMEOUT
 }
 
-/// Who wanted what (the family of services, or `dns`) of whom.
-type Key<'a> = (IpAddr, &'static str, &'a Foreign);
+/// Of whom something was wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Target<'a> {
+    Name(&'a Foreign),
+    /// What has no connection has a name.
+    Address(Option<IpAddr>),
+}
 
-/// Attempts that may still grow, by number.
-type Open = HashMap<u64, Box<Attempt>, foldhash::fast::RandomState>;
+/// Who wanted what (the family of services, or `dns`) of whom.
+type Key<'a> = (IpAddr, &'static str, Target<'a>);
+
+/// Attempts that may still grow.
+type Open = Places<Attempt>;
 
 /// A SYN's initial sequence number and TSval: the same on both sides of a NAT.
 pub type Twin = (u32, u32);
+
+/// An attempt's place, and the lower half of its number: whether it is still the one that was there.
+type Known = (u32, u32);
 
 /// All attempts that may still grow, and the counts of those that are over.
 #[derive(Default)]
 pub struct Attempts {
     open: Open,
-    /// Their numbers in order, and those of some that are over.
-    order: VecDeque<u64>,
     /// When each of them is looked at. One that has grown is looked at too early, which costs less than to move it each time.
-    expiry: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    expiry: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
     /// The latest of each purpose.
     by_purpose: Purposes,
     /// Connections that a NAT may show again under other addresses: counted once.
-    twins: HashMap<Twin, u64, foldhash::fast::RandomState>,
+    twins: HashMap<Twin, Known, foldhash::fast::RandomState>,
     next: u64,
     /// Counts of finished attempts.
     pub summary: Summary,
@@ -182,74 +218,97 @@ impl Attempts {
         member: Member,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
-        let key = (client, DNS, name);
-        let known = self.by_purpose.get(&self.open, key).filter(|id| {
-            self.open.get(id).is_some_and(|attempt| {
+        let target = Target::Name(name);
+        let key = (client, DNS, target);
+        let known = self.by_purpose.get(&self.open, key).filter(|at| {
+            self.open.get(*at).is_some_and(|attempt| {
                 attempt.connections.is_empty() && member.started.since(attempt.last) <= NEXT_TRY
             })
         });
         // A look-up is judged a while after its end, and the next exchanger's may come after the first one failed.
         let known = known.or_else(|| {
             FAMILIES.iter().find_map(|family| {
-                let id = self.by_purpose.get(&self.open, (client, family, name))?;
-                let attempt = self.open.get(&id)?;
+                let at = self.by_purpose.get(&self.open, (client, family, target))?;
+                let attempt = self.open.get(at)?;
                 let early = member.started.since(attempt.last) <= NEXT_TRY;
                 let winner = attempt.success();
                 (early && winner.is_none_or(|winner| member.started <= winner.started))
-                    .then_some(id)
+                    .then_some(at)
             })
         });
-        let id = known.unwrap_or_else(|| self.start(key, None, member.started, out));
-        if let Some(attempt) = self.open.get_mut(&id) {
-            attempt.last = attempt.last.max(member.ended);
-            let _ = attempt.lookups.try_push(member);
-        }
-        self.postpone(id);
-        id
-    }
-
-    /// An attempt has grown: it is over later, or, when what it waited for came, earlier.
-    fn postpone(&mut self, id: u64) {
-        if let Some(attempt) = self.open.get_mut(&id) {
-            let over = attempt.expires();
-            if over < attempt.looked_at {
-                attempt.looked_at = over;
-                self.expiry.push(Reverse((over, id)));
+        let last = member.decided;
+        let at = match known {
+            Some(at) => {
+                if let Some(attempt) = self.open.get_mut(at) {
+                    let _ = attempt.lookups.try_push(member);
+                }
+                at
             }
-        }
+            None => {
+                let mut attempt = Attempt {
+                    name: Some(name.clone()),
+                    ..Attempt::of(client, member.started)
+                };
+                attempt.lookups.push(member);
+                self.start(attempt, out)
+            }
+        };
+        self.grown(at, last)
     }
 
-    /// A judged connection: the attempt it belongs to.
+    /// An attempt has grown: it is over later, or, when what it waited for came, earlier. Its number.
+    fn grown(&mut self, at: u32, last: Timestamp) -> u64 {
+        let Some(attempt) = self.open.get_mut(at) else {
+            return 0;
+        };
+        attempt.last = attempt.last.max(last);
+        let over = attempt.expires();
+        if over < attempt.looked_at {
+            attempt.looked_at = over;
+            self.expiry.push(Reverse((over, attempt.id as u32, at)));
+        }
+        attempt.id
+    }
+
+    /// The attempt in which that connection was seen from the other side of a NAT, with the connection's number there.
+    fn other_side(&self, twin: Twin, client: IpAddr, member: &Member) -> Option<(u32, u64)> {
+        let (at, id) = self.twins.get(&twin).copied()?;
+        let attempt = self.open.get(at).filter(|known| known.id as u32 == id)?;
+        // The same segment on both sides of a device: moments apart, one end unchanged.
+        let known = attempt.connections.iter().find(|known| {
+            known.started.since(member.started).abs() <= FORWARDED
+                && (known.server == member.server || attempt.client == client)
+        });
+        Some((at, known?.id))
+    }
+
+    /// A judged connection, which was over at `ended`: the attempt it belongs to. Without a name it is its server's address that the client wanted.
     #[allow(clippy::too_many_arguments)] // all of it decides which attempt it is
     pub fn connection(
         &mut self,
         client: IpAddr,
         service: Service,
         name: Option<&Foreign>,
-        address: &Foreign,
-        member: Member,
+        mut member: Member,
+        ended: Timestamp,
         again: Again,
         twin: Option<Twin>,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
-        if let Some(id) = twin.and_then(|twin| self.twins.get(&twin).copied())
-            && let Some(attempt) = self.open.get_mut(&id)
-            && let Some(known) = attempt.connections.iter().find(|known| {
-                // The same segment on both sides of a device: moments apart, one end unchanged.
-                known.started.since(member.started).abs() <= FORWARDED
-                    && (known.server == member.server || attempt.client == client)
-            })
-        {
-            let mut twin: Rare<Option<u64>> = Rare::default();
-            twin.set(Some(known.id));
-            attempt.last = attempt.last.max(member.ended);
-            let _ = attempt.connections.try_push(Member { twin, ..member });
-            self.postpone(id);
-            return id;
+        if let Some((at, other)) = twin.and_then(|twin| self.other_side(twin, client, &member)) {
+            member.told.get_or_insert_default().twin = Some(other);
+            if let Some(attempt) = self.open.get_mut(at) {
+                let _ = attempt.connections.try_push(member);
+            }
+            return self.grown(at, ended);
         }
         let family = family(service);
         let works = member.works();
-        let key = (client, family, name.unwrap_or(address));
+        let target = match name {
+            Some(name) => Target::Name(name),
+            None => Target::Address(Some(member.server.address())),
+        };
+        let key = (client, family, target);
         let joins = |attempt: &Attempt| {
             if attempt.contradicts(&member) {
                 return false;
@@ -260,7 +319,7 @@ impl Attempts {
             let gap = member.started.since(attempt.last);
             match attempt.success() {
                 // It worked already: only a loser that began before the winner belongs to it.
-                Some(winner) => !works && member.started <= winner.opened,
+                Some(winner) => !works && member.started <= winner.decided,
                 None => {
                     attempt.connections.is_empty()
                         || attempt
@@ -274,129 +333,135 @@ impl Attempts {
         let mut known = self
             .by_purpose
             .get(&self.open, key)
-            .filter(|id| self.open.get(id).is_some_and(|attempt| joins(attempt)));
+            .filter(|at| self.open.get(*at).is_some_and(&joins));
         if known.is_none()
-            && let Some(name) = name
-            && let Some(id) = self.by_purpose.get(&self.open, (client, DNS, name))
+            && name.is_some()
+            && let Some(at) = self.by_purpose.get(&self.open, (client, DNS, target))
         {
-            self.by_purpose.forget(&self.open, id);
-            if let Some(attempt) = self.open.get_mut(&id)
+            self.by_purpose.forget(&self.open, at);
+            if let Some(attempt) = self.open.get_mut(at)
                 && attempt.connections.is_empty()
             {
                 attempt.service = Some(service);
-                self.by_purpose.set(&self.open, id);
-                known = Some(id);
+                self.by_purpose.set(&self.open, at);
+                known = Some(at);
             }
         }
         // A check beside work that failed stands alone, and the next try of that work still finds the attempt.
-        let aside = known.is_none()
-            && member.check
-            && self
-                .by_purpose
-                .get(&self.open, key)
-                .and_then(|id| self.open.get(&id))
-                .is_some_and(|attempt| attempt.contradicts(&member));
-        let of_work = aside
-            .then(|| self.by_purpose.get(&self.open, key))
-            .flatten();
-        let id = known.unwrap_or_else(|| self.start(key, Some(service), member.started, out));
-        if let Some(work) = of_work.filter(|work| self.open.contains_key(work)) {
-            self.by_purpose.set(&self.open, work);
-        }
-        if let Some(attempt) = self.open.get_mut(&id) {
-            attempt.service.get_or_insert(service);
-            attempt.last = attempt.last.max(member.ended);
-            attempt.again = if works { Again::Soon } else { again };
-            let _ = attempt.connections.try_push(member);
-        }
-        self.postpone(id);
+        let of_work = self
+            .by_purpose
+            .get(&self.open, key)
+            .filter(|_| known.is_none() && member.check)
+            .filter(|at| {
+                let work = self.open.get(*at);
+                work.is_some_and(|attempt| attempt.contradicts(&member))
+            });
+        let again = if works { Again::Soon } else { again };
+        let at = match known {
+            Some(at) => {
+                if let Some(attempt) = self.open.get_mut(at) {
+                    attempt.service.get_or_insert(service);
+                    attempt.again = again;
+                    let _ = attempt.connections.try_push(member);
+                }
+                at
+            }
+            None => {
+                let mut attempt = Attempt {
+                    service: Some(service),
+                    name: name.cloned(),
+                    again,
+                    ..Attempt::of(client, member.started)
+                };
+                attempt.connections.push(member);
+                let work = of_work.and_then(|at| Some((at, self.open.get(at)?.id)));
+                let at = self.start(attempt, out);
+                // Unless it had to make room.
+                if let Some((work, id)) = work
+                    && self.open.get(work).is_some_and(|known| known.id == id)
+                {
+                    self.by_purpose.set(&self.open, work);
+                }
+                at
+            }
+        };
+        let id = self.grown(at, ended);
         if let Some(twin) = twin {
             if self.twins.len() >= OPEN {
                 self.twins.clear();
             }
-            self.twins.insert(twin, id);
+            self.twins.insert(twin, (at, id as u32));
         }
         id
     }
 
-    fn start(
-        &mut self,
-        (client, _, target): Key<'_>,
-        service: Option<Service>,
-        at: Timestamp,
-        out: &mut dyn FnMut(Record),
-    ) -> u64 {
-        if self.open.len() >= OPEN {
-            self.close_first(out);
+    /// Opens an attempt, which gets its number; its place.
+    fn start(&mut self, attempt: Attempt, out: &mut dyn FnMut(Record)) -> u32 {
+        if self.open.len() >= OPEN
+            && let Some(oldest) = self.open.first()
+        {
+            self.close_one(oldest, out);
         }
         let id = self.next;
         self.next += 1;
-        let attempt = Attempt {
-            client,
-            service,
-            target: target.clone(),
-            connections: Solo::new(),
-            lookups: Few::new(),
-            last: at,
-            again: Again::Soon,
-            looked_at: NEVER,
-        };
-        self.open.insert(id, Box::new(attempt));
-        self.by_purpose.set(&self.open, id);
-        self.order.push_back(id);
-        if self.order.len() > 2 * self.open.len() + OPEN {
-            self.order.retain(|id| self.open.contains_key(id));
-        }
-        id
+        let at = self.open.push(Attempt { id, ..attempt });
+        self.by_purpose.set(&self.open, at);
+        at
     }
 
-    fn close_first(&mut self, out: &mut dyn FnMut(Record)) {
-        while let Some(id) = self.order.pop_front() {
-            if self.open.contains_key(&id) {
-                return self.close_one(id, out);
-            }
-        }
-    }
-
-    fn close_one(&mut self, id: u64, out: &mut dyn FnMut(Record)) {
-        self.by_purpose.forget(&self.open, id);
-        if let Some(attempt) = self.open.remove(&id) {
-            self.close(id, *attempt, out);
+    fn close_one(&mut self, at: u32, out: &mut dyn FnMut(Record)) {
+        self.by_purpose.forget(&self.open, at);
+        if let Some(attempt) = self.open.remove(at) {
+            self.close(attempt, out);
         }
     }
 
     /// Closes what cannot grow any more at `now`.
     pub fn expire(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
-        while let Some(Reverse((at, id))) = self.expiry.peek().copied()
-            && at < now
+        while let Some(Reverse((when, id, at))) = self.expiry.peek().copied()
+            && when < now
         {
-            self.expiry.pop();
-            let Some(attempt) = self.open.get_mut(&id) else {
-                continue;
-            };
-            // Looked at earlier than this entry says.
-            if attempt.looked_at != at {
+            let attempt = self.open.get_mut(at);
+            // It may be closed already, or looked at earlier than this entry says.
+            let attempt = attempt.filter(|one| one.id as u32 == id && one.looked_at == when);
+            let over = attempt.map(|attempt| {
+                attempt.looked_at = attempt.expires();
+                attempt.looked_at
+            });
+            if let Some(over) = over.filter(|over| *over > when) {
+                if let Some(mut next) = self.expiry.peek_mut() {
+                    *next = Reverse((over, id, at));
+                }
                 continue;
             }
-            let over = attempt.expires();
-            if over > at {
-                attempt.looked_at = over;
-                self.expiry.push(Reverse((over, id)));
-            } else {
-                self.close_one(id, out);
+            self.expiry.pop();
+            if over.is_some() {
+                self.close_one(at, out);
             }
         }
     }
 
     /// Closes everything.
     pub fn finish(&mut self, out: &mut dyn FnMut(Record)) {
-        while !self.open.is_empty() {
-            self.close_first(out);
+        self.by_purpose.clear();
+        self.expiry = BinaryHeap::new();
+        self.twins = HashMap::default();
+        while let Some(oldest) = self.open.first()
+            && let Some(attempt) = self.open.remove(oldest)
+        {
+            self.close(attempt, out);
         }
-        self.expiry.clear();
     }
 
-    fn close(&mut self, id: u64, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
+    fn close(&mut self, mut attempt: Attempt, out: &mut dyn FnMut(Record)) {
+        let id = attempt.id;
+        let target = match attempt.target() {
+            Target::Name(name) => name.clone(),
+            Target::Address(address) => {
+                let text = address.map(ip_text).unwrap_or_default();
+                Foreign::from(text.as_str())
+            }
+        };
         attempt.connections.sort_by_key(|member| member.id);
         attempt.lookups.sort_by_key(|member| member.id);
         let (outcome, member) = verdict_of(&attempt);
@@ -447,7 +512,7 @@ impl Attempts {
             id,
             client: ip_text(attempt.client),
             service: attempt.service.map(Service::name),
-            target: attempt.target,
+            target,
             outcome: outcome.name(),
             verdict: CodeOnly { code },
             connections,

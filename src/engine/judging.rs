@@ -22,7 +22,7 @@ use super::provisional::Shown;
 use super::record::{ConnectionRecord, FindingRecord, Record, VerdictInfo};
 use super::searches::Searches;
 use super::sighting::{Carried, Sighting};
-use crate::base::{Foreign, Mark, Rare, Side, SourceId, Timestamp};
+use crate::base::{Foreign, Mark, Side, SourceId, Timestamp};
 use crate::diagnosis::{self, principles::clock_holds};
 use crate::diagnosis::{Claim, Class, Code, Handshake, Judgement, Outcome, Verdict};
 use crate::flow::lookup::{LookupFacts, Lookups};
@@ -326,16 +326,15 @@ impl Judging {
         let member = Member {
             id: made.id,
             started: tcp.first.time,
-            opened: tcp.established.map_or(tcp.first.time, |mark| mark.time),
-            left: match connections::ending(tcp) {
-                diagnosis::Ending::Closed { at, .. } => at.time,
-                diagnosis::Ending::Open => tcp.last.time,
+            decided: match (judged.judgement.outcome, connections::ending(tcp)) {
+                (Outcome::Healthy | Outcome::Degraded, _) => {
+                    tcp.established.map_or(tcp.first.time, |mark| mark.time)
+                }
+                (_, diagnosis::Ending::Closed { at, .. }) => at.time,
+                (_, diagnosis::Ending::Open) => tcp.last.time,
             },
-            ended: tcp.last.time,
             outcome: judged.judgement.outcome,
-            useful: true,
             asked: None,
-            silent: false,
             told: Told::of(
                 judged.judgement.outcome,
                 &made.verdict,
@@ -351,7 +350,6 @@ impl Judging {
             established: tcp.established.is_some(),
             check: judged.judgement.is_check,
             own_sake: self.experiments.made_by_probe(self.world(key.source)),
-            twin: Rare::default(),
         };
         if judged_as_mail {
             let handshake = Handshake::of(
@@ -363,7 +361,6 @@ impl Judging {
             );
             self.compared(&key, tcp, &judged.judgement, handshake, name.as_ref());
         }
-        let address = Foreign::from(made.server.ip.as_str());
         let twin = tcp
             .syns
             .seen
@@ -380,8 +377,8 @@ impl Judging {
                 client,
                 service,
                 domain.or(name.as_ref()),
-                &address,
                 member,
+                tcp.last.time,
                 judged.again,
                 twin,
                 out,
@@ -394,8 +391,8 @@ impl Judging {
                 key.client.ip,
                 service,
                 None,
-                &address,
                 member,
+                tcp.last.time,
                 Again::Soon,
                 None,
                 out,

@@ -6,7 +6,7 @@ use super::attempts::{Asked, Member, Told, Wanted};
 use super::judging::Judging;
 use super::record::{LookupRecord, Moment, Record, VerdictInfo, millis};
 use super::searches::{Fate, Waiting, denied, sibling};
-use crate::base::{Foreign, MILLISECOND, Mark, Nanos, Rare, SECOND, Timestamp, ip_text};
+use crate::base::{Foreign, MILLISECOND, Mark, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Judgement, Lookup, Outcome, WENT_ON, judge_lookup};
 use crate::flow::lookup::{LookupFacts, Transport as Carrier};
 use crate::proto::dns::{self, Answer, RecordType};
@@ -52,18 +52,16 @@ impl Judging {
         let member = Member {
             id: record.id,
             started: facts.first.time,
-            opened: facts.first.time,
-            left: facts.last.time,
-            ended: answer.map_or(facts.last.time, |reply| reply.at.time),
+            decided: answer.map_or(facts.last.time, |reply| reply.at.time),
             outcome,
-            // The names of exchangers alone reach nobody.
-            useful: facts.kind != RecordType::MX && answered,
             asked: Some(Box::new(Asked {
                 name: facts.name.clone(),
                 kind: facts.kind,
                 answered,
+                // The names of exchangers alone reach nobody.
+                useful: facts.kind != RecordType::MX && answered,
+                silent: answer.is_none() && facts.icmp.is_empty(),
             })),
-            silent: answer.is_none() && facts.icmp.is_empty(),
             told: Told::of(
                 outcome,
                 &record.verdict,
@@ -74,7 +72,6 @@ impl Judging {
             established: false,
             check: false,
             own_sake: self.experiments.made_by_probe(self.world(facts.source)),
-            twin: Rare::default(),
         };
         // The addresses of an exchanger are looked up for the domain's sake.
         let purpose = self

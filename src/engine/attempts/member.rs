@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{NEXT_TRY, RETRY};
-use crate::base::{Foreign, Nanos, Rare, Timestamp, ip_text, socket_text};
+use crate::base::{Foreign, Nanos, Timestamp, ip_text, socket_text};
 use crate::diagnosis::{Code, Outcome};
 use crate::engine::blame::Blame;
 use crate::engine::record::VerdictInfo;
@@ -15,22 +15,16 @@ pub struct Member {
     pub id: u64,
     /// When it began.
     pub started: Timestamp,
-    /// When its TCP handshake was done; `started` for what has none.
-    pub opened: Timestamp,
-    /// When a side first closed or reset it: from then on the client may try again. `ended` for what nobody closed.
-    pub left: Timestamp,
-    /// When it was over.
-    pub ended: Timestamp,
+    /// What else its attempt needs to know of its time. Of a look-up: when it was over. Of a connection that worked: when its TCP
+    /// handshake was done (`started` where that was not seen). Of any other: when a side first closed or reset it, from when on the client may try
+    /// again, or when it was over.
+    pub decided: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
     /// What its verdict says; `None` when all is well and there is nothing more to say.
     pub told: Option<Box<Told>>,
-    /// A look-up that gave what was asked for (a healthy one may also be a name that nobody needed).
-    pub useful: bool,
     /// What a look-up asked for; `None` of a connection.
     pub asked: Option<Box<Asked>>,
-    /// A look-up that nothing answered: it cost the client the time until it went on without it.
-    pub silent: bool,
     /// What it wanted, for folding.
     pub server: Wanted,
     /// Its TCP handshake was done.
@@ -39,8 +33,6 @@ pub struct Member {
     pub check: bool,
     /// A probe made it: it tries every server for its own sake, where a client is content with one that works.
     pub own_sake: bool,
-    /// The member that is the same connection, seen on the other side of a NAT.
-    pub twin: Rare<Option<u64>>,
 }
 
 /// The question of a look-up.
@@ -51,9 +43,13 @@ pub struct Asked {
     pub kind: RecordType,
     /// Records of that type were answered.
     pub answered: bool,
+    /// It gave what was asked for (a healthy one may also be a name that nobody needed).
+    pub useful: bool,
+    /// Nothing answered: it cost the client the time until it went on without it.
+    pub silent: bool,
 }
 
-/// What an attempt keeps of a member's verdict.
+/// What an attempt keeps of a member that is not just well.
 pub struct Told {
     /// Its code.
     pub code: &'static str,
@@ -63,6 +59,21 @@ pub struct Told {
     pub blame: Option<Blame>,
     /// A setting that a probe measured to be wrong: the cause of which this member's own verdict is the symptom.
     pub setting: Option<Box<Blame>>,
+    /// The member that is the same connection, seen on the other side of a NAT.
+    pub twin: Option<u64>,
+}
+
+impl Default for Told {
+    /// Of what is well.
+    fn default() -> Told {
+        Told {
+            code: Code::Ok.name(),
+            confidence: 0.0,
+            blame: None,
+            setting: None,
+            twin: None,
+        }
+    }
 }
 
 impl Told {
@@ -80,6 +91,7 @@ impl Told {
             confidence: verdict.confidence,
             blame,
             setting,
+            twin: None,
         };
         (!well || told.blame.is_some() || told.setting.is_some()).then(|| Box::new(told))
     }
@@ -141,6 +153,16 @@ impl Member {
         self.told.as_ref()?.setting.as_deref()
     }
 
+    /// The member that is the same connection, seen on the other side of a NAT.
+    pub(super) fn twin(&self) -> Option<u64> {
+        self.told.as_ref()?.twin
+    }
+
+    /// A look-up that gave what was asked for.
+    pub(super) fn useful(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.useful)
+    }
+
     /// Whether it did its work, at whatever cost.
     pub(super) fn works(&self) -> bool {
         matches!(self.outcome, Outcome::Healthy | Outcome::Degraded)
@@ -151,7 +173,7 @@ impl Member {
     pub(super) fn answers_for(&self, failed: &Member) -> bool {
         self.works()
             && !failed.own_sake
-            && self.ended >= failed.started
+            && self.decided >= failed.started
             && self
                 .asked
                 .as_ref()
@@ -163,7 +185,8 @@ impl Member {
 
     /// What a look-up cost a client that went on at that moment.
     pub(super) fn cost(&self, went_on: Timestamp) -> Nanos {
-        let end = if self.silent { went_on } else { self.ended };
+        let silent = self.asked.as_ref().is_some_and(|asked| asked.silent);
+        let end = if silent { went_on } else { self.decided };
         end.since(self.started)
     }
 }

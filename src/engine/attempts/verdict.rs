@@ -123,7 +123,9 @@ fn failed_lookup(attempt: &Attempt) -> Option<&Member> {
 fn made_good(attempt: &Attempt, failed: &Member) -> Option<bool> {
     let lookups = attempt.lookups.iter();
     let later = lookups.filter(|other| other.answers_for(failed));
-    later.map(|again| failed.cost(again.ended) >= SECOND).min()
+    later
+        .map(|again| failed.cost(again.decided) >= SECOND)
+        .min()
 }
 
 fn costly_lookup(attempt: &Attempt) -> Option<&Member> {
@@ -145,7 +147,7 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
     let well = attempt
         .lookups
         .iter()
-        .find(|member| member.useful && member.works());
+        .find(|member| member.useful() && member.works());
     let failed = |good: Option<bool>| {
         let mut lookups = attempt.lookups.iter();
         lookups
@@ -158,8 +160,8 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         };
         // Asked of the same resolver it is the other family, or another name: a stub waits for both.
         let cost = match failed.server == well.server {
-            true => failed.ended.since(failed.started),
-            false => failed.cost(well.ended),
+            true => failed.decided.since(failed.started),
+            false => failed.cost(well.decided),
         };
         if cost >= SECOND {
             return (Outcome::Degraded, Some(failed));
@@ -186,8 +188,8 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
 mod tests {
     use std::net::IpAddr;
 
-    use super::super::{Again, Asked, Attempts, Member, Told, Wanted};
-    use crate::base::{Foreign, MILLISECOND, Rare, SECOND, Timestamp};
+    use super::super::{Again, Asked, Attempt, Attempts, Member, Told, Wanted};
+    use crate::base::{Foreign, MILLISECOND, SECOND, Timestamp};
     use crate::diagnosis::Outcome;
     use crate::engine::blame::Blame;
     use crate::engine::record::{Record, VerdictInfo};
@@ -210,26 +212,24 @@ mod tests {
         Member {
             id,
             started,
-            opened: started.plus(20 * MILLISECOND),
-            left: started.plus(SECOND),
-            ended: started.plus(SECOND),
+            decided: match outcome {
+                Outcome::Healthy => started.plus(20 * MILLISECOND),
+                _ => started.plus(SECOND),
+            },
             outcome,
             told: (outcome == Outcome::Failed).then(|| {
                 Box::new(Told {
                     code,
                     confidence: 0.9,
                     blame: Some(blame(code)),
-                    setting: None,
+                    ..Told::default()
                 })
             }),
-            useful: true,
             asked: None,
-            silent: false,
             server: Wanted::Server(IpAddr::from([192, 0, 2, host]), port),
             established: true,
             check: false,
             own_sake: probe,
-            twin: Rare::default(),
         }
     }
 
@@ -253,13 +253,13 @@ mod tests {
             attempts.lookup(CLIENT, &name, lookup, &mut out);
         }
         for member in members {
-            let address = Foreign::from("an address");
+            let ended = member.started.plus(SECOND);
             attempts.connection(
                 CLIENT,
                 Service::Imaps,
                 Some(&name),
-                &address,
                 member,
+                ended,
                 Again::Soon,
                 None,
                 &mut out,
@@ -268,6 +268,12 @@ mod tests {
         attempts.finish(&mut out);
         let causes = attempts.causes.list();
         (seen, causes.iter().map(|cause| cause.code).collect())
+    }
+
+    #[test]
+    fn tens_of_thousands_stay_small() {
+        assert!(size_of::<Member>() <= 64, "{}", size_of::<Member>());
+        assert!(size_of::<Attempt>() <= 136, "{}", size_of::<Attempt>());
     }
 
     #[test]
@@ -426,12 +432,13 @@ mod tests {
     fn asked(id: u64, host: u8, ms: i64, code: &'static str, what: (&str, RecordType)) -> Member {
         let well = code == "ok";
         Member {
-            ended: Timestamp((ms + 4) * MILLISECOND),
-            useful: well && what.1 != RecordType::MX,
+            decided: Timestamp((ms + 4) * MILLISECOND),
             asked: Some(Box::new(Asked {
                 name: Foreign::from(what.0),
                 kind: what.1,
                 answered: well,
+                useful: well && what.1 != RecordType::MX,
+                silent: false,
             })),
             server: Wanted::Resolver(IpAddr::from([192, 0, 2, host])),
             established: false,
@@ -452,7 +459,7 @@ mod tests {
         }
         // Near misses: it took seconds; it was answered before; another name, another type; it failed again.
         let mut slow = failed(0);
-        slow.ended = Timestamp(5 * SECOND);
+        slow.decided = Timestamp(5 * SECOND);
         let again = asked(1, 54, 5_000, "ok", MX);
         let (seen, causes) = judged_with(vec![slow, again], Vec::new());
         assert_eq!((seen[0].0, seen[0].1), ("degraded", "dns.servfail"));
@@ -463,10 +470,8 @@ mod tests {
             asked(1, 54, 5, "ok", ("example.net", RecordType::TXT)),
             asked(1, 54, 5, "dns.servfail", MX),
         ] {
-            let other = Member {
-                useful: false,
-                ..other
-            };
+            let mut other = other;
+            other.asked.as_mut().unwrap().useful = false;
             let (seen, causes) = judged_with(vec![failed(0), other], Vec::new());
             assert_eq!((seen[0].0, seen[0].1), ("failed", "dns.servfail"));
             assert_eq!(causes, ["dns.servfail"]);
