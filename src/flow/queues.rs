@@ -4,6 +4,7 @@
 //! always the next that is ripe: insertion, refresh, removal and question are all O(1). When one is ripe depends on itself alone,
 //! not on what stands before it, so it does not matter over how many tables connections are spread. It knows slot numbers only.
 
+use super::slots::make_room;
 use crate::base::{Nanos, SECOND, Timestamp};
 
 /// No slot.
@@ -103,7 +104,10 @@ impl Queues {
         }
         self.remove(at);
         if self.nodes.len() <= at as usize {
-            self.nodes.resize(at as usize + 1, UNLINKED);
+            let room = at as usize + 1;
+            let more = room - self.nodes.len();
+            make_room(&mut self.nodes, more);
+            self.nodes.resize(room, UNLINKED);
         }
         let Some((front, back)) = self.ends.get_mut(queue as usize) else {
             return;

@@ -193,6 +193,14 @@ impl<F> Default for Slots<F> {
     }
 }
 
+/// Room for so many more, by an eighth at least: doubled, as a list does by itself, most of what tens of thousands of places take
+/// would be room that nobody needs.
+pub(super) fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 8).max(16));
+    }
+}
+
 fn at<F>(slots: &[Option<Slot<F>>], at: u32) -> Option<&Slot<F>> {
     slots.get(at as usize)?.as_ref()
 }
@@ -263,6 +271,7 @@ impl<F> Slots<F> {
                 let new = u32::try_from(self.slots.len())
                     .ok()
                     .filter(|new| *new != NONE)?;
+                make_room(&mut self.slots, 1);
                 self.slots.push(Some(slot));
                 new
             }
