@@ -448,9 +448,11 @@ impl Judging {
     ) -> (Judged, ConnectionRecord, Option<Foreign>) {
         let key = *flow.tracker.key();
         let tcp = flow.tracker.facts();
+        let hello = session.tls.and_then(|tls| tls.client_hello.as_ref());
+        let asked = hello.and_then(|hello| hello.sni.as_ref());
         let found = self
             .names
-            .of(key.client.ip, key.server.ip, tcp.first.time)
+            .of(key.client.ip, key.server.ip, tcp.first.time, asked)
             .cloned();
         let mut context = self.knowledge.context(&key, tcp, false);
         context.server_name = found;

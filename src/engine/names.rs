@@ -166,15 +166,33 @@ impl Names {
         self.asked_as.get(&client).copied().unwrap_or(client)
     }
 
-    /// What `client` had asked for before it opened a connection to `address` at `time`.
-    pub fn of(&self, client: IpAddr, address: IpAddr, time: Timestamp) -> Option<&Foreign> {
+    /// What `client` had asked for before it opened a connection to `address` at `time`. Of several names it is the one that the client then
+    /// asks the server for (RFC 6066 3), else the latest.
+    pub fn of(
+        &self,
+        client: IpAddr,
+        address: IpAddr,
+        time: Timestamp,
+        sni: Option<&Foreign>,
+    ) -> Option<&Foreign> {
         let own = self.found.get(&(client, address));
         let told = own.or_else(|| self.found.get(&(self.asker(client), address)))?;
         let mut before = told
             .iter()
             .rev()
-            .filter(|found| found.answered.time <= time);
-        before.next().map(|found| &found.name)
+            .filter(|found| found.answered.time <= time)
+            .map(|found| &found.name);
+        let latest = before.clone().next();
+        fn plain(name: &Foreign) -> &str {
+            name.as_str().trim_end_matches('.')
+        }
+        let same = |name: &Foreign, sni: &Foreign| plain(name).eq_ignore_ascii_case(plain(sni));
+        match (sni, latest) {
+            (Some(sni), Some(name)) if !same(name, sni) => {
+                before.find(|name| same(name, sni)).or(latest)
+            }
+            _ => latest,
+        }
     }
 
     /// Each client of whom a name was used that was not used before, since the last time that somebody asked.
@@ -218,7 +236,7 @@ mod tests {
         let (client, server) = (ip("10.0.0.5"), ip("192.0.2.10"));
         let asked = |names: &Names, at| {
             names
-                .of(client, server, mark(at).time)
+                .of(client, server, mark(at).time, None)
                 .map(ToString::to_string)
         };
         names.answered(client, server, &name("a.example"), mark(10));
@@ -228,6 +246,17 @@ mod tests {
         assert_eq!(asked(&names, 9), None);
         assert_eq!(asked(&names, 11), Some("a.example".to_owned()));
         assert_eq!(asked(&names, 91), Some("b.example".to_owned()));
+        // Which of them it wants, it says itself, where it had been told of that one.
+        for (sni, at, says) in [
+            ("A.example.", 91, "a.example"),
+            ("b.example", 91, "b.example"),
+            ("c.example", 91, "b.example"),
+            ("b.example", 89, "a.example"),
+        ] {
+            let sni = name(sni);
+            let found = names.of(client, server, mark(at).time, Some(&sni));
+            assert_eq!(found.map(Foreign::as_str), Some(says), "{sni} at {at}");
+        }
         let used = |text| names.used(client, server, &name(text));
         assert_eq!(used("a.example"), Some(mark(11)));
         assert_eq!(used("b.example"), None);
@@ -271,7 +300,7 @@ mod tests {
             names.began(client, server, mark(20));
             (
                 names.asker(client),
-                names.of(client, server, mark(20).time).is_some(),
+                names.of(client, server, mark(20).time, None).is_some(),
             )
         };
         assert_eq!(asker(&[], six), (four, true));
