@@ -5,9 +5,12 @@
 //! than a second. Here stands what joins what; how an attempt ended is `verdict`'s. Open attempts are bounded; the
 //! oldest is closed first.
 
+mod attempt;
 mod member;
 mod places;
 mod purposes;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::cmp::Reverse;
@@ -16,6 +19,8 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
+pub use attempt::family;
+use attempt::{Attempt, DNS, FAMILIES, Key, Target};
 pub use member::{Again, Asked, Member, Told, Wanted};
 use places::Places;
 use purposes::Purposes;
@@ -24,7 +29,7 @@ use verdict::{faults, verdict_of};
 use super::blame::Loss;
 use super::causes::Causes;
 use super::record::{AttemptRecord, CodeOnly, Record, Summary};
-use crate::base::{Few, Foreign, Nanos, SECOND, Solo, Timestamp, ip_text};
+use crate::base::{Foreign, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
 use crate::proto::Service;
 
@@ -34,138 +39,10 @@ const NEXT_TRY: Nanos = 30 * SECOND;
 const RETRY: Nanos = 4_200 * SECOND;
 /// A device forwards a SYN within this time.
 const FORWARDED: Nanos = SECOND / 50;
-/// Nobody gives a connection up before its first retransmission timeout (RFC 6298 2.1).
-const FIRST_TIMEOUT: Nanos = SECOND;
-/// What can be judged late: a silent opening is given up 180 s after its last SYN.
-const JUDGED_LATE: Nanos = 200 * SECOND;
-/// What was not yet put among those that are looked at.
-const NEVER: Timestamp = Timestamp(i64::MAX);
 /// Attempts open at once.
 const OPEN: usize = 65_536;
 /// Connections and look-ups listed per attempt.
 const LISTED: usize = 256;
-
-/// Tens of thousands wait at once, most of them of one connection: what follows from something else is not kept.
-struct Attempt {
-    id: u64,
-    client: IpAddr,
-    /// `None` of look-ups that still wait for their connection.
-    service: Option<Service>,
-    /// The name; `None` where the client wanted the address of the first connection.
-    name: Option<Foreign>,
-    connections: Solo<Member, LISTED>,
-    lookups: Few<Member, LISTED>,
-    last: Timestamp,
-    again: Again,
-    /// When it is looked at, as [`Attempts::expiry`] has it: no later than it is over.
-    looked_at: Timestamp,
-}
-
-impl Attempt {
-    /// One of that client that nothing belongs to yet, and that has no number.
-    fn of(client: IpAddr, started: Timestamp) -> Attempt {
-        Attempt {
-            id: 0,
-            client,
-            service: None,
-            name: None,
-            connections: Solo::new(),
-            lookups: Few::new(),
-            last: started,
-            again: Again::Soon,
-            looked_at: NEVER,
-        }
-    }
-
-    fn key(&self) -> Key<'_> {
-        let family = self.service.map_or(DNS, family);
-        (self.client, family, self.target())
-    }
-
-    fn target(&self) -> Target<'_> {
-        let address = || self.connections.first().map(|first| first.server.address());
-        match &self.name {
-            Some(name) => Target::Name(name),
-            None => Target::Address(address()),
-        }
-    }
-
-    /// When it is over: from then on nothing can join it any more.
-    fn expires(&self) -> Timestamp {
-        // Another family of the same try may still be judged.
-        let patience = self.again.patience().unwrap_or(NEXT_TRY);
-        self.last.plus(patience.saturating_add(JUDGED_LATE))
-    }
-
-    /// What worked. Of one connection seen on both sides of a NAT the side that shows the fault knows more, and of the connections of a
-    /// race (RFC 8305 5) the one that the client went on with: that another one could be opened and left delivered nothing.
-    fn success(&self) -> Option<&Member> {
-        self.connections.iter().find(|member| {
-            let denied = || {
-                self.connections.iter().any(|other| {
-                    let same = other.twin() == Some(member.id) || member.twin() == Some(other.id);
-                    let chosen =
-                        member.check && !member.own_sake && other.established && !other.check;
-                    other.outcome == Outcome::Failed && (same || chosen)
-                })
-            };
-            member.works() && !denied()
-        })
-    }
-
-    /// A probe made it.
-    fn own_sake(&self) -> bool {
-        self.connections.iter().any(|member| member.own_sake)
-    }
-
-    /// Another server of a probe's purpose: it is tried whatever the others say.
-    fn lacks(&self, member: &Member) -> bool {
-        member.own_sake
-            && self
-                .connections
-                .iter()
-                .all(|known| known.server != member.server)
-    }
-
-    /// One of the two looked and left, and the other one wanted more of the same host and failed: that it could be
-    /// looked at says nothing of the work, so they are not one purpose.
-    fn contradicts(&self, member: &Member) -> bool {
-        let worked = |one: &Member, other: &Member| {
-            one.check
-                && !other.check
-                && other.outcome == Outcome::Failed
-                && one.server.address() == other.server.address()
-        };
-        self.connections
-            .iter()
-            .any(|known| worked(known, member) || worked(member, known) || beside(known, member))
-    }
-}
-
-/// Two connections to one port of one server, opened at once, of which one worked and the other did not: each had work of its own.
-/// Who races, races addresses (RFC 8305); who tries again, does so when the first try has had its time.
-fn beside(one: &Member, other: &Member) -> bool {
-    let (failed, worked) = match (one.outcome, other.outcome) {
-        (Outcome::Failed, _) if other.works() => (one, other),
-        (_, Outcome::Failed) if one.works() => (other, one),
-        _ => return false,
-    };
-    !failed.own_sake
-        && failed.server == worked.server
-        && worked.started < failed.decided
-        && worked.started.since(failed.started).abs() < FIRST_TIMEOUT
-}
-
-/// Of whom something was wanted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Target<'a> {
-    Name(&'a Foreign),
-    /// What has no connection has a name.
-    Address(Option<IpAddr>),
-}
-
-/// Who wanted what (the family of services, or `dns`) of whom.
-type Key<'a> = (IpAddr, &'static str, Target<'a>);
 
 /// Attempts that may still grow.
 type Open = Places<Attempt>;
@@ -176,12 +53,29 @@ pub type Twin = (u32, u32);
 /// An attempt's place, and the lower half of its number: whether it is still the one that was there.
 type Known = (u32, u32);
 
+/// When an attempt is to be looked at, the lower half of its number, and its place: one number, because thousands are compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Look(u128);
+
+impl Look {
+    fn new(when: Timestamp, id: u32, at: u32) -> Look {
+        // As a number that is never negative, in the order of time.
+        let when = when.0.cast_unsigned() ^ 1 << 63;
+        Look(u128::from(when) << 64 | u128::from(id) << 32 | u128::from(at))
+    }
+
+    fn parts(self) -> (Timestamp, u32, u32) {
+        let when = ((self.0 >> 64) as u64 ^ 1 << 63).cast_signed();
+        (Timestamp(when), (self.0 >> 32) as u32, self.0 as u32)
+    }
+}
+
 /// All attempts that may still grow, and the counts of those that are over.
 #[derive(Default)]
 pub struct Attempts {
     open: Open,
     /// When each of them is looked at. One that has grown is looked at too early, which costs less than to move it each time.
-    expiry: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    expiry: BinaryHeap<Reverse<Look>>,
     /// The latest of each purpose.
     by_purpose: Purposes,
     /// Connections that a NAT may show again under other addresses: counted once.
@@ -191,22 +85,6 @@ pub struct Attempts {
     pub summary: Summary,
     /// Why they failed.
     pub causes: Causes,
-}
-
-/// All but the last of what [`family`] says.
-const FAMILIES: [&str; 4] = ["send", "imap", "pop3", "sieve"];
-/// What look-ups are, until somebody uses what they found.
-const DNS: &str = "dns";
-
-/// Services between which a client falls back belong to one family.
-pub fn family(service: Service) -> &'static str {
-    match service {
-        Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp => "send",
-        Service::Imap | Service::Imaps => "imap",
-        Service::Pop3 | Service::Pop3s => "pop3",
-        Service::Sieve => "sieve",
-        Service::Other => "other",
-    }
 }
 
 impl Attempts {
@@ -265,9 +143,20 @@ impl Attempts {
         let over = attempt.expires();
         if over < attempt.looked_at {
             attempt.looked_at = over;
-            self.expiry.push(Reverse((over, attempt.id as u32, at)));
+            let look = Look::new(over, attempt.id as u32, at);
+            self.expiry.push(Reverse(look));
         }
-        attempt.id
+        let id = attempt.id;
+        // Of those that had to make room.
+        if self.expiry.len() > 4 * OPEN {
+            let open = &self.open;
+            self.expiry.retain(|Reverse(look)| {
+                let (when, id, at) = look.parts();
+                let same = |one: &Attempt| one.id as u32 == id && one.looked_at == when;
+                open.get(at).is_some_and(same)
+            });
+        }
+        id
     }
 
     /// The attempt in which that connection was seen from the other side of a NAT, with the connection's number there.
@@ -347,14 +236,16 @@ impl Attempts {
                 known = Some(at);
             }
         }
-        // A check beside work that failed stands alone, and the next try of that work still finds the attempt.
+        // What stands alone beside work that failed, and the next try of that work still finds the attempt.
         let of_work = self
             .by_purpose
             .get(&self.open, key)
-            .filter(|_| known.is_none() && member.check)
+            .filter(|_| known.is_none())
             .filter(|at| {
-                let work = self.open.get(*at);
-                work.is_some_and(|attempt| attempt.contradicts(&member))
+                let apart = |attempt: &Attempt| {
+                    member.check && attempt.contradicts(&member) || attempt.outlives(&member)
+                };
+                self.open.get(*at).is_some_and(apart)
             });
         let again = if works { Again::Soon } else { again };
         let at = match known {
@@ -418,7 +309,8 @@ impl Attempts {
 
     /// Closes what cannot grow any more at `now`.
     pub fn expire(&mut self, now: Timestamp, out: &mut dyn FnMut(Record)) {
-        while let Some(Reverse((when, id, at))) = self.expiry.peek().copied()
+        while let Some(Reverse(look)) = self.expiry.peek().copied()
+            && let (when, id, at) = look.parts()
             && when < now
         {
             let attempt = self.open.get_mut(at);
@@ -430,7 +322,7 @@ impl Attempts {
             });
             if let Some(over) = over.filter(|over| *over > when) {
                 if let Some(mut next) = self.expiry.peek_mut() {
-                    *next = Reverse((over, id, at));
+                    *next = Reverse(Look::new(over, id, at));
                 }
                 continue;
             }

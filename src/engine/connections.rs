@@ -60,6 +60,25 @@ pub fn ending(tcp: &TcpFacts) -> Ending {
     })
 }
 
+/// Until when a connection in which the server had spoken got on: until the first bytes that nobody ever acknowledged, or the last of the client's that
+/// nothing answered; else until a side closed it.
+pub fn got_on(tcp: &TcpFacts) -> Option<Timestamp> {
+    let [client, server] = [&tcp.sides[Side::Client], &tcp.sides[Side::Server]];
+    let spoke = server.last_data?.time;
+    let owed = client.last_data.map(|mark| mark.time);
+    let left = match ending(tcp) {
+        Ending::Closed { at, .. } => at.time,
+        Ending::Open => tcp.last.time,
+    };
+    let stuck = [client, server].map(|side| side.outstanding.as_ref().map(|lost| lost.first.time));
+    let stuck = stuck.into_iter().flatten().min();
+    Some(
+        stuck
+            .or(owed.filter(|asked| *asked > spoke))
+            .unwrap_or(left),
+    )
+}
+
 /// Judges one connection.
 pub fn judge(
     key: FlowKey,

@@ -323,6 +323,25 @@ impl Judging {
         self.undeclared.extend(&judged.judgement.undeclared);
         made.id = self.connection_number(tcp.first.frame);
         let server = Wanted::Server(key.server.ip, key.server.port);
+        let mut told = Told::of(
+            judged.judgement.outcome,
+            &made.verdict,
+            &made.findings,
+            self.blame(
+                judged.judgement.outcome,
+                &made.verdict,
+                key.client.ip,
+                server,
+            ),
+        );
+        if let Some(told) = &mut told
+            && judged.judgement.outcome == Outcome::Failed
+        {
+            // What it died of may be said before it is given up.
+            let died = judged.judgement.verdict.time;
+            let until = connections::got_on(tcp);
+            told.got_on = until.map(|until| died.map_or(until, |died| until.min(died)));
+        }
         let member = Member {
             id: made.id,
             started: tcp.first.time,
@@ -335,17 +354,7 @@ impl Judging {
             },
             outcome: judged.judgement.outcome,
             asked: None,
-            told: Told::of(
-                judged.judgement.outcome,
-                &made.verdict,
-                &made.findings,
-                self.blame(
-                    judged.judgement.outcome,
-                    &made.verdict,
-                    key.client.ip,
-                    server,
-                ),
-            ),
+            told,
             server,
             established: tcp.established.is_some(),
             check: judged.judgement.is_check,

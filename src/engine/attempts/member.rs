@@ -61,6 +61,8 @@ pub struct Told {
     pub setting: Option<Box<Blame>>,
     /// The member that is the same connection, seen on the other side of a NAT.
     pub twin: Option<u64>,
+    /// Until when a connection in which the server had spoken got on.
+    pub got_on: Option<Timestamp>,
 }
 
 impl Default for Told {
@@ -72,6 +74,7 @@ impl Default for Told {
             blame: None,
             setting: None,
             twin: None,
+            got_on: None,
         }
     }
 }
@@ -91,7 +94,7 @@ impl Told {
             confidence: verdict.confidence,
             blame,
             setting,
-            twin: None,
+            ..Told::default()
         };
         (!well || told.blame.is_some() || told.setting.is_some()).then(|| Box::new(told))
     }
@@ -156,6 +159,11 @@ impl Member {
     /// The member that is the same connection, seen on the other side of a NAT.
     pub(super) fn twin(&self) -> Option<u64> {
         self.told.as_ref()?.twin
+    }
+
+    /// Until when it got on, if its server had spoken and it failed afterwards.
+    pub(super) fn got_on(&self) -> Option<Timestamp> {
+        self.told.as_ref()?.got_on
     }
 
     /// A look-up that gave what was asked for.
