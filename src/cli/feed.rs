@@ -151,9 +151,12 @@ impl<'a, E: Ears> Feed<'a, E> {
             while reader.look_ahead() {
                 secrets = self.secrets(&reader, secrets);
                 measured = self.measured(id, &reader, measured);
-                let Some(frame) = reader.next_frame() else {
+                let Some((frame, block)) = reader.next_in_block() else {
                     break;
                 };
+                if let Some(block) = block {
+                    self.door.lies_in(block);
+                }
                 self.frame(id, &frame);
                 if self.paced.is_multiple_of(PACE) {
                     if self.stopped() {
