@@ -22,7 +22,7 @@ pub use foreign::Foreign;
 pub use foresee::foresee;
 pub use frame::{FrameRef, Mark, SourceId};
 pub use rare::{Rare, Usual};
-pub use remembered::{Fed, Key, Remembered};
+pub use remembered::{Fed, Key, Remembered, Rest};
 pub use secret::Secret;
 pub use side::{PerSide, Side};
 pub use solo::Solo;

@@ -1,7 +1,7 @@
 //! A map whose pairs lie one behind the other, found through an index of their numbers.
 //!
 //! It exists for maps of tens of thousands of pairs: a hash table that holds its pairs itself keeps room for up to twice as many,
-//! and for all of them once more while it grows. Here only the index does, which has four bytes a pair; the pairs lie in blocks that
+//! and for all of them once more while it grows. Here only the index does, which has three bytes a pair; the pairs lie in blocks that
 //! never move. It refuses to keep an order.
 
 use hashbrown::{Equivalent, HashTable};
@@ -14,11 +14,32 @@ pub(super) type Fast = foldhash::fast::RandomState;
 /// Pairs of one block.
 const BLOCK: usize = 512;
 
-/// Pairs of key and value, fewer than 2^32. Hashes of keys are the caller's, who asks several of these about one key.
+/// The number of a pair as the index has it: three bytes instead of four are a fifth of the index, which has one more for each place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number([u8; 3]);
+
+/// As many pairs have numbers.
+pub(super) const MOST: usize = 1 << 24;
+
+impl Number {
+    #[inline]
+    fn of(at: u32) -> Number {
+        let [one, two, three, _] = at.to_le_bytes();
+        Number([one, two, three])
+    }
+
+    #[inline]
+    fn get(self) -> u32 {
+        let [one, two, three] = self.0;
+        u32::from_le_bytes([one, two, three, 0])
+    }
+}
+
+/// Pairs of key and value, no more than [`MOST`]. Hashes of keys are the caller's, who asks several of these about one key.
 #[derive(Debug)]
 pub(super) struct Dense<K, V> {
     /// The numbers of the pairs.
-    index: HashTable<u32>,
+    index: HashTable<Number>,
     pairs: Blocks<(K, V)>,
 }
 
@@ -40,11 +61,11 @@ impl<K: Fed, V> Dense<K, V> {
     /// The number of a pair.
     #[inline]
     pub(super) fn find<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<u32> {
-        let same = |at: &u32| {
-            let pair = self.pairs.get(*at);
+        let same = |at: &Number| {
+            let pair = self.pairs.get(at.get());
             pair.is_some_and(|(known, _)| key.equivalent(known))
         };
-        self.index.find(hash, same).copied()
+        self.index.find(hash, same).map(|at| at.get())
     }
 
     #[inline]
@@ -60,17 +81,17 @@ impl<K: Fed, V> Dense<K, V> {
         &mut self.pairs.at(at).1
     }
 
-    /// Adds a pair whose key is new.
-    pub(super) fn add(&mut self, hash: u64, key: K, value: V, hasher: &Fast) -> &mut V {
+    /// Adds a pair whose key is new, and tells its number.
+    pub(super) fn add(&mut self, hash: u64, key: K, value: V, hasher: &Fast) -> u32 {
         if self.index.len() >= self.index.capacity() {
             self.widen(hasher);
         }
         let Dense { index, pairs } = self;
         let at = index.len() as u32;
         // There is room.
-        index.insert_unique(hash, at, |_| hash);
-        let (_, value) = pairs.push((key, value));
-        value
+        index.insert_unique(hash, Number::of(at), |_| hash);
+        pairs.push((key, value));
+        at
     }
 
     /// An index of twice the size, made from the pairs as they lie: asked for the hash of each in its own order, as the table does when it
@@ -83,7 +104,7 @@ impl<K: Fed, V> Dense<K, V> {
         let room = index.len().saturating_add(index.len() / 2);
         let mut wider = HashTable::with_capacity(room.saturating_add(1));
         for (at, (key, _)) in pairs.0.iter().flatten().enumerate() {
-            wider.insert_unique(hash_of(hasher, key), at as u32, |_| 0);
+            wider.insert_unique(hash_of(hasher, key), Number::of(at as u32), |_| 0);
         }
         *index = wider;
     }
@@ -94,26 +115,26 @@ impl<K: Fed, V> Dense<K, V> {
         hash: u64,
         key: &Q,
         hasher: &Fast,
-    ) -> Option<V> {
+    ) -> Option<(K, V)> {
         let Dense { index, pairs } = self;
         if index.is_empty() {
             return None;
         }
-        let same = |at: &u32| {
-            let pair = pairs.get(*at);
+        let same = |at: &Number| {
+            let pair = pairs.get(at.get());
             pair.is_some_and(|(known, _)| key.equivalent(known))
         };
         let (at, _) = index.find_entry(hash, same).ok()?.remove();
-        let last = index.len() as u32;
+        let last = Number::of(index.len() as u32);
         let moved = pairs.pop()?;
-        let Some(place) = pairs.get_mut(at) else {
-            return Some(moved.1);
+        let Some(place) = pairs.get_mut(at.get()) else {
+            return Some(moved);
         };
         let number = index.find_mut(hash_of(hasher, &moved.0), |number| *number == last);
         if let Some(number) = number {
             *number = at;
         }
-        Some(std::mem::replace(place, moved).1)
+        Some(std::mem::replace(place, moved))
     }
 
     /// All pairs, in no order; none afterwards.
@@ -147,17 +168,15 @@ impl<T> Blocks<T> {
         &mut self.0[at / BLOCK][at % BLOCK]
     }
 
-    fn push(&mut self, item: T) -> &mut T {
+    fn push(&mut self, item: T) {
         if self.0.last().is_none_or(|last| last.len() >= BLOCK) {
             // The first one of many maps stays small; who needs a second block, fills it.
             let room = if self.0.is_empty() { 0 } else { BLOCK };
             self.0.push(Vec::with_capacity(room));
         }
-        let blocks = self.0.len();
-        let last = &mut self.0[blocks - 1];
-        last.push(item);
-        let items = last.len();
-        &mut last[items - 1]
+        if let Some(last) = self.0.last_mut() {
+            last.push(item);
+        }
     }
 
     fn pop(&mut self) -> Option<T> {
@@ -177,7 +196,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::key::hash_of;
-    use super::{Dense, Fast};
+    use super::{Dense, Fast, MOST, Number};
+
+    #[test]
+    fn a_number_takes_three_bytes_and_is_the_same_again() {
+        assert_eq!(size_of::<Number>(), 3);
+        for at in [0, 1, 255, 256, 65_536, MOST as u32 - 1] {
+            assert_eq!(Number::of(at).get(), at);
+        }
+    }
 
     proptest! {
         #[test]
@@ -189,7 +216,7 @@ mod tests {
                 let hash = hash_of(&hasher, &key);
                 prop_assert_eq!(dense.get(hash, &key), plain.get(&key));
                 match (step, dense.find(hash, &key)) {
-                    (0, _) => prop_assert_eq!(dense.remove(hash, &key, &hasher), plain.remove(&key)),
+                    (0, _) => prop_assert_eq!(dense.remove(hash, &key, &hasher), plain.remove_entry(&key)),
                     (_, Some(at)) => {
                         *dense.at(at) = value;
                         plain.insert(key, value);

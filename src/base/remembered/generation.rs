@@ -60,11 +60,11 @@ impl<K: Key, V> Generation<K, V> {
         }
     }
 
-    /// Adds a pair whose key is new.
-    pub(super) fn add(&mut self, hash: u64, key: K, value: V, hasher: &Fast) -> &mut V {
+    /// Adds a pair whose key is new, and tells its place.
+    pub(super) fn add(&mut self, hash: u64, key: K, value: V, hasher: &Fast) -> Place {
         match key.short() {
-            Some(short) => self.short.add(hash, short, value, hasher),
-            None => self.whole.add(hash, key, value, hasher),
+            Some(short) => Place::Short(self.short.add(hash, short, value, hasher)),
+            None => Place::Whole(self.whole.add(hash, key, value, hasher)),
         }
     }
 
@@ -76,8 +76,11 @@ impl<K: Key, V> Generation<K, V> {
         hasher: &Fast,
     ) -> Option<V> {
         match key.short_key() {
-            Some(short) => self.short.remove(hash, &short, hasher),
-            None => self.whole.remove(hash, key, hasher),
+            Some(short) => {
+                let taken = self.short.remove(hash, &short, hasher);
+                taken.map(|(_, value)| value)
+            }
+            None => self.whole.remove(hash, key, hasher).map(|(_, value)| value),
         }
     }
 
