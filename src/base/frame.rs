@@ -48,6 +48,21 @@ impl FrameRef {
         self.word() & ((1 << NUMBER) - 1)
     }
 
+    /// The word that it is kept in: never 0.
+    #[inline]
+    pub(super) const fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// From such a word; none from 0.
+    #[inline]
+    pub(super) const fn from_bits(bits: u64) -> Option<FrameRef> {
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(FrameRef(bits)),
+            None => None,
+        }
+    }
+
     const fn word(self) -> u64 {
         self.0.get().saturating_sub(1)
     }
