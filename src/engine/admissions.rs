@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::{Few, Mark, Nanos, SECOND, Timestamp, Usual};
+use crate::base::{Few, Mark, Nanos, SECOND, Timestamp};
 
 /// Answers no further apart than this count once.
 const ONCE: Nanos = 2 * SECOND;
@@ -32,29 +32,14 @@ impl Guest {
 }
 
 /// Those of one port.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Admissions {
     answers: Few<(Mark, Guest), ANSWERS>,
     /// The latest two clients that had to send a SYN again, and when.
     ignored: [Option<(Guest, Timestamp)>; 2],
 }
 
-impl Default for Admissions {
-    fn default() -> Admissions {
-        Admissions::NONE
-    }
-}
-
-impl Usual for Admissions {
-    const USUAL: &'static Admissions = &Admissions::NONE;
-}
-
 impl Admissions {
-    const NONE: Admissions = Admissions {
-        answers: Few::new(),
-        ignored: [None; 2],
-    };
-
     /// The first SYN of that client was answered: it was let in without having to ask again.
     pub(super) fn answered(&mut self, client: Guest, mark: Mark) {
         let near = |(told, _): &(Mark, Guest)| mark.time.since(told.time).abs() < ONCE;

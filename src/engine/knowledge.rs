@@ -2,56 +2,30 @@
 //!
 //! Everything is bounded; beyond a bound what was not touched for longest is forgotten.
 
+mod pair;
+mod served;
+
 use std::net::IpAddr;
 
-use super::admissions::{Admissions, Guest};
-use crate::base::{Few, Mark, Nanos, Rare, Remembered, SECOND, Side, Solo, Timestamp};
+use self::pair::Pair;
+use self::served::{Port, Served, Server, Servers};
+use super::admissions::Guest;
+use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::lookup::LookupFacts;
-use crate::flow::{Endpoint, Extra, FlowKey, HopCount, Opening, SynOptions, TcpFacts, Witness};
+use crate::flow::{Endpoint, Extra, FlowKey, Opening, SynOptions, TcpFacts, Witness};
 use crate::wire::CutQuote;
 
 /// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 131,072 places.
 /// What a server answered others must still be known when a SYN to it has been silent for three minutes.
 const PAIRS: usize = 57_344;
 const SERVERS: usize = 114_688;
-const PORTS: usize = 16;
+/// Silences after which connections to one server died.
+const DEATHS: usize = 16;
 /// ICMP errors with cut quotes of each client.
 const QUOTES: usize = 64;
 /// An error about a SYN comes within this time: a router asks for a neighbour for some 3 s (RFC 1122 2.3.2.1, RFC 4861 7.2.2).
 const REFUSED: Nanos = 10 * SECOND;
-
-#[derive(Debug)]
-struct Port {
-    port: u16,
-    answered: Mark,
-    options: SynOptions,
-    starttls: Option<Mark>,
-    /// That it answered was never seen: its clients went on as they do after an answer.
-    unseen: bool,
-    /// A connection to it has ended.
-    known: bool,
-    /// Of a server that the capture is beside, from the second such connection on.
-    admissions: Rare<Admissions>,
-}
-
-#[derive(Debug, Default)]
-struct Server {
-    ports: Solo<Port, PORTS>,
-    hops: Option<HopCount>,
-    syn_hops: Option<HopCount>,
-}
-
-#[derive(Debug, Default)]
-struct Pair {
-    /// Boxed, because few have it.
-    lone: Option<Box<(u32, Mark, Mark)>>,
-    answered: bool,
-    /// Of its SYNs that were answered.
-    extras: Few<Extra, 3>,
-    last_success: Option<Mark>,
-    bare_handshakes: u32,
-}
 
 /// Stretches of lost frames that are told apart; beyond it all of time counts as one.
 const LOSSES: usize = 1_024;
@@ -109,9 +83,9 @@ fn served_unseen(tcp: &TcpFacts) -> Option<Mark> {
 /// Everything that outlives a connection.
 #[derive(Debug)]
 pub struct Knowledge {
-    servers: Remembered<IpAddr, Server>,
-    pairs: Remembered<(IpAddr, Endpoint), Pair>,
-    idle_deaths: Remembered<Endpoint, Few<Nanos, PORTS>>,
+    servers: Servers,
+    pairs: Remembered<(IpAddr, Endpoint), Pair, pair::More>,
+    idle_deaths: Remembered<Endpoint, Few<Nanos, DEATHS>>,
     /// ICMP errors to each client whose quotes are cut.
     cut_quotes: Remembered<IpAddr, Few<(Mark, CutQuote), QUOTES>>,
     /// Those that are surely about datagrams of UDP: apart, so that neither kind hides the other.
@@ -139,68 +113,57 @@ impl Default for Knowledge {
 impl Knowledge {
     /// A SYN-ACK was seen, of any service.
     pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
-        let known = self.servers.entry(server.ip, Server::default);
-        let hops = HopCount::of(ttl);
-        known.syn_hops = Some(hops);
-        if let Some(port) = known
-            .ports
-            .iter_mut()
-            .find(|known| known.port == server.port)
-        {
-            port.answered = mark;
+        let (known, mut more) = self.servers.entry_and_rest(server.ip, Server::default);
+        known.syn_ttl = Some(ttl);
+        let scaled = options.window_scale.is_some();
+        if let Some(port) = known.port(&mut more, server.port) {
+            port.set_answered(mark);
             if std::mem::take(&mut port.unseen) {
-                port.options = options;
+                port.scaled = scaled;
             }
         } else {
-            let _ = known.ports.try_push(Port {
-                port: server.port,
-                answered: mark,
-                options,
-                starttls: None,
-                unseen: false,
-                known: false,
-                admissions: Rare::default(),
-            });
+            let mut port = Port::new(server.port, mark);
+            port.scaled = scaled;
+            known.add(&mut more, port);
         }
     }
 
     /// A connection ended, or is looked at: what it teaches about its ends.
     pub fn learn(&mut self, key: &FlowKey, tcp: &TcpFacts, starttls: Option<Mark>) {
         let server = key.server;
-        let known = self.servers.entry(server.ip, Server::default);
+        let (known, mut more) = self.servers.entry_and_rest(server.ip, Server::default);
         if let Some(hops) = tcp.sides[Side::Server].hops {
-            known.hops = Some(hops);
+            known.ttl = Some(hops.ttl);
         }
-        if let Some(port) = known
-            .ports
-            .iter_mut()
-            .find(|known| known.port == server.port)
-        {
-            port.starttls = port.starttls.or(starttls);
-            let beside = known.syn_hops.is_some_and(|hops| hops.hops == 0);
-            let guest = Guest::of(key.client.ip);
-            match (tcp.syns.count, tcp.syns.last, tcp.syn_acks.seen.first()) {
-                (2.., Some(last), _) if beside => port.admissions.ignored(guest, last.time),
-                (1, _, Some(answer)) if beside && port.known => {
-                    port.admissions.answered(guest, answer.at);
-                }
-                _ => {}
+        if let Some(port) = known.port(&mut more, server.port) {
+            port.offers_starttls(starttls);
+            let again = std::mem::replace(&mut port.known, true);
+            if port.unseen
+                && let Some(answered) = served_unseen(tcp)
+            {
+                port.set_answered(answered);
             }
-            port.known = true;
-            if port.unseen {
-                port.answered = served_unseen(tcp).unwrap_or(port.answered);
+            if known.is_beside() {
+                let guest = Guest::of(key.client.ip);
+                match (tcp.syns.count, tcp.syns.last, tcp.syn_acks.seen.first()) {
+                    (2.., Some(last), _) => {
+                        let admissions = known.admissions(&mut more, server.port);
+                        admissions.ignored(guest, last.time);
+                    }
+                    (1, _, Some(answer)) if again => {
+                        let admissions = known.admissions(&mut more, server.port);
+                        admissions.answered(guest, answer.at);
+                    }
+                    _ => {}
+                }
             }
         } else if let Some(answered) = served_unseen(tcp) {
             // Its SYN-ACK came before the capture began, or was not captured: the port is served all the same.
-            let _ = known.ports.try_push(Port {
-                port: server.port,
-                answered,
-                options: SynOptions::default(),
-                starttls,
-                unseen: tcp.opening == Opening::Syn,
-                known: true,
-                admissions: Rare::default(),
-            });
+            let mut port = Port::new(server.port, answered);
+            port.offers_starttls(starttls);
+            port.unseen = tcp.opening == Opening::Syn;
+            port.known = true;
+            known.add(&mut more, port);
         }
         let two_way = tcp.sides[Side::Client].segments > 0 && tcp.sides[Side::Server].segments > 0;
         let silent = tcp.sides[Side::Server].segments == 0
@@ -209,14 +172,16 @@ impl Knowledge {
         if !silent {
             self.witness.flow(key.client.ip, two_way);
         }
-        let pair = self.pairs.entry((key.client.ip, server), Pair::default);
+        let ends = (key.client.ip, server);
+        let (pair, mut more) = self.pairs.entry_and_rest(ends, Pair::default);
         // Only SYNs that were given up before they were sent often enough to speak for themselves.
         if silent && tcp.icmp_count == 0 && tcp.syns.count < 3 {
             if let (Some(first), Some(last)) =
                 (tcp.syns.seen.first().map(|syn| syn.at), tcp.syns.last)
             {
-                let lone = pair.lone.get_or_insert_with(|| Box::new((0, first, last)));
-                let (count, before, after) = lone.as_mut();
+                pair.tell_more();
+                let lone = &mut more.make().lone;
+                let (count, before, after) = lone.get_or_insert((0, first, last));
                 *count = count.saturating_add(1);
                 if first.time < before.time {
                     *before = first;
@@ -226,21 +191,24 @@ impl Knowledge {
                 }
             }
         } else if !silent {
-            pair.answered = true;
+            pair.answer();
         }
-        if let Some(extra) = Extra::answered(tcp).filter(|extra| !pair.extras.contains(extra)) {
-            let _ = pair.extras.try_push(extra);
+        if let Some(extra) = Extra::answered(tcp) {
+            pair.add(extra);
         }
         let finished = tcp.established.is_some() && tcp.sides[Side::Server].data_segments > 0;
         if finished {
-            pair.last_success = Some(tcp.first);
+            pair.succeed(tcp.first);
         }
     }
 
     /// A bare TLS handshake of that client.
     pub fn bare_handshake(&mut self, key: &FlowKey) {
-        let pair = self.pairs.entry((key.client.ip, key.server), Pair::default);
-        pair.bare_handshakes = pair.bare_handshakes.saturating_add(1);
+        let ends = (key.client.ip, key.server);
+        let (pair, mut more) = self.pairs.entry_and_rest(ends, Pair::default);
+        pair.tell_more();
+        let count = &mut more.make().bare_handshakes;
+        *count = count.saturating_add(1);
     }
 
     /// A connection to that server died after that silence.
@@ -291,21 +259,15 @@ impl Knowledge {
 
     /// What all this says to one connection.
     pub fn context(&self, key: &FlowKey, tcp: &TcpFacts, one_way_source: bool) -> Context {
-        let server = self.servers.get(&key.server.ip);
-        let pair = self.pairs.get(&(key.client.ip, key.server));
+        let server = Served::of(&self.servers, key.server.ip);
+        let ends = (key.client.ip, key.server);
+        let pair = self.pairs.get(&ends);
+        let more = pair.filter(|pair| pair.has_more());
+        let more = more.and_then(|_| self.pairs.rest(&ends));
         let at = tcp.syns.last.map_or(tcp.last.time, |mark| mark.time);
-        let own = server.and_then(|server| {
-            server
-                .ports
-                .iter()
-                .find(|port| port.port == key.server.port)
-        });
-        let other = server.and_then(|server| {
-            server
-                .ports
-                .iter()
-                .find(|port| port.port != key.server.port)
-        });
+        let own = server.and_then(|server| server.port(|port| port.port == key.server.port));
+        let other = server.and_then(|server| server.port(|port| port.port != key.server.port));
+        let other_answered = other.and_then(|port| Some((port.port, port.answered()?)));
         let asked = tcp.syns.seen.first().map(|syn| syn.at).zip(tcp.syns.last);
         let near = |mark: Mark| mark.time.since(at).abs() <= 60 * SECOND;
         let own_answer = tcp.syn_acks.seen.first().map(|syn_ack| syn_ack.at);
@@ -321,35 +283,33 @@ impl Knowledge {
         Context {
             answered_near: self.witness.answered_near(key.client.ip, at, 60 * SECOND),
             one_way: one_way_source || self.witness.one_way(key.client.ip),
-            answers_unseen: own.is_some_and(|port| port.unseen && near(port.answered)),
+            answers_unseen: own
+                .is_some_and(|port| port.unseen && port.answered().is_some_and(near)),
             capture_drops: self.drops.during(tcp.first.time, tcp.last.time),
             port_served: own
-                .map(|port| port.answered)
+                .and_then(Port::answered)
                 .filter(|mark| Some(*mark) != own_answer && near(*mark)),
-            others_let_in: own.zip(asked).and_then(|(port, (first, last))| {
+            others_let_in: server.zip(asked).and_then(|(server, (first, last))| {
                 let client = Guest::of(key.client.ip);
-                port.admissions.meanwhile(client, first, last)
+                let admissions = server.admissions(key.server.port)?;
+                admissions.meanwhile(client, first, last)
             }),
-            host_answers: other
-                .filter(|port| near(port.answered))
-                .map(|port| (port.port, port.answered)),
-            server_hops: server.and_then(|server| server.hops.or(server.syn_hops)),
+            host_answers: other_answered.filter(|(_, mark)| near(*mark)),
+            server_hops: server.and_then(Served::hops),
             server_name: None,
             lone_syns: pair
-                .filter(|pair| !pair.answered)
-                .and_then(|pair| pair.lone.as_deref().copied()),
-            options_elsewhere: other
-                .filter(|port| port.options.window_scale.is_some())
-                .map(|port| (port.port, port.answered)),
-            extras_answered: pair.map_or(Few::new(), |pair| pair.extras.clone()),
-            retry_worked: pair.and_then(|pair| pair.last_success).filter(|mark| {
+                .filter(|pair| !pair.is_answered())
+                .and_then(|_| more?.lone),
+            options_elsewhere: other_answered.filter(|_| other.is_some_and(|port| port.scaled)),
+            extras_answered: pair.map_or(Few::new(), Pair::extras),
+            retry_worked: pair.and_then(Pair::last_success).filter(|mark| {
                 mark.time > tcp.last.time || mark.time > at && mark.frame != tcp.first.frame
             }),
             same_idle: u32::try_from(same_idle.saturating_sub(1)).unwrap_or(0),
             // Another service of the host has settings of its own.
-            starttls_elsewhere: own.and_then(|port| port.starttls),
+            starttls_elsewhere: own.and_then(Port::starttls),
             refused_cut: self.refused_cut(key, tcp),
-            bare_handshakes: pair.map_or(0, |pair| pair.bare_handshakes),
+            bare_handshakes: more.map_or(0, |more| more.bare_handshakes),
             ..Context::default()
         }
     }
