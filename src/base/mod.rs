@@ -24,7 +24,7 @@ pub use foresee::foresee;
 pub use frame::{FrameRef, Mark, SourceId};
 pub use packed::{PackedMark, PackedNumber, PackedStep, PackedTime};
 pub use rare::{Rare, Usual};
-pub use remembered::{Fed, Key, Remembered, Rest};
+pub use remembered::{Families, Fed, Key, Remembered, Rest};
 pub use secret::Secret;
 pub use side::{PerSide, Side};
 pub use solo::Solo;

@@ -6,6 +6,7 @@
 //! written are there, at most twice as many. Reading changes nothing: what is remembered depends on what was written alone.
 
 mod dense;
+mod families;
 mod generation;
 mod key;
 mod rest;
@@ -14,6 +15,7 @@ use dense::{Dense, Fast, MOST};
 use generation::{Generation, Place};
 use key::{Ask, hash_of};
 
+pub use families::Families;
 pub use key::{Fed, Key};
 pub use rest::Rest;
 
@@ -97,9 +99,13 @@ impl<K: Key, V, R> Remembered<K, V, R> {
     /// When there are enough young keys, they are the old ones.
     fn grow_old(&mut self) {
         if self.young.len() >= self.most {
-            self.old = std::mem::take(&mut self.young);
-            self.old_rest = std::mem::take(&mut self.young_rest);
+            self.age();
         }
+    }
+
+    fn age(&mut self) {
+        self.old = std::mem::take(&mut self.young);
+        self.old_rest = std::mem::take(&mut self.young_rest);
     }
 }
 

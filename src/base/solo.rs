@@ -6,6 +6,8 @@
 use std::ops::{Deref, DerefMut};
 use std::{mem, slice};
 
+use thin_vec::ThinVec;
+
 /// At most `MOST` items, in order; the first one alone takes no room elsewhere.
 #[derive(Clone)]
 pub struct Solo<T, const MOST: usize>(Held<T>);
@@ -14,13 +16,13 @@ pub struct Solo<T, const MOST: usize>(Held<T>);
 enum Held<T> {
     One(T),
     /// None, or several.
-    Many(Vec<T>),
+    Many(ThinVec<T>),
 }
 
 impl<T, const MOST: usize> Solo<T, MOST> {
     /// An empty list.
     pub const fn new() -> Solo<T, MOST> {
-        Solo(Held::Many(Vec::new()))
+        Solo(Held::Many(ThinVec::new()))
     }
 
     /// Adds an item at the end; gives it back when the list is full.
@@ -28,7 +30,7 @@ impl<T, const MOST: usize> Solo<T, MOST> {
         if self.is_full() {
             return Err(item);
         }
-        self.0 = match mem::replace(&mut self.0, Held::Many(Vec::new())) {
+        self.0 = match mem::replace(&mut self.0, Held::Many(ThinVec::new())) {
             Held::Many(mut items) if items.capacity() > 0 => {
                 if items.len() == items.capacity() {
                     items.reserve_exact(items.len());
@@ -38,7 +40,7 @@ impl<T, const MOST: usize> Solo<T, MOST> {
             }
             Held::Many(_) => Held::One(item),
             Held::One(first) => {
-                let mut items = Vec::with_capacity(2);
+                let mut items = ThinVec::with_capacity(2);
                 items.extend([first, item]);
                 Held::Many(items)
             }
@@ -64,7 +66,7 @@ impl<T, const MOST: usize> Solo<T, MOST> {
         match &mut self.0 {
             Held::Many(items) => (at < items.len()).then(|| items.remove(at)),
             Held::One(_) if at > 0 => None,
-            Held::One(_) => match mem::replace(&mut self.0, Held::Many(Vec::new())) {
+            Held::One(_) => match mem::replace(&mut self.0, Held::Many(ThinVec::new())) {
                 Held::One(item) => Some(item),
                 Held::Many(_) => None,
             },
@@ -148,10 +150,8 @@ mod tests {
 
     #[test]
     fn one_small_item_costs_no_more_than_none() {
-        assert_eq!(
-            size_of::<Solo<(Timestamp, Timestamp), 9>>(),
-            size_of::<Vec<u8>>()
-        );
+        assert_eq!(size_of::<Solo<(Timestamp, Timestamp), 9>>(), 24);
+        assert_eq!(size_of::<Solo<[u8; 20], 9>>(), 24);
     }
 
     proptest! {

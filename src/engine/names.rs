@@ -1,8 +1,10 @@
 //! Which look-up led to which connection: addresses back to the names that a client had asked for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::base::{Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
+use crate::base::{
+    Families, Foreign, Mark, Nanos, PackedMark, Remembered, SECOND, Solo, Timestamp,
+};
 
 /// Pairs of client and address, and clients, that are remembered at the least: what fills a hash table of 32,768 places.
 const REMEMBERED: usize = 28_672;
@@ -15,6 +17,9 @@ const RACED: Nanos = 2 * SECOND;
 
 /// Names remembered of one client and address.
 const TOLD: usize = 4;
+
+/// To which address a connection began, and where.
+type Beginning<A> = (A, PackedMark);
 
 /// A name that a client had looked up for an address, once or several times in a row.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ pub struct Names {
     /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
     uses: Remembered<(IpAddr, IpAddr), Mark>,
     /// Where each client's latest mail connections began, and to which address; the oldest goes first.
-    opened: Remembered<IpAddr, Solo<(IpAddr, Mark), OPENED>>,
+    opened: Families<Solo<Beginning<Ipv4Addr>, OPENED>, Solo<Beginning<Ipv6Addr>, OPENED>>,
     /// By address: who had been told of it, and when; the oldest goes first.
     askers: Remembered<IpAddr, Solo<(IpAddr, Mark), ASKERS>>,
     /// Addresses of machines that asked for names under their address of the other family.
@@ -47,7 +52,7 @@ impl Default for Names {
         Names {
             found: Remembered::new(REMEMBERED),
             uses: Remembered::new(REMEMBERED),
-            opened: Remembered::new(REMEMBERED),
+            opened: Families::new(REMEMBERED),
             askers: Remembered::new(REMEMBERED),
             asked_as: Remembered::new(REMEMBERED),
             newly_used: Vec::new(),
@@ -88,12 +93,24 @@ impl Names {
             .push_last((client, answered));
     }
 
+    /// Where the latest mail connections of `client` began, and to which address, in order.
+    fn opened(&self, client: IpAddr) -> impl Iterator<Item = (IpAddr, Mark)> + Clone + '_ {
+        let (fours, sixes) = match client {
+            IpAddr::V4(client) => (self.opened.four(&client), None),
+            IpAddr::V6(client) => (None, self.opened.six(&client)),
+        };
+        let fours = fours.into_iter().flatten();
+        let sixes = sixes.into_iter().flatten();
+        let fours = fours.map(|(address, mark)| (IpAddr::V4(*address), *mark));
+        fours
+            .chain(sixes.map(|(address, mark)| (IpAddr::V6(*address), *mark)))
+            .filter_map(|(address, mark)| Some((address, mark.get()?)))
+    }
+
     /// Where `client` opened a mail connection within `span` after `time`.
     pub fn went_on(&self, client: IpAddr, time: Timestamp, span: Nanos) -> Option<Mark> {
-        self.opened
-            .get(&client)?
-            .iter()
-            .map(|(_, mark)| *mark)
+        self.opened(client)
+            .map(|(_, mark)| mark)
             .find(|mark| (0..=span).contains(&mark.time.since(time)))
     }
 
@@ -106,15 +123,14 @@ impl Names {
         asked: Timestamp,
         (time, span): (Timestamp, Nanos),
     ) -> Option<Mark> {
-        let all = self.opened.get(&client)?;
+        let all = self.opened(client);
         let untold = |address: IpAddr, mark: Mark| {
             let told = self.found.get(&(client, address));
-            let known = |one: &(IpAddr, Mark)| one.0 == address && one.1.time < asked;
+            let known = |one: (IpAddr, Mark)| one.0 == address && one.1.time < asked;
             told.is_none_or(|told| told.iter().all(|one| one.answered.time > mark.time))
-                && !all.iter().any(known)
+                && !all.clone().any(known)
         };
-        let opened = all.iter().copied();
-        let mut near = opened.filter(|(address, mark)| {
+        let mut near = all.clone().filter(|(address, mark)| {
             address.is_ipv4() == v4 && (0..=span).contains(&mark.time.since(time))
         });
         near.find(|(address, mark)| untold(*address, *mark))
@@ -124,9 +140,18 @@ impl Names {
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
         self.uses.insert((client, address), mark);
-        self.opened
-            .entry(client, Solo::new)
-            .push_last((address, mark));
+        match (client, address) {
+            (IpAddr::V4(client), IpAddr::V4(address)) => {
+                let opened = self.opened.four_entry(client, Solo::new);
+                opened.push_last((address, mark.into()));
+            }
+            (IpAddr::V6(client), IpAddr::V6(address)) => {
+                let opened = self.opened.six_entry(client, Solo::new);
+                opened.push_last((address, mark.into()));
+            }
+            // Both stand in one header.
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
+        }
         self.used_by(client, address, mark);
     }
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::Equivalent;
 
@@ -76,7 +76,7 @@ impl Fed for IpAddr {
     fn feed(&self, state: &mut impl Hasher) {
         match self {
             IpAddr::V4(address) => address.feed(state),
-            IpAddr::V6(address) => state.write_u128(address.to_bits()),
+            IpAddr::V6(address) => address.feed(state),
         }
     }
 }
@@ -85,6 +85,13 @@ impl Fed for Ipv4Addr {
     #[inline]
     fn feed(&self, state: &mut impl Hasher) {
         state.write_u32(self.to_bits());
+    }
+}
+
+impl Fed for Ipv6Addr {
+    #[inline]
+    fn feed(&self, state: &mut impl Hasher) {
+        state.write_u128(self.to_bits());
     }
 }
 
@@ -164,7 +171,7 @@ macro_rules! only_whole {
     )*};
 }
 
-only_whole!(Box<[u8]>, Foreign);
+only_whole!(Ipv4Addr, Ipv6Addr, Box<[u8]>, Foreign);
 
 #[cfg(test)]
 only_whole!(u32, &'static str);
