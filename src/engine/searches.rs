@@ -4,11 +4,14 @@
 //! name does not look like mail, for a mail connection that uses its answer. What nobody used is counted as
 //! `other`; the failed ones of a source without any mail connection are judged after all.
 
+mod recent;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use self::recent::Recent;
 use super::names::Names;
-use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Solo, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, PackedMark, Remembered, SECOND, Timestamp};
 use crate::diagnosis::{AGAIN, CONTRADICTED, LookupContext, Sibling, Tlsa, is_mail_question};
 use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, Transport};
@@ -24,7 +27,6 @@ const UNUSED: Nanos = 120 * SECOND;
 /// Look-ups that wait at the most, and those kept for a source without mail.
 const WAITING: usize = 65_536;
 const NEEDED: usize = 4_096;
-const PER_CLIENT: usize = 64;
 /// Clients, pairs of client and resolver, and names that are remembered at the least.
 const CLIENTS: usize = 14_336;
 /// Answers in fragments remembered of each client and resolver.
@@ -66,14 +68,40 @@ struct Unused {
     waiting: Waiting,
 }
 
-/// Answers over UDP of a resolver to a client.
+/// Answers over UDP of a resolver to a client, in numbers that lie at any byte.
+#[derive(Default)]
 struct Sizes {
     /// The largest one.
-    largest: (u32, Mark),
+    largest: ([u8; 4], PackedMark),
     /// The latest that any path lets through.
-    small: Option<Mark>,
-    /// The latest of any size, and from how far.
-    latest: (HopCount, Mark),
+    small: PackedMark,
+    /// The latest of any size, and its TTL.
+    latest: (u8, PackedMark),
+}
+
+impl Sizes {
+    fn largest(&self) -> Option<(u32, Mark)> {
+        let (length, mark) = self.largest;
+        Some((u32::from_le_bytes(length), mark.get()?))
+    }
+
+    /// The latest, and from how far.
+    fn latest(&self) -> Option<(HopCount, Mark)> {
+        let (ttl, mark) = self.latest;
+        Some((HopCount::of(ttl), mark.get()?))
+    }
+
+    fn take(&mut self, length: u32, hops: HopCount, at: Mark) {
+        if self.latest().is_none_or(|(_, mark)| at.time >= mark.time) {
+            self.latest = (hops.ttl, at.into());
+        }
+        if self.largest().is_none_or(|(known, _)| length > known) {
+            self.largest = (length.to_le_bytes(), at.into());
+        }
+        if length <= 512 {
+            self.small = at.into();
+        }
+    }
 }
 
 /// What a resolver gave a client.
@@ -93,7 +121,7 @@ pub struct Searches {
     asked: usize,
     /// What a source without mail judges after all: see [`Searches::is_needed`].
     needed: Vec<Waiting>,
-    recent: Remembered<IpAddr, Solo<Sibling, PER_CLIENT>>,
+    recent: Recent,
     /// By client: names that are mail exchangers, and of what.
     mx_targets: Remembered<IpAddr, Few<(Foreign, Foreign), EXCHANGERS>>,
     sizes: Remembered<(IpAddr, IpAddr), Sizes>,
@@ -111,7 +139,7 @@ impl Default for Searches {
             unused: VecDeque::new(),
             asked: 0,
             needed: Vec::new(),
-            recent: Remembered::new(CLIENTS),
+            recent: Recent::new(CLIENTS),
             mx_targets: Remembered::new(CLIENTS),
             sizes: Remembered::new(CLIENTS),
             fragments: Remembered::new(CLIENTS),
@@ -296,24 +324,11 @@ impl Searches {
             }
             if reply.transport == Transport::Udp {
                 let pair = (facts.client, facts.resolver);
-                let sizes = self.sizes.entry(pair, || Sizes {
-                    largest: (0, reply.at),
-                    small: None,
-                    latest: (reply.hops, reply.at),
-                });
-                if reply.at.time >= sizes.latest.1.time {
-                    sizes.latest = (reply.hops, reply.at);
-                }
-                if reply.message.length > sizes.largest.0 {
-                    sizes.largest = (reply.message.length, reply.at);
-                }
-                if reply.message.length <= 512 {
-                    sizes.small = Some(reply.at);
-                }
+                let sizes = self.sizes.entry(pair, Sizes::default);
+                sizes.take(reply.message.length, reply.hops, reply.at);
             }
         }
-        let recent = self.recent.entry(facts.client, Solo::new);
-        recent.push_last(sibling(facts));
+        self.recent.push(facts.client, sibling(facts));
     }
 
     /// The next look-up whose fate is sealed at `now`.
@@ -376,16 +391,12 @@ impl Searches {
     /// the client went without.
     fn is_needed(&self, facts: &LookupFacts) -> bool {
         let again = || {
-            let mut recent = self
-                .recent
-                .get(&facts.client)
-                .into_iter()
-                .flat_map(|r| r.iter());
+            let mut recent = self.recent.of(facts.client);
             recent.any(|other| {
                 let before = facts.first.time.since(other.first.time);
                 !other.positive
                     && other.kind == facts.kind
-                    && other.name == facts.name
+                    && *other.name == facts.name
                     && (1..=SIBLINGS_WITHIN).contains(&before)
             })
         };
@@ -422,32 +433,24 @@ impl Searches {
     pub fn context(&self, facts: &LookupFacts, names: &Names) -> LookupContext {
         let label = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         let own = label(facts.name.as_str());
-        let siblings = self
-            .recent
-            .get(&facts.client)
-            .map_or_else(Vec::new, |recent| {
-                recent
-                    .iter()
-                    .filter(|other| {
-                        let itself = other.first == facts.first && other.kind == facts.kind;
-                        !itself
-                            && other.first.time.since(facts.first.time).abs() <= SIBLINGS_WITHIN
-                            && (other.name == facts.name || label(other.name.as_str()) == own)
-                    })
-                    .cloned()
-                    .collect()
-            });
+        let recent = self.recent.of(facts.client).filter(|other| {
+            let itself = other.first == facts.first && other.kind == facts.kind;
+            !itself
+                && other.first.time.since(facts.first.time).abs() <= SIBLINGS_WITHIN
+                && (*other.name == facts.name || label(other.name.as_str()) == own)
+        });
+        let siblings: Vec<Sibling> = recent.map(|other| other.sibling()).collect();
         let pair = (facts.client, facts.resolver);
         let sizes = self.sizes.get(&pair);
         LookupContext {
             moved_on: moved_on(facts, &siblings),
             siblings,
-            largest_udp_answer: sizes.map(|sizes| sizes.largest),
-            resolver_answered: sizes.map(|sizes| sizes.latest),
+            largest_udp_answer: sizes.and_then(Sizes::largest),
+            resolver_answered: sizes.and_then(Sizes::latest),
             used: used(facts, names),
             mx_of: self.domain_of(facts.client, &facts.name).cloned(),
             told_another: self.told_another(facts),
-            small_answer: sizes.and_then(|sizes| sizes.small),
+            small_answer: sizes.and_then(|sizes| sizes.small.get()),
             stray_fragment: self
                 .fragments
                 .get(&pair)
