@@ -73,6 +73,15 @@ impl<T, const MOST: usize> Solo<T, MOST> {
         }
     }
 
+    /// Takes so many items out at the front, or all; those behind them move up.
+    pub fn remove_first(&mut self, count: usize) {
+        match &mut self.0 {
+            Held::Many(items) => drop(items.drain(..count.min(items.len()))),
+            Held::One(_) if count == 0 => {}
+            Held::One(_) => self.0 = Held::Many(ThinVec::new()),
+        }
+    }
+
     /// Whether nothing more can be added.
     pub fn is_full(&self) -> bool {
         self.len() >= MOST
@@ -156,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_holds_what_any_short_list_holds(steps in prop::collection::vec((0..4_u8, 0..6_usize), 0..40)) {
+        fn it_holds_what_any_short_list_holds(steps in prop::collection::vec((0..5_u8, 0..6_usize), 0..40)) {
             let (mut solo, mut few) = (Solo::<usize, 5>::new(), Few::<usize, 5>::new());
             for (step, item) in steps {
                 match step {
@@ -164,6 +173,10 @@ mod tests {
                     1 => {
                         solo.push_last(item);
                         few.push_last(item);
+                    }
+                    2 => {
+                        solo.remove_first(item);
+                        few = few.iter().skip(item).copied().collect();
                     }
                     _ => prop_assert_eq!(solo.try_push(item), few.try_push(item)),
                 }

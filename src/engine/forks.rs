@@ -5,9 +5,12 @@
 //! pairs that were not touched for longest are forgotten; of one pair only the latest count until one fails to open, and then only
 //! the first.
 
+mod kept;
+
 use std::net::IpAddr;
 
-use crate::base::{Few, Remembered, Side};
+use self::kept::Kept;
+use crate::base::{PackedNumber, Remembered, Side, Solo};
 use crate::diagnosis::principles::{clock_holds, in_order};
 use crate::diagnosis::{Claim, Handshake, judge_handshakes};
 use crate::flow::{Endpoint, TcpFacts};
@@ -20,23 +23,29 @@ const CALM: usize = 32;
 
 #[derive(Debug, Default)]
 struct Fork {
-    kept: Few<Handshake, KEPT>,
+    kept: Solo<Kept, KEPT>,
+    /// The client's segments after its SYNs.
+    segments: u64,
+    /// Those of them that were sent again: six bytes count more than there are numbers of frames.
+    lost: PackedNumber<6>,
     /// One did not open at its first SYN.
     uneasy: bool,
     /// What was captured may not be all, or not in its time.
     unsure: bool,
-    /// The client's segments after its SYNs, and those of them that were sent again.
-    segments: u64,
-    lost: u64,
 }
 
 impl Fork {
     fn take(&mut self, handshake: Handshake) {
         self.uneasy |= !handshake.is_answered_at_once();
         if !self.uneasy && self.kept.len() >= 2 * CALM {
-            self.kept = self.kept.iter().skip(CALM).cloned().collect();
+            self.kept.remove_first(CALM);
         }
-        self.kept.push(handshake);
+        self.kept.push(Kept::from(handshake));
+    }
+
+    fn lose(&mut self, count: u32) {
+        let lost = self.lost.get().saturating_add(u64::from(count));
+        self.lost = PackedNumber::of(lost).unwrap_or(self.lost);
     }
 }
 
@@ -79,7 +88,7 @@ impl Forks {
         fork.unsure |= lossy || !clock_holds(tcp) || !in_order(tcp);
         let sent = &tcp.sides[Side::Client];
         fork.segments += sent.segments.saturating_sub(u64::from(tcp.syns.count));
-        fork.lost += u64::from(sent.retransmitted);
+        fork.lose(sent.retransmitted);
         match handshake {
             Some(handshake) => fork.take(handshake),
             None => fork.unsure |= tcp.established.is_some(),
@@ -93,9 +102,10 @@ impl Forks {
             .drain()
             .filter(|(_, fork)| fork.uneasy && !fork.unsure)
             .filter_map(|((client, server), fork)| {
-                let mut handshakes: Vec<Handshake> = fork.kept.iter().cloned().collect();
+                let mut handshakes: Vec<Handshake> =
+                    fork.kept.iter().filter_map(Kept::whole).collect();
                 handshakes.sort_by_key(|one| (one.syn.time, one.syn.frame));
-                let lost = fork.lost as f64 / fork.segments.max(1) as f64;
+                let lost = fork.lost.get() as f64 / fork.segments.max(1) as f64;
                 let claim = judge_handshakes(client, server, &handshakes, lost)?;
                 let closed = handshakes.iter().filter(|one| !one.is_answered());
                 Some(Forked {
