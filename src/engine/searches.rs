@@ -5,15 +5,16 @@
 //! `other`; the failed ones of a source without any mail connection are judged after all.
 
 mod recent;
+mod sizes;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use self::recent::Recent;
+use self::sizes::Sizes;
 use super::names::Names;
-use crate::base::{Few, Foreign, Mark, Nanos, PackedMark, Remembered, SECOND, Timestamp};
+use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
 use crate::diagnosis::{AGAIN, CONTRADICTED, LookupContext, Sibling, Tlsa, is_mail_question};
-use crate::flow::HopCount;
 use crate::flow::lookup::{LookupFacts, Transport};
 use crate::proto::dns::{Answer, Record, RecordType};
 use crate::proto::tls::TlsaRecord;
@@ -66,42 +67,6 @@ struct Unused {
     /// Whose: it stands here so that those of one client are found without a look at each.
     client: IpAddr,
     waiting: Waiting,
-}
-
-/// Answers over UDP of a resolver to a client, in numbers that lie at any byte.
-#[derive(Default)]
-struct Sizes {
-    /// The largest one.
-    largest: ([u8; 4], PackedMark),
-    /// The latest that any path lets through.
-    small: PackedMark,
-    /// The latest of any size, and its TTL.
-    latest: (u8, PackedMark),
-}
-
-impl Sizes {
-    fn largest(&self) -> Option<(u32, Mark)> {
-        let (length, mark) = self.largest;
-        Some((u32::from_le_bytes(length), mark.get()?))
-    }
-
-    /// The latest, and from how far.
-    fn latest(&self) -> Option<(HopCount, Mark)> {
-        let (ttl, mark) = self.latest;
-        Some((HopCount::of(ttl), mark.get()?))
-    }
-
-    fn take(&mut self, length: u32, hops: HopCount, at: Mark) {
-        if self.latest().is_none_or(|(_, mark)| at.time >= mark.time) {
-            self.latest = (hops.ttl, at.into());
-        }
-        if self.largest().is_none_or(|(known, _)| length > known) {
-            self.largest = (length.to_le_bytes(), at.into());
-        }
-        if length <= 512 {
-            self.small = at.into();
-        }
-    }
 }
 
 /// What a resolver gave a client.
@@ -450,7 +415,7 @@ impl Searches {
             used: used(facts, names),
             mx_of: self.domain_of(facts.client, &facts.name).cloned(),
             told_another: self.told_another(facts),
-            small_answer: sizes.and_then(|sizes| sizes.small.get()),
+            small_answer: sizes.and_then(Sizes::small),
             stray_fragment: self
                 .fragments
                 .get(&pair)
