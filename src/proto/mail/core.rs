@@ -64,6 +64,8 @@ pub(super) struct Core {
     doubt: PerSide<bool>,
     /// The server replied since a side's bytes went missing.
     replied_since: bool,
+    /// The line that is being read has no end: of the reply in it the words are not known.
+    pub torn: bool,
 }
 
 impl Core {
@@ -90,6 +92,7 @@ impl Core {
             asked_before_gap: 0,
             doubt: PerSide::default(),
             replied_since: false,
+            torn: false,
         }
     }
 
@@ -150,9 +153,12 @@ impl Core {
 
     /// Writes a command down that is only noticed by its reply: it shows nothing of what came after a hole.
     pub fn command_of_before(&mut self, command: Command, phase: Phase) -> u64 {
-        if std::mem::take(&mut self.dialogue.gapped.server)
-            && self.dialogue.language != Some(super::dialogue::Language::Imap)
-        {
+        let missed = std::mem::take(&mut self.dialogue.gapped.server);
+        if missed && self.spoke.server.is_some() {
+            // The client waited for the greeting (RFC 5321 3.1): what was not understood of it is not coming any more.
+            self.greeting_missed |= !self.dialogue.greeted;
+        }
+        if missed && self.dialogue.language != Some(super::dialogue::Language::Imap) {
             // What was asked before the gap got its answer in the gap; the client would not go on otherwise.
             let known = self.asked_before_gap;
             self.pending.retain(|pending| pending.seq >= known);
@@ -180,8 +186,11 @@ impl Core {
         }
     }
 
-    /// Whether a reply that comes now may belong to another command. IMAP's carry a tag.
-    fn in_doubt(&self) -> bool {
+    /// Whether a reply that comes now may belong to another command (IMAP's carry a tag), or refuses in words that are cut.
+    fn in_doubt(&self, reply: &Reply) -> bool {
+        if self.torn && reply.status != Status::Positive {
+            return true;
+        }
         (self.doubt.client || self.doubt.server)
             && self.dialogue.language != Some(super::dialogue::Language::Imap)
     }
@@ -210,7 +219,7 @@ impl Core {
 
     /// Writes a reply down with its command, or alone when that is gone or has its reply.
     pub fn answer(&mut self, seq: u64, reply: Reply) {
-        let unsure = self.in_doubt();
+        let unsure = self.in_doubt(&reply);
         self.replied_since = true;
         match self.exchange(seq) {
             Some(exchange) if exchange.reply.is_none() => {
@@ -227,7 +236,7 @@ impl Core {
 
     /// Writes a reply down that no command asked for.
     pub fn alone(&mut self, reply: Reply, phase: Phase) {
-        let unsure = self.in_doubt();
+        let unsure = self.in_doubt(&reply);
         self.replied_since = true;
         self.push(Exchange {
             command: None,
@@ -432,6 +441,7 @@ impl Building {
         let mut building = Building::new(line, fallback);
         building.lines = 1;
         building.pauses = line.pauses;
+        let words: &[u8] = if line.torn { b"" } else { words };
         let text = Foreign::bounded(words.trim_ascii(), TEXT);
         building.with_text(status, text)
     }

@@ -12,6 +12,7 @@ use super::lines::{Line, LineBuffer};
 use super::pop3::Pop3;
 use super::sieve::Sieve;
 use super::smtp::Smtp;
+use super::torn::tells_status;
 use crate::base::{Mark, PerSide, Side};
 
 /// A decoder for one connection.
@@ -114,6 +115,9 @@ impl Decoder {
 
     /// Bytes of a side that will never come. `len` 0 before anything else means that the start was not captured.
     pub fn gap(&mut self, side: Side, mark: Mark, len: u64) {
+        if len > 0 && side == Side::Server {
+            self.tear(mark);
+        }
         // What was said before the hole is no less sure for it.
         if len > 0
             && let (Side::Server, Speaker::Pop3(pop3)) = (side, &mut self.speaker)
@@ -151,6 +155,31 @@ impl Decoder {
                     self.body_bytes(side, len);
                 }
             }
+        }
+    }
+
+    /// Bytes of the server are missing: the line that they tear in two may have said enough.
+    fn tear(&mut self, mark: Mark) {
+        if self.core.body.server != Body::Lines || self.quotes() {
+            return;
+        }
+        let Some(line) = self.lines.server.torn() else {
+            return;
+        };
+        if !line.torn || tells_status(&self.core, &line.bytes) {
+            self.core.torn = line.torn;
+            self.line(Side::Server, &line, mark);
+            self.core.torn = false;
+        }
+        self.lines.server.recycle(line);
+    }
+
+    /// The server's next line is no reply of its own: it goes on with what it hands out.
+    fn quotes(&self) -> bool {
+        match &self.speaker {
+            Speaker::Imap(imap) => imap.hands_out(),
+            Speaker::Pop3(pop3) => pop3.hands_out(),
+            Speaker::Smtp(_) | Speaker::Sieve(_) => false,
         }
     }
 

@@ -127,7 +127,8 @@ pub struct Exchange {
     /// The phase in which it happened.
     pub phase: Phase,
     /// Bytes are missing before the reply that may have held this command's reply, or the command that this reply
-    /// answers: whether the two belong together is not known (replies come in the order of commands, RFC 2920 3.1).
+    /// answers: whether the two belong together is not known (replies come in the order of commands, RFC 2920 3.1). Or
+    /// the words of a refusal are missing: what it is for is not known.
     pub unsure: bool,
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Line<'a> {
     pub long: bool,
     /// Silences of at least 200 ms inside the line.
     pub pauses: u32,
+    /// The rest of it is missing.
+    pub torn: bool,
 }
 
 impl Line<'_> {
@@ -100,6 +102,7 @@ impl LineBuffer {
             after_gap: std::mem::take(&mut self.gap),
             long: kept.len() < content.len(),
             pauses: 0,
+            torn: false,
         };
         Some(Fed {
             used,
@@ -168,6 +171,18 @@ impl LineBuffer {
         Some(self.finish(at))
     }
 
+    /// Bytes are missing: what there is of the line that they belong to, if its first byte is.
+    pub fn torn(&mut self) -> Option<Line<'static>> {
+        if self.gap || self.bytes.is_empty() {
+            return None;
+        }
+        let whole = self.carriage_return.take();
+        let done = whole.or(self.last).or(self.at)?;
+        let mut line = self.finish(done);
+        line.torn = whole.is_none();
+        Some(line)
+    }
+
     /// Bytes are missing: what was collected is worthless, and the next line may be only a tail.
     pub fn gap(&mut self) {
         self.bytes.clear();
@@ -205,6 +220,7 @@ impl LineBuffer {
             after_gap: std::mem::take(&mut self.gap),
             long: std::mem::take(&mut self.long),
             pauses: std::mem::take(&mut self.pauses),
+            torn: false,
         }
     }
 }

@@ -21,6 +21,7 @@ mod software;
 mod syntax;
 #[cfg(test)]
 pub(in crate::proto) mod tests;
+mod torn;
 
 pub use decoder::Decoder;
 pub use dialogue::{

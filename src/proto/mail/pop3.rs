@@ -273,6 +273,11 @@ impl Pop3 {
         }
     }
 
+    /// The server's next line is one of a multi-line answer.
+    pub fn hands_out(&self) -> bool {
+        self.listing.is_some()
+    }
+
     /// Bytes of the server are missing: the end of a listing may be among them, and nobody can say that it never came.
     pub fn server_gap(&mut self, core: &mut Core) {
         if let Some(listing) = self.listing.as_mut() {

@@ -43,6 +43,11 @@ impl Imap {
         }
     }
 
+    /// The server's next line goes on behind a literal.
+    pub fn hands_out(&self) -> bool {
+        self.continued
+    }
+
     /// A literal of the client is complete.
     pub fn client_literal_done(&mut self, core: &mut Core, mark: Mark) {
         let literal = std::mem::take(&mut core.literal.client);

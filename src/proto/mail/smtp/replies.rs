@@ -18,6 +18,7 @@ impl Smtp {
         let Some((code, last, text)) = reply_line(&line.bytes) else {
             return self.no_reply(core, line, mark);
         };
+        let text: &[u8] = if line.torn { b"" } else { text };
         if line.after_gap && self.code_so_far().is_some_and(|before| before != code) {
             // All lines of a reply have one code (RFC 5321 4.2.1).
             self.end_unseen(core);

@@ -6,6 +6,7 @@ use crate::base::{FrameRef, MILLISECOND, Mark, Side, SourceId, Timestamp};
 
 mod mailbox;
 mod rough;
+mod torn;
 
 type Script<'a> = &'a [(Side, &'a [u8])];
 
