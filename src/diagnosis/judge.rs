@@ -4,11 +4,12 @@ use super::arbiter::{Decision, decide};
 use super::ladder::{Ladder, Stage};
 use super::principles::{Absence, Check, absence, check, done, gave_up_on_peer, may_measure};
 use super::rules;
+use super::unseen::{cut_short, doubtful_refusal, work_before_capture};
 use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
 use crate::base::{Mark, Side};
-use crate::proto::mail::{Exchange, Family, Phase, Status, Verb};
+use crate::proto::mail::{Exchange, Family, Status, Verb};
 
 /// The judgement of one connection or look-up.
 #[derive(Clone, Debug)]
@@ -158,6 +159,16 @@ fn without_cause(
         if c.one_sided() || doubtful_refusal(c) || cut_short(c) {
             return (Outcome::Incomplete, unknown(c), false);
         }
+        if let Some(refused) = work_before_capture(c) {
+            let mut verdict = unknown(c);
+            if let Some(refused) = refused {
+                verdict.summary =
+                    "The capture begins in the middle: something was refused, and what it was is not in it.".to_owned();
+                verdict.frame = Some(refused.frame);
+                verdict.time = Some(refused.time);
+            }
+            return (Outcome::Incomplete, verdict, false);
+        }
         if let Some(star) = took_login_back(c) {
             let mut verdict = unknown(c);
             verdict.summary =
@@ -197,29 +208,6 @@ fn without_cause(
         );
     }
     (Outcome::Incomplete, unknown(c), false)
-}
-
-/// Something was refused, and what was lost makes it uncertain what, or whether it was granted later: that the work was done is
-/// not known either.
-fn doubtful_refusal(c: &Connection<'_>) -> bool {
-    // Of what is encrypted nothing is known anyway.
-    let lossy = c.partly_unseen() && c.tls.is_none();
-    let refused = |exchange: &Exchange| {
-        let work = |verb| matches!(verb, Verb::Mail | Verb::Rcpt | Verb::Data | Verb::DataLast);
-        let asked = exchange.command.as_ref();
-        let needed =
-            asked.is_some_and(|command| exchange.phase == Phase::Auth || work(command.verb));
-        (exchange.unsure || lossy && needed)
-            && exchange.reply.as_ref().is_some_and(|reply| {
-                matches!(
-                    reply.status,
-                    Status::Transient | Status::Negative | Status::Bad
-                )
-            })
-    };
-    c.dialogue.messages == 0
-        && c.dialogue.authenticated.is_none()
-        && c.dialogue.exchanges.iter().any(refused)
 }
 
 /// The client cancelled a login by `*` (RFC 4954 4, RFC 9051 6.2.2, RFC 5034 4), which the server confirmed, and nothing was done after:
@@ -264,14 +252,6 @@ fn logged_in_and_left(c: &Connection<'_>) -> Option<Mark> {
         })
     });
     (wanted && !asked_again && !c.partly_unseen()).then_some(login)
-}
-
-/// The recorder cut frames short, and of a dialogue in clear nothing was seen to be done: what was asked may be in what was cut.
-fn cut_short(c: &Connection<'_>) -> bool {
-    c.tcp.cut_frames > 0
-        && c.tls.is_none()
-        && c.dialogue.messages == 0
-        && c.dialogue.authenticated.is_none()
 }
 
 /// An opaque stream, all acknowledged, the server spoke last, the client resets: healthy.

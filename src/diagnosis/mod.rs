@@ -16,6 +16,7 @@ pub mod measured;
 pub mod principles;
 pub mod quoted;
 pub mod rules;
+mod unseen;
 mod verdict;
 mod view;
 

@@ -4,6 +4,7 @@ mod answers;
 mod logins;
 mod play;
 mod starttls;
+mod unseen;
 
 pub(in crate::diagnosis::rules) use play::Play;
 use play::{C, S, mark};

@@ -59,6 +59,18 @@ impl Play {
         }
     }
 
+    /// The capture begins in the middle of it.
+    pub fn late(service: Service) -> Play {
+        let mut play = Play::new(service);
+        play.tcp.opening = Opening::Midstream;
+        play.tcp.syn_acks.count = 0;
+        play.tcp.established = None;
+        for side in [C, S] {
+            play.session.gap(side, mark(1, 0), 0);
+        }
+        play
+    }
+
     fn step(&mut self) -> Mark {
         self.now += 10 * MILLISECOND;
         self.frame += 1;
@@ -88,6 +100,23 @@ impl Play {
     /// The client says.
     pub fn c(self, text: &str) -> Play {
         self.say(C, text)
+    }
+
+    /// The server says something of which the recorder kept that much.
+    pub fn cut(mut self, kept: &str) -> Play {
+        let at = self.step();
+        let direction = &mut self.tcp.sides[S];
+        direction.segments += 1;
+        direction.data_segments += 1;
+        direction.bytes += kept.len() as u64 + 40;
+        direction.first_data.get_or_insert(at);
+        direction.last_data = Some(at);
+        direction.last = Some(at);
+        self.tcp.cut_frames += 1;
+        self.tcp.last = at;
+        self.session.data(S, at, kept.as_bytes());
+        self.session.gap(S, at, 40);
+        self
     }
 
     /// Bytes of a side that were acknowledged and are not in the capture.
