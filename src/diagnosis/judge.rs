@@ -124,7 +124,8 @@ fn without_cause(
                 true,
             );
         }
-        Check::BareHandshake(at) if c.context.bare_handshakes >= 3 => {
+        // A client that dislikes a certificate polls as regularly as a monitor: where its fault is in view, repetition proves nothing.
+        Check::BareHandshake(at) if c.context.bare_handshakes >= 3 && disliked(c, at).is_none() => {
             finish(ladder);
             let text = format!(
                 "A bare TLS handshake, {} times by the same client: a monitor.",
@@ -137,21 +138,7 @@ fn without_cause(
             );
         }
         Check::BareHandshake(at) => {
-            let mut verdict = unknown(c);
-            verdict.summary = "The client finished the TLS handshake and left without a word: a monitor, or it disliked the certificate.".to_owned();
-            verdict.frame = Some(at.frame);
-            verdict.time = Some(at.time);
-            verdict.evidence = vec![Evidence {
-                proof: at.into(),
-                text: "the client ends the connection".to_owned(),
-            }];
-            verdict.alternatives = vec![super::Alternative {
-                code: Code::TlsCertRejected,
-                confidence: 0.3,
-                told_apart_by: "the client's own log, or the same client doing it again and again"
-                    .to_owned(),
-            }];
-            return (Outcome::Incomplete, verdict, false);
+            return (Outcome::Incomplete, wordless_leave(c, at), false);
         }
         Check::No => {}
     }
@@ -208,6 +195,42 @@ fn without_cause(
         );
     }
     (Outcome::Incomplete, unknown(c), false)
+}
+
+/// A fault of the certificate that this client may have left for: the code, and what is wrong.
+fn disliked(c: &Connection<'_>, at: Mark) -> Option<(Code, String)> {
+    rules::tls::fault_in_view(c.tls?, at)
+}
+
+/// A handshake that was finished, and nothing else: a monitor looks like a client that dislikes the certificate.
+fn wordless_leave(c: &Connection<'_>, at: Mark) -> Verdict {
+    let mut verdict = unknown(c);
+    verdict.summary = "The client finished the TLS handshake and left without a word: a monitor, or it disliked the certificate.".to_owned();
+    verdict.frame = Some(at.frame);
+    verdict.time = Some(at.time);
+    verdict.evidence = vec![Evidence {
+        proof: at.into(),
+        text: "the client ends the connection".to_owned(),
+    }];
+    let other = |code, confidence| super::Alternative {
+        code,
+        confidence,
+        told_apart_by: "the client's own log, or the same client doing it again and again"
+            .to_owned(),
+    };
+    let seen = c.tls.and_then(|tls| tls.certificate_seen);
+    if let Some((code, why)) = disliked(c, at) {
+        verdict.evidence.push(Evidence {
+            proof: seen.unwrap_or(at).into(),
+            text: why,
+        });
+        let mut likelier = other(code, 0.45);
+        likelier.told_apart_by = "the client's own log: whether it minds that".to_owned();
+        verdict.alternatives = vec![likelier, other(Code::TlsCertRejected, 0.2)];
+    } else {
+        verdict.alternatives = vec![other(Code::TlsCertRejected, 0.3)];
+    }
+    verdict
 }
 
 /// The client cancelled a login by `*` (RFC 4954 4, RFC 9051 6.2.2, RFC 5034 4), which the server confirmed, and nothing was done after:

@@ -1,11 +1,14 @@
 //! Load balancers and monitors connect, look, and leave, all day: that is no fault.
 
 use super::done::cut_off_before;
-use crate::base::{Mark, SECOND, Side, Timestamp};
+use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::view::{Connection, Ending};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Status, Verb};
 use crate::proto::tls::TlsFacts;
+
+/// A program has looked at a certificate and its name long before that.
+const LOOKED_AT: Nanos = 200 * MILLISECOND;
 
 /// How a check shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +39,9 @@ pub fn check(c: &Connection<'_>) -> Check {
         if !idle_end {
             return Check::No;
         }
-        // Greeted inside TLS (tickets are no greeting), and gone at once without a word: it had accepted the
-        // certificate, and asked for nothing.
-        let greeted = tls.application_data[Side::Server].map(|(_, last)| last.time);
-        return match greeted {
-            Some(time) if time <= at.time && at.time.since(time) <= SECOND => Check::Yes(at),
-            _ => Check::BareHandshake(at),
+        return match left_upon_greeting(c, tls, at) {
+            true => Check::Yes(at),
+            false => Check::BareHandshake(at),
         };
     }
     if c.tcp.opening != crate::flow::Opening::Syn || c.one_sided() {
@@ -86,6 +86,27 @@ pub fn check(c: &Connection<'_>) -> Check {
     } else {
         Check::No
     }
+}
+
+/// Greeted inside TLS (tickets are no greeting), and gone soon after that without a word: it had accepted the certificate, and asked for
+/// nothing. Who dislikes a name leaves right behind the handshake (RFC 9525 6.6), and the server, which knows nothing of it, greets
+/// meanwhile: only who stayed longer than it takes to look at a certificate did not leave for that.
+fn left_upon_greeting(c: &Connection<'_>, tls: &TlsFacts, left: Mark) -> bool {
+    let Some((_, greeted)) = tls.application_data[Side::Server] else {
+        return false;
+    };
+    let finished = [tls.client_finished, tls.server_finished];
+    let Some(finished) = finished.into_iter().flatten().map(|mark| mark.time).max() else {
+        return false;
+    };
+    if left.time < greeted.time {
+        return false;
+    }
+    // The handshake has to reach the client, and its leaving to come back to where it is seen.
+    let way = c.tcp.rtt_client.unwrap_or(0);
+    let stayed = left.time.since(finished);
+    let reacted = left.time.since(greeted.time);
+    stayed >= LOOKED_AT.saturating_add(way) && (way / 4 * 3..=SECOND).contains(&reacted)
 }
 
 /// The client's host refused a SYN-ACK that does not acknowledge its SYN (RFC 9293 3.10.7.3): it, and the reset at the number that it

@@ -22,8 +22,8 @@ mod tests;
 
 use super::Rule;
 use crate::base::{Mark, Side};
-use crate::diagnosis::Connection;
 use crate::diagnosis::principles::{clear_after_starttls, in_order, without_holes};
+use crate::diagnosis::{Code, Connection};
 use crate::proto::tls::{Alert, TlsFacts};
 
 /// The rules of this stage.
@@ -43,6 +43,14 @@ pub const RULES: &[Rule] = &[
     Rule::Encrypted(dane_mismatch::rule),
     Rule::Encrypted(accepted::rule),
 ];
+
+/// What everybody can see to be wrong with the certificate, for a client that left at it without a word: which, and the sentence. A weak
+/// algorithm is taken by many, and nobody leaves for it without an alert.
+pub fn fault_in_view(tls: &TlsFacts, at: Mark) -> Option<(Code, String)> {
+    let (code, _, why) = certificate::by_sight(tls, at.time)?;
+    let why = why.replace("; the client refused it", "");
+    (code != Code::TlsCertWeak).then_some((code, why))
+}
 
 /// Encrypted data went both ways: the handshake is over, whatever comes now is not about it.
 fn carried_data(tls: &TlsFacts) -> bool {

@@ -1,6 +1,7 @@
 //! Each code by hand-made facts, and what looks like it and is not.
 
 mod refused;
+mod wordless;
 
 use crate::base::{Foreign, FrameRef, Mark, SECOND, Side, SourceId, Timestamp};
 use crate::diagnosis::arbiter::{Decision, decide};
