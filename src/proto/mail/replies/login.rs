@@ -56,6 +56,8 @@ pub(super) const ROWS: &[Words] = &[
         "yet to enable imap", "yet to enable pop", "imap is disabled for", "pop3 is disabled for",
         "pop is disabled for", "imap access disabled for this account", "pop3 access disabled for this account",
         "pop3 access is disabled", "smtp access is disabled", "sieve access is disabled",
+        "imap4 access is disabled", "imap4 is disabled for", "imap access is not enabled", "imap4 access is not enabled",
+        "pop access is not enabled", "pop3 access is not enabled", "smtp access is not enabled",
     ]),
     words(ProtocolDisabled, Login, Sure, "Yandex yandex.com/support/mail; Zoho; generic: a service switched off for one account or domain", &[
         "does not have access rights to this service", "smtp access disabled", "imap/smtp access disabled",
@@ -65,6 +67,8 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(ProtocolDisabled, Login, Known, "Dovecot src/auth/auth-request.c (nologin)", &[
         "login disabled for this user", "imap access disabled", "pop access disabled", "pop3 access disabled",
+        "imap4 access disabled", "imap access not enabled", "imap4 access not enabled", "pop access not enabled",
+        "pop3 access not enabled",
         "service is disabled", "protocol is disabled", "protocol disabled", "not allowed to use imap",
         "not allowed to use pop", "not authorized to use imap", "not permitted to use imap",
         "is not enabled for this service",
@@ -116,6 +120,7 @@ pub(super) const ROWS: &[Words] = &[
         "too many authentication failures", "too many failed authentication", "too many auth failures",
         "too many invalid login", "too many failed attempts", "too many failed logins", "too many bad logins",
         "too many login failures", "too many logon attempts", "too many authentication attempts",
+        "too many invalid logon", "too many failed logon", "too many bad logon", "too many unsuccessful log",
         "maximum login attempts", "login attempts exceeded", "max authentication attempts",
         "exceeded the maximum number of login", "authentication rate limit", "login rate limit hit",
         "login rate limit", "brute force", "brute-force", "account is locked", "account locked",

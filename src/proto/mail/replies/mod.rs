@@ -12,6 +12,7 @@ mod login;
 mod place;
 mod policy;
 mod transaction;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod tests;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use place::{denied, follows, in_name, starts_word};
+use trouble::{judging_failed, recipient_not_verified, scanner_is_broken};
 
 use super::dialogue::{Answer, Family, Language, Mechanism, Phase, Reply, Status, Verb};
 use crate::base::Foreign;
@@ -176,6 +178,7 @@ impl ReplyTable {
         let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
         let words = self.by_words(&asked, reply, |_| true);
         let cause = words.and_then(|row| self.cause(&asked, reply, row));
+        let trouble = words.and_then(|row| self.trouble(&asked, reply, row));
         let answer = match words {
             // A response code of the protocol itself is a definition too.
             _ if asked.is_login()
@@ -189,6 +192,7 @@ impl ReplyTable {
                 codes::read(&asked, reply)
             }
             Some(_) if cause.is_some() => cause,
+            Some(_) if trouble.is_some() => trouble,
             // 530 has one meaning (RFC 4954 6), whatever the program calls a command that comes too early.
             Some(row) if row.family == Family::ProtocolError && reply.code == Some(530) => {
                 codes::read(&asked, reply)
@@ -244,6 +248,39 @@ impl ReplyTable {
                 .is_some_and(|row| row.family == Family::CredentialsRejected)
         };
         (outranks_all || row.symptom && !more()).then_some(cause)
+    }
+
+    /// Trouble of the server's own, where the words of `row` only name what it was about to judge: for the time being (RFC 5321 4.2.1).
+    fn trouble(&self, asked: &Asked, reply: &Reply, row: &Words) -> Option<Answer> {
+        if !asked.is_smtp() || !matches!(reply.code, Some(400..500)) {
+            return None;
+        }
+        let lower = reply.text.as_str().to_ascii_lowercase();
+        let answer = |family, origin| Answer {
+            family,
+            origin,
+            by_text: true,
+        };
+        match row.family {
+            Family::ContentRejected if scanner_is_broken(&lower) => Some(answer(
+                Family::ServiceUnavailable,
+                "amavisd; clamav-milter; Exim: the scanner does not answer",
+            )),
+            Family::RecipientRejected if recipient_not_verified(&lower) => Some(answer(
+                Family::Temporary,
+                "Postfix src/smtpd/smtpd_check.c (reject_unverified_recipient)",
+            )),
+            Family::RecipientRejected | Family::SenderRejected if row.strength < Strength::Sure => {
+                let own = |row: &Words| {
+                    row.family == Family::ServiceUnavailable && row.strength > Strength::Generic
+                };
+                let named = self.by_words(asked, reply, own).map(|row| row.origin);
+                let origin =
+                    named.or_else(|| judging_failed(&lower).then_some("RFC 3463 3.4 (4.3.x)"))?;
+                Some(answer(Family::ServiceUnavailable, origin))
+            }
+            _ => None,
+        }
     }
 
     fn by_words(

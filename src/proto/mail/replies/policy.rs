@@ -89,6 +89,10 @@ pub(super) const ROWS: &[Words] = &[
         "intentional policy rejection, please try again", "policy rejection- please try later",
         "recipient address rejected: please try again later",
     ]),
+    words(Greylisted, Transaction, Sure, "Postfix policy servers (SMTPD_POLICY_README): postgrey with its link, and such without a text of their own", &[
+        "postgrey", "recipient address rejected: try again later", "recipient address rejected: try again in",
+        "recipient address rejected: come back", "recipient address rejected: please come back",
+    ]),
     words(Greylisted, Rcpt, Known, "Postfix src/postscreen/postscreen_smtpd.c (450 4.3.2 after its deep tests)", &[
         "service currently unavailable",
     ]),

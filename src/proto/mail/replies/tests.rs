@@ -1,5 +1,7 @@
 //! Exact lines of real servers, and lines that look alike and mean something else.
 
+mod trouble;
+
 use super::ReplyTable;
 use crate::base::{FrameRef, Mark, Side, SourceId, Timestamp};
 use crate::proto::mail::Decoder;
