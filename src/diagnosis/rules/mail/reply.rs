@@ -5,6 +5,7 @@
 //! said: all recipients refused is a failure at RCPT, not at the 503 or 554 that DATA then gets (RFC 5321 4.2, 4.3.2; RFC
 //! 4954 6; RFC 9051 7.1; RFC 1939 3). What a server says inside TLS is not readable, and nothing is claimed.
 
+mod anew;
 mod refine;
 mod weight;
 mod words;
@@ -16,6 +17,7 @@ use crate::proto::mail::{Answer, Exchange, Family, Language, Reply, Status, Verb
 use super::progress::{Progress, Step, readable, refuses, starttls_offered, step, understood};
 use super::refusals::refusal;
 use super::starttls_stripped;
+use anew::{got_over, of_another_login};
 use refine::{refine, taken_back};
 use weight::{consequence, granted_to_another, probe, unasked, work};
 use words::claim;
@@ -49,12 +51,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         let Some(judged) = judge(c, &progress, index, exchange) else {
             continue;
         };
-        if judged.weight == Weight::Fatal {
-            let replaces = fatal.as_ref().is_none_or(|first| gives_way(first, &judged));
-            if replaces {
-                fatal = Some(judged);
-            }
-        } else if findings.len() < FINDINGS
+        let mut beside = Some(judged);
+        if let Some(judged) = beside.take_if(|judged| judged.weight == Weight::Fatal) {
+            beside = settle(c, &mut fatal, judged);
+        }
+        if let Some(judged) = beside
+            && findings.len() < FINDINGS
             && findings
                 .iter()
                 .all(|other| code_of(other) != code_of(&judged))
@@ -69,6 +71,26 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     for judged in findings.iter().filter(|f| Some(code_of(f)) != said) {
         claims.push(claim(c, judged));
     }
+}
+
+/// Which of two refusals that ended the work is the cause; of the other one what is worth telling beside it.
+fn settle<'a>(
+    c: &Connection<'a>,
+    fatal: &mut Option<Judged<'a>>,
+    judged: Judged<'a>,
+) -> Option<Judged<'a>> {
+    let Some(first) = fatal else {
+        *fatal = Some(judged);
+        return None;
+    };
+    let vague = gives_way(first, &judged);
+    let anew = !vague && of_another_login(c, first, &judged);
+    let mut other = match vague || anew && got_over(c, first, &judged) {
+        true => std::mem::replace(first, judged),
+        false => judged,
+    };
+    other.weight = Weight::Finding;
+    anew.then_some(other)
 }
 
 /// A method that the server does not know, or refuses without a cause, gives way to what it then says to another one at the same step;

@@ -1,5 +1,6 @@
 //! Small dialogues, heard by every rule: the positive and the near miss of each code.
 
+mod anew;
 mod answers;
 mod logins;
 mod play;

@@ -1,6 +1,6 @@
 //! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
 
-use crate::base::{Mark, SECOND, Side};
+use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::principles::{
     Farewell, farewell, gave_up_on_peer, in_order, reset_origin, with_words,
 };
@@ -30,11 +30,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     let server_text = c.server_text();
-    let phase = c
-        .dialogue
-        .exchanges
-        .last()
-        .and_then(|exchange| exchange.command.as_ref());
+    // What the client says into a connection that was ended is not what it ended after.
+    let mut said = c.dialogue.exchanges.iter().rev();
+    let phase = said.find_map(|exchange| {
+        let command = exchange.command.as_ref()?;
+        command.at.is_before(at).then_some(command)
+    });
     let during = phase.map_or(String::new(), |command| format!(" after {}", command.text));
     if reset {
         let Some(found) = c.tcp.resets.iter().find(|r| r.side == Side::Server) else {
@@ -93,7 +94,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if !owed || c.partly_unseen() || end_unseen || !in_order(c.tcp) || !is_understood(c) {
         return;
     }
-    let claim = Claim::new(
+    let mut claim = Claim::new(
         Code::TcpClosedMidstream,
         At::address(Where::Server, c.server().ip),
         at,
@@ -102,7 +103,27 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     )
     .shown_by("FIN of the server; no 421, BYE or final -ERR before it")
     .advise("Look into the server's log at this time: a crash, a restart, a time limit, a proxy in front of it");
+    if let Some((last, silence)) = sat_silent(c, at) {
+        let text = format!(
+            "nobody had said anything for {:.0} s, and the client's turn it was: a time limit of the server's, or of a proxy's in front of it",
+            silence as f64 / 1e9
+        );
+        claim = claim.because(last, text);
+    }
     claims.push(idle_hint(c, claim));
+}
+
+/// All that the client had said was answered, and it was silent for so long before the server ended: since when.
+fn sat_silent(c: &Connection<'_>, end: Mark) -> Option<(Mark, Nanos)> {
+    let earlier = |exchange: &&Exchange| {
+        let command = exchange.command.as_ref();
+        command.is_none_or(|command| command.at.is_before(end))
+    };
+    let exchanges = &c.dialogue.exchanges;
+    let last = exchanges.iter().rev().find(earlier)?;
+    let reply = last.reply.as_ref().filter(|_| c.tls.is_none())?;
+    let silence = end.time.since(reply.done.time);
+    (silence >= 5 * SECOND).then_some((reply.done, silence))
 }
 
 /// The server said that TLS may begin (RFC 3207 4), and ended before the client's hello came: after a hello it is `tls.reset-on-hello`.

@@ -4,6 +4,7 @@
 
 use super::Judged;
 use super::refine::names_encryption;
+use crate::base::{MILLISECOND, Nanos, Side};
 use crate::diagnosis::rules::mail::progress::{
     Step, cut, is_mailbox, masked_starttls, starttls_offered, step,
 };
@@ -12,6 +13,8 @@ use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::Service;
 use crate::proto::mail::{Exchange, Family, Language, Reply, Status};
 
+/// How long servers wait for a PROXY header before they give up with words, with the second that Postfix takes to say them.
+const HEADER: (Nanos, Nanos) = (2_500 * MILLISECOND, 6_500 * MILLISECOND);
 /// Characters of a summary, about.
 const SUMMARY: usize = 108;
 
@@ -71,6 +74,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     }
     if unauthenticated_sender(judged) {
         confidence = f32::min(confidence, 0.85);
+    }
+    if awaited_header(c, judged) {
+        confidence = f32::min(confidence, 0.75);
     }
     if maybe_no_logins(c, judged) || maybe_relay(c, judged) {
         confidence = f32::min(confidence, 0.7);
@@ -260,6 +266,11 @@ fn advise(
             0.3,
             "whether the recipient's domain is one of this server's",
         ),
+        Family::ServiceUnavailable if awaited_header(c, judged) => claim.or(
+            Code::MailProxyProtocol,
+            0.2,
+            "the server's configuration: does this port expect a PROXY header (smtpd_upstream_proxy_protocol)?",
+        ),
         Family::IdleTimeout if dialogue.in_data.is_some() => claim.or(
             Code::TcpStalled,
             0.2,
@@ -373,6 +384,23 @@ fn maybe_no_logins(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
         && c.tls.is_none()
         && c.dialogue.mechanisms.is_empty()
         && !names_encryption(judged.reply)
+}
+
+/// A server that is set up for a PROXY header waits for it about 5 s (Postfix src/smtpd/smtpd_haproxy.c, smtpd_upstream_proxy_timeout),
+/// and then says only that something of its own is wrong: 421 4.3.0 in the place of its greeting.
+fn awaited_header(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    let reply = judged.reply;
+    let local = reply.code == Some(421) && reply.enhanced.is_none_or(|status| status.subject == 3);
+    let waited = c.tcp.established.map(|mark| reply.at.time.since(mark.time));
+    let silent = c.tcp.sides[Side::Client]
+        .first_data
+        .is_none_or(|said| reply.at.is_before(said));
+    judged.answer.family == Family::ServiceUnavailable
+        && judged.step == Step::Greeting
+        && local
+        && silent
+        && c.dialogue.proxy_preface.is_none()
+        && waited.is_some_and(|waited| (HEADER.0..=HEADER.1).contains(&waited))
 }
 
 /// OpenSMTPD says the same of an unknown user and of a domain that it does not relay to (smtpd/smtp_session.c).
