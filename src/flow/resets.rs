@@ -65,6 +65,9 @@ pub struct Reset {
     pub payload: Option<Foreign>,
     /// Time since the latest segment of the other side.
     pub after_peer: Option<Nanos>,
+    /// Time since the first segment of the other side left that it can answer: without ACK, the oldest that its host had not acknowledged;
+    /// with ACK, the one that carried the last bytes which it is the first to acknowledge. An abort answers nothing.
+    pub answers: Option<Nanos>,
     /// Running number of the same side's latest segment before it; 0 when there is none.
     pub own_before: u32,
     /// The same side had reset before, and this one may answer what was still on its way then: a host without the connection

@@ -5,9 +5,10 @@
 
 use arrayvec::ArrayVec;
 
-use crate::base::{Few, Mark, Rare, Usual};
+use crate::base::{Few, Mark, Rare, Timestamp, Usual};
 
 use super::super::resets::HopCount;
+use super::answerable::Answerable;
 use super::early::{Early, Unseen};
 use super::reassembly::Reassembly;
 use super::recent::RecentSegments;
@@ -36,6 +37,9 @@ pub(super) struct Half {
     /// Running number of its latest segment, and of its latest with ACK (RST not counted).
     pub(super) ordinal: u64,
     pub(super) ack_ordinal: u64,
+    /// When its latest segment came (RST not counted), and which of them may still be answered.
+    pub(super) spoke: Option<Timestamp>,
+    pub(super) answerable: Answerable,
     /// Running numbers of its two latest segments that were needless: their bytes had been acknowledged.
     pub(super) needless: [u64; 2],
     /// Latest acknowledgement number and window as sent.

@@ -5,6 +5,7 @@
 //! order), `handshake`, `payload`, `window`, `reset`, `icmp`, `pause` (what their names say), `settle` (what only the end can
 //! tell). No checksum is judged, no limit on a segment's length is assumed (offloading merges and splits them).
 
+mod answerable;
 mod arrival;
 mod early;
 mod half;

@@ -101,6 +101,7 @@ impl Tracker {
             after_peer: self.facts.sides[peer]
                 .last
                 .map(|last| mark.time.since(last.time)),
+            answers: self.answers(side, mark.time, tcp, acks),
             own_before: u32::try_from(own.ordinal).unwrap_or(u32::MAX),
             leftover,
             data_after: false,

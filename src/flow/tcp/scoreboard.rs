@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Few, Mark, Nanos, Rare, Side, Usual};
+use crate::base::{Few, Mark, Nanos, Rare, Side, Timestamp, Usual};
 
 use super::super::facts::{ByteRange, Outstanding, TcpFacts};
 use super::super::losses::MtuEvidence;
@@ -136,6 +136,13 @@ impl Scoreboard {
         self.ranges
             .get(at)
             .is_some_and(|range| range.start <= offset && range.count > 0)
+    }
+
+    /// When the outstanding byte (or FIN) before that offset first passed.
+    pub(super) fn first_sent(&self, end: i64) -> Option<Timestamp> {
+        let at = self.ranges.partition_point(|range| range.end < end);
+        let range = self.ranges.get(at)?;
+        (range.start < end && range.count > 0).then_some(range.first.time)
     }
 
     /// Takes a segment with data or FIN.

@@ -182,6 +182,7 @@ impl Tracker {
             let silence = silence.max(0);
             self.payload(side, mark, ip, tcp, labels, silence, copied.is_some(), out);
             self.window(side, mark, tcp);
+            self.answerable(side, mark.time, tcp);
         }
         self.after_segment(side, mark, ip, tcp);
         self.release(Some(mark.time), out);

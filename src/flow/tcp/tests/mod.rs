@@ -1,5 +1,6 @@
 //! Timed scripts in the manner of packetdrill: what passes the capture point, and what must be known of it.
 
+mod answerable;
 mod copies;
 mod pauses;
 mod script;
