@@ -51,6 +51,8 @@ pub struct Context {
     pub host_answers: Option<(u16, Mark)>,
     /// Distance of the same server's ordinary segments on other connections.
     pub server_hops: Option<HopCount>,
+    /// TTLs of what the server's address answers on other ports, and of what it refuses on any.
+    pub server_ttls: Few<u8, 4>,
     /// Lone SYNs of this client to the same address and port, this one included, none answered: how many, first and last.
     pub lone_syns: Option<(u32, Mark, Mark)>,
     /// Window scale, SACK or timestamps that the same server's SYN-ACK on another port carries: port and frame.
@@ -71,6 +73,13 @@ pub struct Context {
     pub roots: std::sync::Arc<Vec<Vec<u8>>>,
     /// TLSA records answered before for this server.
     pub tlsa: Option<Tlsa>,
+}
+
+impl Context {
+    /// The server's address answers with that TTL, apart from the connection itself.
+    pub fn answers_with(&self, ttl: u8) -> bool {
+        self.server_ttls.contains(&ttl)
+    }
 }
 
 /// TLSA records (RFC 6698) that a client was given for a name and port.

@@ -13,7 +13,9 @@ use super::admissions::Guest;
 use crate::base::{Few, Mark, Nanos, Remembered, SECOND, Side, Timestamp};
 use crate::diagnosis::Context;
 use crate::flow::lookup::LookupFacts;
-use crate::flow::{Endpoint, Extra, FlowKey, Opening, SynOptions, TcpFacts, Witness};
+use crate::flow::{
+    Endpoint, Extra, FlowKey, Opening, Reset, ResetTrigger, SynOptions, TcpFacts, Witness,
+};
 use crate::wire::CutQuote;
 
 /// Pairs of client and server, and servers, that are remembered at the least: what fills hash tables of 65,536 and 131,072 places.
@@ -118,11 +120,13 @@ impl Knowledge {
         let scaled = options.window_scale.is_some();
         if let Some(port) = known.port(&mut more, server.port) {
             port.set_answered(mark);
+            port.ttl = Some(ttl);
             if std::mem::take(&mut port.unseen) {
                 port.scaled = scaled;
             }
         } else {
             let mut port = Port::new(server.port, mark);
+            port.ttl = Some(ttl);
             port.scaled = scaled;
             known.add(&mut more, port);
         }
@@ -134,6 +138,12 @@ impl Knowledge {
         let (known, mut more) = self.servers.entry_and_rest(server.ip, Server::default);
         if let Some(hops) = tcp.sides[Side::Server].hops {
             known.ttl = Some(hops.ttl);
+        }
+        let mut resets = tcp.resets.iter();
+        let refusal =
+            |reset: &&Reset| reset.side == Side::Server && reset.trigger == ResetTrigger::Syn;
+        if let Some(reset) = resets.find(refusal) {
+            known.refuses(&mut more, reset.hops.ttl);
         }
         if let Some(port) = known.port(&mut more, server.port) {
             port.offers_starttls(starttls);
@@ -296,6 +306,9 @@ impl Knowledge {
             }),
             host_answers: other_answered.filter(|(_, mark)| near(*mark)),
             server_hops: server.and_then(Served::hops),
+            server_ttls: server
+                .filter(|_| !tcp.resets.is_empty())
+                .map_or(Few::new(), |server| server.ttls(key.server.port)),
             server_name: None,
             lone_syns: pair
                 .filter(|pair| !pair.is_answered())

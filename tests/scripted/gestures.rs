@@ -119,7 +119,11 @@ impl Stage {
 
     /// A reset. `bare`: as a kernel without such a connection answers (no ACK, no options, ID 0, window 0).
     pub fn reset(&mut self, side: char, bare: bool, look: &Look) -> u64 {
-        self.turn(side);
+        if look.soon {
+            self.wait(500_000);
+        } else {
+            self.turn(side);
+        }
         let mut look = look.clone();
         if bare {
             look.flags = TcpFlags::RST;

@@ -157,6 +157,7 @@ impl Player {
         look.window = get("win=").map(|t| t.parse().expect("a window"));
         look.label = get("label=").map(|t| t.parse().expect("a label"));
         look.unseen = rest.contains(&"unseen");
+        look.soon = rest.contains(&"soon");
         look.joins = rest.contains(&"join");
         match *what {
             "port" => {
@@ -222,6 +223,10 @@ impl Player {
                 0
             }
             "others" => self.others(),
+            "neighbour" => {
+                self.stage.neighbour = rest[0].parse().expect("a byte");
+                0
+            }
             "horizon" => {
                 self.stage.wait(nanos(rest[0]));
                 // A neighbour asks the time: nobody of this conversation.

@@ -12,6 +12,7 @@
 //! C:! text                    sent, never acknowledged; `C:? text` sent, not in the capture; `C:?! text` both
 //! C tls hello 1.3 + ccs       records
 //! C again · C ack · C fin · C fin! · C rst · C rst bare · C rst all (acknowledges all that was said) · C keepalive · C keepalive!
+//! C rst soon (half a millisecond after what came last) · neighbour N (what the server sends comes from another MAC address)
 //! syn · synack · ack · refuse · icmp TYPE CODE [mtu=N] [from=IP] · window C N
 //! wait 5s · wait 200ms · others · rtt 50ms · horizon 60s
 //! dns NAME TYPE RCODE ANSWER,ANSWER · dns NAME TYPE silent

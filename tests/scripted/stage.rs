@@ -104,6 +104,8 @@ pub struct Look {
     /// A SYN or its answer holds MP_JOIN.
     pub joins: bool,
     pub label: Option<u32>,
+    /// Half a millisecond after what came last, whoever that was.
+    pub soon: bool,
 }
 
 pub struct Stage {
@@ -114,6 +116,8 @@ pub struct Stage {
     pub lines: Vec<Line>,
     pub current: usize,
     pub frames: Vec<Kept>,
+    /// Last byte of the MAC address that what the server sends comes from.
+    pub neighbour: u8,
     dns_id: u16,
 }
 
@@ -127,6 +131,7 @@ impl Stage {
             lines: Vec::new(),
             current: 0,
             frames: Vec::new(),
+            neighbour: 2,
             dns_id: 4711,
         }
     }
@@ -277,7 +282,7 @@ impl Stage {
     }
 
     fn frame(&mut self, side: char, packet: &[u8]) -> u64 {
-        let (near, far) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+        let (near, far) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, self.neighbour]);
         let (from, to) = if side == 'C' {
             (near, far)
         } else {

@@ -12,6 +12,8 @@ use crate::flow::{Reset, ResetTrigger};
 
 /// A kernel that sent data of a connection so recently has not forgotten it: shorter than any idle time of a device.
 const FRESH: Nanos = 30 * SECOND;
+/// Packets of one host that overtake each other on the way are no further apart.
+const OVERTAKEN: Nanos = SECOND;
 /// Routers between a host that has an address and one to which it hands ports on.
 const BEHIND: u8 = 8;
 
@@ -24,6 +26,8 @@ pub struct Origin {
     pub signals: Vec<String>,
     /// Hop distance of the reset's sender to the capture point, when it differs from the host's.
     pub hops: Option<u8>,
+    /// The host's own abort is another reset beside it: its process cut the connection, whichever of its resets came first.
+    pub aborted: bool,
 }
 
 impl Origin {
@@ -59,13 +63,16 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     // A host that looks for the path within its connection sends segments with small TTLs; one that others of its segments came with
     // says nothing against it.
     let usual = direction.ttls.contains(&reset.hops.ttl);
-    // It stands in the line of the host's own packets: the next of its counter, from its distance.
-    let in_line = usual && reset.ip_id_continues && !reset.ip_id_copied;
-    // A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
-    // Where no timestamps were agreed on (RFC 7323 3.2) there are none to carry.
-    let stamped = reset.timestamps
-        || untimed(c) && in_line && reset.seq_exact == Some(true) && !reset.data_after;
-    let abort = stamped && reset.window != Some(0) && reset.flags.ack();
+    let in_line = in_line(c, reset);
+    let abort = is_abort(c, reset);
+    // Beside the host's own abort others of its resets are what its kernel answers to the rest of that connection, though one of them
+    // overtook it.
+    let aborted = c.tcp.resets.iter().any(|other| {
+        let together = other.at.time.since(reset.at.time).abs() <= OVERTAKEN;
+        let host = c.tcp.sides[other.side].ttls.contains(&other.hops.ttl) && !other.data_after;
+        let another = other.side == reset.side && other.at != reset.at;
+        another && together && host && is_abort(c, other)
+    });
     if let Some(base) = baseline.filter(|_| !usual) {
         let difference = base.hops.abs_diff(reset.hops.hops);
         // Farther than a SYN-ACK that is all there is: it may be the SYN-ACK that a device sent (a SYN proxy), and the host's own reset.
@@ -96,12 +103,20 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
             );
             add(if difference >= 3 { 3.5 } else { 2.2 }, text);
         } else if difference == 1 && base.ttl != reset.hops.ttl {
-            // One hop may be the gateway or load balancer that owns the address, or a route that moved.
+            // One hop may be the gateway or load balancer that owns the address, or a route that moved. It is the owner, or as
+            // well may be, where the address answers from there on other ports.
+            let owner = reset.side == Side::Server && c.context.answers_with(reset.hops.ttl);
             let text = format!(
-                "TTL {} where the host's other packets come with TTL {}: one hop apart",
-                reset.hops.ttl, base.ttl
+                "TTL {} where the host's other packets come with TTL {}: one hop apart{}",
+                reset.hops.ttl,
+                base.ttl,
+                if owner {
+                    ", as the address answers elsewhere"
+                } else {
+                    ""
+                }
             );
-            add(0.9, text);
+            add(if owner { 0.5 } else { 0.9 }, text);
         }
     }
     // RFC 9293 3.5.2: a RST without ACK says "no such connection". The kernel that acknowledged data of it a moment ago,
@@ -110,6 +125,7 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     // A number beyond all that was captured of the host is one that its peer acknowledged, or its own next one: what lies between,
     // its FIN perhaps, was not captured.
     if bare
+        && !aborted
         && !reset.ahead
         && reset.trigger == ResetTrigger::Established
         && !reset.after_own_fin
@@ -141,39 +157,23 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
             "its IP identification copies the other side's".to_owned(),
         );
     }
-    // A reset answers no reset (RFC 9293 3.10.7): after the other side's, both ends cut the connection by themselves.
-    let after_theirs = c
-        .tcp
-        .resets
-        .iter()
-        .any(|other| other.side != reset.side && other.at.is_before(reset.at));
-    if let (Some(delay), Some((min, whole))) = (reset.after_peer, round_trip(c, reset.side))
-        && !after_theirs
-        && reset.trigger == ResetTrigger::Established
-        && delay >= 0
-        && min.saturating_sub(delay) >= MILLISECOND
-        && delay.saturating_mul(10) < min.saturating_mul(6)
-    {
-        let (delay, min) = (delay as f64 / 1e6, min as f64 / 1e6);
-        // Acknowledgements alone may all have been held back (RFC 1122 4.2.3.2): the path may be shorter than any of them shows.
-        add(
-            if whole { 2.5 } else { 1.5 },
-            format!(
-                "it came {delay:.1} ms after the packet it answers; the shortest round trip is {min:.1} ms"
-            ),
-        );
+    if !aborted && let Some((weight, text)) = too_soon(c, reset) {
+        add(weight, text);
     }
+    // What comes from the host's own distance may come from the host. Its packet filter writes no flow label, nor do some kernels in what
+    // belongs to no socket (RFC 6437 3: a source need not); and another machine of its network may have taken the address over.
+    let own_distance = usual || baseline.is_some_and(|base| base.ttl == reset.hops.ttl);
     if let (Some(0), Some(label)) = (reset.flow_label, direction.flow_label)
         && label != 0
     {
         add(
-            3.0,
+            if own_distance { 0.6 } else { 3.0 },
             format!("its IPv6 flow label is 0, the host's packets carry 0x{label:05x}"),
         );
     }
     if reset.other_mac {
         add(
-            1.0,
+            if own_distance { 0.6 } else { 1.0 },
             "it came from another neighbour than the host's packets".to_owned(),
         );
     }
@@ -185,7 +185,46 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         origin.score -= 2.0;
     }
     origin.hops = distant;
+    origin.aborted = aborted;
     origin
+}
+
+/// It stands in the line of the host's own packets: the next of its counter, from a distance of theirs.
+fn in_line(c: &Connection<'_>, reset: &Reset) -> bool {
+    let usual = c.tcp.sides[reset.side].ttls.contains(&reset.hops.ttl);
+    usual && reset.ip_id_continues && !reset.ip_id_copied
+}
+
+/// A process abort carries the flow's timestamps, its own IP-ID line and a real window: a device would have to track them.
+/// Where no timestamps were agreed on (RFC 7323 3.2) there are none to carry.
+fn is_abort(c: &Connection<'_>, reset: &Reset) -> bool {
+    let stamped = reset.timestamps
+        || untimed(c) && in_line(c, reset) && reset.seq_exact == Some(true) && !reset.data_after;
+    stamped && reset.window != Some(0) && reset.flags.ack()
+}
+
+/// It came before anything could reach the host and come back: how much that weighs, and in words.
+fn too_soon(c: &Connection<'_>, reset: &Reset) -> Option<(f32, String)> {
+    // A reset answers no reset (RFC 9293 3.10.7): after the other side's, both ends cut the connection by themselves.
+    let mut others = c.tcp.resets.iter();
+    if others.any(|other| other.side != reset.side && other.at.is_before(reset.at)) {
+        return None;
+    }
+    let (delay, (min, whole)) = reset.answers.zip(round_trip(c, reset.side))?;
+    let sooner = delay >= 0
+        && min.saturating_sub(delay) >= MILLISECOND
+        && delay.saturating_mul(10) < min.saturating_mul(6);
+    if reset.trigger != ResetTrigger::Established || !sooner {
+        return None;
+    }
+    let (delay, min) = (delay as f64 / 1e6, min as f64 / 1e6);
+    // Acknowledgements alone may all have been held back (RFC 1122 4.2.3.2): the path may be shorter than any of them shows.
+    Some((
+        if whole { 2.5 } else { 1.5 },
+        format!(
+            "it came {delay:.1} ms after the packet it answers; the shortest round trip is {min:.1} ms"
+        ),
+    ))
 }
 
 /// The connection was opened without timestamps: one of the two did not offer them (RFC 7323 3.2).

@@ -3,10 +3,13 @@
 //! Of a hundred thousand servers nearly each has one port that anybody asked for, so that one lies in the server itself and the others
 //! apart. It judges nothing and refuses to know who asked.
 
+use std::iter;
 use std::net::IpAddr;
 
+use arrayvec::ArrayVec;
+
 use super::super::admissions::Admissions;
-use crate::base::{Mark, PackedMark, Remembered, Rest};
+use crate::base::{Few, Mark, PackedMark, Remembered, Rest};
 use crate::flow::HopCount;
 
 /// Ports kept of one server besides the first.
@@ -18,6 +21,8 @@ pub(super) struct Port {
     pub(super) port: u16,
     answered: PackedMark,
     starttls: PackedMark,
+    /// Of its latest SYN-ACK.
+    pub(super) ttl: Option<u8>,
     /// Its SYN-ACK had a window scale.
     pub(super) scaled: bool,
     /// That it answered was never seen: its clients went on as they do after an answer.
@@ -74,6 +79,8 @@ pub(super) struct More {
     ports: Vec<Port>,
     /// Of those ports of a server that the capture is beside which had a second connection.
     admissions: Vec<(u16, Admissions)>,
+    /// Distinct TTLs of RSTs in answer to SYNs, to whatever port.
+    refused: ArrayVec<u8, 3>,
 }
 
 /// All servers.
@@ -109,6 +116,15 @@ impl Server {
         let ports = &mut more.make().ports;
         if ports.len() < MORE {
             ports.push(port);
+        }
+    }
+
+    /// It answered a SYN with a RST of that TTL.
+    pub(super) fn refuses(&mut self, more: &mut Rest<'_, IpAddr, More>, ttl: u8) {
+        self.more = true;
+        let refused = &mut more.make().refused;
+        if !refused.contains(&ttl) {
+            let _ = refused.try_push(ttl);
         }
     }
 
@@ -157,6 +173,17 @@ impl<'a> Served<'a> {
         all.find_map(|(known, admissions)| (*known == port).then_some(admissions))
     }
 
+    /// TTLs that the address answers with, apart from what connections to that port show of themselves.
+    pub(super) fn ttls(self, port: u16) -> Few<u8, 4> {
+        let refused = self.more.into_iter().flat_map(|more| &more.refused);
+        let others = self.more.into_iter().flat_map(|more| &more.ports);
+        let ports = iter::once(&self.server.first).chain(others);
+        let answers = ports
+            .filter(|other| other.port != port)
+            .filter_map(|other| other.ttl);
+        refused.copied().chain(answers).take(4).collect()
+    }
+
     /// How far it is.
     pub(super) fn hops(self) -> Option<HopCount> {
         self.server.ttl.or(self.server.syn_ttl).map(HopCount::of)
@@ -177,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_first_port_lies_in_the_server_and_the_others_apart() {
-        assert_eq!((size_of::<Server>(), align_of::<Server>()), (44, 2));
+        assert_eq!((size_of::<Server>(), align_of::<Server>()), (46, 2));
         let ip = [192, 0, 2, 10].into();
         let mut servers = Servers::new(4);
         assert!(Served::of(&servers, ip).is_none());

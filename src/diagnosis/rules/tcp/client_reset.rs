@@ -21,10 +21,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let Some(reset) = c.tcp.resets.iter().find(|r| r.side == Side::Client) else {
         return;
     };
-    if reset.after_peer_close
-        || reset.acks_unseen
-        || c.end_unseen(Side::Client)
-        || reset_origin(c, reset).by_path()
+    let origin = reset_origin(c, reset);
+    if reset.after_peer_close || reset.acks_unseen || c.end_unseen(Side::Client) || origin.by_path()
     {
         return;
     }
@@ -71,7 +69,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    let forgotten = reset.of_unknown_connection();
+    let forgotten = reset.of_unknown_connection() && !origin.aborted;
     let mut claim = Claim::new(
         Code::TcpClientReset,
         At::address(Where::Client, c.client().ip),

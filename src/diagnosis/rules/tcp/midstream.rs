@@ -54,7 +54,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if gave_up_on_peer(c, Side::Server) {
             return;
         }
-        let abort = found.timestamps && found.window != Some(0);
+        let abort = origin.aborted || found.timestamps && found.window != Some(0);
         let (confidence, how) = if abort {
             (
                 0.9,
