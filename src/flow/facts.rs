@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::losses::{LossEvent, MtuEvidence};
 use super::resets::{HopCount, Reset};
 use crate::base::limits::EVENTS;
-use crate::base::{Few, Mark, Nanos, PerSide, Rare, Side, SourceId, Usual};
+use crate::base::{Few, Mark, Nanos, PerSide, Rare, SECOND, Side, SourceId, Usual};
 use crate::wire::{Tcp, TcpFlags, says_undelivered};
 
 /// The five-tuple of a TCP connection, by role, on one source.
@@ -302,8 +302,30 @@ pub struct ZeroWindow {
     pub first: Option<Mark>,
     /// Still closed at the end: since when.
     pub closed_since: Option<Mark>,
+    /// Latest frame that said so.
+    pub last: Option<Mark>,
     /// Probes that the other side sent into the closed window.
     pub probes: u32,
+    /// Those of them to which this side said nothing any more.
+    pub unanswered: u32,
+}
+
+impl ZeroWindow {
+    /// How long it is still closed, as far as its side says so.
+    pub fn shown(&self) -> Option<Nanos> {
+        Some(self.last?.time.since(self.closed_since?.time))
+    }
+
+    /// It was closed, and its side fell silent: a host answers each probe, however long its window is closed (RFC 9293 3.8.6.1). One
+    /// may be lost, and so may its answer.
+    pub fn silent(&self) -> bool {
+        self.closed_since.is_some() && self.unanswered >= 3
+    }
+
+    /// It fell silent so soon that the window itself is no fault.
+    pub fn fell_silent(&self) -> bool {
+        self.silent() && self.shown().is_some_and(|shown| shown < 3 * SECOND)
+    }
 }
 
 impl Usual for ZeroWindow {
@@ -312,7 +334,9 @@ impl Usual for ZeroWindow {
         total: 0,
         first: None,
         closed_since: None,
+        last: None,
         probes: 0,
+        unanswered: 0,
     };
 }
 

@@ -86,6 +86,10 @@ pub fn gave_up_on_peer(c: &Connection<'_>, side: Side) -> bool {
     /// One question may be lost, and so may its answer.
     const UNANSWERED: u32 = 3;
     let (own, peer) = (&c.tcp.sides[side], &c.tcp.sides[side.other()]);
+    // Probes of a closed window ask the same.
+    if peer.zero_window.silent() {
+        return true;
+    }
     // Those of an earlier rest were answered.
     let open = own.keep_alives.saturating_sub(peer.labels.keep_alive_ack);
     open >= UNANSWERED

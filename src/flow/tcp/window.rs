@@ -28,6 +28,10 @@ impl Tracker {
             return;
         }
         let zero = &mut direction.zero_window;
+        if window == 0 {
+            zero.last = Some(mark);
+            zero.unanswered = 0;
+        }
         match (zero.closed_since, window) {
             (None, 0) => {
                 zero.episodes = zero.episodes.saturating_add(1);
@@ -80,6 +84,7 @@ impl Tracker {
     pub(super) fn probe(&mut self, side: Side) {
         let zero = &mut self.facts.sides[side.other()].zero_window;
         zero.probes = zero.probes.saturating_add(1);
+        zero.unanswered = zero.unanswered.saturating_add(1);
         self.halves[side].probe = Some(self.ordinal);
     }
 

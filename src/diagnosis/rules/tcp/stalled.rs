@@ -12,7 +12,7 @@ const SMALL: u32 = 500;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    if let Some(claim) = closing(c) {
+    if let Some(claim) = closing(c).or_else(|| behind_window(c)) {
         claims.push(claim);
         return;
     }
@@ -112,6 +112,42 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         claims.push(claim);
         return;
     }
+}
+
+/// The server could take no more for the moment, and then said nothing to probe after probe: a host with a closed window answers each
+/// (RFC 9293 3.8.6.1), whether its program reads or not.
+fn behind_window(c: &Connection<'_>) -> Option<Claim> {
+    let server = &c.tcp.sides[Side::Server];
+    let window = &server.zero_window;
+    let ended = c.done.is_some() || c.said_goodbye() || server.fin.is_some();
+    if ended || c.one_sided() || c.partly_unseen() || !window.fell_silent() {
+        return None;
+    }
+    let (closed, heard) = (window.closed_since?, server.last?);
+    let asked = c.tcp.sides[Side::Client].last?;
+    if asked.time.since(heard.time) < 3 * SECOND {
+        return None;
+    }
+    let confidence = absence(c).confidence(0.6)?;
+    let (from, to) = (c.client().ip, c.server().ip);
+    let claim = Claim::new(
+        Code::TcpStalled,
+        At::of(Where::Network),
+        asked,
+        confidence,
+        format!("While the window of {to} was closed for a moment, nothing came back from it any more."),
+    )
+    .since(heard.time)
+    .shown_by(format!(
+        "{} window probes in {:.1} s, and no answer to any",
+        window.unanswered,
+        asked.time.since(heard.time) as f64 / 1e9
+    ))
+    .because(closed, "window 0")
+    .because(heard, "the latest segment that came back")
+    .provisional_if(!c.ended())
+    .advise(format!("Look at the path between {from} and {to} at this time: routing change, firewall state lost, link or host down"));
+    Some(claim)
 }
 
 /// In the middle of an answer nothing came any more, and the client's leaving is not acknowledged either, however often it is sent. A host that

@@ -19,6 +19,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         let advice = "Look at that machine: the application does not read what arrives (full disk, content scanner, overload)";
         if let Some(since) = closed.closed_since {
             let waited = match c.ending {
+                // Who does not answer probes says nothing of its window any more (RFC 9293 3.8.6.1).
+                _ if closed.silent() => closed.shown().unwrap_or(0),
                 Ending::Closed { at, .. } => at.time.since(since.time),
                 Ending::Open => c.tcp.last.time.since(since.time),
             };
