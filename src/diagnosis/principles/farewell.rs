@@ -88,3 +88,16 @@ pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
         false => Farewell::Likely(answered.at),
     })
 }
+
+/// The client's last record has the size of QUIT or RSET, and the server said nothing after it: where. A line of IMAP's can have any
+/// tag, so that its size tells nothing without an answer.
+pub fn quit_unanswered(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
+    let hello = tls.server_hello.as_ref()?;
+    let finished = tls.client_finished?;
+    let mut data = tls.opaque.iter().filter(|one| one.content_type == 23).rev();
+    let last = data.next()?;
+    let behind = last.at.time >= finished.time && last.at != finished;
+    let named = !matches!(c.service, Service::Imap | Service::Imaps | Service::Sieve);
+    (named && behind && last.side == Side::Client && has_size_of_quit(hello, last))
+        .then_some(last.at)
+}

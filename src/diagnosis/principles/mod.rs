@@ -16,7 +16,7 @@ pub use check::{Check, check};
 pub use clock::{clock_holds, in_order, may_measure};
 pub use done::{clear_after_starttls, done, without_holes};
 pub use explanations::{Explanations, LIKELIER, share};
-pub use farewell::{Farewell, farewell, has_size_of_quit};
+pub use farewell::{Farewell, farewell, has_size_of_quit, quit_unanswered};
 pub use reset_origin::{Origin, reset_origin, with_words};
 pub use served::{Served, port_served};
 pub use witness::{Absence, absence, client_was_silent, gave_up_on_peer, was_owed};

@@ -2,11 +2,14 @@
 
 use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::principles::{
-    Farewell, farewell, gave_up_on_peer, in_order, reset_origin, with_words,
+    Farewell, farewell, gave_up_on_peer, in_order, quit_unanswered, reset_origin, with_words,
 };
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
+
+/// An end this soon after a line is the answer to it.
+const ANSWER: Nanos = 5 * SECOND;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -134,9 +137,14 @@ fn owes_tls(c: &Connection<'_>, end: Mark) -> bool {
     c.dialogue.starttls_accepted.is_some() && !begun && left.is_none_or(|fin| fin.time > end.time)
 }
 
-/// What has the size of QUIT was answered, and the server ended at once: it may have owed nothing.
+/// What has the size of QUIT was answered, and the server ended at once: it may have owed nothing. Or its end is all the answer that
+/// it gave: to QUIT, which asks for no more, or to whatever a client says that was refused before.
 fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
     let tls = c.tls.filter(|_| !c.reads_inside());
+    let unanswered = tls.and_then(|tls| quit_unanswered(c, tls));
+    if unanswered.is_some_and(|said| (0..ANSWER).contains(&end.time.since(said.time))) {
+        return true;
+    }
     match tls.and_then(|tls| farewell(c, tls)) {
         Some(Farewell::Likely(answered)) => end.time.since(answered.time) < SECOND,
         Some(Farewell::Sure(_)) => true,
