@@ -2,7 +2,8 @@
 //!
 //! A sender that sends again uses a new IP identification; a mirror port, a bridge captured twice or a
 //! looping network does not. Where the identification says nothing (0, IPv6) byte-identical headers count within 3 ms, or for
-//! longer when they hold the same timestamps at another distance: what is sent again goes the same way with a later one.
+//! longer when they hold the same timestamps at another distance, or by a clock that ticked on since: what is sent again goes the same way with
+//! a later one.
 //! Doubtful cases are resends, not duplicates.
 
 use std::collections::VecDeque;
@@ -19,6 +20,9 @@ pub(super) const SAME_ID: Nanos = 5 * SECOND;
 const KEPT: usize = 8;
 /// Segments that are kept of a connection whose segments were seen to be copied: bursts come whole, and their copies behind them.
 const KEPT_COPIED: usize = 128;
+
+/// Ticks of a clock from which on their length is known well enough.
+const TICKS: i64 = 8;
 
 /// No window reaches so far (RFC 7323 2.3 allows more, and nobody has it): an acknowledgement that lies further off is of another numbering.
 const NUMBERED_ANEW: u32 = 1 << 24;
@@ -127,6 +131,10 @@ pub struct RecentSegments {
     next: u8,
     /// The sender's identifications were seen to differ.
     pub(super) varies: bool,
+    /// The sender's clock was read: first so, and then.
+    timed: bool,
+    first_value: u32,
+    first_read: Timestamp,
     /// Of a connection whose segments were copied: more of them.
     more: Option<Box<More>>,
 }
@@ -207,11 +215,31 @@ impl RecentSegments {
             // A copy that a second point made of what went on its way: it comes over other hops, but with the time at which it was sent.
             // Not of the same checksum: a sender's own capture has that of before its network card filled it in.
             (0, 0) if seen.ttl != ip.ttl && seen.has(TIMESTAMPS) => apart <= SAME_ID,
+            // What is sent again has the time at which it is sent (RFC 7323 3.2): by a clock that ticked on since, this was not. Where copies
+            // are known to come over other hops, one that does not is a doubt.
+            (0, 0) if same_bytes && seen.has(TIMESTAMPS) && apart > IDENTICAL => {
+                let ticked = |tick: Nanos| apart > tick.saturating_mul(2);
+                let elsewhere = self.more.as_ref().and_then(|more| more.ttls);
+                apart <= SAME_ID
+                    && elsewhere.is_none_or(|(first, copy)| first == copy)
+                    && self.tick().is_some_and(ticked)
+            }
             (0, 0) => same_bytes && apart <= IDENTICAL,
             (0, _) | (_, 0) => false,
             // A stack whose identification never changes says nothing with it.
             (old, new) => old == new && apart <= if self.varies { SAME_ID } else { IDENTICAL },
         }
+    }
+
+    /// How long a tick of the sender's clock takes at the most, once it was seen to move by some.
+    pub(super) fn tick(&self) -> Option<Nanos> {
+        let timed = self.ring.iter().filter(|seen| seen.has(TIMESTAMPS));
+        let latest = timed.max_by_key(|seen| seen.at).filter(|_| self.timed)?;
+        // Modulo 2^32 (RFC 7323 5.2).
+        let ticks = latest.timestamps.0.wrapping_sub(self.first_value);
+        let ticks = i64::from(ticks.cast_signed());
+        let elapsed = latest.at.since(self.first_read);
+        (ticks >= TICKS && elapsed > 0).then(|| elapsed / (ticks - 1))
     }
 
     /// The segments that are kept, with their sequence numbers.
@@ -230,6 +258,11 @@ impl RecentSegments {
     /// Remembers a segment.
     pub fn push(&mut self, now: Timestamp, ip: &Ip, tcp: &Tcp<'_>) {
         let seen = Seen::new(now, ip, tcp);
+        if !self.timed && seen.has(TIMESTAMPS) {
+            self.timed = true;
+            self.first_value = seen.timestamps.0;
+            self.first_read = now;
+        }
         let next = usize::from(self.next);
         if !self.varies {
             let latest = next.wrapping_add(KEPT - 1) % KEPT;

@@ -106,6 +106,43 @@ fn a_copy_at_a_second_point_comes_over_other_hops_with_the_same_clock() {
     assert_eq!(counts(&script), (1, 3, 5));
 }
 
+/// Copies of a client's word, which comes again the same way so many milliseconds later, by a clock that went on by so many.
+fn again_the_same_way(later: i64, ticked: i64, opened: bool) -> u32 {
+    let mut script = Script::default();
+    script.behind = Some(PerSide::default());
+    let say = |script: &mut Script, at, behind, flags, seq, text: &[u8]| {
+        script.ip_id = 0;
+        script.behind = Some(PerSide {
+            client: behind,
+            server: 0,
+        });
+        script.pass(at, C, flags, seq, 5001, text);
+    };
+    if opened {
+        say(&mut script, 0, 0, SYN, 1000, b"");
+    }
+    say(&mut script, 20, 0, ACK, 1001, b"");
+    say(&mut script, 21, 0, ACK | PSH, 1001, b"EHLO a\r\n");
+    let behind = later - ticked;
+    say(
+        &mut script,
+        21 + later,
+        behind,
+        ACK | PSH,
+        1001,
+        b"EHLO a\r\n",
+    );
+    script.tracker.facts().duplicates
+}
+
+#[test]
+fn what_was_sent_before_the_clock_went_on_is_a_copy() {
+    assert_eq!(again_the_same_way(6, 0, true), 1);
+    // Near misses: sent again; and by a clock of which nothing is known.
+    assert_eq!(again_the_same_way(6, 6, true), 0);
+    assert_eq!(again_the_same_way(6, 0, false), 0);
+}
+
 #[test]
 fn a_reset_is_a_copy_where_all_else_comes_twice_over_the_same_hops() {
     let reset = |script: &mut Script, time, further| {
