@@ -243,9 +243,14 @@ pub fn is_mail_question(name: &str, kind: RecordType) -> bool {
             let service = labels.next().unwrap_or_default();
             labels.next() == Some("_tcp") && SERVICES.contains(&service)
         }
-        RecordType::A | RecordType::AAAA => is_mail_name(name),
+        RecordType::A | RecordType::AAAA => is_mail_name(name) && !is_underscored(name),
         _ => false,
     }
+}
+
+/// Whether a label begins with an underscore: the name of records of other types, and of no host (RFC 8552 1.2).
+pub fn is_underscored(name: &str) -> bool {
+    name.split('.').any(|label| label.starts_with('_'))
 }
 
 /// Whether a name is a reversed address under a zone, as blocklists are asked (RFC 5782 2.1, 2.4).
@@ -354,6 +359,12 @@ mod tests {
         ));
         assert!(!is_mail_question("_ldap._tcp.example.org", RecordType::SRV));
         assert!(!is_mail_question("mail.example.org", RecordType::TXT));
+        assert!(is_mail_question("mail.example.org", RecordType::A));
+        // A resolver's question on its way to a key (RFC 6376 3.6.2.1, RFC 9156 2.3).
+        assert!(!is_mail_question(
+            "mail._domainkey.example.org",
+            RecordType::A
+        ));
         assert!(is_reversed("2.0.0.127.zen.spamhaus.org"));
         assert!(!is_reversed("192.0.2.10"));
     }

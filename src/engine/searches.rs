@@ -6,12 +6,14 @@
 
 mod recent;
 mod sizes;
+mod wanted;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use self::recent::Recent;
 use self::sizes::Sizes;
+use self::wanted::{is_followed, is_on_the_way, used};
 use super::names::Names;
 use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
 use crate::diagnosis::{AGAIN, CONTRADICTED, LookupContext, Sibling, Tlsa, is_mail_question};
@@ -365,7 +367,9 @@ impl Searches {
                     && (1..=SIBLINGS_WITHIN).contains(&before)
             })
         };
-        matches!(facts.kind, RecordType::A | RecordType::AAAA) && (!positive(facts) || again())
+        matches!(facts.kind, RecordType::A | RecordType::AAAA)
+            && (!positive(facts) || again())
+            && !is_on_the_way(facts)
     }
 
     /// At the end of a source: everything that waits. `mail` tells whether it held a mail connection.
@@ -377,10 +381,10 @@ impl Searches {
             .into_iter()
             .chain(unused.map(|one| one.waiting))
         {
-            let counts = waiting.mail
+            let judged = waiting.mail
                 || used(&waiting.facts, names).is_some()
                 || !mail && self.is_needed(&waiting.facts);
-            if counts {
+            if judged {
                 fates.push(Fate::Judge(waiting));
             } else {
                 fates.push(Fate::Other(waiting));
@@ -446,25 +450,4 @@ fn moved_on(facts: &LookupFacts, siblings: &[Sibling]) -> Option<Mark> {
             && one_search(sibling.name.as_str())
     })?;
     (facts.tries <= 1).then_some(next.first)
-}
-
-/// Whether that leads from a target's name to its servers.
-fn is_followed(kind: RecordType) -> bool {
-    matches!(
-        kind,
-        RecordType::A | RecordType::AAAA | RecordType::MX | RecordType::SRV
-    )
-}
-
-/// Where a mail connection used an address of the answer.
-fn used(facts: &LookupFacts, names: &Names) -> Option<Mark> {
-    let reply = facts.answer()?;
-    reply
-        .message
-        .answers
-        .iter()
-        .find_map(|record| match record.answer {
-            Answer::Address(address) => names.used(facts.client, address, &facts.name),
-            _ => None,
-        })
 }

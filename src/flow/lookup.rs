@@ -326,6 +326,7 @@ impl Lookups {
             transport,
             edns_size: message.edns_size,
             dnssec_ok: message.dnssec_ok,
+            recursion_desired: message.recursion_desired,
             checking_disabled: message.checking_disabled,
             ttl: ip.ttl,
             ip_id: ip.id,

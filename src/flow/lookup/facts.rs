@@ -38,6 +38,8 @@ pub struct Query {
     pub edns_size: Option<u16>,
     /// DO bit.
     pub dnssec_ok: bool,
+    /// RD bit.
+    pub recursion_desired: bool,
     /// CD bit.
     pub checking_disabled: bool,
     /// TTL as captured.

@@ -44,6 +44,10 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
     if lives || found_in_search(l, reply.at.time) {
         return None;
     }
+    // A mail domain needs no address of its own: its mail goes where the MX leads (RFC 5321 5.1).
+    if address && !missing && others().any(|o| o.kind == RecordType::MX && o.positive) {
+        return None;
+    }
     let decided = |sibling: &Sibling| matches!(sibling.rcode, Some(0 | 3));
     if !missing {
         // The other family was not answered, or with an error: the fault stands there.
@@ -53,6 +57,11 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
         // Nobody expects an IPv6 address everywhere.
         let alone = partners().next().is_none();
         if alone && facts.kind == RecordType::AAAA {
+            return None;
+        }
+        // A resolver asks for A of names on its way to what it was asked for (RFC 9156 2.3): they need only exist.
+        let mut queries = facts.queries.iter();
+        if alone && !facts.queries.is_empty() && queries.all(|query| !query.recursion_desired) {
             return None;
         }
     }

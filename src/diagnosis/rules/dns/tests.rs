@@ -56,6 +56,7 @@ fn facts(kind: RecordType, queries: &[i64]) -> LookupFacts {
             transport: Transport::Udp,
             edns_size: None,
             dnssec_ok: false,
+            recursion_desired: true,
             checking_disabled: false,
             ttl: 64,
             ip_id: None,

@@ -17,6 +17,36 @@ fn a_negative_answer_beside_a_positive_one() {
 }
 
 #[test]
+fn a_mail_domain_needs_no_address() {
+    let none = answered(facts(RecordType::A, &[0]), vec![reply(3, 0, Vec::new())]);
+    let code_beside = |exchanger: bool| {
+        let mut context = witnessed();
+        let mx = sibling("mail.example.org", RecordType::MX, Some(0), exchanger);
+        let v6 = sibling("mail.example.org", RecordType::AAAA, Some(0), false);
+        context.siblings = vec![mx, v6];
+        code(&none, &context, 9_000)
+    };
+    assert_eq!(code_beside(true), Code::Ok);
+    // The near miss: it has no MX either.
+    assert_eq!(code_beside(false), Code::DnsNoAddress);
+}
+
+#[test]
+fn a_resolver_on_its_way_needs_no_address() {
+    let mut none = answered(facts(RecordType::A, &[0]), vec![reply(3, 0, Vec::new())]);
+    assert_eq!(code(&none, &witnessed(), 9_000), Code::DnsNoAddress);
+    for query in none.queries.iter_mut() {
+        query.recursion_desired = false;
+    }
+    assert_eq!(code(&none, &witnessed(), 9_000), Code::Ok);
+    // The near miss: it asked for both families.
+    let mut context = witnessed();
+    let v6 = sibling("mail.example.org", RecordType::AAAA, Some(0), false);
+    context.siblings = vec![v6];
+    assert_eq!(code(&none, &context, 9_000), Code::DnsNoAddress);
+}
+
+#[test]
 fn an_alias_of_a_name_that_is_gone_exists() {
     let gone = (
         RecordType::CNAME,
