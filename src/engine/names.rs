@@ -225,6 +225,18 @@ impl Names {
         self.newly_used.drain(..).for_each(tell);
     }
 
+    /// Whether a mail connection of `client` that began within that time used what it had been told for `name`.
+    pub fn name_used(
+        &self,
+        client: IpAddr,
+        name: &Foreign,
+        (from, until): (Timestamp, Timestamp),
+    ) -> bool {
+        self.opened(client).any(|(address, mark)| {
+            (from..=until).contains(&mark.time) && self.used(client, address, name).is_some()
+        })
+    }
+
     /// Where a mail connection used that `client` had been told `address` for `name`.
     pub fn used(&self, client: IpAddr, address: IpAddr, name: &Foreign) -> Option<Mark> {
         let told = self.found.get(&(client, address))?;
@@ -285,6 +297,24 @@ mod tests {
         let used = |text| names.used(client, server, &name(text));
         assert_eq!(used("a.example"), Some(mark(11)));
         assert_eq!(used("b.example"), None);
+    }
+
+    #[test]
+    fn a_name_is_used_by_whom_it_led_somewhere() {
+        let (client, server) = (ip("10.0.0.5"), ip("192.0.2.10"));
+        let mut names = Names::default();
+        names.answered(client, server, &name("a.example"), mark(50));
+        names.use_address(client, server, mark(51));
+        let used = |client, text, from, until| {
+            let time = (mark(from).time, mark(until).time);
+            names.name_used(client, &name(text), time)
+        };
+        assert!(used(client, "a.example", 0, 100));
+        // Near misses: another name, another client, and a connection that came before it or long after.
+        assert!(!used(client, "b.example", 0, 100));
+        assert!(!used(ip("10.0.0.6"), "a.example", 0, 100));
+        assert!(!used(client, "a.example", 60, 100));
+        assert!(!used(client, "a.example", 0, 40));
     }
 
     #[test]

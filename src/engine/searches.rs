@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use self::recent::Recent;
 use self::sizes::Sizes;
-use self::wanted::{is_followed, is_on_the_way, used};
+use self::wanted::{counts, is_followed, is_on_the_way, used};
 use super::names::Names;
 use crate::base::{Few, Foreign, Mark, Nanos, Remembered, SECOND, Timestamp};
 use crate::diagnosis::{AGAIN, CONTRADICTED, LookupContext, Sibling, Tlsa, is_mail_question};
@@ -305,7 +305,7 @@ impl Searches {
                 break;
             }
             let waiting = self.soon.pop_front()?;
-            if waiting.mail || used(&waiting.facts, names).is_some() {
+            if waiting.mail || counts(&waiting.facts, names) {
                 return Some(Fate::Judge(waiting));
             }
             self.unused.push_back(Unused {
@@ -336,7 +336,7 @@ impl Searches {
             }
         });
         while let Some(one) = unused.get(*asked).filter(|_| *asked < ASKED) {
-            if used(&one.waiting.facts, names).is_some() {
+            if counts(&one.waiting.facts, names) {
                 return unused.remove(*asked).map(|one| one.waiting);
             }
             *asked += 1;
@@ -382,7 +382,7 @@ impl Searches {
             .chain(unused.map(|one| one.waiting))
         {
             let judged = waiting.mail
-                || used(&waiting.facts, names).is_some()
+                || counts(&waiting.facts, names)
                 || !mail && self.is_needed(&waiting.facts);
             if judged {
                 fates.push(Fate::Judge(waiting));

@@ -1,12 +1,15 @@
-//! Who wants what a look-up asked for: a mail connection that uses it, or nobody, because a resolver asked it on its way to
+//! Who wants what a look-up asked for: a mail connection that uses it, or its name; or nobody, because a resolver asked it on its way to
 //! something else.
 
 use super::super::names::Names;
 use super::denied;
-use crate::base::Mark;
+use crate::base::{Mark, Nanos, SECOND};
 use crate::diagnosis::is_underscored;
 use crate::flow::lookup::LookupFacts;
 use crate::proto::dns::{Answer, RecordType};
+
+/// A connection that follows a look-up comes no later than this.
+const FOLLOWS: Nanos = 30 * SECOND;
 
 /// Whether that leads from a target's name to its servers.
 pub(super) fn is_followed(kind: RecordType) -> bool {
@@ -27,6 +30,22 @@ pub(super) fn used(facts: &LookupFacts, names: &Names) -> Option<Mark> {
             Answer::Address(address) => names.used(facts.client, address, &facts.name),
             _ => None,
         })
+}
+
+/// Whether a mail connection used the answer; or, where no usable one came, the name, whose addresses the client had from elsewhere (another
+/// resolver, or for the other family): the search that led to it began here.
+pub(super) fn counts(facts: &LookupFacts, names: &Names) -> bool {
+    let answered = facts.answer().is_some_and(|reply| {
+        // No error (RFC 1035 4.1.1), or there is no such name.
+        matches!(reply.message.rcode, 0 | 3)
+    });
+    let address = matches!(facts.kind, RecordType::A | RecordType::AAAA);
+    if answered || !address {
+        return used(facts, names).is_some();
+    }
+    let until = facts.last.time.plus(FOLLOWS);
+    let asked = (facts.first.time, until);
+    names.name_used(facts.client, &facts.name, asked)
 }
 
 /// Whether a resolver asks for addresses of that name only to find out which servers know what it was asked for (RFC 9156 2.3): nobody needs
