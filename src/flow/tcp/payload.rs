@@ -106,6 +106,7 @@ impl Tracker {
             rtt: self.facts.min_rtt[peer].or(self.facts.rtt_server),
             whole_rtt: self.whole_round_trip(),
             asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
+            heard: self.halves[peer].ordinal,
             probe,
             copied,
         };

@@ -36,6 +36,8 @@ pub(super) struct Segment {
     pub(super) whole_rtt: Option<Nanos>,
     /// The receiver asked for a resend (three duplicate ACKs or SACK).
     pub(super) asked: bool,
+    /// Running number of the receiver's latest segment.
+    pub(super) heard: u64,
     /// It only probes a closed window.
     pub(super) probe: bool,
     /// What was seen of it before passed a moment ago: this is a copy.
@@ -84,6 +86,9 @@ struct Story {
     hole: Option<Mark>,
     /// Separate losses that its resends stand for.
     episodes: u32,
+    /// Running number of the segment in which it passed last, and resends while nothing was heard of the receiver.
+    last_ordinal: u64,
+    unheard: u32,
     /// How often it was carried in its largest size, and when.
     size_count: u32,
     size_first: Mark,
@@ -140,6 +145,13 @@ impl Range {
         self.story.as_ref().map_or(0, |story| story.episodes)
     }
 
+    /// How often it was sent again after the receiver had been heard. While nothing is heard of it, who sends again and again does not learn
+    /// whether one copy was lost or many (RFC 6298 5.5), or the receiver slept: one silence is one loss.
+    pub(super) fn resends(&self) -> u32 {
+        let unheard = self.story.as_ref().map_or(0, |story| story.unheard);
+        self.count.saturating_sub(1).saturating_sub(unheard)
+    }
+
     /// One loss more.
     pub(super) fn lost(&mut self) {
         let story = self.story();
@@ -188,6 +200,8 @@ impl Range {
                 resent: None,
                 hole: None,
                 episodes: 0,
+                last_ordinal: self.ordinal,
+                unheard: 0,
                 size_count: 1,
                 size_first: self.first,
                 size_last: self.first,
@@ -271,12 +285,17 @@ impl Range {
         elapsed < limit && !segment.asked
     }
 
-    pub(super) fn resend(&mut self, segment: &Segment) {
+    /// It passes once more. Returns whether the receiver was heard since it passed before, or it is the first time.
+    pub(super) fn resend(&mut self, segment: &Segment) -> bool {
         self.count = self.count.saturating_add(1);
+        let first = self.count <= 2;
         self.excused |= self.sacked;
         self.packet_len = self.packet_len.max(segment.packet_len);
         let (size, largest) = (segment.payload.min(segment.mss), self.size);
         let story = self.story();
+        let heard = first || segment.heard > story.last_ordinal;
+        story.unheard = story.unheard.saturating_add(u32::from(!heard));
+        story.last_ordinal = segment.ordinal;
         story.last = segment.mark;
         story.resent.get_or_insert(segment.mark);
         story.last_tsval = segment.tsval;
@@ -304,6 +323,7 @@ impl Range {
         }
         self.size = self.size.max(size);
         self.size_min = self.size_min.min(size);
+        heard
     }
 
     /// The acknowledgement that came at `mark` answers the first copy: the resend was not needed.

@@ -179,8 +179,8 @@ impl Scoreboard {
                     }
                 } else if !segment.copied {
                     novelty.again = true;
-                    range.resend(segment);
-                    let repeated = range.count > 2;
+                    let heard = range.resend(segment);
+                    let repeated = range.count > 2 && heard;
                     if range.start >= self.recover || repeated {
                         range.lost();
                         self.recover = high.max(self.recover);

@@ -2,6 +2,7 @@
 
 mod answerable;
 mod copies;
+mod late;
 mod pauses;
 mod script;
 mod sizes;
