@@ -82,6 +82,8 @@ pub struct TcpFacts {
     pub mss_equivalents: u64,
     /// MSS-equivalents lost, likewise.
     pub mss_equivalents_lost: u64,
+    /// MSS-equivalents that were sent again behind the capture point though they had arrived, as their receiver showed.
+    pub mss_equivalents_needless: u64,
     /// Total time that data waited for a retransmission because of losses.
     pub stood_still: Nanos,
     /// The longest silences between two segments, longest first (≥ 1 s).
@@ -479,6 +481,7 @@ impl TcpFacts {
             loss_count: 0,
             mss_equivalents: 0,
             mss_equivalents_lost: 0,
+            mss_equivalents_needless: 0,
             stood_still: 0,
             idle: Few::new(),
             duplicates: 0,

@@ -5,7 +5,7 @@
 
 use super::super::facts::{ByteRange, TcpFacts};
 use super::super::losses::{LossEvent, LossPlace, MtuEvidence};
-use super::range::Range;
+use super::range::{Range, Segment};
 use super::scoreboard::{DEAD, Scoreboard, equivalents};
 use crate::base::{Mark, Nanos, Side};
 
@@ -14,8 +14,13 @@ use crate::base::{Mark, Nanos, Side};
 pub(super) struct Told {
     range: ByteRange,
     at: Mark,
+    place: LossPlace,
     events: u32,
     equivalents: u64,
+    waited: Nanos,
+    /// Clock and identification of the first copy that was captured.
+    tsval: Option<u32>,
+    ip_id: Option<u16>,
 }
 
 impl Scoreboard {
@@ -30,15 +35,46 @@ impl Scoreboard {
         for range in self.ranges.iter_mut() {
             range.excused |= range.start < right && range.end > left && range.count > 1;
         }
+        self.take_back(side, left, right, facts, |_| true);
+    }
+
+    /// What was told lost there before the capture point was not, when another copy comes after it had arrived: one of the two was sent first,
+    /// and only overtaken. Where clock or identification say that the copy was sent later, it says nothing.
+    pub(super) fn came_late(&mut self, side: Side, segment: &Segment, facts: &mut TcpFacts) {
+        if !self.losses.told.is_empty() {
+            self.take_back(side, segment.start, segment.end, facts, |told| {
+                told.place == LossPlace::Before
+                    && segment.is_older(told.tsval, told.ip_id) != Some(false)
+            });
+        }
+    }
+
+    /// Takes back what was told lost of [left, right), where `wrongly` says so.
+    fn take_back(
+        &mut self,
+        side: Side,
+        left: i64,
+        right: i64,
+        facts: &mut TcpFacts,
+        wrongly: impl Fn(&Told) -> bool,
+    ) {
         let mut at = 0;
         while let Some(told) = self.losses.told.get(at).copied() {
-            if told.range.start < right && told.range.end > left {
+            if told.range.start < right && told.range.end > left && wrongly(&told) {
                 facts.loss_count = facts.loss_count.saturating_sub(told.events);
                 facts.mss_equivalents_lost =
                     facts.mss_equivalents_lost.saturating_sub(told.equivalents);
-                facts
-                    .losses
-                    .retain(|event| event.side != side || event.at != told.at);
+                facts.stood_still = facts.stood_still.saturating_sub(told.waited);
+                if told.place == LossPlace::After {
+                    facts.mss_equivalents_needless = facts
+                        .mss_equivalents_needless
+                        .saturating_add(told.equivalents);
+                }
+                if told.events > 0 {
+                    facts
+                        .losses
+                        .retain(|event| event.side != side || event.at != told.at);
+                }
                 self.losses.told.remove(at);
             } else {
                 at += 1;
@@ -126,7 +162,10 @@ impl Scoreboard {
         let Some(at) = range.resent().filter(|_| resends > 0 && !range.excused) else {
             return;
         };
+        let equivalents = resends.saturating_mul(once);
         if range.needless(mark, tsecr, facts.min_rtt[side.other()]) {
+            facts.mss_equivalents_needless =
+                facts.mss_equivalents_needless.saturating_add(equivalents);
             return;
         }
         let events = range
@@ -138,7 +177,7 @@ impl Scoreboard {
             place: LossPlace::After,
             sent: range.first.time,
             events,
-            equivalents: u32::try_from(resends.saturating_mul(once)).unwrap_or(u32::MAX),
+            equivalents: u32::try_from(equivalents).unwrap_or(u32::MAX),
             waited: self.stood_still(range.first, range.last(), facts),
         };
         self.tell(range, loss, facts);
@@ -160,15 +199,18 @@ impl Scoreboard {
         if self.losses.told.is_full() {
             self.losses.told.remove(0);
         }
-        let range = ByteRange {
-            start: range.start,
-            end: range.end,
-        };
         let _ = self.losses.told.try_push(Told {
-            range,
+            range: ByteRange {
+                start: range.start,
+                end: range.end,
+            },
             at,
+            place: loss.place,
             events,
             equivalents,
+            waited: loss.waited,
+            tsval: range.tsval,
+            ip_id: range.ip_id,
         });
     }
 

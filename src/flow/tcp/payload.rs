@@ -21,6 +21,16 @@ impl Tracker {
         Some(client.saturating_add(server))
     }
 
+    /// Whether that side said that it takes no selective acknowledgements (RFC 2018 2).
+    fn blind(&self, side: Side) -> bool {
+        let handshakes = match side {
+            Side::Client => &self.facts.syns,
+            Side::Server => &self.facts.syn_acks,
+        };
+        let first = handshakes.seen.first();
+        first.is_some_and(|first| !first.options.sack && first.options.whole)
+    }
+
     /// The place of a segment in its side's stream, and what it carries there. `silence`: of the connection before it.
     /// `copied`: what was seen of it before is a copy.
     #[allow(clippy::too_many_arguments)]
@@ -90,6 +100,8 @@ impl Tracker {
             let [_, latest] = half.needless;
             half.needless = [latest, self.ordinal];
         }
+        // Some of it stands before what was seen.
+        let known = start < high;
         let segment = Segment {
             mark,
             ordinal: self.ordinal,
@@ -105,7 +117,9 @@ impl Tracker {
             mss,
             rtt: self.facts.min_rtt[peer].or(self.facts.rtt_server),
             whole_rtt: self.whole_round_trip(),
+            tick: known.then(|| self.halves[side].recent.tick()).flatten(),
             asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
+            blind: known && !self.halves[peer].sacking && self.blind(side),
             heard: self.halves[peer].ordinal,
             probe,
             copied,
@@ -116,6 +130,10 @@ impl Tracker {
         } else {
             self.halves[side].board.sent(&segment)
         };
+        if novelty.again {
+            let board = &mut self.halves[side].board;
+            board.came_late(side, &segment, &mut self.facts);
+        }
         let alone = u64::from(tcp.payload_len == 0);
         let fresh = u32::try_from(novelty.fresh).unwrap_or(0);
         let sent = if copied { fresh } else { tcp.payload_len };

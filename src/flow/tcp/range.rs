@@ -34,14 +34,35 @@ pub(super) struct Segment {
     pub(super) rtt: Option<Nanos>,
     /// The same from end to end, if both parts of it are known.
     pub(super) whole_rtt: Option<Nanos>,
+    /// How long a tick of the sender's clock takes, if that is known.
+    pub(super) tick: Option<Nanos>,
     /// The receiver asked for a resend (three duplicate ACKs or SACK).
     pub(super) asked: bool,
+    /// The receiver cannot tell of what lies behind its first hole (no SACK).
+    pub(super) blind: bool,
     /// Running number of the receiver's latest segment.
     pub(super) heard: u64,
     /// It only probes a closed window.
     pub(super) probe: bool,
     /// What was seen of it before passed a moment ago: this is a copy.
     pub(super) copied: bool,
+}
+
+impl Segment {
+    /// Whether it was sent before a segment with that clock and identification that came before it; `None` where neither tells. A sender
+    /// puts the time of sending into a resend (RFC 7323 3.2), and a new identification (RFC 6864 4).
+    pub(super) fn is_older(&self, tsval: Option<u32>, ip_id: Option<u16>) -> Option<bool> {
+        if let (Some(own), Some(other)) = (self.tsval, tsval) {
+            return Some((own.wrapping_sub(other).cast_signed()) < 0);
+        }
+        let told = |id: Option<u16>| id.filter(|id| *id != 0);
+        let (own, other) = (told(self.ip_id)?, told(ip_id)?);
+        match other.wrapping_sub(own) {
+            1..64 => Some(true),
+            0 | 0xffc0.. => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// A range of the stream with one story.
@@ -245,9 +266,9 @@ impl Range {
         range
     }
 
-    /// The first copy that the capture sees, after later bytes were seen.
-    pub(super) fn fill(&mut self, segment: &Segment) {
-        self.lost_before = !self.reordered(segment);
+    /// The first copy that the capture sees, after later bytes were seen. `behind_hole`: another hole stands before it.
+    pub(super) fn fill(&mut self, segment: &Segment, behind_hole: bool) {
+        self.lost_before = !self.reordered(segment, behind_hole);
         let (hole, start, end) = (self.hole(), self.start, self.end);
         let lost_before = self.lost_before;
         let excused = self.excused;
@@ -259,7 +280,7 @@ impl Range {
     }
 
     /// Whether a late first copy was merely overtaken: it was sent before the segment that showed the hole.
-    pub(super) fn reordered(&self, segment: &Segment) -> bool {
+    pub(super) fn reordered(&self, segment: &Segment, behind_hole: bool) -> bool {
         if let (Some(own), Some(later)) = (
             segment.ip_id.filter(|id| *id != 0),
             self.ip_id.filter(|id| *id != 0),
@@ -277,6 +298,17 @@ impl Range {
             Some(..0) => return true,
             // Whoever was told of the hole by the segment behind it cannot have sent again before a round trip has passed.
             Some(0) if segment.whole_rtt.is_some_and(|rtt| elapsed < rtt) => return true,
+            // Nor can it have in the same tick of a clock that is faster than the round trip, however late it comes.
+            Some(0)
+                if segment
+                    .tick
+                    .zip(segment.whole_rtt)
+                    .is_some_and(|(tick, rtt)| rtt > tick.saturating_mul(2)) =>
+            {
+                return true;
+            }
+            // Who is told of one hole at a time sends the first one again (RFC 6582 3.2).
+            None if segment.blind && behind_hole => return true,
             None if segment.whole_rtt.is_some_and(|rtt| elapsed < rtt / 2) => return true,
             _ => {}
         }
@@ -334,6 +366,7 @@ impl Range {
             .map_or(self.tsval, |story| story.last_tsval);
         if let (Some(echo), Some(first), Some(last)) = (tsecr, self.tsval, last_tsval)
             && first != last
+            && [first, last].contains(&echo)
         {
             return echo == first;
         }

@@ -19,6 +19,8 @@ use super::range::{Range, Segment};
 const RANGES: usize = 512;
 /// Up to here room for ranges is made by the few; then as lists grow.
 const ROOM: usize = 4;
+/// Losses that may be taken back: as many as a window of resends in flight, which D-SACKs tell of one by one (RFC 2883 4).
+const TOLD: usize = 128;
 /// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
 pub(super) const DEAD: u32 = 3;
 
@@ -61,7 +63,7 @@ pub(super) struct Scoreboard {
 /// What is remembered of losses; most directions have none.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    pub(super) told: Few<Told, 8>,
+    pub(super) told: Few<Told, TOLD>,
     /// Waiting for a resend was counted up to here.
     pub(super) still_until: Option<Mark>,
     /// Something smaller than the oldest missing range arrived after it had been sent.
@@ -160,6 +162,8 @@ impl Scoreboard {
             let known_end = segment.end.min(high);
             self.split(segment.start);
             self.split(known_end);
+            let hole = self.ranges.iter().find(|range| range.count == 0);
+            let hole = hole.map_or(high, |range| range.start);
             let mut at = self
                 .ranges
                 .partition_point(|range| range.end <= segment.start);
@@ -172,18 +176,24 @@ impl Scoreboard {
                     novelty.fresh = novelty
                         .fresh
                         .saturating_add(range.end.saturating_sub(range.start));
-                    range.fill(segment);
+                    range.fill(segment, hole < range.start);
                     if range.lost_before && range.start >= self.recover {
                         range.lost();
                         self.recover = high;
                     }
                 } else if !segment.copied {
                     novelty.again = true;
-                    let heard = range.resend(segment);
-                    let repeated = range.count > 2 && heard;
-                    if range.start >= self.recover || repeated {
-                        range.lost();
-                        self.recover = high.max(self.recover);
+                    if segment.is_older(range.tsval, range.ip_id) == Some(true) {
+                        // What was sent again came first.
+                        range.lost_before = false;
+                        range.tail();
+                    } else {
+                        let heard = range.resend(segment);
+                        let repeated = range.count > 2 && heard;
+                        if range.start >= self.recover || repeated {
+                            range.lost();
+                            self.recover = high.max(self.recover);
+                        }
                     }
                 }
                 at = at.saturating_add(1);

@@ -25,6 +25,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if events < 3 || c.tcp.mss_equivalents == 0 {
         return;
     }
+    // As much was sent again though it had arrived: the way puts packets out of order, and not every receiver says of each copy that it was one
+    // too many (RFC 2883 4).
+    if c.tcp.mss_equivalents_needless >= lost {
+        return;
+    }
     let losses = || c.tcp.losses.iter().filter(counts);
     let Some(first) = losses().find(|loss| loss.place != LossPlace::Capture) else {
         return;
