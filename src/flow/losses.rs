@@ -53,6 +53,8 @@ pub struct MtuEvidence {
     pub recovered: Option<Mark>,
     /// Seen by the receiver's side of the capture: a gap of full-size segments that never filled while later bytes arrived.
     pub unfilled_gap: Option<(Mark, u32)>,
+    /// Likewise, a gap of such segments that was filled in smaller ones after a rest: where that began, full size, and how long the rest was.
+    pub healed_gap: Option<(Mark, u32, Nanos)>,
 }
 
 impl Usual for MtuEvidence {
@@ -65,5 +67,6 @@ impl Usual for MtuEvidence {
         smaller_arrived_after: None,
         recovered: None,
         unfilled_gap: None,
+        healed_gap: None,
     };
 }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::base::{Few, Mark, Nanos, Rare, Side, Timestamp, Usual};
+use crate::base::{Few, Mark, Nanos, Rare, SECOND, Side, Timestamp, Usual};
 
 use super::super::facts::{ByteRange, Outstanding, TcpFacts};
 use super::super::losses::MtuEvidence;
@@ -23,6 +23,11 @@ const ROOM: usize = 4;
 const TOLD: usize = 128;
 /// Transmissions at one size before it counts as dead (the clock of verdicts: ≥ 3 transmissions).
 pub(super) const DEAD: u32 = 3;
+
+/// Payload of the smallest packet that may be what is left of a whole one, and the rest before it: retransmission timers run out a few times
+/// before a sender tries smaller packets (RFC 4821 7.7).
+const SMALLEST: u32 = 500;
+const RESTED: Nanos = SECOND;
 
 /// A size, how often something was carried in it, and when first and last.
 type Carried = (u32, u32, Mark, Mark);
@@ -72,6 +77,10 @@ pub(super) struct Losses {
     pub(super) smaller_behind_hole: Option<(i64, Mark)>,
     /// The dead size that finally got through in smaller pieces.
     pub(super) recovered: Option<MtuEvidence>,
+    /// Where what is smaller than a packet came after a rest: its offset, and how long the rest was.
+    resumed: Option<(i64, Mark, Nanos)>,
+    /// Such a place from which whole packets are missing: full size, and how long the rest was.
+    healed: Option<(Mark, u32, Nanos)>,
 }
 
 impl Usual for Losses {
@@ -81,6 +90,8 @@ impl Usual for Losses {
         smaller_arrived: None,
         smaller_behind_hole: None,
         recovered: None,
+        resumed: None,
+        healed: None,
     };
 }
 
@@ -153,7 +164,14 @@ impl Scoreboard {
         let high = self.high();
         let mut novelty = Novelty::default();
         if segment.start > high {
-            self.push(Range::new(high, segment.start, segment, true));
+            let mut hole = Range::new(high, segment.start, segment, true);
+            hole.excused |= self.heals(segment);
+            self.push(hole);
+        } else if segment.idle_before >= RESTED
+            && segment.start == high
+            && (SMALLEST..segment.mss).contains(&segment.payload)
+        {
+            self.losses.resumed = Some((high, segment.mark, segment.idle_before));
         }
         let mut covered = segment
             .start
@@ -210,6 +228,20 @@ impl Scoreboard {
             self.high = Some(segment.end);
         }
         novelty
+    }
+
+    /// Whether a hole before this segment began with the smaller packets of a sender that had sent whole ones before it rested (RFC 4821 7.7):
+    /// from where it went on, whole packets are missing, and none ever came.
+    fn heals(&mut self, segment: &Segment) -> bool {
+        let Some((from, mark, rested)) = self.losses.resumed else {
+            return false;
+        };
+        let (missing, full) = (segment.start.saturating_sub(from), i64::from(segment.mss));
+        let whole = missing >= full && missing % full == 0 && self.largest_arrived < segment.mss;
+        if whole {
+            self.losses.healed = Some((mark, segment.mss, rested));
+        }
+        whole
     }
 
     /// Cumulative acknowledgement up to `ack`. Returns a round trip, if one could be measured.
@@ -378,6 +410,7 @@ impl Scoreboard {
                 .or(behind)
                 .map(|(_, mark)| mark);
         }
+        evidence.healed_gap = self.losses.healed;
         // Of whole packets.
         if let Some(range) = self.hole() {
             let length = u32::try_from(range.end.saturating_sub(range.start)).unwrap_or(u32::MAX);

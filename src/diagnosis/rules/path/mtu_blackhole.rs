@@ -171,6 +171,28 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 0.2,
                 "a capture at the sender: are the missing segments all of full size?",
             )
+        } else if let Some((mark, size, rested)) = mtu.healed_gap {
+            let by_capture =
+                c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
+            // One that arrived speaks against it; a router's word that came here was taken.
+            let told = c.tcp.icmp.iter().any(|error| says_too_big(error, side));
+            if by_capture || largest_arrived >= size || told {
+                continue;
+            }
+            Claim::new(
+                Code::PathMtuBlackhole,
+                At::of(Where::Network),
+                mark,
+                0.75,
+                format!("Big packets from {from} never arrive here: what was to come in {size} bytes each came in smaller pieces, after {:.1} s.", rested as f64 / 1e9),
+            )
+            .shown_by("from here on whole packets are missing, which come in smaller pieces behind this segment")
+            .weighing(Weight::Costly)
+            .or(
+                Code::PathLoss,
+                0.2,
+                "a capture at the sender: are the missing segments all of full size?",
+            )
         } else if let Some((mark, length)) = c.unheard(side) {
             let asked = c.tcp.sides[side.other()].last_data;
             let waited = asked.map_or(0, |asked| mark.time.since(asked.time));

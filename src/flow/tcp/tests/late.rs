@@ -1,7 +1,7 @@
 //! What comes late or twice and was not lost, and the resends of one silence.
 
 use super::script::{ACK, C, PSH, S, SYN, Script};
-use crate::base::PerSide;
+use crate::base::{MILLISECOND, PerSide, SECOND, Timestamp};
 
 /// A handshake whose ends have clocks of milliseconds, a round trip of 20 ms away from the server.
 fn timed() -> Script {
@@ -117,4 +117,28 @@ fn resends_within_one_silence_are_one_loss() {
     // Near misses: the other side is there, and hears nothing of them.
     assert_eq!(again_and_again(&[220]), (2, 2));
     assert_eq!(again_and_again(&[220, 620, 1420]), (4, 4));
+}
+
+/// A rest of so many milliseconds behind a server's answer, then pieces of that size, with so many bytes missing from their beginning on.
+fn healed(rest: i64, piece: usize, missing: u32) -> Option<(u32, i64)> {
+    let mut script = super::handshake();
+    script.pass(20, S, ACK | PSH, 5001, 1001, b"220 hi\r\n");
+    script.pass(21, C, ACK, 1001, 5009, b"");
+    let at = 21 + rest;
+    script.pass(at, S, ACK, 5009, 1001, &vec![b'x'; piece]);
+    script.pass(at, C, ACK, 1001, 5009 + piece as u32, b"");
+    script.pass(at + 20, S, ACK, 5009 + missing, 1001, &[b'x'; 1024]);
+    script.tracker.settle(Timestamp(60 * SECOND));
+    let mtu = &script.tracker.facts().sides.server.mtu;
+    mtu.healed_gap
+        .map(|(_, size, rest)| (size, rest / MILLISECOND))
+}
+
+#[test]
+fn whole_packets_that_come_in_pieces_after_a_rest() {
+    assert_eq!(healed(6_000, 1024, 14 * 1460), Some((1460, 6_000)));
+    // Near misses: at once (a router told the sender); what is missing is not whole packets; the first piece is one.
+    assert_eq!(healed(300, 1024, 14 * 1460), None);
+    assert_eq!(healed(6_000, 1024, 14 * 1400), None);
+    assert_eq!(healed(6_000, 1460, 14 * 1460), None);
 }
