@@ -53,7 +53,7 @@ impl Segment {
     /// puts the time of sending into a resend (RFC 7323 3.2), and a new identification (RFC 6864 4).
     pub(super) fn is_older(&self, tsval: Option<u32>, ip_id: Option<u16>) -> Option<bool> {
         if let (Some(own), Some(other)) = (self.tsval, tsval) {
-            return Some((own.wrapping_sub(other).cast_signed()) < 0);
+            return Some(own.wrapping_sub(other).cast_signed() < 0);
         }
         let told = |id: Option<u16>| id.filter(|id| *id != 0);
         let (own, other) = (told(self.ip_id)?, told(ip_id)?);
