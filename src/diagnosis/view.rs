@@ -53,6 +53,8 @@ pub struct Context {
     pub server_hops: Option<HopCount>,
     /// TTLs of what the server's address answers on other ports, and of what it refuses on any.
     pub server_ttls: Few<u8, 4>,
+    /// Whether the capturing host itself sends what the same server says on other connections.
+    pub server_is_here: Option<bool>,
     /// Lone SYNs of this client to the same address and port, this one included, none answered: how many, first and last.
     pub lone_syns: Option<(u32, Mark, Mark)>,
     /// Window scale, SACK or timestamps that the same server's SYN-ACK on another port carries: port and frame.

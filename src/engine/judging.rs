@@ -125,7 +125,10 @@ impl Judging {
                 mark,
                 options,
                 ttl,
-            } => self.knowledge.answered(server, mark, options, ttl),
+                made_here,
+            } => self
+                .knowledge
+                .answered(server, mark, options, (ttl, made_here)),
             Sighting::Uses {
                 client,
                 address,

@@ -114,9 +114,17 @@ impl Default for Knowledge {
 
 impl Knowledge {
     /// A SYN-ACK was seen, of any service.
-    pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
+    pub fn answered(
+        &mut self,
+        server: Endpoint,
+        mark: Mark,
+        options: SynOptions,
+        (ttl, made_here): (u8, Option<bool>),
+    ) {
         let (known, mut more) = self.servers.entry_and_rest(server.ip, Server::default);
         known.syn_ttl = Some(ttl);
+        // What is handed on is seen once more, and then it goes out.
+        known.here = known.here.or(made_here);
         let scaled = options.window_scale.is_some();
         if let Some(port) = known.port(&mut more, server.port) {
             port.set_answered(mark);
@@ -139,6 +147,7 @@ impl Knowledge {
         if let Some(hops) = tcp.sides[Side::Server].hops {
             known.ttl = Some(hops.ttl);
         }
+        known.here = known.here.or(tcp.sides[Side::Server].made_here);
         let mut resets = tcp.resets.iter();
         let refusal =
             |reset: &&Reset| reset.side == Side::Server && reset.trigger == ResetTrigger::Syn;
@@ -306,6 +315,7 @@ impl Knowledge {
             }),
             host_answers: other_answered.filter(|(_, mark)| near(*mark)),
             server_hops: server.and_then(Served::hops),
+            server_is_here: server.and_then(Served::is_here),
             server_ttls: server
                 .filter(|_| !tcp.resets.is_empty())
                 .map_or(Few::new(), |server| server.ttls(key.server.port)),
@@ -357,7 +367,7 @@ mod tests {
         let mut knowledge = Knowledge::default();
         let offered = key(143);
         for (key, at) in [(offered, 2), (key(25), 12)] {
-            knowledge.answered(key.server, mark(at), SynOptions::default(), 60);
+            knowledge.answered(key.server, mark(at), SynOptions::default(), (60, None));
         }
         knowledge.learn(&offered, &TcpFacts::new(mark(1)), Some(mark(6)));
         let elsewhere = |port| {

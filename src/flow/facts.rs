@@ -208,6 +208,9 @@ pub struct Direction {
     pub hops: Option<HopCount>,
     /// Hop distance of the SYN or SYN-ACK.
     pub syn_hops: Option<HopCount>,
+    /// Whether the capturing host sent the first segment (not RST) itself, where the link type says so: what it hands on it shows coming in
+    /// before it shows it going out.
+    pub made_here: Option<bool>,
     /// Distinct TTLs seen on ordinary segments, up to 4.
     pub ttls: ArrayVec<u8, 4>,
     /// TOS or traffic class of ordinary segments, the latest.

@@ -79,6 +79,8 @@ pub struct Reset {
     pub after_peer_close: bool,
     /// The same side had already sent FIN.
     pub after_own_fin: bool,
+    /// Whether the capturing host sent it, where the link type says so.
+    pub made_here: Option<bool>,
     /// Source MAC differs from that of the same side's other segments.
     pub other_mac: bool,
     /// It acknowledges all that the other side was seen to send.

@@ -119,6 +119,18 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
             add(if owner { 0.5 } else { 0.9 }, text);
         }
     }
+    // What a host hands on it shows coming in before it goes out; what it never showed coming in it made.
+    let here = direction.made_here.or(match reset.side {
+        Side::Server => c.context.server_is_here,
+        Side::Client => None,
+    });
+    if reset.made_here == Some(true) && here == Some(false) {
+        add(
+            3.5,
+            "the capturing host itself made it, and the host's other packets come in from elsewhere"
+                .to_owned(),
+        );
+    }
     // RFC 9293 3.5.2: a RST without ACK says "no such connection". The kernel that acknowledged data of it a moment ago,
     // and closed nothing since, has it; its own abort carries ACK, and the timestamps of the flow.
     let bare = !reset.flags.ack() && !reset.timestamps && reset.window == Some(0);

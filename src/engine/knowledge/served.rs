@@ -68,7 +68,9 @@ pub(super) struct Server {
     /// The TTL of the latest packet and of the latest SYN-ACK.
     pub(super) ttl: Option<u8>,
     pub(super) syn_ttl: Option<u8>,
-    /// It has more ports, or admissions.
+    /// The capturing host sends its segments itself.
+    pub(super) here: Option<bool>,
+    /// It has more ports, admissions or refusals.
     more: bool,
 }
 
@@ -182,6 +184,11 @@ impl<'a> Served<'a> {
             .filter(|other| other.port != port)
             .filter_map(|other| other.ttl);
         refused.copied().chain(answers).take(4).collect()
+    }
+
+    /// Whether the capturing host sends its segments itself.
+    pub(super) fn is_here(self) -> Option<bool> {
+        self.server.here
     }
 
     /// How far it is.

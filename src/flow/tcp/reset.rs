@@ -107,6 +107,7 @@ impl Tracker {
             data_after: false,
             after_peer_close: other.fin.is_some() || other.reset,
             after_own_fin: own.fin.is_some(),
+            made_here: link.outgoing,
             other_mac: match (own.mac, link.source) {
                 (Some(known), Some(source)) => known != source,
                 _ => false,

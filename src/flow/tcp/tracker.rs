@@ -249,6 +249,9 @@ impl Tracker {
         if half.mac.is_none() {
             half.mac = link.source;
         }
+        if direction.hops.is_none() && direction.syn_hops.is_none() {
+            direction.made_here = link.outgoing;
+        }
         direction.tos = ip.tos;
         direction.flow_label = ip.flow_label;
         let hops = HopCount::of(ip.ttl);
