@@ -65,7 +65,8 @@ impl Handshake {
         (code, ending): (Code, Ending),
         horizon: Timestamp,
     ) -> Option<Handshake> {
-        let syn = tcp.syns.seen.first()?;
+        // What need not arrive need not be answered.
+        let syn = tcp.syns.seen.first().filter(|_| !tcp.syns.seek_path())?;
         let fate = if let Some(answer) = tcp.syn_acks.seen.first() {
             Fate::Answered {
                 at: answer.at,

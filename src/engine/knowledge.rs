@@ -165,7 +165,7 @@ impl Knowledge {
             if known.is_beside() {
                 let guest = Guest::of(key.client.ip);
                 match (tcp.syns.count, tcp.syns.last, tcp.syn_acks.seen.first()) {
-                    (2.., Some(last), _) => {
+                    (2.., Some(last), _) if !tcp.syns.seek_path() => {
                         let admissions = known.admissions(&mut more, server.port);
                         admissions.ignored(guest, last.time);
                     }
@@ -194,7 +194,7 @@ impl Knowledge {
         let ends = (key.client.ip, server);
         let (pair, mut more) = self.pairs.entry_and_rest(ends, Pair::default);
         // Only SYNs that were given up before they were sent often enough to speak for themselves.
-        if silent && tcp.icmp_count == 0 && tcp.syns.count < 3 {
+        if silent && tcp.icmp_count == 0 && tcp.syns.count < 3 && !tcp.syns.seek_path() {
             if let (Some(first), Some(last)) =
                 (tcp.syns.seen.first().map(|syn| syn.at), tcp.syns.last)
             {

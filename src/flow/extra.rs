@@ -3,7 +3,8 @@
 //! A host that gets no answer sends its SYN again without them (RFC 3168 6.1.1.1, RFC 7413 4.1.3, RFC 8684 3.7), so whether one was
 //! answered shows in the handshake. It tells which, and judges nothing.
 
-use super::facts::{SynOptions, TcpFacts};
+use super::facts::TcpFacts;
+use super::transmissions::SynOptions;
 
 /// One such extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

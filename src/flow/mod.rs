@@ -22,6 +22,7 @@ mod ripe;
 mod slots;
 mod table;
 pub mod tcp;
+mod transmissions;
 mod witness;
 mod worlds;
 
@@ -30,7 +31,7 @@ pub use endpoint::Endpoint;
 pub use extra::Extra;
 pub use facts::{
     ByteRange, Direction, FlowKey, IcmpError, IdleGap, LabelCounts, Opening, Outstanding, Stall,
-    SynOptions, TcpFacts, Transmission, Transmissions, Vantage, ZeroWindow,
+    TcpFacts, Vantage, ZeroWindow,
 };
 pub use losses::{LossEvent, LossPlace, MtuEvidence};
 pub use neighbor::{NeighborFacts, Neighbors, Wire};
@@ -38,4 +39,5 @@ pub use ports::Ports;
 pub use resets::{HopCount, Reset, ResetTrigger};
 pub use ripe::Ripe;
 pub use table::Table;
+pub use transmissions::{NORMAL_TTL, SynOptions, Transmission, Transmissions};
 pub use witness::Witness;

@@ -6,7 +6,8 @@
 use crate::base::{Mark, Side};
 use crate::wire::{Ip, Tcp, TcpFlags};
 
-use super::super::facts::{Opening, SynOptions, Transmission, Transmissions};
+use super::super::facts::Opening;
+use super::super::transmissions::{SynOptions, Transmission, Transmissions};
 use super::tracker::Tracker;
 
 impl Tracker {

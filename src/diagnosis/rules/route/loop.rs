@@ -5,10 +5,7 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::IcmpError;
-
-/// No path is that long, and no host starts that low.
-const NORMAL_TTL: u8 = 30;
+use crate::flow::{IcmpError, NORMAL_TTL};
 
 /// Hears a connection that never opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {

@@ -3,8 +3,11 @@
 //! At least three transmissions over at least 3 s (Linux since 6.5 sends four a second apart, so nothing may
 //! rely on doubling), or at least three lone SYNs to one address over 3 s. A single SYN that was given up
 //! (happy eyeballs, RFC 8305) is `unknown`.
+//!
+//! Captured on the server's own link they are seen to arrive: then what drops them is the server's host. Nothing follows from SYNs that
+//! leave with so few hops that they need not arrive at all (traceroute).
 
-use super::listen_overflow::singled_out;
+use super::listen_overflow::{arrives, singled_out};
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::{absence, port_served};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
@@ -26,6 +29,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .map(|syn| syn.at)
         .zip(c.tcp.syns.last);
     let Some((first, last)) = own else { return };
+    let arrives = arrives(c);
+    if c.tcp.syns.seek_path() && !arrives {
+        return;
+    }
     // Of a group of lone SYNs each connection keeps its own last frame; the group says how long nothing answered.
     let (count, first, span) = match c.context.lone_syns {
         _ if c.tcp.syns.count >= 3 => (c.tcp.syns.count, first, last.time.since(first.time)),
@@ -49,11 +56,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     // A queue that is full now and then may have met this client each time.
     let confidence = match banned {
         Some(_) => confidence.min(0.75),
+        None if arrives => confidence.min(0.8),
         None => confidence,
     };
-    let place = match banned {
-        Some(_) => At::address(Where::Server, c.server().ip),
-        None => At::of(Where::Network),
+    let place = if banned.is_some() || arrives {
+        At::address(Where::Server, c.server().ip)
+    } else {
+        At::of(Where::Network)
     };
     let silent = c.watched_after(last.time).max(span) as f64 / 1e9;
     let server = c.server_text();
@@ -64,6 +73,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         confidence,
         match banned {
             Some(_) => format!("{server} drops what {} sends, by a rule of its own: {count} SYN packets reach it and stay unanswered while it lets others in.", c.client().ip),
+            None if arrives => format!("{server} drops what reaches it: {count} SYN packets arrive there and stay unanswered."),
             None => format!("{server} never answered: {count} SYN packets vanished without a trace."),
         },
     )
@@ -77,6 +87,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         Some(mark) => claim
             .because(mark, "another client's SYN is answered meanwhile")
             .advise(format!("Look on the server for what drops {}: fail2ban-client banned, nft list ruleset, iptables -vnL", c.client().ip)),
+        None if arrives => claim
+            .advise("Look on the server for a rule that drops them: nft list ruleset, iptables -vnL".to_owned())
+            .advise(format!("Look whether its queue is full: ss -ltn (Recv-Q against Send-Q of port {}), nstat TcpExtListenOverflows", c.server().port)),
         None => advise_for_path(c, claim),
     };
     if let Some((port, mark)) = c.context.host_answers {
@@ -88,12 +101,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             ),
         );
     }
-    if served.is_some() {
-        let why = match banned {
-            Some(_) => "nstat on the server: whether TcpExtListenOverflows grows",
-            None => "a capture at the server: there the SYNs arrive when its queue is full",
+    if served.is_some() || arrives {
+        let (weight, why) = if arrives {
+            (
+                0.2,
+                "nstat on the server: whether TcpExtListenOverflows grows",
+            )
+        } else {
+            (
+                0.1,
+                "a capture at the server: there the SYNs arrive when its queue is full",
+            )
         };
-        let weight = if banned.is_some() { 0.2 } else { 0.1 };
         claim = claim.or(Code::TcpListenOverflow, weight, why);
     }
     claim = served.shown(claim);

@@ -8,8 +8,8 @@ use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::port_served;
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 
-/// The capture is beside the server, and the client's SYNs come from elsewhere: they reach the server's own stack.
-fn arrives(c: &Connection<'_>) -> bool {
+/// The capture is on the server's own link, and the client's SYNs come from elsewhere: they reach the server's host.
+pub fn arrives(c: &Connection<'_>) -> bool {
     let at_server = c.context.server_hops.is_some_and(|hops| hops.hops == 0);
     let came_far = |ttl: u8| !matches!(ttl, 32 | 64 | 128 | 255);
     let first = c.tcp.syns.seen.first();
