@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::base::{Few, Mark, Nanos, SECOND, Side, Timestamp, socket_text};
-use crate::flow::{Endpoint, Extra, FlowKey, HopCount, Opening, TcpFacts, Vantage};
+use crate::flow::{Endpoint, Extra, FlowKey, HopCount, IcmpError, Opening, TcpFacts, Vantage};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
@@ -296,6 +296,16 @@ impl<'a> Connection<'a> {
         let reset = self.tcp.resets.iter().find(|reset| reset.side == side);
         let direction = &self.tcp.sides[side];
         direction.fin_ahead || direction.acked_ahead || reset.is_some_and(|reset| reset.ahead)
+    }
+
+    /// The first ICMP error since then that says of that side's segments that they were not delivered.
+    pub fn undelivered(&self, side: Side, since: Timestamp) -> Option<&'a IcmpError> {
+        self.tcp.icmp.iter().find(|error| {
+            error.quoted == side
+                && error.matches
+                && error.at.time >= since
+                && matches!((error.v6, error.kind, error.code), (false, 3, 0..=3 | 6..) | (true, 1, _))
+        })
     }
 
     /// Captured beside that side: what is seen on its way there came all but the last link.

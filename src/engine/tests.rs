@@ -1,4 +1,7 @@
-//! What a short snap length must not make of frames: an error whose quote is cut, segments cut before their flags.
+//! Frames in, records out: what a short snap length must not make of frames (an error whose quote is cut, segments cut before their flags),
+//! and what shows only beside other frames.
+
+mod beside;
 
 use std::net::IpAddr;
 
@@ -36,7 +39,10 @@ impl Capture {
     }
 
     fn frame(&mut self, at: i64, packet: &[u8]) {
-        let data = ethernet([2; 6], [4; 6], &[], packet);
+        self.raw(at, &ethernet([2; 6], [4; 6], &[], packet));
+    }
+
+    fn raw(&mut self, at: i64, data: &[u8]) {
         self.number += 1;
         let records = &mut self.records;
         let input = Input {

@@ -316,6 +316,22 @@ impl IcmpError {
     pub fn says_undelivered(&self) -> bool {
         says_undelivered(self.v6, self.kind, self.code)
     }
+
+    /// It says that a network or a host cannot be reached (RFC 1812 5.2.7.1, RFC 4443 3.1), not that a rule forbids it.
+    pub fn says_unreachable(&self) -> bool {
+        matches!(
+            (self.v6, self.kind, self.code),
+            (false, 3, 0 | 1 | 6 | 7) | (true, 1, 0 | 3)
+        )
+    }
+
+    /// It is about the host, not about a network or a route.
+    pub fn is_about_host(&self) -> bool {
+        matches!(
+            (self.v6, self.kind, self.code),
+            (false, 3, 1 | 7) | (true, 1, 3)
+        )
+    }
 }
 
 /// A silence of the whole connection.

@@ -36,7 +36,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     let waited = first.map_or(error.delay, |syn| error.at.time.since(syn.time));
     let (server, sender) = (c.server().ip, error.sender);
     let seconds = waited as f64 / SECOND as f64;
-    let about_host = matches!((error.v6, error.code), (false, 1 | 7) | (true, 3));
+    let about_host = error.is_about_host();
     let (summary, advice) = if sender == server {
         (
             format!(
@@ -68,9 +68,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             format!("Ask whoever runs {sender} for its route to {server} and its neighbours"),
         )
     };
+    // Who names itself is that host, or what stands for it: either is at the server's side.
+    let place = if sender == server {
+        Where::Server
+    } else {
+        Where::Network
+    };
     let mut claim = Claim::new(
         Code::RouteUnreachable,
-        At::address(Where::Network, sender),
+        At::address(place, sender),
         error.at,
         0.95,
         summary,

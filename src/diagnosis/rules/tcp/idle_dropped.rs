@@ -6,7 +6,7 @@
 use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::principles::{absence, was_owed};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::ResetTrigger;
+use crate::flow::{IdleGap, Reset, ResetTrigger};
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -33,6 +33,8 @@ fn silence(c: &Connection<'_>) -> Option<Claim> {
         || o.last.time.since(o.first.time) < 3 * SECOND
         || o.peer_spoke_after
         || server_fin
+        // A router that says what is the matter names another cause (RFC 1812 5.2.7.1).
+        || c.undelivered(Side::Client, o.first.time).is_some_and(|error| error.says_unreachable())
         || was_owed(c, o.first.time)
     {
         return None;
@@ -67,31 +69,57 @@ fn reset(c: &Connection<'_>) -> Option<Claim> {
     if reset.ahead || reset.acks_unseen || reset.after_own_fin || reset.after_peer_close {
         return None;
     }
-    let gap = c.tcp.idle.iter().find(|gap| {
-        gap.length >= 30 * SECOND
-            && !gap.unseen
-            && gap.to.time <= reset.at.time
-            && reset.at.time.since(gap.to.time) <= 3 * SECOND
-            && reset.answers_first(gap)
-            && !was_owed(c, gap.to.time)
-    })?;
-    // It answers a segment of this moment: no timestamps, or window 0.
-    let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND);
-    if !spoke || reset.timestamps && reset.window != Some(0) {
+    let gap = rest_before(c, reset)?;
+    // It left the server's own host, which had this connection, under these very numbers: nothing on the way forgot it.
+    if is_from_host(c, reset) && c.captured_beside(Side::Server) {
         return None;
     }
     // Only where nothing is missing there it is known that this is the first, and what the reset answers.
     let most = if c.context.capture_drops { 0.6 } else { 1.0 };
     let confidence = certainty(c, 0.75).min(most);
     let shown = "answered by a RST".to_owned();
-    Some(claim(
-        c,
-        gap.length,
-        gap.to.time,
-        reset.at,
-        confidence,
-        shown,
+    let claimed = |confidence| claim(c, gap.length, gap.to.time, reset.at, confidence, shown);
+    if !is_from_host(c, reset) {
+        return Some(claimed(confidence));
+    }
+    // A NAT that forgot gives the connection another port, and the host resets that; a host that was restarted does the same of itself, and
+    // then a new connection works as well.
+    let claim = claimed(confidence.min(0.8));
+    Some(claim.or(
+        Code::TcpResetMidstream,
+        0.15,
+        "the server's uptime and log: one that was started anew knows the connection no more, and answers so as well",
     ))
+}
+
+/// The rest of ≥ 30 s that the segment ended which the reset answers: it comes at once, and is no abort of a process (timestamps and a
+/// window).
+fn rest_before<'a>(c: &Connection<'a>, reset: &Reset) -> Option<&'a IdleGap> {
+    let spoke = reset.after_peer.is_some_and(|delay| delay <= 3 * SECOND);
+    if !spoke || reset.timestamps && reset.window != Some(0) {
+        return None;
+    }
+    c.tcp.idle.iter().find(|gap| {
+        gap.length >= 30 * SECOND
+            && !gap.unseen
+            && gap.to.time <= reset.at.time
+            && reset.at.time.since(gap.to.time) <= 3 * SECOND
+            && reset.answers_first(gap)
+            && !was_owed(c, gap.to.time)
+    })
+}
+
+/// It comes from where the host's other packets of this connection come from.
+fn is_from_host(c: &Connection<'_>, reset: &Reset) -> bool {
+    let direction = &c.tcp.sides[reset.side];
+    direction.ttls.contains(&reset.hops.ttl) && !reset.other_mac
+}
+
+/// Beside the server, a reset of its own host answers what ends a rest: the host has lost the connection, as one does that was started anew,
+/// or whose own firewall forgot it.
+pub fn lost_by_host<'a>(c: &Connection<'a>, reset: &Reset) -> Option<&'a IdleGap> {
+    let at_home = is_from_host(c, reset) && c.captured_beside(Side::Server);
+    rest_before(c, reset).filter(|_| at_home && !reset.flags.ack())
 }
 
 /// A new connection that works, or others dead at the same silence, make it sure.

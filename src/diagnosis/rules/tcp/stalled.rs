@@ -1,9 +1,9 @@
 //! `tcp.stalled`: established and talking, then segments of any size are sent again and again, and nothing comes back.
 
-use crate::base::{SECOND, Side};
+use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::{absence, client_was_silent, was_owed};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
-use crate::flow::Vantage;
+use crate::flow::{IcmpError, Vantage};
 
 /// A packet of this length and more may be too large for a link on the way (RFC 791 3.1: every host takes 576).
 const LARGE: u32 = 1_000;
@@ -29,13 +29,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if unproven && c.tcp.sides[side.other()].data_segments == 0 {
             continue;
         }
-        // A long silence may be why; not one in which the client waited for its answer.
+        // Who drops may say so: on an open connection that is a soft error, and TCP goes on trying (RFC 1122 4.2.3.9).
+        let told = c.undelivered(side, o.first.time);
+        // A long silence may be why, if no router says that the host cannot be reached; not one in which the client waited for its answer.
         let rested =
             o.idle_before >= 30 * SECOND && !(side == Side::Client && was_owed(c, o.first.time));
         if o.fin_only
             || o.transmissions < 3
             || o.last.time.since(o.first.time) < 3 * SECOND
-            || rested
+            || rested && !told.is_some_and(|error| error.says_unreachable())
         {
             continue;
         }
@@ -70,16 +72,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             Side::Client => (c.client().ip, c.server().ip),
             Side::Server => (c.server().ip, c.client().ip),
         };
-        // Who drops may say so: on an open connection that is a soft error, and TCP goes on trying (RFC 1122 4.2.3.9).
-        let told = c.tcp.icmp.iter().find(|error| {
-            error.quoted == side
-                && error.matches
-                && error.at.time >= o.first.time
-                && matches!((error.v6, error.kind, error.code), (false, 3, 0..=3 | 6..) | (true, 1, _))
-        });
-        let place = told.map_or(At::of(Where::Network), |error| {
-            At::address(Where::Network, error.sender)
-        });
+        let place = match told {
+            Some(error) if error.sender == to => At::address(side_of(side.other()), to),
+            Some(error) => At::address(Where::Network, error.sender),
+            None => At::of(Where::Network),
+        };
         let mut claim = Claim::new(
                 Code::TcpStalled,
                 place,
@@ -91,14 +88,27 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .shown_by(format!("sent {} times in {:.1} s, never acknowledged", o.transmissions, o.last.time.since(o.first.time) as f64 / 1e9))
             .because(o.first, format!("{} bytes at stream offset {}, first time", o.range.end - o.range.start, o.range.start))
             .provisional_if(!c.ended())
-            .advise(format!("Look at the path from {from} to {to} and at the way back at this time: routing change, firewall state lost, link down"))
+            .advise(match told {
+                Some(error) if error.sender == to => format!("Look for rules of {to} itself that reject this connection since that time, and what changed there"),
+                Some(error) if is_host_gone(error, o.first) => format!("Look whether {to} is up; then at the network behind {}", error.sender),
+                _ => format!("Look at the path from {from} to {to} and at the way back at this time: routing change, firewall state lost, link down"),
+            })
             .or(Code::PathMtuBlackhole, if begun_late || untried && nothing_back { 0.3 } else { 0.1 }, "a smaller segment sent later that is acknowledged");
         if let Some(error) = told {
             claim = claim.because(
                 error.at,
                 format!(
-                    "ICMP {}/{} from {} quotes it: a rule or a missing route there",
-                    error.kind, error.code, error.sender
+                    "ICMP {}/{} from {} quotes it: {}",
+                    error.kind,
+                    error.code,
+                    error.sender,
+                    if error.sender == to {
+                        "a rule of its own"
+                    } else if is_host_gone(error, o.first) {
+                        "the host gives it no answer by ARP or NDP, it is down or gone"
+                    } else {
+                        "a rule or a missing route there"
+                    }
                 ),
             );
         }
@@ -148,6 +158,20 @@ fn behind_window(c: &Connection<'_>) -> Option<Claim> {
     .provisional_if(!c.ended())
     .advise(format!("Look at the path between {from} and {to} at this time: routing change, firewall state lost, link or host down"));
     Some(claim)
+}
+
+/// Where a side is.
+fn side_of(side: Side) -> Where {
+    match side {
+        Side::Client => Where::Client,
+        Side::Server => Where::Server,
+    }
+}
+
+/// The last router says it after it asked for the host in vain: three times, a second apart (RFC 1812 5.3.3.2, RFC 4861 7.2.2). A rule or a
+/// missing route says it at once.
+fn is_host_gone(error: &IcmpError, first: Mark) -> bool {
+    error.is_about_host() && error.at.time.since(first.time) >= 2 * SECOND
 }
 
 /// In the middle of an answer nothing came any more, and the client's leaving is not acknowledged either, however often it is sent. A host that
