@@ -1,11 +1,20 @@
 //! Inputs on the side of the judging half, and what is said at their end.
 
+use std::net::IpAddr;
+
+use hashbrown::HashSet;
+
 use super::clock::WorldClock;
 use super::judging::Judging;
+use super::link_view::LinkView;
 use super::record::{FindingRecord, Moment, Record, SourceRecord, VerdictInfo};
 use super::sighting::Closed;
-use crate::base::{Foreign, SourceId, Timestamp};
+use crate::base::{Foreign, Side, SourceId, Timestamp};
 use crate::diagnosis::{SourceState, judge_neighbors, judge_source};
+use crate::flow::{FlowKey, NeighborFacts, TcpFacts};
+
+/// Addresses that are kept which did not answer mail; beyond it they are not.
+const UNHEARD: usize = 4_096;
 
 /// An input.
 pub(super) struct Source {
@@ -21,6 +30,8 @@ pub(super) struct Source {
     /// Likewise: segments of it that may be of mail were cut so short that their connections are not known.
     cut_segments: bool,
     pub(super) clock: WorldClock,
+    /// Likewise: who did not answer what mail sent him.
+    unheard: HashSet<IpAddr, foldhash::fast::RandomState>,
 }
 
 impl Source {
@@ -70,7 +81,54 @@ impl Judging {
             mail_connections: 0,
             cut_segments: false,
             clock: WorldClock::default(),
+            unheard: HashSet::default(),
         });
+    }
+
+    /// Whether mail misses the answer of a neighbour: to him it was to go, or by him.
+    fn is_missed(
+        &self,
+        world: SourceId,
+        facts: &NeighborFacts,
+        asker: IpAddr,
+        link: &LinkView,
+        no_mail: bool,
+    ) -> bool {
+        // What mail was sent to him got no answer, or was to be sent to him and never was.
+        let unheard = self.sources.get(world.0 as usize).map(|root| &root.unheard);
+        let names_him = unheard.is_some_and(|unheard| unheard.contains(&facts.target));
+        if names_him || self.names.is_untried(facts.target) {
+            return true;
+        }
+        // Mail went by him, and some of it got no answer.
+        let owners = facts.owners.iter().map(|(mac, _)| *mac);
+        let lost = unheard.is_some_and(|unheard| !unheard.is_empty());
+        // A machine that sends mail and got nothing at all of that family asks for its way out.
+        lost && link.passed_mail(facts.target, owners)
+            || link.is_cut_off(asker) && (no_mail || link.mails(asker))
+    }
+
+    /// What mail sent to that address got no answer.
+    pub(super) fn unheard(&mut self, source: SourceId, address: IpAddr) {
+        let world = self.world(source);
+        if let Some(root) = self.sources.get_mut(world.0 as usize)
+            && root.unheard.len() < UNHEARD
+        {
+            root.unheard.insert(address);
+        }
+    }
+
+    /// Who did not answer on a connection: what was sent to him was sent again, and not acknowledged.
+    pub(super) fn note_unheard(&mut self, key: &FlowKey, tcp: &TcpFacts) {
+        if tcp.established.is_none() && tcp.sides[Side::Server].segments == 0 {
+            self.unheard(key.source, key.server.ip);
+        }
+        for (side, peer) in [(Side::Client, key.server), (Side::Server, key.client)] {
+            let outstanding = *tcp.sides[side].outstanding;
+            if outstanding.is_some_and(|sent| sent.transmissions > 1) {
+                self.unheard(key.source, peer.ip);
+            }
+        }
     }
 
     /// What a source says about itself, what its world says about its link, and its record.
@@ -85,15 +143,20 @@ impl Judging {
             last,
         } = closed;
         let world = self.world(id);
-        let mut neighbors = Vec::new();
+        let (mut neighbors, mut no_mail) = (Vec::new(), false);
         if let Some(root) = self.sources.get_mut(world.0 as usize) {
             root.parts_open = root.parts_open.saturating_sub(1);
-            if let Some(link) = &over {
-                let no_mail = root.mail_connections == 0;
-                neighbors = judge_neighbors(&self.neighbors, world, &|asker| {
-                    link.sees_answers_to(asker) && (no_mail || link.mails(asker))
-                });
+            if over.is_some() {
+                no_mail = root.mail_connections == 0;
             }
+        }
+        if let Some(link) = &over {
+            neighbors = judge_neighbors(&self.neighbors, world, &|facts| {
+                facts.asker.is_some_and(|asker| {
+                    link.sees_answers_to(asker)
+                        && self.is_missed(world, facts, asker, link, no_mail)
+                })
+            });
         }
         let limits = [
             ("connections open at once", self.evicted),

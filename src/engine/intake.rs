@@ -129,12 +129,13 @@ impl Intake {
             world,
             now: self.horizon,
         };
+        let point = point(input.source, input.interface);
         let root = self.sources.get_mut(world.0 as usize);
         if O::TAKES_APART
             && let Some(glance) = glance(input.link_type, input.data, input.original_len)
         {
             if let Some(source) = root {
-                source.link.glance(&glance, &self.ports);
+                source.link.glance(&glance, point, &self.ports);
             }
             self.came_back(mark, glance.source, glance.destination, out);
             out.plain(&when, input, (glance.source_port, glance.destination_port));
@@ -142,7 +143,7 @@ impl Intake {
         }
         let packet = dissect(input.link_type, input.data, input.original_len);
         if let Some(source) = root {
-            source.link.see(&packet, &self.ports);
+            source.link.see(&packet, point, &self.ports);
         }
         if let (Net::None, Some(stop)) = (&packet.net, packet.stop)
             && let Some(source) = self.sources.get_mut(input.source.0 as usize)
@@ -299,6 +300,12 @@ impl Intake {
             out.hear(Sighting::CutSegments(when.world));
         }
     }
+}
+
+/// A number for an interface of a source; of very many, some share theirs.
+#[inline]
+fn point(source: SourceId, interface: u32) -> u32 {
+    (source.0 & 0xffff) << 14 | (interface & 0x3fff)
 }
 
 /// A datagram from or to port 53 may be a DNS message.

@@ -315,6 +315,9 @@ impl Judging {
         if let Some(source) = self.sources.get_mut(key.source.0 as usize) {
             source.mail_connections += u64::from(judged_as_mail);
         }
+        if judged_as_mail {
+            self.note_unheard(&key, tcp);
+        }
         // Of one that had to make room nobody knows how it went on, so its silence counts for nothing; but SYNs that nothing
         // answered have said what they can say.
         let answered = tcp.sides[Side::Server].segments > 0 || tcp.established.is_some();

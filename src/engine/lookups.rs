@@ -35,6 +35,9 @@ impl Judging {
         let outcome = judgement.outcome;
         let mut record = lookup_record(self.lookup_number(facts.first.frame), facts, judgement);
         let answer = facts.answer();
+        if answer.is_none() {
+            self.unheard(facts.source, facts.resolver);
+        }
         if let Some(reply) = answer.filter(|_| outcome != Outcome::Failed) {
             let answers = reply.message.answers.iter();
             let addresses = answers.filter_map(|record| match record.answer {

@@ -20,6 +20,7 @@ mod inside;
 mod intake;
 mod judging;
 mod knowledge;
+mod link_view;
 mod lookups;
 mod names;
 mod onward;

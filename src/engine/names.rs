@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::base::{
     Families, Foreign, Mark, Nanos, PackedMark, Remembered, SECOND, Solo, Timestamp,
 };
+use crate::diagnosis::is_mail_name;
 
 /// Pairs of client and address, and clients, that are remembered at the least: what fills a hash table of 32,768 places.
 const REMEMBERED: usize = 28_672;
@@ -218,6 +219,14 @@ impl Names {
             }
             _ => latest,
         }
+    }
+
+    /// Whether somebody was told that address for a name of mail, and nobody went there.
+    pub fn is_untried(&self, address: IpAddr) -> bool {
+        let told = |client: IpAddr| self.found.get(&(client, address));
+        let mut askers = self.askers.get(&address).into_iter().flatten();
+        let untried = |one: &Found| one.used.is_none() && is_mail_name(one.name.as_str());
+        askers.any(|(client, _)| told(*client).is_some_and(|told| told.iter().any(untried)))
     }
 
     /// Each client of whom a name was used that was not used before, since the last time that somebody asked.

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 use super::clock::WorldClock;
 use super::inside::Inside;
-use super::sources::{Counts, LinkView, SourceEnd};
+use super::link_view::LinkView;
+use super::sources::{Counts, SourceEnd};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
 use crate::diagnosis::Measured;
 use crate::flow::lookup::{TcpEvent, Transport};

@@ -1,19 +1,15 @@
-//! Inputs as the engine knows them: their worlds, their counts, what is visible of their link.
+//! Inputs as the engine knows them: their worlds and their counts.
 //!
 //! A source counts its frames. Parts of one recording and merged inputs are sources of one world; with the last of a world
 //! everything in it is judged. It reads nothing.
 
-use std::net::IpAddr;
-
-use arrayvec::ArrayVec;
-
 use super::clock::WorldClock;
 use super::intake::Intake;
+use super::link_view::LinkView;
 use super::onward::{Onward, Told};
 use super::sighting::{Closed, Sighting};
 use crate::base::{Foreign, Mark, SourceId, Timestamp};
-use crate::flow::Ports;
-use crate::wire::{Glance, Net, Packet, Stop, StopReason, TcpFlags, Transport};
+use crate::wire::{Stop, StopReason};
 
 /// What a source says at its end.
 #[derive(Clone, Debug, Default)]
@@ -107,85 +103,6 @@ impl Seen {
     pub(super) fn reach(&mut self, time: Timestamp) {
         self.clock.reach(time);
         self.moved = true;
-    }
-}
-
-/// What a capture shows of its link layer.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LinkView {
-    /// MACs that asked for a neighbour, and whether unicast frames to one of them are visible here.
-    askers: ArrayVec<([u8; 6], IpAddr), 32>,
-    /// MACs that opened mail connections.
-    mailers: ArrayVec<[u8; 6], 32>,
-    unicast_visible: bool,
-    /// Under which addresses the capturing host itself asked, where the link type says so: what comes to it is seen.
-    own: ArrayVec<IpAddr, 32>,
-}
-
-impl LinkView {
-    /// ARP or NDP silence counts only where unicast frames to the one who asked are visible, and where the one who asked
-    /// is a machine that mail is about.
-    pub(super) fn see(&mut self, packet: &Packet<'_>, ports: &Ports) {
-        let Some(from) = packet.link.source else {
-            return;
-        };
-        match (&packet.net, &packet.transport) {
-            (Net::Arp(arp), _) if !arp.reply => {
-                self.asks(from, arp.sender_ip, packet.link.outgoing)
-            }
-            (Net::Ip(ip), Transport::Icmp(icmp))
-                if icmp.neighbor.is_some_and(|n| !n.advertisement) =>
-            {
-                self.asks(from, ip.source, packet.link.outgoing);
-            }
-            (_, Transport::Tcp(tcp)) => self.mails_to(from, tcp.flags, tcp.destination_port, ports),
-            _ => {}
-        }
-        if let Some(to) = packet.link.destination {
-            self.is_visible(to);
-        }
-    }
-
-    /// The same for a segment.
-    #[inline]
-    pub(super) fn glance(&mut self, glance: &Glance, ports: &Ports) {
-        self.mails_to(glance.from, glance.flags, glance.destination_port, ports);
-        self.is_visible(glance.to);
-    }
-
-    #[inline]
-    fn mails_to(&mut self, from: [u8; 6], flags: TcpFlags, port: u16, ports: &Ports) {
-        if flags.opens() && ports.service(port).is_some() && !self.mailers.contains(&from) {
-            let _ = self.mailers.try_push(from);
-        }
-    }
-
-    #[inline]
-    fn is_visible(&mut self, to: [u8; 6]) {
-        if !self.unicast_visible {
-            self.unicast_visible = self.askers.iter().any(|(mac, _)| *mac == to);
-        }
-    }
-
-    fn asks(&mut self, mac: [u8; 6], ip: IpAddr, outgoing: Option<bool>) {
-        if outgoing == Some(true) && !self.own.contains(&ip) {
-            let _ = self.own.try_push(ip);
-        }
-        if !self.askers.contains(&(mac, ip)) {
-            let _ = self.askers.try_push((mac, ip));
-        }
-    }
-
-    /// Whether an answer to who asked under that address would be seen.
-    pub(super) fn sees_answers_to(&self, asker: IpAddr) -> bool {
-        self.unicast_visible || self.own.contains(&asker)
-    }
-
-    /// Whether the machine with that address opened mail connections here, under whatever address.
-    pub(super) fn mails(&self, asker: IpAddr) -> bool {
-        self.askers
-            .iter()
-            .any(|(mac, ip)| *ip == asker && self.mailers.contains(mac))
     }
 }
 
@@ -335,22 +252,5 @@ impl Intake {
                 out.hear(Sighting::Horizon(SourceId(id), source.clock));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::LinkView;
-
-    #[test]
-    fn what_comes_to_the_capturing_host_is_seen() {
-        let mut link = LinkView::default();
-        let [own, other] = ["10.0.0.5", "10.0.0.6"].map(|ip| ip.parse().unwrap());
-        link.asks([2; 6], own, Some(true));
-        link.asks([4; 6], other, Some(false));
-        assert!(link.sees_answers_to(own) && !link.sees_answers_to(other));
-        // A frame to one that asked: those to others are seen as well.
-        link.is_visible([4; 6]);
-        assert!(link.sees_answers_to(other));
     }
 }

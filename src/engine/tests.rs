@@ -2,6 +2,7 @@
 //! and what shows only beside other frames.
 
 mod beside;
+mod neighbors;
 
 use std::net::IpAddr;
 

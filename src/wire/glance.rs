@@ -31,6 +31,8 @@ pub struct Glance {
     pub destination_port: u16,
     /// TCP flags.
     pub flags: TcpFlags,
+    /// Hops that it may go on.
+    pub ttl: u8,
 }
 
 /// Looks at a frame of a pcap link type (`LINKTYPE_…` number); `None` when it is no plain frame of TCP.
@@ -41,7 +43,7 @@ pub fn glance(link_type: u16, data: &[u8], original_len: u32) -> Option<Glance> 
     }
     let (ethernet, network) = data.split_first_chunk::<14>()?;
     let &[d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = ethernet;
-    let (source, destination, total, header_len): (IpAddr, IpAddr, usize, usize) =
+    let (source, destination, total, header_len, ttl): (IpAddr, IpAddr, usize, usize, u8) =
         match (u16::from_be_bytes([t0, t1]), network.first()?) {
             (0x0800, 0x45) => {
                 let &[
@@ -53,7 +55,7 @@ pub fn glance(link_type: u16, data: &[u8], original_len: u32) -> Option<Glance> 
                     _,
                     f0,
                     f1,
-                    _,
+                    ttl,
                     protocol,
                     _,
                     _,
@@ -75,10 +77,11 @@ pub fn glance(link_type: u16, data: &[u8], original_len: u32) -> Option<Glance> 
                     Ipv4Addr::new(e, f, g, h).into(),
                     usize::from(u16::from_be_bytes([l0, l1])),
                     20,
+                    ttl,
                 )
             }
             (0x86dd, 0x60..=0x6f) => {
-                let (&[_, _, _, _, l0, l1, next, _], addresses) =
+                let (&[_, _, _, _, l0, l1, next, ttl], addresses) =
                     network.split_first_chunk::<8>()?;
                 let (source, rest) = addresses.split_first_chunk::<16>()?;
                 let destination = rest.first_chunk::<16>()?;
@@ -90,6 +93,7 @@ pub fn glance(link_type: u16, data: &[u8], original_len: u32) -> Option<Glance> 
                     Ipv6Addr::from(*destination).into(),
                     usize::from(u16::from_be_bytes([l0, l1])).saturating_add(40),
                     40,
+                    ttl,
                 )
             }
             _ => return None,
@@ -114,6 +118,7 @@ pub fn glance(link_type: u16, data: &[u8], original_len: u32) -> Option<Glance> 
         source_port: u16::from_be_bytes([p0, p1]),
         destination_port: u16::from_be_bytes([q0, q1]),
         flags: TcpFlags(flags),
+        ttl,
     })
 }
 
@@ -138,6 +143,7 @@ mod tests {
             source_port: tcp.source_port,
             destination_port: tcp.destination_port,
             flags: tcp.flags,
+            ttl: ip.ttl,
         })
     }
 

@@ -17,12 +17,13 @@ const AT_LEAST: Nanos = 1_800 * MILLISECOND;
 /// Silent targets of one asker beyond which it is a scanner.
 const SCAN: usize = 8;
 
-/// Judges the neighbours of one source. `concerned`: an answer to that asker would be seen here (frames to single stations are, or the
-/// capturing host itself asked), and he is one that mail is about; a printer that is switched off is nobody's mail fault.
+/// Judges the neighbours of one source. `concerned`: an answer to who asked for it would be seen here (frames to single stations are, or the
+/// capturing host itself asked), and mail needs the one asked for; a printer that is switched off is nobody's mail fault, nor is an
+/// address that a scan from outside makes a gateway ask for.
 pub fn judge_neighbors(
     neighbors: &Neighbors,
     source: SourceId,
-    concerned: &dyn Fn(IpAddr) -> bool,
+    concerned: &dyn Fn(&NeighborFacts) -> bool,
 ) -> Vec<Verdict> {
     let troubled: Vec<&NeighborFacts> = neighbors
         .troubled()
@@ -42,7 +43,7 @@ pub fn judge_neighbors(
         let scanned = silent_for
             .get(&facts.asker)
             .is_some_and(|targets| targets.len() > SCAN);
-        if !scanned && facts.asker.is_some_and(concerned) {
+        if !scanned && concerned(facts) {
             claims.extend(unresolved(facts));
         }
         claims.extend(duplicate(facts));
