@@ -284,14 +284,15 @@ fn forgotten(ttls: (u8, u8), reset_ttl: u8) -> ConnectionRecord {
 #[test]
 fn beside_the_server_a_reset_of_its_host_after_a_rest_is_the_hosts_doing() {
     let beside = forgotten((62, 64), 64);
-    assert_eq!(said(&beside), ("tcp.reset-midstream", "server"));
+    assert_eq!(said(&beside), ("tcp.idle-dropped", "server"));
+    assert!(beside.verdict.confidence <= 0.8);
     let codes: Vec<_> = beside
         .verdict
         .alternatives
         .iter()
         .map(|one| one.code)
         .collect();
-    assert!(codes.contains(&"tcp.idle-dropped"), "{codes:?}");
+    assert!(codes.contains(&"tcp.reset-midstream"), "{codes:?}");
     // Elsewhere a NAT that forgot looks the same, and a firewall before the server is nearer.
     let afar = forgotten((64, 62), 62);
     assert_eq!(afar.verdict.code, "tcp.idle-dropped");

@@ -70,10 +70,6 @@ fn reset(c: &Connection<'_>) -> Option<Claim> {
         return None;
     }
     let gap = rest_before(c, reset)?;
-    // It left the server's own host, which had this connection, under these very numbers: nothing on the way forgot it.
-    if is_from_host(c, reset) && c.captured_beside(Side::Server) {
-        return None;
-    }
     // Only where nothing is missing there it is known that this is the first, and what the reset answers.
     let most = if c.context.capture_drops { 0.6 } else { 1.0 };
     let confidence = certainty(c, 0.75).min(most);
@@ -84,7 +80,14 @@ fn reset(c: &Connection<'_>) -> Option<Claim> {
     }
     // A NAT that forgot gives the connection another port, and the host resets that; a host that was restarted does the same of itself, and
     // then a new connection works as well.
-    let claim = claimed(confidence.min(0.8));
+    let mut claim = claimed(confidence.min(0.8));
+    // It left the server's own host, under these very numbers: nothing before it forgot them.
+    if c.captured_beside(Side::Server) {
+        claim.at = At::address(Where::Server, c.server().ip);
+        claim.summary = claim
+            .summary
+            .replace("on the way", "by the server's own host");
+    }
     Some(claim.or(
         Code::TcpResetMidstream,
         0.15,
@@ -113,13 +116,6 @@ fn rest_before<'a>(c: &Connection<'a>, reset: &Reset) -> Option<&'a IdleGap> {
 fn is_from_host(c: &Connection<'_>, reset: &Reset) -> bool {
     let direction = &c.tcp.sides[reset.side];
     direction.ttls.contains(&reset.hops.ttl) && !reset.other_mac
-}
-
-/// Beside the server, a reset of its own host answers what ends a rest: the host has lost the connection, as one does that was started anew,
-/// or whose own firewall forgot it.
-pub fn lost_by_host<'a>(c: &Connection<'a>, reset: &Reset) -> Option<&'a IdleGap> {
-    let at_home = is_from_host(c, reset) && c.captured_beside(Side::Server);
-    rest_before(c, reset).filter(|_| at_home && !reset.flags.ack())
 }
 
 /// A new connection that works, or others dead at the same silence, make it sure.

@@ -1,6 +1,5 @@
 //! `tcp.reset-midstream` and `tcp.closed-midstream`: the server spoke, then its side ended the connection without a word.
 
-use super::idle_dropped::lost_by_host;
 use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::principles::{
     Farewell, farewell, gave_up_on_peer, in_order, quit_unanswered, reset_origin, with_words,
@@ -78,20 +77,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         )
         .shown_by(how)
         .advise("Look into the server's log at this time: a crash, a restart, a limit, an overloaded proxy in front of it");
-        if let Some(gap) = lost_by_host(c, found) {
-            let seconds = gap.length as f64 / 1e9;
-            claim = claim
-                .because(
-                    gap.from,
-                    format!("last packet before {seconds:.0} s of silence; then the host knows no such connection"),
-                )
-                .advise(format!("Look at the server's uptime and for a restart in these {seconds:.0} s; else at the idle time of its own firewall"))
-                .or(
-                    Code::TcpIdleDropped,
-                    (1.0 - confidence) * 0.9,
-                    "the server's uptime: if nothing was restarted, its own firewall forgot the connection",
-                );
-        } else if !abort && found.trigger == ResetTrigger::Established {
+        if !abort && found.trigger == ResetTrigger::Established {
             claim = claim.or(
                 Code::TcpResetMidstreamByPath,
                 (1.0 - confidence) * 0.9,
