@@ -1,18 +1,16 @@
 //! Whether a service is spoken at an address and port, in one way of encryption: a control, one connection each.
 //!
-//! In clear: the greeting of the service (RFC 5321 3.1, RFC 9051 7.1, RFC 1939 4, RFC 5804 1.2), then its farewell. Implicit TLS: a ServerHello in answer to our ClientHello, then the end. It proves
-//! no certificate and tries no account.
+//! The greeting of the service (RFC 5321 3.1, RFC 9051 7.1, RFC 1939 4, RFC 5804 1.2), in clear or within implicit TLS, then its farewell. A
+//! handshake alone proves nothing: web servers and other mail protocols shake hands as well. It proves no certificate and tries no account.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::probe::context::{Connect, Context};
 use crate::probe::control::Role;
+use crate::probe::session::{Ask, SessionEnd, SessionOutcome, Until, ask_for, hold};
 use crate::probe::target::{Setting, TlsWish};
 use crate::proto::Service;
 
@@ -35,20 +33,17 @@ pub async fn check(
         ..Connect::default()
     };
     let role = Role::Control("another setting");
-    let mut stream = context.connect(to, role, how).await.ok()?.stream;
     if setting.tls == TlsWish::Implicit {
-        let hello = hello(name)?;
-        context.spend(to.ip(), 1).await;
-        stream.write_all(&hello).await.ok()?;
-        let mut head = [0u8; 6];
-        tokio::time::timeout(GREETS, stream.read_exact(&mut head))
-            .await
-            .ok()?
-            .ok()?;
-        // A handshake record that begins with a ServerHello (RFC 8446 4.1.3, 5.1).
-        let is_server_hello = matches!(head, [22, 3, _, _, _, 2]);
-        return is_server_hello.then(|| "a TLS handshake begins at once".to_owned());
+        let ask = Ask {
+            until: Until::Greeting,
+            login: None,
+            envelope: None,
+            ..ask_for(context, setting, name, to)
+        };
+        let session = hold(context, &ask, to, role, how);
+        return within(&tokio::time::timeout(GREETS, session).await.ok()?);
     }
+    let mut stream = context.connect(to, role, how).await.ok()?.stream;
     let mut text = Vec::new();
     let greeting = async {
         let mut buffer = [0u8; 1_024];
@@ -69,8 +64,27 @@ pub async fn check(
         let mut rest = [0u8; 512];
         let _ = tokio::time::timeout(Duration::from_secs(2), stream.read(&mut rest)).await;
     }
-    let safe = crate::base::Foreign::bounded(line.trim_end().as_bytes(), 80);
-    Some(format!("it greets in clear: \"{safe}\""))
+    Some(format!(
+        "it greets in clear: \"{}\"",
+        short(line.as_bytes())
+    ))
+}
+
+/// The greeting of a session within TLS; `None` where none of the service asked for was heard: another protocol's, a refusal, silence.
+fn within(outcome: &SessionOutcome) -> Option<String> {
+    let heard = outcome.tls.is_some() && outcome.greeting.is_some();
+    let reply = outcome.last.as_ref().filter(|_| heard)?;
+    (outcome.end == SessionEnd::Fine).then(|| {
+        format!(
+            "it greets within TLS: \"{}\"",
+            short(reply.line.as_str().as_bytes())
+        )
+    })
+}
+
+/// A line, as it may be shown.
+fn short(line: &[u8]) -> crate::base::Foreign {
+    crate::base::Foreign::bounded(line.trim_ascii_end(), 80)
 }
 
 /// Whether the last line of the greeting is there.
@@ -112,24 +126,9 @@ fn farewell(service: Service) -> &'static [u8] {
     }
 }
 
-/// A ClientHello as rustls makes it; what it would trust does not matter, since the handshake ends after the ServerHello.
-fn hello(name: Option<&str>) -> Option<Vec<u8>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    let name = ServerName::try_from(name.unwrap_or("mail.invalid").to_owned()).ok()?;
-    let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
-    let mut bytes = Vec::new();
-    connection.write_tls(&mut bytes).ok()?;
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{greets, hello, is_whole};
+    use super::{greets, is_whole};
     use crate::proto::Service;
 
     #[test]
@@ -151,13 +150,5 @@ mod tests {
         assert!(is_whole(Service::Smtp, b"220-wait\r\n220 go\r\n"));
         assert!(!is_whole(Service::Sieve, b"\"SIEVE\" \"x\"\r\n"));
         assert!(is_whole(Service::Sieve, b"\"SIEVE\" \"x\"\r\nOK\r\n"));
-    }
-
-    #[test]
-    fn a_hello_is_a_handshake_record_with_the_name() {
-        let bytes = hello(Some("mail.example.net")).expect("a hello");
-        assert_eq!((bytes[0], bytes[5]), (22, 1));
-        let name = b"mail.example.net";
-        assert!(bytes.windows(name.len()).any(|part| part == name));
     }
 }
