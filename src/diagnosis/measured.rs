@@ -6,6 +6,7 @@
 //! is written into the probe's own capture as text and read back from it, so that a replay judges alike. It refuses to
 //! make a healthy connection a failed one, but for what a session of mxray's own went through with on purpose.
 
+mod device;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -16,7 +17,7 @@ pub use text::{LONGEST, read_serves, read_until, serves, until};
 
 use super::Code;
 use super::judge::Judgement;
-use super::verdict::{Alternative, At, Claim, Outcome, Verdict, Weight, Where};
+use super::verdict::{Alternative, Claim, Outcome, Verdict, Weight};
 use crate::base::Foreign;
 
 /// What a measurement is about.
@@ -120,6 +121,8 @@ const REFINES: &[(&str, &str)] = &[
     ("tls.dane-mismatch", "tls.cert-rejected"),
     ("tls.intercepted", "tls.cert-untrusted"),
     ("tls.intercepted", "tls.cert-incomplete-chain"),
+    ("tls.intercepted", "tls.cert-self-signed"),
+    ("tls.intercepted", "tls.cert-wrong-name"),
     ("tls.intercepted", "tls.cert-rejected"),
     ("mail.starttls-stripped", "mail.starttls-missing"),
     ("mail.starttls-stripped", "mail.starttls-refused"),
@@ -255,7 +258,7 @@ pub fn weigh<'a>(judgement: &mut Judgement, measured: impl Iterator<Item = &'a M
         }
     }
     if let Some(claim) = device {
-        in_its_place(judgement, claim);
+        device::in_its_place(judgement, claim);
     }
 }
 
@@ -274,46 +277,6 @@ pub fn weigh_answered<'a>(
         judgement.verdict.summary = "The SYN was answered after all, later than was waited for: it was not dropped, and how the connection would have gone on is not known.".to_owned();
     }
     weigh(judgement, measured.filter(|one| !dropped(one)));
-}
-
-/// Deaths that the packets lay upon the server because they bear its address.
-const BY_WHO_OPENED: [Code; 3] = [
-    Code::TcpResetBeforeGreeting,
-    Code::TcpClosedBeforeGreeting,
-    Code::MailNoGreeting,
-];
-/// What such a verdict is sure of at the most where a device answers in the server's place.
-const IN_ITS_PLACE: f32 = 0.7;
-
-/// A device on the way was measured to open connections in the server's name: what dies before the server's first word died at the device,
-/// and of the server nothing is known.
-fn in_its_place(judgement: &mut Judgement, claim: &Claim) {
-    let verdict = &mut judgement.verdict;
-    if judgement.outcome != Outcome::Failed {
-        return;
-    }
-    if verdict.code == Code::MailGreetingRejected {
-        // A proxy refuses itself; one that only opens for others (RFC 4987 3.5) passes the server's word on.
-        verdict.at = At::of(Where::Unknown);
-        verdict.confidence = verdict.confidence.min(IN_ITS_PLACE);
-        verdict.summary = format!(
-            "{} Whether that is the server's word or the device's that answers in its place is not known.",
-            verdict.summary
-        );
-        verdict.advice.splice(0..0, claim.advice.iter().cloned());
-        return add_evidence(verdict, claim);
-    }
-    if !BY_WHO_OPENED.contains(&verdict.code) {
-        return;
-    }
-    verdict.at = claim.at;
-    verdict.confidence = verdict.confidence.min(IN_ITS_PLACE);
-    verdict.summary = format!(
-        "{} That was the device which answers in the server's place, and whether a server behind it is alive is not known.",
-        verdict.summary
-    );
-    verdict.advice.splice(0..0, claim.advice.iter().cloned());
-    add_evidence(verdict, claim);
 }
 
 /// Repetition showed that what it cost was a moment's trouble and not the rule: it is said beside a healthy verdict.

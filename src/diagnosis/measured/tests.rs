@@ -266,3 +266,38 @@ fn every_line_names_something_that_exists() {
         );
     }
 }
+
+#[test]
+fn what_a_device_may_have_shown_is_not_laid_upon_the_server() {
+    let device = || {
+        let mut one = measured(Code::TcpIntercepted);
+        one.claim = one.claim.weighing(Weight::Finding);
+        one.settles = Settles::Finding;
+        one
+    };
+    for (seen, other) in [
+        (Code::TlsCertSelfSigned, Code::TlsIntercepted),
+        (Code::MailStarttlsMissing, Code::MailStarttlsStripped),
+    ] {
+        let mut one = measured(seen);
+        one.settles = Settles::Session;
+        one.claim.at = At::of(Where::Server);
+        let mut judgement = judged(Outcome::Healthy, Code::Ok);
+        weigh(&mut judgement, [one.clone(), device()].iter());
+        let verdict = &judgement.verdict;
+        assert_eq!((verdict.code, verdict.at.place), (seen, Where::Unknown));
+        assert!(verdict.confidence < 0.6);
+        assert!(verdict.alternatives.iter().any(|one| one.code == other));
+        // Without the device it is the server's.
+        let mut alone = judged(Outcome::Healthy, Code::Ok);
+        weigh(&mut alone, [one].iter());
+        assert_eq!(alone.verdict.at.place, Where::Server);
+    }
+    // An old certificate of the right name is the server's, whoever opens.
+    let mut old = measured(Code::TlsCertExpired);
+    old.settles = Settles::Session;
+    old.claim.at = At::of(Where::Server);
+    let mut judgement = judged(Outcome::Healthy, Code::Ok);
+    weigh(&mut judgement, [old, device()].iter());
+    assert_eq!(judgement.verdict.at.place, Where::Server);
+}

@@ -1,9 +1,9 @@
 //! One server's certificate seen over every way to it: where one way alone shows a stranger's, who answers there?
 //!
 //! Two addresses of one name may well be two machines, one of them forgotten, so certificates that differ prove nobody's
-//! interference. With a second sign they do: on the way that shows what nobody vouches for, SYNs were answered before they
-//! could have reached the host of that address (`tcp.intercepted`, by TTL), and another address of the same name shows a chain
-//! that validates. Pure: sessions and what was measured in, measurements out.
+//! interference. With a second sign they do: on the way that shows what nobody vouches for, or what is somebody else's, SYNs were
+//! answered before they could have reached the host of that address (`tcp.intercepted`, by TTL), and another address of the same
+//! name shows a chain that validates. Pure: sessions and what was measured in, measurements out.
 
 use std::net::SocketAddr;
 
@@ -23,6 +23,12 @@ pub struct Shown {
     pub judged: Judged,
 }
 
+/// Whether it is what a device shows that has no certificate for the name: its own, or one that it makes up. An old one of the right name is
+/// the server's.
+fn is_strange(code: Code) -> bool {
+    unvouched(code) || matches!(code, Code::TlsCertSelfSigned | Code::TlsCertWrongName)
+}
+
 /// Who shows a certificate in the server's stead; `known` is what was measured of a server by a code.
 pub fn interceptions(
     shown: &[Shown],
@@ -33,7 +39,7 @@ pub fn interceptions(
             .judged
             .faults
             .iter()
-            .find(|fault| unvouched(fault.code))?;
+            .find(|fault| is_strange(fault.code))?;
         let (said, nearer) = (
             known(one.to, fault.code)?,
             known(one.to, Code::TcpIntercepted)?,
@@ -128,6 +134,16 @@ mod tests {
         let strange = || shown("192.0.2.10:993", Some(Code::TlsCertUntrusted));
         let own = || shown("[2001:db8:5::10]:993", None);
         assert_eq!(codes(&[strange(), own()], BOTH), [Code::TlsIntercepted]);
+        // So is one that vouches for itself, or that is another host's.
+        for fault in [Code::TlsCertSelfSigned, Code::TlsCertWrongName] {
+            let one = shown("192.0.2.10:993", Some(fault));
+            let measured = [fault, Code::TcpIntercepted];
+            assert_eq!(
+                codes(&[one.clone(), own()], &measured),
+                [Code::TlsIntercepted]
+            );
+            assert!(codes(&[one, own()], &[fault]).is_empty());
+        }
         // Two machines under one name: nothing answers too near.
         assert!(codes(&[strange(), own()], &[Code::TlsCertUntrusted]).is_empty());
         // The same strange certificate everywhere is the server's, whoever answers for it.
