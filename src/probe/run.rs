@@ -19,7 +19,7 @@ use super::dns::{self, Destination, OwnNames};
 use super::options::StageName;
 use super::plain::may_ping;
 use super::session::by_path::{Shown, interceptions};
-use super::session::{Binding, SessionEnd, SessionOutcome, ask_for, session};
+use super::session::{Ask, Binding, SessionEnd, SessionOutcome, ask_for, session};
 use super::settings::{self, Met};
 use super::stage::ports::{Guessed, Silent};
 use super::stage::size::Pings;
@@ -420,9 +420,9 @@ async fn service(
         }
     });
     let mut early: Option<Option<(u32, u32)>> = None;
-    let outcome = loop {
+    let (outcome, binding) = loop {
         tokio::select! {
-            outcome = &mut speaking => break outcome,
+            spoken = &mut speaking => break spoken,
             looked = &mut watching, if !watched => watched = looked,
             found = &mut sampling, if early.is_none() => early = Some(found),
         }
@@ -463,7 +463,11 @@ async fn service(
         _ => {}
     }
     while proxies.join_next().await.is_some() {}
-    super::session::offered(context, &ask, &outcome, &destination.addresses).await;
+    let bound = Ask {
+        binding,
+        ..ask.clone()
+    };
+    super::session::offered(context, &bound, &outcome, &destination.addresses).await;
     let intensive = options.intensive && options.wants(StageName::Tcp) && context.is_open(to);
     if intensive && rates::climb(context, to).await {
         return outcome;

@@ -213,9 +213,9 @@ fn some_of(names: &[String]) -> String {
     }
 }
 
-/// STARTTLS is demanded and not on offer: the settings cannot work (verdicts.md, mail.starttls-missing, column A), or no sender who
-/// heeds the domain's policy delivers.
-fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
+/// Who demands STARTTLS that is not on offer, in words: the settings, which then cannot work (verdicts.md, mail.starttls-missing, column
+/// A), or a policy of the domain, and then no sender who heeds it delivers.
+pub(super) fn demanded(ask: &Ask, outcome: &SessionOutcome) -> Option<String> {
     let by_settings = outcome.end == SessionEnd::NotOffered && ask.tls == TlsWanted::Required;
     let by_policy = ask.binding.demands_tls().filter(|_| {
         let offer = outcome.before_tls.as_ref();
@@ -223,12 +223,19 @@ fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
             && offer.is_some_and(|offer| !offer.starttls())
             && outcome.end == SessionEnd::Fine
     });
-    let demanded = match (by_settings, by_policy) {
-        (true, _) => "The settings demand STARTTLS".to_owned(),
-        (_, Some(policy)) => format!("The domain's {policy} demand TLS of senders")
-            .replace("policy demand", "policy demands"),
-        _ => return None,
-    };
+    match (by_settings, by_policy) {
+        (true, _) => Some("The settings demand STARTTLS".to_owned()),
+        (_, Some("MTA-STS policy")) => {
+            Some("The domain's MTA-STS policy demands TLS of senders".to_owned())
+        }
+        (_, Some(records)) => Some(format!("The domain's {records} demand TLS of senders")),
+        _ => None,
+    }
+}
+
+/// STARTTLS is demanded and not on offer.
+fn not_offered(ask: &Ask, outcome: &SessionOutcome) -> Option<Measured> {
+    let demanded = demanded(ask, outcome)?;
     let masked = outcome
         .before_tls
         .as_ref()

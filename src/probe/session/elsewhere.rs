@@ -1,4 +1,4 @@
-//! STARTTLS is demanded and not on offer: does the server know it all the same, and is it offered by the same host elsewhere
+//! STARTTLS is demanded, by the settings or by a policy of the domain, and not on offer: does the server know it all the same, and is it offered by the same host elsewhere
 //! (field B6, C11)?
 //!
 //! A server that does as STARTTLS says offers it, if it is not set up oddly: then the offer was taken out on the way. The same host over the other family, or on its other SMTP port, is asked for its listing, one connection each. A difference alone proves no
@@ -8,8 +8,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::ask::{Ask, SessionEnd, SessionOutcome, TlsWanted, Until};
-use super::claims::about;
+use super::ask::{Ask, SessionOutcome, TlsWanted, Until};
+use super::claims::{about, demanded};
 use super::hold::hold;
 use super::offer::{APART, alone, quiet};
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Where};
@@ -31,7 +31,10 @@ pub async fn offered(context: &Context, ask: &Ask, outcome: &SessionOutcome, oth
         .before_tls
         .as_ref()
         .is_some_and(|offer| offer.masked);
-    if outcome.end != SessionEnd::NotOffered || masked || context.is_cancelled() {
+    let Some(demanded) = demanded(ask, outcome).filter(|_| !masked) else {
+        return;
+    };
+    if context.is_cancelled() {
         return;
     }
     let mut seen: Vec<(SocketAddr, bool, bool)> = Vec::new();
@@ -80,7 +83,7 @@ pub async fn offered(context: &Context, ask: &Ask, outcome: &SessionOutcome, oth
             At::address(Where::Server, outcome.to.ip()),
             proof,
             missing,
-            "The settings demand STARTTLS, and the server does not offer it.".to_owned(),
+            format!("{demanded}, and the server does not offer it."),
         )
         .or(Code::MailStarttlsStripped, stripped, TOLD)
     };

@@ -84,14 +84,14 @@ fn literal(address: Option<IpAddr>) -> String {
 }
 
 /// The session that is judged, and what is needed to place its fault. Everything goes into the context. `bound` finds out
-/// meanwhile what its domain demands of it.
+/// meanwhile what its domain demands of it, which is given back too.
 pub async fn session(
     context: &Context,
     ask: &Ask,
     to: SocketAddr,
     how: Connect,
     bound: impl Future<Output = Binding>,
-) -> SessionOutcome {
+) -> (SessionOutcome, Binding) {
     let speaking = async {
         tokio::select! {
             outcome = hold(context, ask, to, Role::Target, how) => outcome,
@@ -141,5 +141,5 @@ pub async fn session(
             crate::probe::idle::measure(context, ask, to).await;
         }
     }
-    outcome
+    (outcome, ask.binding.clone())
 }
