@@ -59,7 +59,7 @@ fn settle(
         Some(claim) if claim.weight == Weight::Unsettled => {
             (Outcome::Incomplete, Verdict::from(claim))
         }
-        Some(claim) => with_cost(c, claim, ladder, &mut findings),
+        Some(claim) => with_cost(c, claim, checked, ladder, &mut findings),
         None => {
             let (outcome, verdict, check) = without_cause(c, checked, ladder);
             is_check = check;
@@ -85,12 +85,15 @@ fn settle(
 fn with_cost(
     c: &Connection<'_>,
     claim: Claim,
+    checked: Check,
     ladder: &mut Ladder,
     findings: &mut Vec<Verdict>,
 ) -> (Outcome, Verdict) {
-    let worked = c.done.is_some() || ladder.has(Stage::Session);
+    // Who only looked saw what it wanted to see.
+    let looked = matches!(checked, Check::Yes(_)) && !cut_short(c);
+    let worked = c.done.is_some() || ladder.has(Stage::Session) || looked;
     if worked {
-        if c.done.is_some() {
+        if c.done.is_some() || looked {
             finish(ladder);
         }
         return (Outcome::Degraded, Verdict::from(claim));

@@ -1,7 +1,19 @@
-//! `path.slow`: a handshake round trip of a second or more, measured from the last SYN (Karn).
+//! `path.slow`: a handshake round trip of a second or more, measured from the last SYN (Karn); or a server that opened only after several
+//! SYNs in a row had gone unanswered.
+//!
+//! One SYN is lost every day and sent again after a second (RFC 6298 2.1): that is nothing. Two in a row are worth a word, and
+//! three that take three seconds, the clock of a silent SYN (verdicts.md), cost the user something, whatever they were lost to.
 
-use crate::base::{SECOND, Side};
+use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::flow::Extra;
+
+/// SYNs in a row that are more than one that got lost.
+const UNANSWERED: usize = 2;
+/// Standing still for so long, by more than two of them, is a cost: the clock of a silent SYN (verdicts.md).
+const COSTLY: Nanos = 3 * SECOND;
+/// Nobody sends a SYN again sooner: copies by the capture are none.
+const RESENT: Nanos = SECOND / 2;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -29,7 +41,11 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         server
     };
     let rtt = server.saturating_add(c.tcp.rtt_client.unwrap_or(0));
-    if rtt < SECOND || c.tcp.syns.count > 1 && !slow_data {
+    if c.tcp.syns.count > 1 && !slow_data {
+        claims.extend(opened_late(c, answer.at));
+        return;
+    }
+    if rtt < SECOND {
         return;
     }
     // Data that goes round faster speaks against the path: then a SYN or SYN-ACK was lost and sent again.
@@ -53,4 +69,50 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         .shown_by(format!("SYN-ACK {:.3} s after the SYN", server as f64 / 1e9))
         .advise("Look for a satellite or mobile link, or a queue that is full (bufferbloat), on the way"),
     );
+}
+
+/// Several SYNs in a row went unanswered before one was answered at once.
+fn opened_late(c: &Connection<'_>, answer: Mark) -> Option<Claim> {
+    let syns = &c.tcp.syns.seen;
+    let first = syns.first()?;
+    let (mut unanswered, mut last) = (0, first);
+    for syn in syns.iter().filter(|syn| syn.at.time <= answer.time) {
+        if syn.at.time.since(last.at.time) >= RESENT {
+            unanswered += 1;
+            last = syn;
+        }
+    }
+    // Those with an option that the answered one lacks tell another tale.
+    let is_option = Extra::of(&first.options).is_some() && Extra::of(&last.options).is_none();
+    if unanswered < UNANSWERED || is_option {
+        return None;
+    }
+    let waited = last.at.time.since(first.at.time);
+    let seconds = waited as f64 / 1e9;
+    let claim = Claim::new(
+        Code::PathSlow,
+        At::of(Where::Unknown),
+        answer,
+        0.6,
+        format!(
+            "{} opened only {seconds:.1} s after the first SYN: {unanswered} SYNs in a row went unanswered.",
+            c.server_text()
+        ),
+    )
+    .weighing(match unanswered > UNANSWERED && waited >= COSTLY {
+        true => Weight::Costly,
+        false => Weight::Finding,
+    })
+    .shown_by(format!("the SYN-ACK answers SYN number {}", unanswered + 1))
+    .because(first.at, "SYN")
+    .because(last.at, "SYN again, the one that is answered")
+    .since(first.at.time)
+    .or(Code::PathLoss, 0.2, "mtr to the server: whether packets of all kinds get lost")
+    .or(
+        Code::TcpListenOverflow,
+        0.1,
+        "a capture at the server: whether these SYNs arrive there",
+    )
+    .advise("See whether it comes again at certain times: a way or a server that was away for a moment, a limit on new connections, a full queue");
+    Some(claim)
 }
