@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::ask::{Ask, SessionEnd, SessionOutcome, Stage, TlsSeen, TlsWanted};
-use super::driver::{Driver, Event, Next};
+use super::driver::{Driver, Event, GREETING, Next};
 use super::wire::{Got, Patience, Wire};
 use crate::base::Timestamp;
 use crate::probe::auth::Turnstile;
@@ -17,6 +17,9 @@ use crate::probe::tls::chain::{Identity, Judged};
 use crate::probe::tls::client::{Wish, agreed, client};
 use crate::probe::{Connect, ConnectError, Context, Role};
 use crate::proto::mail::Dialogue;
+
+/// The longest wait for a greeting.
+const GREETS: Duration = Duration::from_nanos(GREETING.unsigned_abs());
 
 /// Speaks to one server address, from SYN to QUIT.
 pub async fn hold(
@@ -288,8 +291,13 @@ impl Holder<'_> {
         }
         let waiting = format!("waiting for the greeting of {}", self.to);
         self.context.progress(StageName::Mail, &waiting);
+        // Who gives less time than a greeting may take (RFC 5321 4.5.3.2.1) means it; else the last moments of it are granted.
+        let ends = match self.context.options().deadline < GREETS {
+            true => Patience::Deadline,
+            false => Patience::User,
+        };
         let patience = self.context.patience();
-        let got = self.wire.read(self.context, until, Patience::User).await;
+        let got = self.wire.read(self.context, until, ends).await;
         drop(patience);
         got
     }

@@ -44,7 +44,7 @@ pub enum Got {
 pub enum Patience {
     /// The deadline and Ctrl-C.
     Deadline,
-    /// Ctrl-C alone: a greeting may outlast the deadline.
+    /// Ctrl-C alone: a greeting may outlast a deadline that gives it its time.
     User,
 }
 
