@@ -17,7 +17,7 @@ use super::https;
 use super::session::ask::Binding;
 use super::tls::dane::Tlsa;
 use super::tls::sts::{self, Policy};
-use crate::proto::dns::{Answer, RecordType};
+use crate::proto::dns::{Answer, Record, RecordType};
 
 /// Whoever fetches a policy waits no longer.
 const FETCH: Duration = Duration::from_secs(8);
@@ -56,34 +56,37 @@ impl Policies {
         let Some(lookups) = &self.lookups else {
             return Binding::default();
         };
-        let (tlsa, sts) = tokio::join!(self.tlsa(lookups, host, port), self.sts(context, lookups));
-        Binding { tlsa, sts }
+        let ((tlsa, base), sts) =
+            tokio::join!(self.tlsa(lookups, host, port), self.sts(context, lookups));
+        Binding { tlsa, base, sts }
     }
 
-    async fn tlsa(&self, lookups: &Arc<Lookups>, host: &str, port: u16) -> Vec<Tlsa> {
-        let name = Host::parse(host).and_then(|host| host.below(&format!("_{port}._tcp")));
-        let Ok(name) = name else {
-            return Vec::new();
+    /// The records that bind, and the name below which they stand where that is not the host's own: an alias leads to the name whose
+    /// records count, when DNSSEC vouches for all of it; only where there are none, those of the alias count (RFC 7672 2.2.2,
+    /// RFC 7671 7).
+    async fn tlsa(
+        &self,
+        lookups: &Arc<Lookups>,
+        host: &str,
+        port: u16,
+    ) -> (Vec<Tlsa>, Option<String>) {
+        let Ok(host) = Host::parse(host) else {
+            return Default::default();
         };
-        let found = ask(lookups, &Question::new(&name, TLSA)).await;
-        let Some(answer) = found.filter(is_authentic) else {
-            return Vec::new();
-        };
-        let records: Vec<Tlsa> = answer
-            .message
-            .answers
-            .iter()
-            .filter_map(|record| match &record.answer {
-                Answer::Tlsa(data) => Tlsa::from_data(data),
-                _ => None,
-            })
-            .take(RECORDS)
-            .collect();
-        // A name that nobody signed may lead to any host.
-        if records.is_empty() || !self.is_signed(lookups).await {
-            return Vec::new();
+        let end = alias_end(lookups, &host).await;
+        for base in end.iter().chain([&host]) {
+            let records = records(lookups, base, port).await;
+            if records.is_empty() {
+                continue;
+            }
+            // A name that nobody signed may lead to any host.
+            if !self.is_signed(lookups).await {
+                break;
+            }
+            let base = (*base != host).then(|| base.as_str().to_owned());
+            return (records, base);
         }
-        records
+        Default::default()
     }
 
     /// Whether the MX records, if it is they that lead here, are validated as well.
@@ -115,6 +118,63 @@ impl Policies {
     }
 }
 
+/// The TLSA records of a port below a name, where the resolver vouches for them.
+async fn records(lookups: &Arc<Lookups>, base: &Host, port: u16) -> Vec<Tlsa> {
+    let Ok(name) = base.below(&format!("_{port}._tcp")) else {
+        return Vec::new();
+    };
+    let found = ask(lookups, &Question::new(&name, TLSA)).await;
+    let Some(answer) = found.filter(is_authentic) else {
+        return Vec::new();
+    };
+    let answers = answer.message.answers.iter();
+    answers
+        .filter_map(|record| match &record.answer {
+            Answer::Tlsa(data) => Tlsa::from_data(data),
+            _ => None,
+        })
+        .take(RECORDS)
+        .collect()
+}
+
+/// Where an alias ends, when DNSSEC vouches for each step. Whether the host is one, the look-ups of its addresses told.
+async fn alias_end(lookups: &Arc<Lookups>, host: &Host) -> Option<Host> {
+    let known = lookups.log().into_iter().find_map(|asked| {
+        let answer = match &asked.exchanged.fate {
+            Some(Fate::Answered(answer)) if asked.question.name == *host => answer,
+            _ => return None,
+        };
+        end_of(host, &answer.message.answers).map(|_| asked.question.kind)
+    })?;
+    let answer = ask(lookups, &Question::new(host, known)).await;
+    let answer = answer.filter(is_authentic)?;
+    let end = end_of(host, &answer.message.answers)?;
+    Host::parse(&end).ok()
+}
+
+/// The name to which the aliases in an answer lead; `None` where the name is none.
+fn end_of(host: &Host, answers: &[Record]) -> Option<String> {
+    let mut end: Option<String> = None;
+    // Each alias leads on at most once.
+    for _ in answers {
+        let at = end.as_deref().unwrap_or(host.as_str());
+        let next = answers.iter().find_map(|record| match &record.answer {
+            Answer::Name(target)
+                if record.kind == RecordType::CNAME
+                    && record.owner.as_str().eq_ignore_ascii_case(at) =>
+            {
+                Some(target.as_str().to_owned())
+            }
+            _ => None,
+        });
+        match next {
+            Some(next) => end = Some(next),
+            None => break,
+        }
+    }
+    end
+}
+
 /// RFC 4035 3.2.3, RFC 6840 5.8: the resolver vouches for the answer.
 fn is_authentic(answer: &Answered) -> bool {
     answer.bytes.get(3).is_some_and(|flags| flags & 0x20 != 0) && answer.message.rcode == 0
@@ -136,7 +196,7 @@ async fn fetch(context: &Context, lookups: &Arc<Lookups>, domain: &str) -> Optio
     let name = Host::parse(domain).ok()?;
     let announced = name.below("_mta-sts").ok()?;
     let answer = ask(lookups, &Question::new(&announced, TXT)).await?;
-    let announcing = |record: &&crate::proto::dns::Record| match &record.answer {
+    let announcing = |record: &&Record| match &record.answer {
         Answer::Other(text) => record.kind == TXT && sts::announces(text.as_str()),
         _ => false,
     };
@@ -172,4 +232,38 @@ async fn fetch(context: &Context, lookups: &Arc<Lookups>, domain: &str) -> Optio
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of;
+    use crate::base::Foreign;
+    use crate::probe::dns::question::Host;
+    use crate::proto::dns::{Answer, Record, RecordType};
+
+    fn alias(name: &str, target: &str) -> Record {
+        Record {
+            owner: Foreign::from(name),
+            kind: RecordType::CNAME,
+            ttl: 300,
+            answer: Answer::Name(Foreign::from(target)),
+        }
+    }
+
+    #[test]
+    fn an_alias_is_followed_to_its_end() {
+        let host = Host::parse("mx.example.net").expect("a name");
+        let chain = [
+            alias("b.example.org", "c.example.org"),
+            alias("mx.example.net", "b.example.org"),
+        ];
+        assert_eq!(end_of(&host, &chain).as_deref(), Some("c.example.org"));
+        // What is no alias has no other end, and a circle ends as well.
+        assert_eq!(end_of(&host, &[alias("x.example.net", "y")]), None);
+        let circle = [
+            alias("mx.example.net", "b.example.org"),
+            alias("b.example.org", "mx.example.net"),
+        ];
+        assert!(end_of(&host, &circle).is_some());
+    }
 }

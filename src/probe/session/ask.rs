@@ -85,6 +85,8 @@ pub struct Ask {
 pub struct Binding {
     /// TLSA records of its port, validated by DNSSEC.
     pub tlsa: Vec<crate::probe::tls::dane::Tlsa>,
+    /// The name below which they stand, where the host is an alias of it: the certificate may name either (RFC 7672 3.2.2).
+    pub base: Option<String>,
     /// The MTA-STS policy of the domain that it takes mail for.
     pub sts: Option<Arc<Policy>>,
 }

@@ -140,8 +140,16 @@ impl Checked<'_> {
     }
 
     fn dane_of(&self, sent: &[Vec<u8>]) -> Dane {
-        let name = self.ask.sni.as_deref().unwrap_or_default();
-        dane::check(&self.ask.binding.tlsa, sent, name, self.proof.time())
+        let binding = &self.ask.binding;
+        let names = [binding.base.as_deref(), self.ask.sni.as_deref()];
+        let mut found = Dane::None;
+        for name in names.into_iter().flatten() {
+            found = dane::check(&binding.tlsa, sent, name, self.proof.time());
+            if matches!(found, Dane::Matches(_)) {
+                break;
+            }
+        }
+        found
     }
 
     fn dane(&self, sent: &[Vec<u8>]) -> Option<Measured> {
