@@ -19,6 +19,7 @@ use super::context::Context;
 use super::dns::lookups::Lookups;
 use super::dns::question::Host as Name;
 use super::dns::{Found, resolvers};
+use super::options::StageName;
 use super::target::{Host, Setting, Target, TlsWish};
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
 use crate::proto::Service;
@@ -50,6 +51,13 @@ pub async fn judge(context: &Context, target: &Target, found: &Found, met: &[Met
     else {
         return;
     };
+    let tries_login = context.login().is_some() && context.options().wants(StageName::Auth);
+    if setting.service == Service::Smtp && tries_login {
+        context.unknowable(
+            "whether the account can log in: smtp:// is how servers speak to each other, and there nobody logs in",
+            "submission://HOST:PORT tries it",
+        );
+    }
     let name = match host {
         Host::Name(name) => Name::parse(name).ok(),
         Host::Address(_) => None,
