@@ -113,6 +113,11 @@ fn opened_late(c: &Connection<'_>, answer: Mark) -> Option<Claim> {
         0.1,
         "a capture at the server: whether these SYNs arrive there",
     )
+    .or(
+        Code::TcpRateLimited,
+        0.1,
+        "one connection alone, after some seconds in which nothing else was sent",
+    )
     .advise("See whether it comes again at certain times: a way or a server that was away for a moment, a limit on new connections, a full queue");
     Some(claim)
 }
