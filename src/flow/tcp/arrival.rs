@@ -158,7 +158,7 @@ impl Scoreboard {
             };
             self.tell(range, loss, facts);
         }
-        let resends = u64::from(range.resends());
+        let resends = u64::from(range.count.saturating_sub(1));
         let Some(at) = range.resent().filter(|_| resends > 0 && !range.excused) else {
             return;
         };

@@ -120,7 +120,6 @@ impl Tracker {
             tick: known.then(|| self.halves[side].recent.tick()).flatten(),
             asked: self.halves[peer].duplicate_acks >= 3 || self.halves[peer].sacking,
             blind: known && !self.halves[peer].sacking && self.blind(side),
-            heard: self.halves[peer].ordinal,
             probe,
             copied,
         };

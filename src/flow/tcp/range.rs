@@ -40,8 +40,6 @@ pub(super) struct Segment {
     pub(super) asked: bool,
     /// The receiver cannot tell of what lies behind its first hole (no SACK).
     pub(super) blind: bool,
-    /// Running number of the receiver's latest segment.
-    pub(super) heard: u64,
     /// It only probes a closed window.
     pub(super) probe: bool,
     /// What was seen of it before passed a moment ago: this is a copy.
@@ -107,9 +105,6 @@ struct Story {
     hole: Option<Mark>,
     /// Separate losses that its resends stand for.
     episodes: u32,
-    /// Running number of the segment in which it passed last, and resends while nothing was heard of the receiver.
-    last_ordinal: u64,
-    unheard: u32,
     /// How often it was carried in its largest size, and when.
     size_count: u32,
     size_first: Mark,
@@ -166,13 +161,6 @@ impl Range {
         self.story.as_ref().map_or(0, |story| story.episodes)
     }
 
-    /// How often it was sent again after the receiver had been heard. While nothing is heard of it, who sends again and again does not learn
-    /// whether one copy was lost or many (RFC 6298 5.5), or the receiver slept: one silence is one loss.
-    pub(super) fn resends(&self) -> u32 {
-        let unheard = self.story.as_ref().map_or(0, |story| story.unheard);
-        self.count.saturating_sub(1).saturating_sub(unheard)
-    }
-
     /// One loss more.
     pub(super) fn lost(&mut self) {
         let story = self.story();
@@ -221,8 +209,6 @@ impl Range {
                 resent: None,
                 hole: None,
                 episodes: 0,
-                last_ordinal: self.ordinal,
-                unheard: 0,
                 size_count: 1,
                 size_first: self.first,
                 size_last: self.first,
@@ -317,17 +303,12 @@ impl Range {
         elapsed < limit && !segment.asked
     }
 
-    /// It passes once more. Returns whether the receiver was heard since it passed before, or it is the first time.
-    pub(super) fn resend(&mut self, segment: &Segment) -> bool {
+    pub(super) fn resend(&mut self, segment: &Segment) {
         self.count = self.count.saturating_add(1);
-        let first = self.count <= 2;
         self.excused |= self.sacked;
         self.packet_len = self.packet_len.max(segment.packet_len);
         let (size, largest) = (segment.payload.min(segment.mss), self.size);
         let story = self.story();
-        let heard = first || segment.heard > story.last_ordinal;
-        story.unheard = story.unheard.saturating_add(u32::from(!heard));
-        story.last_ordinal = segment.ordinal;
         story.last = segment.mark;
         story.resent.get_or_insert(segment.mark);
         story.last_tsval = segment.tsval;
@@ -355,7 +336,6 @@ impl Range {
         }
         self.size = self.size.max(size);
         self.size_min = self.size_min.min(size);
-        heard
     }
 
     /// The acknowledgement that came at `mark` answers the first copy: the resend was not needed.

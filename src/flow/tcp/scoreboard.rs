@@ -206,8 +206,8 @@ impl Scoreboard {
                         range.lost_before = false;
                         range.tail();
                     } else {
-                        let heard = range.resend(segment);
-                        let repeated = range.count > 2 && heard;
+                        range.resend(segment);
+                        let repeated = range.count > 2;
                         if range.start >= self.recover || repeated {
                             range.lost();
                             self.recover = high.max(self.recover);

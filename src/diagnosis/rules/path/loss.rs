@@ -25,9 +25,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if events < 3 || c.tcp.mss_equivalents == 0 {
         return;
     }
-    // As much was sent again though it had arrived: the way puts packets out of order, and not every receiver says of each copy that it was one
-    // too many (RFC 2883 4).
-    if c.tcp.mss_equivalents_needless >= lost {
+    // Twice as much was sent again though it had arrived: the way puts packets out of order, and not every receiver says of each copy that it
+    // was one too many (RFC 2883 4). A way that loses answers as well makes one needless resend for each of these.
+    if c.tcp.mss_equivalents_needless > lost.saturating_mul(2) {
         return;
     }
     let losses = || c.tcp.losses.iter().filter(counts);

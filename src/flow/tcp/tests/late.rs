@@ -1,4 +1,4 @@
-//! What comes late or twice and was not lost, and the resends of one silence.
+//! What comes late or twice and was not lost.
 
 use super::script::{ACK, C, PSH, S, SYN, Script};
 use crate::base::{MILLISECOND, PerSide, SECOND, Timestamp};
@@ -94,29 +94,6 @@ fn a_receiver_that_tells_of_many_copies_takes_back_as_many_losses() {
     assert_eq!(sent(39), (0, 0, 39));
     assert_eq!(sent(1), (0, 38, 1));
     assert_eq!(sent(0), (1, 39, 0));
-}
-
-/// Losses, and packets lost, of a command that is sent again and again; at those times the server says again what it had acknowledged.
-fn again_and_again(heard: &[i64]) -> (u32, u64) {
-    let mut script = super::handshake();
-    for at in [20, 220, 620, 1420, 3020] {
-        script.pass(at, C, ACK | PSH, 1001, 5001, b"NOOP\r\n");
-        if heard.contains(&at) {
-            script.pass(at + 50, S, ACK, 5001, 1001, b"");
-        }
-    }
-    script.pass(3030, S, ACK, 5001, 1007, b"");
-    let facts = script.tracker.facts();
-    (facts.loss_count, facts.mss_equivalents_lost)
-}
-
-#[test]
-fn resends_within_one_silence_are_one_loss() {
-    assert_eq!(again_and_again(&[]), (1, 1));
-    assert_eq!(again_and_again(&[20]), (1, 1));
-    // Near misses: the other side is there, and hears nothing of them.
-    assert_eq!(again_and_again(&[220]), (2, 2));
-    assert_eq!(again_and_again(&[220, 620, 1420]), (4, 4));
 }
 
 /// A rest of so many milliseconds behind a server's answer, then pieces of that size, with so many bytes missing from their beginning on.

@@ -2,7 +2,6 @@
 
 mod answerable;
 mod copies;
-mod late;
 mod pauses;
 mod script;
 mod sizes;
