@@ -118,6 +118,10 @@ fn without_cause(
 ) -> (Outcome, Verdict, bool) {
     match checked {
         Check::Yes(_) if cut_short(c) => {}
+        // It may have read the greeting and disliked the certificate all the same.
+        Check::Yes(at) if is_wordless(c) && disliked(c, at).is_some() => {
+            return (Outcome::Incomplete, wordless_leave(c, at), false);
+        }
         Check::Yes(at) => {
             finish(ladder);
             let text = "The client looked and left, as load balancers and monitors do.".to_owned();
@@ -203,6 +207,12 @@ fn without_cause(
 /// A fault of the certificate that this client may have left for: the code, and what is wrong.
 fn disliked(c: &Connection<'_>, at: Mark) -> Option<(Code, String)> {
     rules::tls::fault_in_view(c.tls?, at)
+}
+
+/// Nothing of the client's came within TLS.
+fn is_wordless(c: &Connection<'_>) -> bool {
+    c.tls
+        .is_some_and(|tls| tls.application_data[Side::Client].is_none())
 }
 
 /// A handshake that was finished, and nothing else: a monitor looks like a client that dislikes the certificate.
