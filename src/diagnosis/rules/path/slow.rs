@@ -84,7 +84,9 @@ fn opened_late(c: &Connection<'_>, answer: Mark) -> Option<Claim> {
     }
     // Those with an option that the answered one lacks tell another tale.
     let is_option = Extra::of(&first.options).is_some() && Extra::of(&last.options).is_none();
-    if unanswered < UNANSWERED || is_option {
+    // Refused, it was not unanswered.
+    let refused = c.tcp.reopened > 0 || c.tcp.icmp_count > 0;
+    if unanswered < UNANSWERED || is_option || refused {
         return None;
     }
     let waited = last.at.time.since(first.at.time);
