@@ -125,10 +125,7 @@ impl Judging {
                 mark,
                 options,
                 ttl,
-                made_here,
-            } => self
-                .knowledge
-                .answered(server, mark, options, (ttl, made_here)),
+            } => self.knowledge.answered(server, mark, options, ttl),
             Sighting::Uses {
                 client,
                 address,

@@ -114,17 +114,9 @@ impl Default for Knowledge {
 
 impl Knowledge {
     /// A SYN-ACK was seen, of any service.
-    pub fn answered(
-        &mut self,
-        server: Endpoint,
-        mark: Mark,
-        options: SynOptions,
-        (ttl, made_here): (u8, Option<bool>),
-    ) {
+    pub fn answered(&mut self, server: Endpoint, mark: Mark, options: SynOptions, ttl: u8) {
         let (known, mut more) = self.servers.entry_and_rest(server.ip, Server::default);
         known.syn_ttl = Some(ttl);
-        // What is handed on is seen once more, and then it goes out.
-        known.here = known.here.or(made_here);
         let scaled = options.window_scale.is_some();
         if let Some(port) = known.port(&mut more, server.port) {
             port.set_answered(mark);
@@ -147,7 +139,9 @@ impl Knowledge {
         if let Some(hops) = tcp.sides[Side::Server].hops {
             known.ttl = Some(hops.ttl);
         }
-        known.here = known.here.or(tcp.sides[Side::Server].made_here);
+        if let Some(made_here) = tcp.sides[Side::Server].made_here {
+            known.lives(&mut more, key.client.ip, made_here);
+        }
         let mut resets = tcp.resets.iter();
         let refusal =
             |reset: &&Reset| reset.side == Side::Server && reset.trigger == ResetTrigger::Syn;
@@ -315,7 +309,7 @@ impl Knowledge {
             }),
             host_answers: other_answered.filter(|(_, mark)| near(*mark)),
             server_hops: server.and_then(Served::hops),
-            server_is_here: server.and_then(Served::is_here),
+            server_is_here: server.and_then(|server| server.is_here(key.client.ip)),
             server_ttls: server
                 .filter(|_| !tcp.resets.is_empty())
                 .map_or(Few::new(), |server| server.ttls(key.server.port)),
@@ -367,7 +361,7 @@ mod tests {
         let mut knowledge = Knowledge::default();
         let offered = key(143);
         for (key, at) in [(offered, 2), (key(25), 12)] {
-            knowledge.answered(key.server, mark(at), SynOptions::default(), (60, None));
+            knowledge.answered(key.server, mark(at), SynOptions::default(), 60);
         }
         knowledge.learn(&offered, &TcpFacts::new(mark(1)), Some(mark(6)));
         let elsewhere = |port| {

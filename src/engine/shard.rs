@@ -165,7 +165,7 @@ impl Shard {
         seen: &mut Hearing<'_>,
     ) {
         if tcp.flags.syn() {
-            self.opening(when, link, ip, tcp, seen);
+            self.opening(when, ip, tcp, seen);
         }
         let ports = (tcp.source_port, tcp.destination_port);
         let Some(partition) = self.partition(ports) else {
@@ -186,7 +186,7 @@ impl Shard {
     }
 
     /// What a SYN, or the answer to one, says beside its own connection.
-    fn opening(&self, when: &When, link: &Link, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
+    fn opening(&self, when: &When, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
         let (from, to) = Endpoint::of(ip, (tcp.source_port, tcp.destination_port));
         if tcp.flags.ack() {
             let answered = Sighting::Answered {
@@ -194,7 +194,6 @@ impl Shard {
                 mark: when.mark,
                 options: SynOptions::of(tcp),
                 ttl: ip.ttl,
-                made_here: link.outgoing,
             };
             seen(Turn::FIRST, answered);
         } else if self.ports.service(to.port).is_some() {

@@ -55,8 +55,6 @@ pub enum Sighting {
         options: SynOptions,
         /// TTL as captured.
         ttl: u8,
-        /// Whether the capturing host sent it, where the link type says so.
-        made_here: Option<bool>,
     },
     /// A client opens a mail connection to an address.
     Uses {

@@ -68,8 +68,6 @@ pub(super) struct Server {
     /// The TTL of the latest packet and of the latest SYN-ACK.
     pub(super) ttl: Option<u8>,
     pub(super) syn_ttl: Option<u8>,
-    /// The capturing host sends its segments itself.
-    pub(super) here: Option<bool>,
     /// It has more ports, admissions or refusals.
     more: bool,
 }
@@ -83,6 +81,8 @@ pub(super) struct More {
     admissions: Vec<(u16, Admissions)>,
     /// Distinct TTLs of RSTs in answer to SYNs, to whatever port.
     refused: ArrayVec<u8, 3>,
+    /// Whether the capturing host itself sends these clients what the server says.
+    here: ArrayVec<(IpAddr, bool), 8>,
 }
 
 /// All servers.
@@ -127,6 +127,20 @@ impl Server {
         let refused = &mut more.make().refused;
         if !refused.contains(&ttl) {
             let _ = refused.try_push(ttl);
+        }
+    }
+
+    /// Whether the capturing host itself sends that client what it says. To one that a NAT serves it does, whoever else is served by another.
+    pub(super) fn lives(
+        &mut self,
+        more: &mut Rest<'_, IpAddr, More>,
+        client: IpAddr,
+        made_here: bool,
+    ) {
+        self.more = true;
+        let here = &mut more.make().here;
+        if !here.iter().any(|(known, _)| *known == client) {
+            let _ = here.try_push((client, made_here));
         }
     }
 
@@ -186,9 +200,10 @@ impl<'a> Served<'a> {
         refused.copied().chain(answers).take(4).collect()
     }
 
-    /// Whether the capturing host sends its segments itself.
-    pub(super) fn is_here(self) -> Option<bool> {
-        self.server.here
+    /// Whether the capturing host itself sends that client what it says.
+    pub(super) fn is_here(self, client: IpAddr) -> Option<bool> {
+        let mut here = self.more?.here.iter();
+        here.find_map(|(known, made)| (*known == client).then_some(*made))
     }
 
     /// How far it is.
