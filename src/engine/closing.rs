@@ -10,7 +10,7 @@ use super::link_view::LinkView;
 use super::record::{FindingRecord, Moment, Record, SourceRecord, VerdictInfo};
 use super::sighting::Closed;
 use crate::base::{Foreign, Side, SourceId, Timestamp};
-use crate::diagnosis::{SourceState, judge_neighbors, judge_source};
+use crate::diagnosis::{Claim, SourceState, Verdict, judge_neighbors, judge_source};
 use crate::flow::{FlowKey, NeighborFacts, TcpFacts};
 
 /// Addresses that are kept which did not answer mail; beyond it they are not.
@@ -201,5 +201,14 @@ impl Judging {
         if last {
             self.forget(out);
         }
+    }
+}
+
+/// What belongs to no connection and no look-up.
+pub(super) fn finding(claim: Claim) -> FindingRecord {
+    let verdict = Verdict::from(claim);
+    FindingRecord {
+        source: verdict.frame.map(|frame| frame.source().0),
+        verdict: VerdictInfo::from(verdict),
     }
 }

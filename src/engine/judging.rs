@@ -11,7 +11,7 @@ use super::answers::Answers;
 use super::attempts::{Again, Attempts, Member, Told, Wanted};
 use super::blame::Blame;
 use super::causes::Who;
-use super::closing::Source;
+use super::closing::{Source, finding};
 use super::connections::{self, Judged, judge, record};
 use super::experiments::Experiments;
 use super::forks::Forks;
@@ -19,12 +19,12 @@ use super::inside::Inside;
 use super::knowledge::Knowledge;
 use super::names::Names;
 use super::provisional::Shown;
-use super::record::{ConnectionRecord, FindingRecord, Record, VerdictInfo};
+use super::record::{ConnectionRecord, Record, VerdictInfo};
 use super::searches::Searches;
 use super::sighting::{Carried, Sighting};
 use crate::base::{Foreign, Mark, Side, SourceId, Timestamp};
 use crate::diagnosis::{self, principles::clock_holds};
-use crate::diagnosis::{Claim, Class, Code, Handshake, Judgement, Outcome, Verdict};
+use crate::diagnosis::{Class, Code, Handshake, Judgement, Outcome};
 use crate::flow::lookup::{LookupFacts, Lookups};
 use crate::flow::{Dialogue, Ending, FlowKey, MailFlow, Neighbors, Ripe, TcpFacts};
 use crate::proto::Service;
@@ -493,14 +493,5 @@ impl Judging {
             self.config.show_secrets,
         );
         (judged, made, name)
-    }
-}
-
-/// What belongs to no connection and no look-up.
-fn finding(claim: Claim) -> FindingRecord {
-    let verdict = Verdict::from(claim);
-    FindingRecord {
-        source: verdict.frame.map(|frame| frame.source().0),
-        verdict: VerdictInfo::from(verdict),
     }
 }
