@@ -146,7 +146,7 @@ impl Knowledge {
         let refusal =
             |reset: &&Reset| reset.side == Side::Server && reset.trigger == ResetTrigger::Syn;
         if let Some(reset) = resets.find(refusal) {
-            known.refuses(&mut more, reset.hops.ttl);
+            known.refuses(reset.hops.ttl);
         }
         if let Some(port) = known.port(&mut more, server.port) {
             port.offers_starttls(starttls);

@@ -6,8 +6,6 @@
 use std::iter;
 use std::net::IpAddr;
 
-use arrayvec::ArrayVec;
-
 use super::super::admissions::Admissions;
 use crate::base::{Few, Mark, PackedMark, Remembered, Rest};
 use crate::flow::HopCount;
@@ -68,7 +66,9 @@ pub(super) struct Server {
     /// The TTL of the latest packet and of the latest SYN-ACK.
     pub(super) ttl: Option<u8>,
     pub(super) syn_ttl: Option<u8>,
-    /// It has more ports, admissions or refusals.
+    /// Distinct TTLs of RSTs in answer to SYNs, to whatever port; 0 is none.
+    refused: [u8; 3],
+    /// It has more.
     more: bool,
 }
 
@@ -79,10 +79,8 @@ pub(super) struct More {
     ports: Vec<Port>,
     /// Of those ports of a server that the capture is beside which had a second connection.
     admissions: Vec<(u16, Admissions)>,
-    /// Distinct TTLs of RSTs in answer to SYNs, to whatever port.
-    refused: ArrayVec<u8, 3>,
     /// Whether the capturing host itself sends these clients what the server says.
-    here: ArrayVec<(IpAddr, bool), 8>,
+    here: Few<(IpAddr, bool), 8>,
 }
 
 /// All servers.
@@ -122,11 +120,10 @@ impl Server {
     }
 
     /// It answered a SYN with a RST of that TTL.
-    pub(super) fn refuses(&mut self, more: &mut Rest<'_, IpAddr, More>, ttl: u8) {
-        self.more = true;
-        let refused = &mut more.make().refused;
-        if !refused.contains(&ttl) {
-            let _ = refused.try_push(ttl);
+    pub(super) fn refuses(&mut self, ttl: u8) {
+        let mut places = self.refused.iter_mut();
+        if let Some(place) = places.find(|known| **known == 0 || **known == ttl) {
+            *place = ttl;
         }
     }
 
@@ -191,13 +188,13 @@ impl<'a> Served<'a> {
 
     /// TTLs that the address answers with, apart from what connections to that port show of themselves.
     pub(super) fn ttls(self, port: u16) -> Few<u8, 4> {
-        let refused = self.more.into_iter().flat_map(|more| &more.refused);
+        let refused = self.server.refused.into_iter().filter(|ttl| *ttl > 0);
         let others = self.more.into_iter().flat_map(|more| &more.ports);
         let ports = iter::once(&self.server.first).chain(others);
         let answers = ports
             .filter(|other| other.port != port)
             .filter_map(|other| other.ttl);
-        refused.copied().chain(answers).take(4).collect()
+        refused.chain(answers).take(4).collect()
     }
 
     /// Whether the capturing host itself sends that client what it says.
@@ -226,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_first_port_lies_in_the_server_and_the_others_apart() {
-        assert_eq!((size_of::<Server>(), align_of::<Server>()), (46, 2));
+        assert_eq!((size_of::<Server>(), align_of::<Server>()), (48, 2));
         let ip = [192, 0, 2, 10].into();
         let mut servers = Servers::new(4);
         assert!(Served::of(&servers, ip).is_none());
