@@ -60,7 +60,8 @@ fn last_answer_unseen(c: &Connection<'_>) -> bool {
                 continue;
             }
         }
-        if !granted.contains(&exchange.phase) {
+        // Who is refused may go on as if nothing had been asked (RSET, NOOP): that this is granted says nothing of the work.
+        if verb.is_none_or(is_work) && !granted.contains(&exchange.phase) {
             granted.push(exchange.phase);
         }
     }
