@@ -89,8 +89,9 @@ fn with_cost(
     ladder: &mut Ladder,
     findings: &mut Vec<Verdict>,
 ) -> (Outcome, Verdict) {
-    // Who only looked saw what it wanted to see.
-    let looked = matches!(checked, Check::Yes(_)) && !cut_short(c);
+    // Who only looked saw what it wanted to see, and waited for the way to it.
+    let waited = claim.code == Code::PathSlow;
+    let looked = waited && matches!(checked, Check::Yes(_)) && !cut_short(c);
     let worked = c.done.is_some() || ladder.has(Stage::Session) || looked;
     if worked {
         if c.done.is_some() || looked {
