@@ -52,11 +52,16 @@ pub fn interceptions(
         })?;
         let (theirs, ours) = (one.judged.chain.first()?, own.judged.chain.first()?);
         let proof = said.claim.death;
+        // A machine of the same name that was forgotten shows just these, and what answers SYNs in the server's stead may pass TLS on.
+        let (sure, otherwise) = match unvouched(fault.code) {
+            true => (0.9, 0.08),
+            false => (0.65, 0.3),
+        };
         let claim = Claim::new(
             Code::TlsIntercepted,
             nearer.claim.at,
             proof,
-            0.9,
+            sure,
             format!(
                 "A device on the way to {} ends TLS with a certificate of its own: it answers before the server could, and {} shows the server's.",
                 one.to, own.to
@@ -65,7 +70,7 @@ pub fn interceptions(
         .weighing(said.claim.weight)
         .shown_by(format!("at {}: {}", one.to, describe(theirs, one.judged.chain.len())))
         .because(proof, format!("at {}: {}", own.to, describe(ours, own.judged.chain.len())))
-        .or(fault.code, 0.08, "the certificate as seen from another network")
+        .or(fault.code, otherwise, "the certificate as seen from another network")
         .advise("Exempt mail from TLS inspection on that device, or let this client trust its authority");
         let seen = nearer.claim.evidence();
         let claim = seen.iter().fold(claim, |claim, seen| {
