@@ -46,9 +46,6 @@ impl Carries {
 struct Arrived {
     point: u32,
     to: Mac,
-    from: Mac,
-    /// Not from that one alone.
-    several: bool,
     v4: bool,
     v6: bool,
 }
@@ -198,7 +195,6 @@ impl LinkView {
             .find(|known| known.point == number && known.to == to);
         let (v4, v6) = (carries == Carries::V4, carries == Carries::V6);
         if let Some(known) = known {
-            known.several |= known.from != from;
             known.v4 |= v4;
             known.v6 |= v6;
             return;
@@ -206,8 +202,6 @@ impl LinkView {
         let arrived = Arrived {
             point: number,
             to,
-            from,
-            several: false,
             v4,
             v6,
         };
@@ -248,7 +242,8 @@ impl LinkView {
                 let point = points.find(|point| point.number == arrived.point);
                 arrived.to == mac
                     && point.is_some_and(|point| match point.ends {
-                        [None, None] => arrived.several,
+                        // No station has a part in all that is seen: it is no port of one.
+                        [None, None] => true,
                         ends => ends.contains(&Some(mac)),
                     })
             })
@@ -324,12 +319,11 @@ mod tests {
         }
         assert!(!link.sees_answers_to(ip("10.0.0.1")));
         assert!(link.sees_answers_to(ip("10.0.0.5")));
-        // One that the switch flooded once is not enough, and what is seen at another point says nothing of this one.
-        link.passes([8; 6], RESOLVER, Carries::V4, 0);
+        // What is seen at another point says nothing of this one.
         link.passes([8; 6], RESOLVER, Carries::V4, 1);
         assert!(!link.sees_answers_to(ip("10.0.0.1")));
-        // A mirror port shows frames of others to who asked.
-        link.passes([8; 6], GATEWAY, Carries::V4, 0);
+        // A mirror port shows frames in which its machine has no part.
+        link.passes([8; 6], RESOLVER, Carries::V4, 0);
         assert!(link.sees_answers_to(ip("10.0.0.1")));
     }
 

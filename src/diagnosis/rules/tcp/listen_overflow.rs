@@ -13,9 +13,7 @@ pub fn arrives(c: &Connection<'_>) -> bool {
     let at_server = c.context.server_hops.is_some_and(|hops| hops.hops == 0);
     let came_far = |ttl: u8| !matches!(ttl, 32 | 64 | 128 | 255);
     let first = c.tcp.syns.seen.first();
-    // Where all interfaces of a router are captured, what it hands on to the server's link stands there as well: it was not handed on.
-    let is_router = c.context.server_is_here == Some(false);
-    at_server && !is_router && first.is_some_and(|first| came_far(first.ttl))
+    at_server && first.is_some_and(|first| came_far(first.ttl))
 }
 
 /// The SYNs of this client alone stay unanswered at the server, again and again while others are let in between: a queue that is full keeps
