@@ -4,6 +4,7 @@
 //! report. Nothing here knows a protocol, opens a file or reads a clock.
 
 mod address;
+mod blocks;
 mod few;
 mod foreign;
 mod foresee;
@@ -18,6 +19,7 @@ mod solo;
 mod time;
 
 pub use address::{ip_text, socket_text};
+pub use blocks::Blocks;
 pub use few::Few;
 pub use foreign::Foreign;
 pub use foresee::foresee;

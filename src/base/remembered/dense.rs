@@ -7,6 +7,7 @@
 use hashbrown::{Equivalent, HashTable};
 
 use super::key::{Fed, hash_of};
+use crate::base::Blocks;
 
 /// How keys are hashed.
 pub(super) type Fast = foldhash::fast::RandomState;
@@ -40,14 +41,14 @@ impl Number {
 pub(super) struct Dense<K, V> {
     /// The numbers of the pairs.
     index: HashTable<Number>,
-    pairs: Blocks<(K, V)>,
+    pairs: Blocks<(K, V), BLOCK>,
 }
 
 impl<K, V> Default for Dense<K, V> {
     fn default() -> Dense<K, V> {
         Dense {
             index: HashTable::new(),
-            pairs: Blocks(Vec::new()),
+            pairs: Blocks::default(),
         }
     }
 }
@@ -103,7 +104,7 @@ impl<K: Fed, V> Dense<K, V> {
         // Half as many again: the next power of two where it is full, and no more where pairs were only taken out.
         let room = index.len().saturating_add(index.len() / 2);
         let mut wider = HashTable::with_capacity(room.saturating_add(1));
-        for (at, (key, _)) in pairs.0.iter().flatten().enumerate() {
+        for (at, (key, _)) in pairs.iter().enumerate() {
             wider.insert_unique(hash_of(hasher, key), Number::of(at as u32), |_| 0);
         }
         *index = wider;
@@ -140,52 +141,7 @@ impl<K: Fed, V> Dense<K, V> {
     /// All pairs, in no order; none afterwards.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
         self.index.clear();
-        std::mem::take(&mut self.pairs.0).into_iter().flatten()
-    }
-}
-
-/// A list that grows without moving what it holds. All blocks but the last one are full, and none is empty.
-#[derive(Debug)]
-struct Blocks<T>(Vec<Vec<T>>);
-
-impl<T> Blocks<T> {
-    #[inline]
-    fn get(&self, at: u32) -> Option<&T> {
-        let at = at as usize;
-        self.0.get(at / BLOCK)?.get(at % BLOCK)
-    }
-
-    #[inline]
-    fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        let at = at as usize;
-        self.0.get_mut(at / BLOCK)?.get_mut(at % BLOCK)
-    }
-
-    /// The item of a number that the index has.
-    #[inline]
-    fn at(&mut self, at: u32) -> &mut T {
-        let at = at as usize;
-        &mut self.0[at / BLOCK][at % BLOCK]
-    }
-
-    fn push(&mut self, item: T) {
-        if self.0.last().is_none_or(|last| last.len() >= BLOCK) {
-            // The first one of many maps stays small; who needs a second block, fills it.
-            let room = if self.0.is_empty() { 0 } else { BLOCK };
-            self.0.push(Vec::with_capacity(room));
-        }
-        if let Some(last) = self.0.last_mut() {
-            last.push(item);
-        }
-    }
-
-    fn pop(&mut self) -> Option<T> {
-        let last = self.0.last_mut()?;
-        let item = last.pop();
-        if last.is_empty() {
-            self.0.pop();
-        }
-        item
+        self.pairs.drain()
     }
 }
 

@@ -4,6 +4,8 @@
 //! place is used again, and whoever refers to an attempt keeps the number of its place: no table of keys, no box for each. It
 //! refuses to know what an attempt is.
 
+use crate::base::Blocks;
+
 /// Places of one block.
 const BLOCK: usize = 128;
 /// No place.
@@ -25,7 +27,7 @@ enum Place<T> {
 /// Items by place, in the order in which they came.
 #[derive(Debug)]
 pub(super) struct Places<T> {
-    blocks: Vec<Vec<Place<T>>>,
+    places: Blocks<Place<T>, BLOCK>,
     /// The first free one.
     free: u32,
     first: u32,
@@ -36,7 +38,7 @@ pub(super) struct Places<T> {
 impl<T> Default for Places<T> {
     fn default() -> Places<T> {
         Places {
-            blocks: Vec::new(),
+            places: Blocks::default(),
             free: NONE,
             first: NONE,
             last: NONE,
@@ -50,17 +52,10 @@ impl<T> Places<T> {
         self.len
     }
 
-    #[inline]
-    fn place(&mut self, at: u32) -> Option<&mut Place<T>> {
-        let at = at as usize;
-        self.blocks.get_mut(at / BLOCK)?.get_mut(at % BLOCK)
-    }
-
     /// What stands there.
     #[inline]
     pub(super) fn get(&self, at: u32) -> Option<&T> {
-        let at = at as usize;
-        match self.blocks.get(at / BLOCK)?.get(at % BLOCK)? {
+        match self.places.get(at)? {
             Place::Taken { item, .. } => Some(item),
             Place::Free(_) => None,
         }
@@ -69,7 +64,7 @@ impl<T> Places<T> {
     /// What stands there, to be changed.
     #[inline]
     pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        match self.place(at)? {
+        match self.places.get_mut(at)? {
             Place::Taken { item, .. } => Some(item),
             Place::Free(_) => None,
         }
@@ -88,9 +83,9 @@ impl<T> Places<T> {
             item,
         };
         let at = match self.free {
-            NONE => self.widen(taken),
+            NONE => self.places.push(taken),
             free => {
-                if let Some(place) = self.place(free)
+                if let Some(place) = self.places.get_mut(free)
                     && let Place::Free(next) = std::mem::replace(place, taken)
                 {
                     self.free = next;
@@ -98,7 +93,7 @@ impl<T> Places<T> {
                 free
             }
         };
-        match self.place(self.last) {
+        match self.places.get_mut(self.last) {
             Some(Place::Taken { after, .. }) => *after = at,
             _ => self.first = at,
         }
@@ -107,22 +102,10 @@ impl<T> Places<T> {
         at
     }
 
-    /// A place that was none. All blocks but the last are full; the first one of a small capture stays small.
-    fn widen(&mut self, taken: Place<T>) -> u32 {
-        if self.blocks.last().is_none_or(|last| last.len() >= BLOCK) {
-            let room = if self.blocks.is_empty() { 0 } else { BLOCK };
-            self.blocks.push(Vec::with_capacity(room));
-        }
-        let full = self.blocks.len() - 1;
-        let last = &mut self.blocks[full];
-        last.push(taken);
-        (full * BLOCK + last.len() - 1) as u32
-    }
-
     /// Takes an item out of its place.
     pub(super) fn remove(&mut self, at: u32) -> Option<T> {
         let free = self.free;
-        let place = self.place(at)?;
+        let place = self.places.get_mut(at)?;
         if matches!(place, Place::Free(_)) {
             return None;
         }
@@ -135,11 +118,11 @@ impl<T> Places<T> {
             return None;
         };
         self.free = at;
-        match self.place(before) {
+        match self.places.get_mut(before) {
             Some(Place::Taken { after: next, .. }) => *next = after,
             _ => self.first = after,
         }
-        match self.place(after) {
+        match self.places.get_mut(after) {
             Some(Place::Taken { before: next, .. }) => *next = before,
             _ => self.last = before,
         }
