@@ -202,18 +202,18 @@ fn unanswered(ttls: (u8, u8)) -> ConnectionRecord {
     connections(capture).swap_remove(1)
 }
 
+/// Whether that is among the alternatives.
+fn may_be(connection: &ConnectionRecord, code: &str) -> bool {
+    let mut others = connection.verdict.alternatives.iter();
+    others.any(|other| other.code == code)
+}
+
 #[test]
 fn what_arrives_at_the_server_is_dropped_by_the_server() {
     let beside = unanswered((62, 64));
     assert_eq!(said(&beside), ("tcp.dropped", "server"));
     assert!(beside.verdict.confidence <= 0.8);
-    let codes: Vec<_> = beside
-        .verdict
-        .alternatives
-        .iter()
-        .map(|one| one.code)
-        .collect();
-    assert!(codes.contains(&"tcp.listen-overflow"), "{codes:?}");
+    assert!(may_be(&beside, "tcp.listen-overflow"));
     // The near misses: captured beside the client, and on the one link of both.
     assert_eq!(said(&unanswered((64, 62))), ("tcp.dropped", "network"));
     assert_eq!(said(&unanswered((64, 64))), ("tcp.dropped", "network"));
@@ -286,13 +286,7 @@ fn beside_the_server_a_reset_of_its_host_after_a_rest_is_the_hosts_doing() {
     let beside = forgotten((62, 64), 64);
     assert_eq!(said(&beside), ("tcp.idle-dropped", "server"));
     assert!(beside.verdict.confidence <= 0.8);
-    let codes: Vec<_> = beside
-        .verdict
-        .alternatives
-        .iter()
-        .map(|one| one.code)
-        .collect();
-    assert!(codes.contains(&"tcp.reset-midstream"), "{codes:?}");
+    assert!(may_be(&beside, "tcp.reset-midstream"));
     // Elsewhere a NAT that forgot looks the same, and a firewall before the server is nearer.
     let afar = forgotten((64, 62), 62);
     assert_eq!(afar.verdict.code, "tcp.idle-dropped");

@@ -147,13 +147,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             }
             claim
         } else if let Some((mark, length)) = mtu.unfilled_gap {
-            // Lost by the capture, not by the path: then the other side acknowledged it.
-            let by_capture =
-                c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
             // A full-size segment that arrived before speaks against it; so does a hole that had no time to fill. Where the handshake was
             // not captured nobody knows what is full: what is large is enough.
             let full = full_size(c, side).unwrap_or(LARGE);
-            if by_capture || largest_arrived >= full || c.watched_after(mark.time) < 3 * SECOND {
+            if by_capture(c, side)
+                || largest_arrived >= full
+                || c.watched_after(mark.time) < 3 * SECOND
+            {
                 continue;
             }
             Claim::new(
@@ -172,11 +172,9 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 "a capture at the sender: are the missing segments all of full size?",
             )
         } else if let Some((mark, size, rested)) = mtu.healed_gap {
-            let by_capture =
-                c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0;
             // One that arrived speaks against it; a router's word that came here was taken.
             let told = c.tcp.icmp.iter().any(|error| says_too_big(error, side));
-            if by_capture || largest_arrived >= size || told {
+            if by_capture(c, side) || largest_arrived >= size || told {
                 continue;
             }
             Claim::new(
@@ -271,4 +269,9 @@ fn full_size(c: &Connection<'_>, side: Side) -> Option<u32> {
     receiver
         .and_then(|handshake| handshake.options.mss)
         .map(|mss| u32::from(mss).saturating_sub(40))
+}
+
+/// Lost by the capture, not by the path: then the other side acknowledged it.
+fn by_capture(c: &Connection<'_>, side: Side) -> bool {
+    c.tcp.cut_frames > 0 || c.tcp.acked_unseen > 0 || c.tcp.capture_gaps[side] > 0
 }

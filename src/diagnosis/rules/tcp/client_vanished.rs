@@ -2,7 +2,9 @@
 //! again whether the client is still there, hears nothing and gives up.
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::{absence, client_was_silent, gave_up_on_peer};
+use crate::diagnosis::principles::{
+    absence, client_was_silent, gave_up_on_peer, silent_behind_window,
+};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Weight, Where};
 
 /// Hears a connection that opened.
@@ -87,53 +89,33 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     );
 }
 
-/// The client could take no more for the moment, and then said nothing to probe after probe: a host with a closed window answers each
-/// (RFC 9293 3.8.6.1), whether its program reads or not.
+/// The client could take no more for the moment, and then said nothing to probe after probe.
 fn behind_window(c: &Connection<'_>) -> Option<Claim> {
-    let client = &c.tcp.sides[Side::Client];
-    let window = &client.zero_window;
-    let left = c.dialogue.quit.is_some() || client.fin.is_some() || c.done.is_some();
-    if left || c.one_sided() || c.partly_unseen() || !window.fell_silent() {
+    if c.dialogue.quit.is_some() || c.done.is_some() {
         return None;
     }
-    let (closed, heard) = (window.closed_since?, client.last?);
-    let asked = c.tcp.sides[Side::Server].last?;
-    if asked.time.since(heard.time) < 3 * SECOND {
-        return None;
-    }
-    let confidence = absence(c).confidence(0.6)?;
-    let weight = if c.work_open() {
-        Weight::Fatal
-    } else {
-        Weight::Unsettled
-    };
+    let silence = silent_behind_window(c, Side::Client)?;
     let claim = Claim::new(
         Code::TcpClientVanished,
         At::address(Where::Client, c.client().ip),
-        asked,
-        confidence,
+        silence.asked,
+        absence(c).confidence(0.6)?,
         format!(
             "{} stopped answering while its window was closed for a moment.",
             c.client().ip
         ),
     )
-    .weighing(weight)
-    .since(heard.time)
-    .shown_by(format!(
-        "{} window probes in {:.1} s, and no answer to any",
-        window.unanswered,
-        asked.time.since(heard.time) as f64 / 1e9
-    ))
-    .because(closed, "window 0")
-    .because(heard, "the client's latest segment")
-    .provisional_if(!c.ended())
+    .weighing(match c.work_open() {
+        true => Weight::Fatal,
+        false => Weight::Unsettled,
+    })
     .advise("Look at the client: sleep, roaming, a new address, a VPN that went down")
     .or(
         Code::TcpStalled,
         0.35,
         "a capture at the client: do the server's probes arrive there?",
     );
-    Some(claim)
+    Some(silence.shows(c, claim))
 }
 
 /// The server's keep-alives were not answered, and its kernel reset the connection (RFC 9293 3.8.4).

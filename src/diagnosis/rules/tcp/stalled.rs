@@ -1,7 +1,7 @@
 //! `tcp.stalled`: established and talking, then segments of any size are sent again and again, and nothing comes back.
 
 use crate::base::{Mark, SECOND, Side};
-use crate::diagnosis::principles::{absence, client_was_silent, was_owed};
+use crate::diagnosis::principles::{absence, client_was_silent, silent_behind_window, was_owed};
 use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::{IcmpError, Vantage};
 
@@ -102,10 +102,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                     error.kind,
                     error.code,
                     error.sender,
-                    if error.sender == to {
-                        "a rule of its own"
-                    } else if is_host_gone(error, o.first) {
+                    if is_host_gone(error, o.first) {
                         "the host gives it no answer by ARP or NDP, it is down or gone"
+                    } else if error.sender == to {
+                        "a rule of its own"
                     } else {
                         "a rule or a missing route there"
                     }
@@ -124,40 +124,22 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     }
 }
 
-/// The server could take no more for the moment, and then said nothing to probe after probe: a host with a closed window answers each
-/// (RFC 9293 3.8.6.1), whether its program reads or not.
+/// The server could take no more for the moment, and then said nothing to probe after probe.
 fn behind_window(c: &Connection<'_>) -> Option<Claim> {
-    let server = &c.tcp.sides[Side::Server];
-    let window = &server.zero_window;
-    let ended = c.done.is_some() || c.said_goodbye() || server.fin.is_some();
-    if ended || c.one_sided() || c.partly_unseen() || !window.fell_silent() {
+    if c.done.is_some() || c.said_goodbye() {
         return None;
     }
-    let (closed, heard) = (window.closed_since?, server.last?);
-    let asked = c.tcp.sides[Side::Client].last?;
-    if asked.time.since(heard.time) < 3 * SECOND {
-        return None;
-    }
-    let confidence = absence(c).confidence(0.6)?;
+    let silence = silent_behind_window(c, Side::Server)?;
     let (from, to) = (c.client().ip, c.server().ip);
     let claim = Claim::new(
         Code::TcpStalled,
         At::of(Where::Network),
-        asked,
-        confidence,
+        silence.asked,
+        absence(c).confidence(0.6)?,
         format!("While the window of {to} was closed for a moment, nothing came back from it any more."),
     )
-    .since(heard.time)
-    .shown_by(format!(
-        "{} window probes in {:.1} s, and no answer to any",
-        window.unanswered,
-        asked.time.since(heard.time) as f64 / 1e9
-    ))
-    .because(closed, "window 0")
-    .because(heard, "the latest segment that came back")
-    .provisional_if(!c.ended())
     .advise(format!("Look at the path between {from} and {to} at this time: routing change, firewall state lost, link or host down"));
-    Some(claim)
+    Some(silence.shows(c, claim))
 }
 
 /// Where a side is.
