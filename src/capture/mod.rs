@@ -35,4 +35,4 @@ pub use recognise::Compression;
 pub use summary::{
     Damage, INTERFACES, Interface, KEY_LOG, KeyLog, SourceKind, SourceSummary, abut,
 };
-pub use window::{Block, Mapping};
+pub use window::Mapping;

@@ -20,7 +20,7 @@ use super::pcap_format::{FILE_HEADER, PcapFormat};
 use super::pcapng::PcapngFormat;
 use super::recognise::{self, Compression, HEAD, Recognised, recognise};
 use super::summary::{Interface, KeyLog, Notes, SourceKind, SourceSummary};
-use super::window::{Block, Mapping, Window};
+use super::window::{Mapping, Window};
 use crate::base::{Foreign, SourceId, Timestamp};
 use crate::engine;
 
@@ -273,12 +273,6 @@ impl CaptureReader {
 
     /// The next frame; `None` at the end, and from then on.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        self.next_in_block().map(|(frame, _)| frame)
-    }
-
-    /// The next frame, and what its bytes lie in where somebody may hold that instead of copying them.
-    #[inline]
-    pub fn next_in_block(&mut self) -> Option<(Frame<'_>, Option<&Block>)> {
         let record = match self.pending.take() {
             Some(record) => record,
             None => self.parse()?,
@@ -288,7 +282,7 @@ impl CaptureReader {
         let time = record.time;
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
         self.last = Some(self.last.map_or(time, |last| last.max(time)));
-        Some((self.frame(record)?, self.window.block()))
+        self.frame(record)
     }
 
     /// The frame that [`CaptureReader::next_frame`] will give next.

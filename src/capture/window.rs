@@ -2,13 +2,10 @@
 //!
 //! It exists so that the parsers see one thing: "so many bytes are here now". Files are read as streams are: a buffer that stays in the
 //! processor's cache costs less than the pages of a map do, with their faults and with a wait for memory at each frame. The buffer grows only with
-//! bytes that have really arrived, up to [`BUFFER`], so that a length field cannot make it allocate. Who hands frames on to another thread
-//! may hold the [`Block`] that they lie in instead of copying them: then the window reads on in another one.
+//! bytes that have really arrived, up to [`BUFFER`], so that a length field cannot make it allocate.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::iter::repeat_n;
-use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -17,16 +14,6 @@ pub(super) const BUFFER: usize = 2 << 20;
 
 /// The buffer that is started with, and for most inputs the only one.
 const START: usize = 256 << 10;
-
-/// Buffers that somebody else held when they were full, and that are used again. Who holds more of them at a time makes work for the allocator.
-const SPARE: usize = 32;
-
-/// Bytes of an input that stay as they are while anybody holds them.
-pub type Block = Arc<[u8]>;
-
-fn block(len: usize) -> Block {
-    repeat_n(0, len).collect()
-}
 
 /// A capture file in memory, for whoever looks at its frames again later. The reader itself never touches it.
 pub struct Mapping(Mmap);
@@ -48,8 +35,7 @@ impl Mapping {
 
 pub(super) struct Window {
     input: Box<dyn Read + Send>,
-    buffer: Block,
-    spare: Vec<Block>,
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
     ended: bool,
@@ -62,8 +48,7 @@ impl Window {
     pub(super) fn new(input: Box<dyn Read + Send>) -> Window {
         Window {
             input,
-            buffer: Block::default(),
-            spare: Vec::new(),
+            buffer: Vec::new(),
             start: 0,
             end: 0,
             ended: false,
@@ -89,27 +74,16 @@ impl Window {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// What they lie in, to be held; only when it is full, and of the usual size. A pipe that gives a frame at a time would need a buffer for each.
-    #[inline]
-    pub(super) fn block(&self) -> Option<&Block> {
-        (self.end == START && self.buffer.len() == START).then_some(&self.buffer)
-    }
-
     /// Waits until `wanted` bytes are here or the input has ended; says how many of them are.
     /// More than [`BUFFER`] are never promised.
     pub(super) fn fill(&mut self, wanted: usize) -> usize {
         let some = wanted.min(BUFFER);
         while self.end.saturating_sub(self.start) < some && !self.ended {
-            let full = self.end == self.buffer.len();
-            if full
-                || self.start.saturating_add(some) > self.buffer.len()
-                || Arc::strong_count(&self.buffer) > 1
+            if self.end == self.buffer.len() || self.start.saturating_add(some) > self.buffer.len()
             {
                 self.make_room();
             }
-            let buffer = Arc::get_mut(&mut self.buffer);
-            let room = buffer.and_then(|buffer| buffer.get_mut(self.end..));
-            let room = room.unwrap_or_default();
+            let room = self.buffer.get_mut(self.end..).unwrap_or_default();
             match self.input.read(room) {
                 Ok(0) => self.ended = true,
                 Ok(read) => self.end = self.end.saturating_add(read),
@@ -146,39 +120,16 @@ impl Window {
         count.saturating_sub(left)
     }
 
-    /// Moves what is left to the buffer's front, or to that of another one when somebody holds it; of twice the size when it is full of
-    /// what is needed.
+    /// Moves what is left to the buffer's front; doubles the buffer when it is full of what is needed.
     fn make_room(&mut self) {
-        let left = self.start..self.end;
-        let len = match left.len() == self.buffer.len() {
-            true => left.len().saturating_mul(2).clamp(START, BUFFER),
-            false => self.buffer.len(),
-        };
-        match Arc::get_mut(&mut self.buffer).filter(|buffer| buffer.len() == len) {
-            Some(_) if left.start == 0 => {}
-            Some(buffer) => buffer.copy_within(left.clone(), 0),
-            None => self.change(len),
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end = self.end.saturating_sub(self.start);
+            self.start = 0;
         }
-        self.end = left.len();
-        self.start = 0;
-    }
-
-    /// Goes on in a buffer of `len` bytes that nobody holds.
-    fn change(&mut self, len: usize) {
-        self.spare.retain(|spare| spare.len() == len);
-        let unheld = |spare: &Block| Arc::strong_count(spare) == 1;
-        let mut next = match self.spare.iter().position(unheld) {
-            Some(at) => self.spare.swap_remove(at),
-            None => block(len),
-        };
-        let left = self.bytes();
-        // Nobody else has it.
-        if let Some(front) = Arc::get_mut(&mut next).and_then(|next| next.get_mut(..left.len())) {
-            front.copy_from_slice(left);
-        }
-        let before = std::mem::replace(&mut self.buffer, next);
-        if before.len() == len && self.spare.len() < SPARE {
-            self.spare.push(before);
+        if self.end == self.buffer.len() {
+            let more = self.buffer.len().saturating_mul(2).clamp(START, BUFFER);
+            self.buffer.resize(more, 0);
         }
     }
 }
@@ -203,47 +154,6 @@ mod tests {
         let mut window = Window::new(Box::new(Trickle(10_000)));
         assert_eq!(window.fill(usize::MAX), 10_000);
         assert_eq!(window.buffer.len(), START);
-    }
-
-    #[test]
-    fn what_is_held_stays_as_it_is() {
-        struct Count(u8, usize);
-        impl std::io::Read for Count {
-            fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-                let len = out.len().min(self.1);
-                for byte in &mut out[..len] {
-                    *byte = self.0;
-                    self.0 = self.0.wrapping_add(1) % 251;
-                }
-                Ok(len)
-            }
-        }
-        // What gives as much as it is asked for, and what does not.
-        for most in [usize::MAX, 100_000, 1_000] {
-            let mut window = Window::new(Box::new(Count(0, most)));
-            let (mut held, mut seen) = (Vec::new(), 0_usize);
-            for step in 0..2_000_usize {
-                let len = step * 37 % 3_000 + 1;
-                assert_eq!(window.fill(len), len);
-                let bytes = &window.bytes()[..len];
-                if let Some(block) = window.block() {
-                    let at = bytes.as_ptr().addr() - block.as_ptr().addr();
-                    held.push((block.clone(), at..at + len, seen));
-                }
-                seen += len;
-                window.advance(len);
-                if held.len() > 500 {
-                    held.remove(step % 500);
-                }
-            }
-            // Of a pipe that gives little at a time a buffer is held for its last frames only.
-            assert!(held.len() > if most == 1_000 { 0 } else { 100 });
-            for (block, range, from) in held {
-                let expected = |at: usize| ((from + at) % 251) as u8;
-                assert!((block[range].iter().enumerate()).all(|(at, byte)| *byte == expected(at)));
-            }
-            assert!(window.spare.len() <= super::SPARE);
-        }
     }
 
     #[test]

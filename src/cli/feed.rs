@@ -151,12 +151,9 @@ impl<'a, E: Ears> Feed<'a, E> {
             while reader.look_ahead() {
                 secrets = self.secrets(&reader, secrets);
                 measured = self.measured(id, &reader, measured);
-                let Some((frame, block)) = reader.next_in_block() else {
+                let Some(frame) = reader.next_frame() else {
                     break;
                 };
-                if let Some(block) = block {
-                    self.door.lies_in(block);
-                }
                 self.frame(id, &frame);
                 if self.paced.is_multiple_of(PACE) {
                     if self.stopped() {

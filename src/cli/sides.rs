@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::aside;
 use crate::base::{Foreign, SourceId, Timestamp};
-use crate::capture::{Block, Frame, Mapping, OpenError};
+use crate::capture::{Frame, Mapping, OpenError};
 use crate::engine::record::Record;
 use crate::engine::{
     Engine, Here, Input, Intake, Judging, Onward, Shard, Sighting, SourceEnd, Told, When,
@@ -55,8 +55,6 @@ pub trait Ears: Onward {
     fn refused(&mut self, error: &OpenError);
     /// The first frame of all comes.
     fn begin(&mut self, first: Timestamp);
-    /// The next frame's bytes lie in that block.
-    fn lies_in(&mut self, _block: &Block) {}
     /// A frame comes.
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>);
     /// False when nobody wants more.
@@ -116,12 +114,6 @@ impl<E: Ears> Reading<E> {
     /// An input cannot be read.
     pub fn refused(&mut self, error: &OpenError) {
         self.ears.refused(error);
-    }
-
-    /// The next frame's bytes lie in that block, which whoever hears of it may hold.
-    #[inline]
-    pub fn lies_in(&mut self, block: &Block) {
-        self.ears.lies_in(block);
     }
 
     /// A frame.

@@ -1,6 +1,6 @@
 //! Work for a shard, as it goes from the thread that reads to the one that keeps the shard's connections.
 //!
-//! It holds the block that a frame's bytes lie in, or a copy of them where there is none to hold; the shard takes the frame apart once
+//! It holds a copy of each frame's bytes, made while they are in the cache of who read them; the shard takes the frame apart once
 //! more, which costs less than to carry what was found. What was seen comes back with its place in the order of everything, so that the lists
 //! of several shards become one again. A batch is used again when it was worked off; nothing is allocated for a frame. It knows no
 //! thread and no channel.
@@ -28,16 +28,12 @@ pub struct Place {
 struct Again {
     order: u64,
     when: When,
-    /// In which block of the batch its bytes lie, or [`COPIED`], and from where on.
-    block: u16,
+    /// From the start of the bytes of the batch.
     at: usize,
     len: u32,
     original_len: u32,
     link_type: u16,
 }
-
-/// In no block, but among the bytes that were copied.
-const COPIED: u16 = u16::MAX;
 
 /// A segment out of fragments.
 struct Whole {
@@ -61,63 +57,35 @@ enum Task {
 #[derive(Default)]
 pub struct Batch {
     tasks: Vec<Task>,
-    blocks: Vec<Arc<[u8]>>,
-    copied: Vec<u8>,
-    /// Bytes of all frames.
-    bytes: usize,
+    bytes: Vec<u8>,
 }
 
 impl Batch {
     /// Bytes of frames that it holds.
     pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// How many blocks it holds.
-    pub fn blocks(&self) -> usize {
-        self.blocks.len()
+        self.bytes.len()
     }
 
     /// Nothing is in it any more.
     pub fn clear(&mut self) {
         self.tasks.clear();
-        self.blocks.clear();
-        self.copied.clear();
-        self.bytes = 0;
+        self.bytes.clear();
     }
 
-    /// A segment in a frame, whose bytes may lie in that block.
+    /// A segment in a frame.
     #[inline]
-    pub fn frame(&mut self, order: u64, when: &When, frame: &Input<'_>, block: Option<&Arc<[u8]>>) {
-        let lies = block.and_then(|block| Some((block, place(block, frame.data)?)));
-        let held = lies.and_then(|(block, at)| Some((self.hold(block)?, at)));
-        let (block, at) = held.unwrap_or_else(|| {
-            let at = self.copied.len();
-            self.copied.extend_from_slice(frame.data);
-            (COPIED, at)
-        });
-        self.bytes = self.bytes.saturating_add(frame.data.len());
+    pub fn frame(&mut self, order: u64, when: &When, frame: &Input<'_>) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(frame.data);
         self.tasks.push(Task::Frame(Again {
             order,
             when: *when,
-            block,
             at,
             // A frame is at most some 256 kB.
             len: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
             original_len: frame.original_len,
             link_type: frame.link_type,
         }));
-    }
-
-    /// The number of a block that it holds from now on; `None` when it holds too many.
-    #[inline]
-    fn hold(&mut self, block: &Arc<[u8]>) -> Option<u16> {
-        let same = |known: &Arc<[u8]>| Arc::ptr_eq(known, block);
-        if !self.blocks.last().is_some_and(same) {
-            self.blocks.push(Arc::clone(block));
-        }
-        let number = u16::try_from(self.blocks.len().saturating_sub(1)).ok()?;
-        (number != COPIED).then_some(number)
     }
 
     /// A segment that came in fragments.
@@ -165,18 +133,12 @@ impl Batch {
                     let Again {
                         order,
                         when,
-                        block,
                         at,
                         len,
                         original_len,
                         link_type,
                     } = again;
-                    let bytes = match *block {
-                        COPIED => Some(self.copied.as_slice()),
-                        block => self.blocks.get(usize::from(block)).map(|block| &**block),
-                    };
-                    let range = *at..at.saturating_add(*len as usize);
-                    let data = bytes.and_then(|bytes| bytes.get(range));
+                    let data = self.bytes.get(*at..at.saturating_add(*len as usize));
                     let packet = dissect(*link_type, data.unwrap_or_default(), *original_len);
                     if let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) {
                         let hear = &mut placed(*order, seen);
@@ -204,13 +166,6 @@ impl Batch {
             }
         }
     }
-}
-
-/// Where in the block those bytes lie, if they do.
-#[inline]
-fn place(block: &[u8], data: &[u8]) -> Option<usize> {
-    let at = data.as_ptr().addr().checked_sub(block.as_ptr().addr())?;
-    (at.checked_add(data.len())? <= block.len()).then_some(at)
 }
 
 /// Keeps what is seen with its place.

@@ -21,7 +21,7 @@ use std::vec::Drain;
 use super::crew::{Crew, Desk, Seen};
 use super::{Ears, Reading, Sink};
 use crate::base::{Foreign, SourceId, Timestamp};
-use crate::capture::{Block, Frame, Mapping, OpenError};
+use crate::capture::{Frame, Mapping, OpenError};
 use crate::cli::aside;
 use crate::engine::{Batch, Engine, Input, Judging, Onward, Place, Shard, Sighting, Told, When};
 use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
@@ -30,10 +30,8 @@ use crate::wire::{Icmp, Ip, Link, Quote, Tcp};
 const EPOCH: usize = 512;
 /// Sightings of the reading thread in an epoch, about.
 const SEEN: usize = 512;
-/// Bytes of frames in an epoch for one shard, about.
-const BYTES: usize = 256 << 10;
-/// Blocks that these lie in: what stands between them in the input is held with them.
-const BLOCKS: usize = 4;
+/// Bytes of frames that are copied in an epoch, about.
+const COPIED: usize = 256 << 10;
 /// Epochs on their way, from the reading thread to the judge.
 const AHEAD: u64 = 4;
 
@@ -68,8 +66,6 @@ pub struct Away<'a> {
     order: u64,
     /// Frames of this epoch.
     frames: usize,
-    /// What the frame's bytes may lie in.
-    block: Option<Block>,
 }
 
 impl Away<'_> {
@@ -115,16 +111,6 @@ impl Away<'_> {
         self.ways.get_mut(shard)
     }
 
-    /// A frame, for the shard that keeps connections of these ports.
-    #[inline]
-    fn hand_on(&mut self, when: &When, frame: &Input<'_>, ports: (u16, u16)) {
-        let order = self.next();
-        let shard = Shard::of(ports, self.ways.len());
-        if let Some(way) = self.ways.get_mut(shard) {
-            way.batch.frame(order, when, frame, self.block.as_ref());
-        }
-    }
-
     /// All shards hear of it.
     fn all(&mut self, mut hear: impl FnMut(&mut Batch)) {
         for way in &mut self.ways {
@@ -142,7 +128,10 @@ impl Onward for Away<'_> {
 
     #[inline]
     fn plain(&mut self, when: &When, frame: &Input<'_>, ports: (u16, u16)) {
-        self.hand_on(when, frame, ports);
+        let order = self.next();
+        if let Some(way) = self.way(ports) {
+            way.batch.frame(order, when, frame);
+        }
     }
 
     #[inline]
@@ -154,13 +143,13 @@ impl Onward for Away<'_> {
         ip: &Ip,
         tcp: &Tcp<'_>,
     ) {
-        let ports = (tcp.source_port, tcp.destination_port);
-        if let Some(frame) = frame {
-            return self.hand_on(when, frame, ports);
-        }
         let order = self.next();
-        if let Some(way) = self.way(ports) {
-            way.batch.whole(order, when, link, ip, tcp);
+        let Some(way) = self.way((tcp.source_port, tcp.destination_port)) else {
+            return;
+        };
+        match frame {
+            Some(frame) => way.batch.frame(order, when, frame),
+            None => way.batch.whole(order, when, link, ip, tcp),
         }
     }
 
@@ -207,18 +196,10 @@ impl Ears for Away<'_> {
     }
 
     #[inline]
-    fn lies_in(&mut self, block: &Block) {
-        let same = |known: &Block| Arc::ptr_eq(known, block);
-        if !self.block.as_ref().is_some_and(same) {
-            self.block = Some(Arc::clone(block));
-        }
-    }
-
-    #[inline]
     fn frame(&mut self, _: SourceId, _: &Frame<'_>) {
         self.frames = self.frames.saturating_add(1);
-        let full = |way: &Way| way.batch.bytes() > BYTES || way.batch.blocks() > BLOCKS;
-        if self.frames > EPOCH || self.notices.len() > SEEN || self.ways.iter().any(full) {
+        let copied = |way: &Way| way.batch.bytes() > COPIED;
+        if self.frames > EPOCH || self.notices.len() > SEEN || self.ways.iter().any(copied) {
             self.send();
             self.keep();
         }
@@ -387,7 +368,6 @@ pub fn many_sides<R: Send>(
                 epochs: 0,
                 order: 0,
                 frames: 0,
-                block: None,
             };
             let result = read(&mut Reading::new(intake, away));
             while crew.help() {}
