@@ -10,6 +10,7 @@ mod endpoint;
 mod extra;
 mod facts;
 mod foreign;
+mod gone;
 mod held;
 pub mod lookup;
 mod losses;

@@ -9,7 +9,7 @@ use crate::base::{Nanos, SECOND, Timestamp};
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;
-const QUEUES: usize = 6;
+const QUEUES: usize = 5;
 
 /// What a flow waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub(super) enum Queue {
     Open,
     /// The same, silent for a while: it holds no more memory than it needs.
     Resting,
-    /// Handed out.
-    Gone,
 }
 
 /// When a slot was touched: the latest time of the capture by then, which never goes back, and its place in the order of all
@@ -43,9 +41,6 @@ impl From<Timestamp> for Touch {
     }
 }
 
-/// What was handed out is remembered for so long after its last segment.
-pub(super) const GONE: Nanos = 60 * SECOND;
-
 /// How long after the last activity each queue is ripe.
 pub(super) const RIPE: [(Queue, Nanos); QUEUES] = [
     (Queue::Closing, 2 * SECOND),
@@ -53,7 +48,6 @@ pub(super) const RIPE: [(Queue, Nanos); QUEUES] = [
     (Queue::HalfOpen, 180 * SECOND),
     (Queue::Resting, 7_800 * SECOND),
     (Queue::Open, 10 * SECOND),
-    (Queue::Gone, GONE),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -240,7 +234,7 @@ mod tests {
         let mut queues = Queues::default();
         queues.touch(3, Queue::Open, touch(5));
         queues.touch(4, Queue::HalfOpen, touch(2));
-        queues.touch(5, Queue::Gone, touch(9));
+        queues.touch(5, Queue::Closing, touch(9));
         assert_eq!(queues.oldest(), Some(4));
         queues.touch(4, Queue::Open, touch(10));
         assert_eq!(queues.oldest(), Some(3));

@@ -14,9 +14,10 @@ use std::collections::VecDeque;
 use super::connection::{Dialogue, Ended, Ending, MailFlow, Turn};
 use super::endpoint::Endpoint;
 use super::foreign::{Foreigner, Passing};
+use super::gone::Gone;
 use super::opening::Opening;
 use super::ports::Ports;
-use super::queues::{GONE, Queue, Queues, RIPE, Touch};
+use super::queues::{Queue, Queues, RIPE, Touch};
 use super::ripe::Ripe;
 use super::slots::{Slots, Tuple};
 use super::worlds::Worlds;
@@ -33,8 +34,6 @@ enum Flow<S> {
     Other(Box<Foreigner>),
     /// What is none of mail.
     Passing(Passing),
-    /// It was handed out; late segments of it are not a connection.
-    Gone,
 }
 
 /// Changes that wait to be asked for; beyond it a connection is noted with its next segment.
@@ -47,6 +46,8 @@ pub struct Table<S: Dialogue> {
     seed: S::Seed,
     slots: Slots<Flow<S>>,
     queues: Queues,
+    /// What was handed out; late segments of it are not a connection.
+    gone: Gone,
     ready: Vec<(Turn, Ended<S>)>,
     now: Touch,
     /// Slots of mail connections that changed, for who looks at open ones; `None` when nobody does.
@@ -78,6 +79,7 @@ impl<S: Dialogue> Table<S> {
             seed: S::Seed::default(),
             slots: Slots::default(),
             queues: Queues::default(),
+            gone: Gone::default(),
             ready: Vec::new(),
             now: Touch {
                 time: Timestamp(i64::MIN),
@@ -114,12 +116,12 @@ impl<S: Dialogue> Table<S> {
 
     /// Connections in the table, those handed out lately included.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len().saturating_add(self.gone.len())
     }
 
     /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
-        self.slots.len() == 0
+        self.len() == 0
     }
 
     /// From now on a SYN without an answer costs little. Connections that are still opening are no [`Table::mail`] yet, and no
@@ -205,9 +207,8 @@ impl<S: Dialogue> Table<S> {
         };
         let (from, to) = Endpoint::of(&quote.ip, (source, destination));
         let tuple = Tuple::new(self.worlds.of(mark.frame.source()), from, to);
-        let known = self.slots.find(&tuple);
-        let Some(at) = known.filter(|known| !self.is_forgotten(*known)) else {
-            return false;
+        let Some(at) = self.slots.find(&tuple) else {
+            return self.gone.holds(&tuple, self.now.time);
         };
         if let Some(slot) = self.slots.get_mut(at)
             && let Flow::Opening(opening) = &mut slot.flow
@@ -225,6 +226,7 @@ impl<S: Dialogue> Table<S> {
 
     /// The next connection that is ripe at `now`, and its turn; to be asked until it has none.
     pub fn due(&mut self, now: Timestamp) -> Option<(Turn, Ended<S>)> {
+        self.gone.expire(now);
         loop {
             if let Some(ended) = self.ready.pop() {
                 return Some(ended);
@@ -235,7 +237,6 @@ impl<S: Dialogue> Table<S> {
             }
             let turn = Turn::ripe(queue, order);
             match queue {
-                Queue::Gone => self.remove(at),
                 Queue::Closing | Queue::Reset => self.hand_out(at, Ending::Closed, turn),
                 Queue::HalfOpen => self.hand_out(at, Ending::Unanswered, turn),
                 Queue::Open => self.rest(at),
@@ -269,29 +270,10 @@ impl<S: Dialogue> Table<S> {
             if let Some((_, ended)) = self.ready.pop() {
                 return Some(ended);
             }
+            self.gone.clear();
             let at = self.queues.oldest()?;
             self.hand_out(at, Ending::CaptureEnd, Turn::early(0));
         }
-    }
-
-    /// Whether what stands there was handed out so long ago that its five-tuple has no place any more, whether or not it has left
-    /// its queue yet, where others may stand before it. It leaves now.
-    #[inline]
-    fn is_forgotten(&mut self, at: u32) -> bool {
-        match self.slots.get(at) {
-            Some(slot) => matches!(slot.flow, Flow::Gone) && self.forget(at),
-            None => true,
-        }
-    }
-
-    #[cold]
-    fn forget(&mut self, at: u32) -> bool {
-        let last = self.queues.last(at);
-        let long_ago = last.is_none_or(|last| self.now.time.since(last.time) >= GONE);
-        if long_ago && last.is_some() {
-            self.remove(at);
-        }
-        long_ago
     }
 
     /// A connection that is silent gives back the room that its next segments would have had: most of those that are open for long
@@ -306,32 +288,28 @@ impl<S: Dialogue> Table<S> {
         }
     }
 
-    /// Moves a connection out for judging. Of one that has just ended a tombstone is left.
+    /// Moves a connection out for judging. Of one that has just ended the five-tuple is remembered.
     fn hand_out(&mut self, at: u32, ending: Ending, turn: Turn) {
-        let Some(slot) = self.slots.get_mut(at) else {
+        let last = self.queues.last(at);
+        let Some((tuple, flow)) = self.remove(at) else {
             return;
         };
-        let ended = match std::mem::replace(&mut slot.flow, Flow::Gone) {
+        let ended = match flow {
             Flow::Mail(mut mail) => {
                 mail.end();
-                Some(Ended::Mail(Ripe::tracked(mail, ending)))
+                Ended::Mail(Ripe::tracked(mail, ending))
             }
-            Flow::Opening(opening) => Some(Ended::Mail(Ripe::opening(opening, ending))),
-            Flow::Other(_) | Flow::Passing(_) => Some(Ended::Other),
-            Flow::Gone => None,
+            Flow::Opening(opening) => Ended::Mail(Ripe::opening(opening, ending)),
+            Flow::Other(_) | Flow::Passing(_) => Ended::Other,
         };
-        self.ready.extend(ended.map(|ended| (turn, ended)));
-        match self.queues.last(at) {
-            Some(last) if ending == Ending::Closed => {
-                self.slots.answered(at);
-                self.queues.touch(at, Queue::Gone, last);
-            }
-            _ => self.remove(at),
+        self.ready.push((turn, ended));
+        if let Some(last) = last.filter(|_| ending == Ending::Closed) {
+            self.gone.put(tuple, last.time);
         }
     }
 
-    fn remove(&mut self, at: u32) {
+    fn remove(&mut self, at: u32) -> Option<(Tuple, Flow<S>)> {
         self.queues.remove(at);
-        self.slots.remove(at);
+        self.slots.remove(at)
     }
 }

@@ -75,7 +75,6 @@ impl<S: Dialogue> Table<S> {
         ip: &Ip,
         tcp: &Tcp<'_>,
     ) -> Option<Labels> {
-        let known = known.filter(|known| !self.is_forgotten(*known));
         let (from, to) = Endpoint::of(ip, (tcp.source_port, tcp.destination_port));
         let source = tuple.source();
         let mut reused = false;
@@ -86,19 +85,18 @@ impl<S: Dialogue> Table<S> {
             if answer && self.unasked(known) && self.foreign_answer(source, mark, from, to, tcp) {
                 return None;
             }
-            match self.verdict(known, side, mark, tcp) {
-                Some(Verdict::SameConnection) => {
-                    return self.feed(known, side, mark, link, ip, tcp);
-                }
-                Some(Verdict::NewConnection) => {
-                    reused = true;
-                    self.hand_out(known, Ending::Replaced, Turn::early(self.now.order));
-                }
-                None => {
-                    self.strays = self.strays.saturating_add(1);
-                    return None;
-                }
+            if self.verdict(known, side, mark, tcp)? == Verdict::SameConnection {
+                return self.feed(known, side, mark, link, ip, tcp);
             }
+            reused = true;
+            self.hand_out(known, Ending::Replaced, Turn::early(self.now.order));
+        } else if self.gone.holds(&tuple, self.now.time) {
+            if !tcp.flags.opens() {
+                self.strays = self.strays.saturating_add(1);
+                return None;
+            }
+            self.gone.take(&tuple);
+            reused = true;
         } else if answer && self.foreign_answer(source, mark, from, to, tcp) {
             return None;
         }
@@ -133,15 +131,13 @@ impl<S: Dialogue> Table<S> {
             .map_or(Side::Server, |slot| slot.side(end))
     }
 
-    /// Whether the segment continues what is in the slot; `None`: it is a late one of a connection that is gone.
+    /// Whether the segment continues what is in the slot.
     fn verdict(&self, at: u32, side: Side, mark: Mark, tcp: &Tcp<'_>) -> Option<Verdict> {
         match &self.slots.get(at)?.flow {
             Flow::Mail(mail) => Some(mail.tracker.belongs(side, mark, tcp)),
             Flow::Opening(opening) => Some(opening.belongs(side, tcp)),
             Flow::Other(foreign) => Some(foreign.passing().belongs(side, tcp)),
             Flow::Passing(passing) => Some(passing.belongs(side, tcp)),
-            Flow::Gone if tcp.flags.opens() => Some(Verdict::NewConnection),
-            Flow::Gone => None,
         }
     }
 
@@ -154,15 +150,13 @@ impl<S: Dialogue> Table<S> {
         tcp: &Tcp<'_>,
         reused: bool,
     ) -> Option<u32> {
-        if self.slots.len() >= self.limit {
-            let oldest = self.queues.oldest()?;
-            if !matches!(
-                self.slots.get(oldest).map(|slot| &slot.flow),
-                Some(Flow::Gone)
-            ) {
+        if self.len() >= self.limit {
+            let oldest = self.queues.oldest();
+            let last = oldest.and_then(|oldest| self.queues.last(oldest));
+            if !self.gone.make_room(last.map(|last| last.time)) {
                 self.evicted = self.evicted.saturating_add(1);
+                self.hand_out(oldest?, Ending::Evicted, Turn::early(self.now.order));
             }
-            self.hand_out(oldest, Ending::Evicted, Turn::early(self.now.order));
         }
         let (client, server) = self.ports.roles(from, to, tcp);
         let key = FlowKey {
@@ -245,7 +239,6 @@ impl<S: Dialogue> Table<S> {
             Flow::Opening(_) => Queue::HalfOpen,
             Flow::Other(foreign) => foreign.passing().queue(),
             Flow::Passing(passing) => passing.queue(),
-            Flow::Gone => Queue::Gone,
         };
         self.touch(at, queue, labels);
         labels

@@ -3,7 +3,7 @@
 //! Exists apart because it is the one place where a packet of one five-tuple says something of another's connection. Refuses to
 //! judge it: it is a fact of the connection whose SYN waits.
 
-use super::{Flow, Queue, Table};
+use super::{Flow, Table};
 use crate::base::{Mark, SourceId};
 use crate::flow::connection::Dialogue;
 use crate::flow::endpoint::Endpoint;
@@ -27,16 +27,6 @@ impl<S: Dialogue> Table<S> {
                 && facts.syns.count == 0
                 && facts.established.is_none()
                 && facts.sides.server.data_segments == 0
-    }
-
-    /// Remembers a five-tuple as none of a connection, for a while.
-    fn bury(&mut self, tuple: Tuple, client: Endpoint) {
-        if self.slots.len() >= self.limit || self.slots.find(&tuple).is_some() {
-            return;
-        }
-        if let Some(at) = self.slots.put(tuple, client, Flow::Gone, None) {
-            self.queues.touch(at, Queue::Gone, self.now);
-        }
     }
 
     /// A SYN-ACK that fits a waiting SYN in all but the address.
@@ -64,7 +54,9 @@ impl<S: Dialogue> Table<S> {
         if let Some(known) = self.slots.find(&tuple) {
             self.remove(known);
         }
-        self.bury(tuple, to);
+        if self.len() < self.limit {
+            self.gone.put(tuple, self.now.time);
+        }
         true
     }
 }
