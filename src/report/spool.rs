@@ -10,7 +10,7 @@ use super::buffer::Buffer;
 use super::pieces::Json;
 
 /// Text that is kept in memory.
-const IN_MEMORY: usize = 1 << 18;
+const IN_MEMORY: usize = 1 << 16;
 
 /// Elements, separated by commas.
 #[derive(Default)]
