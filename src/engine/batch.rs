@@ -11,9 +11,16 @@ use super::door::Input;
 use super::onward::{Told, When};
 use super::shard::Shard;
 use super::sighting::Sighting;
-use crate::base::Timestamp;
+use crate::base::{FrameRef, Mark, SourceId, Timestamp, foresee};
 use crate::flow::Turn;
 use crate::wire::{Icmp, Ip, Link, Net, Quote, Tcp, Transport, dissect};
+
+/// Room for so many frames is made at once.
+const FRAMES: usize = 128;
+/// Room for so many bytes of frames is made at once.
+const BYTES: usize = 32 << 10;
+/// Bytes of what comes next that are asked for: a frame's headers up to its TCP options.
+const AHEAD: usize = 128;
 
 /// Where something that was seen stands in the order of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +32,7 @@ pub struct Place {
 }
 
 /// A frame that is to be read again.
+#[derive(Clone, Copy)]
 struct Again {
     order: u64,
     when: When,
@@ -35,6 +43,23 @@ struct Again {
     link_type: u16,
 }
 
+/// Room for a frame.
+const ROOM: Again = Again {
+    order: 0,
+    when: When {
+        mark: Mark {
+            frame: FrameRef::new(SourceId(0), 0),
+            time: Timestamp(0),
+        },
+        world: SourceId(0),
+        now: Timestamp(0),
+    },
+    at: 0,
+    len: 0,
+    original_len: 0,
+    link_type: 0,
+};
+
 /// A segment out of fragments.
 struct Whole {
     when: When,
@@ -44,8 +69,8 @@ struct Whole {
     payload: Vec<u8>,
 }
 
+/// What is not a frame.
 enum Task {
-    Frame(Again),
     Whole(u64, Box<Whole>),
     Error(u64, Box<(When, Ip, Icmp<'static>, Quote)>),
     Tick(u64, Timestamp),
@@ -56,7 +81,11 @@ enum Task {
 /// Work for one shard, in order.
 #[derive(Default)]
 pub struct Batch {
-    tasks: Vec<Task>,
+    /// Room for frames, of which as many are taken as `taken` says.
+    frames: Vec<Again>,
+    taken: usize,
+    /// What else is to be done, and how many frames come before it.
+    tasks: Vec<(usize, Task)>,
     bytes: Vec<u8>,
 }
 
@@ -68,6 +97,7 @@ impl Batch {
 
     /// Nothing is in it any more.
     pub fn clear(&mut self) {
+        self.taken = 0;
         self.tasks.clear();
         self.bytes.clear();
     }
@@ -76,16 +106,33 @@ impl Batch {
     #[inline]
     pub fn frame(&mut self, order: u64, when: &When, frame: &Input<'_>) {
         let at = self.bytes.len();
+        if self.bytes.capacity() - at < frame.data.len() {
+            self.bytes.reserve_exact(frame.data.len().max(BYTES));
+        }
         self.bytes.extend_from_slice(frame.data);
-        self.tasks.push(Task::Frame(Again {
-            order,
-            when: *when,
-            at,
-            // A frame is at most some 256 kB.
-            len: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
-            original_len: frame.original_len,
-            link_type: frame.link_type,
-        }));
+        if self.taken == self.frames.len() {
+            self.frames.resize(self.taken.saturating_add(FRAMES), ROOM);
+        }
+        let Some(again) = self.frames.get_mut(self.taken) else {
+            return;
+        };
+        self.taken = self.taken.saturating_add(1);
+        // Word by word where it is to stand. What is put together elsewhere first is loaded in other pieces than it was stored in, and a
+        // processor then waits until everything stored before has left it: the copy above, into lines that another core read last.
+        again.order = order;
+        again.when.mark.frame = when.mark.frame;
+        again.when.mark.time = when.mark.time;
+        again.when.world = when.world;
+        again.when.now = when.now;
+        again.at = at;
+        // A frame is at most some 256 kB.
+        again.len = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
+        again.original_len = frame.original_len;
+        again.link_type = frame.link_type;
+    }
+
+    fn task(&mut self, task: Task) {
+        self.tasks.push((self.taken, task));
     }
 
     /// A segment that came in fragments.
@@ -100,70 +147,89 @@ impl Batch {
             },
             payload: tcp.payload.to_vec(),
         };
-        self.tasks.push(Task::Whole(order, Box::new(whole)));
+        self.task(Task::Whole(order, Box::new(whole)));
     }
 
     /// An ICMP error.
     pub fn error(&mut self, order: u64, when: &When, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) {
         let error = Icmp { body: &[], ..*icmp };
         let error = Box::new((*when, *ip, error, *quote));
-        self.tasks.push(Task::Error(order, error));
+        self.task(Task::Error(order, error));
     }
 
     /// What is ripe by then is to be told.
     pub fn tick(&mut self, order: u64, now: Timestamp) {
-        self.tasks.push(Task::Tick(order, now));
+        self.task(Task::Tick(order, now));
     }
 
     /// Everything that is open is to be told.
     pub fn drain(&mut self, order: u64) {
-        self.tasks.push(Task::Drain(order));
+        self.task(Task::Drain(order));
     }
 
     /// Something that all connections have to know.
     pub fn tell(&mut self, told: &Arc<Told>) {
-        self.tasks.push(Task::Tell(Arc::clone(told)));
+        self.task(Task::Tell(Arc::clone(told)));
     }
 
     /// Does the work; `seen` gets what was seen, in order.
     pub fn work(&self, shard: &mut Shard, seen: &mut Vec<(Place, Sighting)>) {
-        for task in &self.tasks {
-            match task {
-                Task::Frame(again) => {
-                    let Again {
-                        order,
-                        when,
-                        at,
-                        len,
-                        original_len,
-                        link_type,
-                    } = again;
-                    let data = self.bytes.get(*at..at.saturating_add(*len as usize));
-                    let packet = dissect(*link_type, data.unwrap_or_default(), *original_len);
-                    if let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) {
-                        let hear = &mut placed(*order, seen);
-                        shard.segment(*order, when, &packet.link, ip, tcp, hear);
-                    }
-                }
-                Task::Whole(order, whole) => {
-                    let Whole {
-                        when,
-                        link,
-                        ip,
-                        header,
-                        payload,
-                    } = &**whole;
-                    let tcp = Tcp { payload, ..*header };
-                    shard.segment(*order, when, link, ip, &tcp, &mut placed(*order, seen));
-                }
-                Task::Error(order, error) => {
-                    let (when, ip, icmp, quote) = &**error;
-                    shard.error(when, ip, icmp, quote, &mut placed(*order, seen));
-                }
-                Task::Tick(order, now) => shard.tick(*now, &mut placed(*order, seen)),
-                Task::Drain(order) => shard.drain(&mut placed(*order, seen)),
-                Task::Tell(told) => shard.tell(told),
+        let mut frames = self.frames.iter().take(self.taken);
+        let mut before = 0_usize;
+        for (after, task) in &self.tasks {
+            for again in frames.by_ref().take(after.saturating_sub(before)) {
+                self.frame_again(again, shard, seen);
             }
+            before = *after;
+            task.work(shard, seen);
+        }
+        for again in frames {
+            self.frame_again(again, shard, seen);
+        }
+    }
+
+    #[inline]
+    fn frame_again(&self, again: &Again, shard: &mut Shard, seen: &mut Vec<(Place, Sighting)>) {
+        let end = again.at.saturating_add(again.len as usize);
+        let data = self.bytes.get(again.at..end).unwrap_or_default();
+        // The headers of one of the next frames, which lie in the cache of who copied them.
+        if let Some(headers) = self
+            .bytes
+            .get(end..)
+            .and_then(|rest| rest.first_chunk::<AHEAD>())
+        {
+            foresee(headers);
+        }
+        let packet = dissect(again.link_type, data, again.original_len);
+        if let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) {
+            let order = again.order;
+            let hear = &mut placed(order, seen);
+            shard.segment(order, &again.when, &packet.link, ip, tcp, hear);
+        }
+    }
+}
+
+impl Task {
+    fn work(&self, shard: &mut Shard, seen: &mut Vec<(Place, Sighting)>) {
+        match self {
+            Task::Whole(order, whole) => {
+                let Whole {
+                    when,
+                    link,
+                    ip,
+                    header,
+                    payload,
+                } = &**whole;
+                let tcp = Tcp { payload, ..*header };
+                shard.segment(*order, when, link, ip, &tcp, &mut placed(*order, seen));
+            }
+            Task::Error(order, error) => {
+                let (when, ip, icmp, quote) = &**error;
+                shard.error(when, ip, icmp, quote, &mut placed(*order, seen));
+            }
+            Task::Tick(order, now) => shard.tick(*now, &mut placed(*order, seen)),
+            Task::Drain(order) => shard.drain(&mut placed(*order, seen)),
+            Task::Tell(told) => shard.tell(told),
         }
     }
 }
