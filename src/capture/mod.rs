@@ -30,7 +30,7 @@ pub use patience::Stop;
 pub use pcapng_writer::{
     CONTROL_MARK, ENTERPRISE_NUMBER, MAX_COMMENT, MAX_FRAME, MEASURED_MARK, PcapngWriter,
 };
-pub use reader::{CaptureReader, Frame, Progress};
+pub use reader::{Beside, CaptureReader, Frame, Progress};
 pub use recognise::Compression;
 pub use summary::{
     Damage, INTERFACES, Interface, KEY_LOG, KeyLog, SourceKind, SourceSummary, abut,

@@ -11,7 +11,7 @@ use super::interrupt::Interrupt;
 use super::sides::{Ears, Reading, Sink, many_sides, one_side};
 use crate::base::{Foreign, SourceId};
 use crate::capture::{
-    CaptureReader, Frame, Input, Merged, OpenError, OpenErrorKind, SourceSummary,
+    CaptureReader, Frame, Input, KeyLog, Merged, OpenError, OpenErrorKind, SourceSummary,
 };
 use crate::engine::record::Record;
 use crate::engine::{Engine, SourceEnd};
@@ -147,13 +147,10 @@ impl<'a, E: Ears> Feed<'a, E> {
             };
             self.watch(&reader);
             let (mut secrets, mut measured) = (0, 0);
-            // A look ahead, so that secrets which stand before a frame are known when it comes.
-            while reader.look_ahead() {
-                secrets = self.secrets(&reader, secrets);
-                measured = self.measured(id, &reader, measured);
-                let Some(frame) = reader.next_frame() else {
-                    break;
-                };
+            while let Some((frame, beside)) = reader.next_noted() {
+                // Secrets that stand before a frame are known when it comes.
+                secrets = self.secrets(beside.key_log, secrets);
+                measured = self.measured(id, beside.measured, measured);
                 self.frame(id, &frame);
                 if self.paced.is_multiple_of(PACE) {
                     if self.stopped() {
@@ -187,7 +184,10 @@ impl<'a, E: Ears> Feed<'a, E> {
         let mut merged = Merged::new(parts);
         let mut known = vec![(0, 0); merged.readers().len()];
         for ((id, reader), known) in merged.readers().iter().zip(&mut known) {
-            *known = (self.secrets(reader, 0), self.measured(*id, reader, 0));
+            *known = (
+                self.secrets(reader.key_log(), 0),
+                self.measured(*id, reader.measured(), 0),
+            );
         }
         loop {
             if let Some(place) = merged.look_ahead()
@@ -195,8 +195,8 @@ impl<'a, E: Ears> Feed<'a, E> {
                     (merged.readers().get(place), known.get_mut(place))
             {
                 *known = (
-                    self.secrets(reader, known.0),
-                    self.measured(*id, reader, known.1),
+                    self.secrets(reader.key_log(), known.0),
+                    self.measured(*id, reader.measured(), known.1),
                 );
             }
             let Some((id, frame)) = merged.next_frame() else {
@@ -213,8 +213,9 @@ impl<'a, E: Ears> Feed<'a, E> {
     }
 
     /// Hands TLS secrets that the capture itself carries to the engine; returns how much of them was handed over.
-    fn secrets(&mut self, reader: &CaptureReader, known: usize) -> usize {
-        let text = reader.key_log().text();
+    #[inline]
+    fn secrets(&mut self, key_log: &KeyLog, known: usize) -> usize {
+        let text = key_log.text();
         if let Some(more) = text.get(known..).filter(|more| !more.is_empty()) {
             self.door.secrets(more);
         }
@@ -222,14 +223,15 @@ impl<'a, E: Ears> Feed<'a, E> {
     }
 
     /// Hands measurements that the capture itself carries to the engine; returns how many were handed over.
-    fn measured(&mut self, id: SourceId, reader: &CaptureReader, known: usize) -> usize {
-        let all = reader.measured();
+    #[inline]
+    fn measured(&mut self, id: SourceId, all: &[Vec<u8>], known: usize) -> usize {
         for text in all.iter().skip(known) {
             self.door.told(id, text);
         }
         all.len()
     }
 
+    #[inline]
     fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
         self.paced = self.paced.wrapping_add(1);
         self.door.frame(source, frame);
@@ -323,12 +325,9 @@ pub fn feed_whole(
     let mut feed = Feed::new(&mut door, &interrupt, false);
     let id = feed.open(&reader, None);
     let (mut secrets, mut measured) = (0, 0);
-    while reader.look_ahead() {
-        secrets = feed.secrets(&reader, secrets);
-        measured = feed.measured(id, &reader, measured);
-        let Some(frame) = reader.next_frame() else {
-            break;
-        };
+    while let Some((frame, beside)) = reader.next_noted() {
+        secrets = feed.secrets(beside.key_log, secrets);
+        measured = feed.measured(id, beside.measured, measured);
         feed.frame(id, &frame);
     }
     feed.close(id, &reader.summary());

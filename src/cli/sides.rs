@@ -117,6 +117,7 @@ impl<E: Ears> Reading<E> {
     }
 
     /// A frame.
+    #[inline]
     pub fn frame(&mut self, source: SourceId, frame: &Frame<'_>) {
         if !mem::replace(&mut self.begun, true) {
             self.ears.begin(frame.time);
