@@ -255,6 +255,16 @@ impl TlsFacts {
         self.server_hello.as_ref().map(|hello| hello.version)
     }
 
+    /// When the handshake was complete for both sides: the later Finished.
+    pub fn finished(&self) -> Option<Mark> {
+        let (client, server) = (self.client_finished?, self.server_finished?);
+        Some(if client.is_before(server) {
+            server
+        } else {
+            client
+        })
+    }
+
     pub(super) fn began(&mut self, kind: u8, side: Side, at: Mark) {
         if self.handshake.len() < MESSAGES {
             self.handshake.push((Handshake::of(kind), side, at));
