@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Words] = &[
         "has exceeded permitted limits",
     ]),
     words(RateLimited, Transaction, Sure, "Yahoo; GMX; Zoho; Exchange Online (5.2.0): what one may send", &[
-        "message from * temporarily deferred", "mail send limit exceeded", "unusual sending activity",
+        "message from ( * temporarily deferred", "mail send limit exceeded", "unusual sending activity",
         "submissionquotaexceeded", "sending too fast",
     ]),
     words(RateLimited, Transaction, Sure, "NetEase help.163.com (return codes): how many connections, commands, recipients", &[
@@ -80,7 +80,7 @@ pub(super) const ROWS: &[Words] = &[
         "mailbox locked", "mailbox in use", "mailbox is in use", "mailbox is already in use", "unable to lock",
         "can't lock", "cannot lock", "is locked by another", "lock busy", "already in use",
         "minimum login interval", "logins too frequent", "logging in too frequently", "mailbox already open",
-        "is already locked", "mailbox is busy", "mailbox busy", "maildrop busy", "maildrop is busy",
+        "mailbox is already locked", "maildrop is already locked", "mailbox is busy", "mailbox busy", "maildrop busy", "maildrop is busy",
     ]),
     words(StarttlsRequired, Any, Sure, "RFC 3207 4; Postfix src/smtpd/smtpd.c; Exchange 5.7.x; Courier; Google", &[
         "must issue a starttls", "must issue starttls", "issue a starttls command first",

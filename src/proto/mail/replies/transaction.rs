@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Words] = &[
         "spoofed sender", "sender blocked", "blocked sender", "sender is blocked", "sender address blocked",
         "you are not allowed to send", "must match the authenticated", "does not match authenticated",
         "callback setup failed while verifying", "email address is not verified", "sender address must",
-        "is not allowed to send", "unauthorized sender", "mail from must", "anti-spoofing",
+        "is not allowed to send:", "unauthorized sender address", "mail from must", "anti-spoofing",
     ]),
     words(SenderRejected, Transaction, Sure, "NetEase help.163.com (return codes): senders that may not send, or differ from the header's", &[
         "mi:imf", "mi:spb", "wm:blu", "dt:sum",

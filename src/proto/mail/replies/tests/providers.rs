@@ -76,6 +76,10 @@ fn who_may_not_send_is_not_a_recipient_that_is_refused() {
         ("DATA", "554 DT:SUM 163 mx1 http://mail.163.com/help/help_spam_16.htm", SenderRejected),
         ("DATA", "554 DT:SPM 163 mx1 http://mail.163.com/help/help_spam_16.htm", ContentRejected),
         // The near misses.
+        (MAIL, "550 SPF: 192.0.2.1 is not allowed to send mail from b", DomainUnauthenticated),
+        (MAIL, "550 SPF check failed: unauthorized sender", DomainUnauthenticated),
+        (RCPT, "451 Message from 192.0.2.1 temporarily deferred, please retry", Greylisted),
+        (RCPT, "421 Message from (192.0.2.1) temporarily deferred - 4.16.50", RateLimited),
         (RCPT, "550 Access denied", RecipientRejected),
         (MAIL, "550 Administrative prohibition", SenderRejected),
         ("DATA", "550 Administrative prohibition", ContentRejected),
