@@ -112,7 +112,7 @@ fn left_upon_greeting(c: &Connection<'_>, tls: &TlsFacts, left: Mark) -> bool {
 
 /// It stayed ≥ 5 s behind the handshake, and nothing came that may be a greeting: who looks at a certificate leaves sooner.
 fn waited_in_vain(tls: &TlsFacts, left: Mark) -> bool {
-    tls.application_data[Side::Server].is_none()
+    tls.ungreeted()
         && tls
             .finished()
             .is_some_and(|finished| left.time.since(finished.time) >= 5 * SECOND)

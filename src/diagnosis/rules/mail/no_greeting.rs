@@ -143,7 +143,6 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 /// Both sides finished the handshake, nothing that may be a greeting followed, and the client, which has nothing to say before it, gave up.
 fn within(c: &Connection<'_>, tls: &TlsFacts) -> Option<Claim> {
     let finished = tls.finished()?;
-    let wordless = |side: Side| tls.application_data[side].is_none();
     let by_server = matches!(
         c.ending,
         Ending::Closed {
@@ -153,8 +152,8 @@ fn within(c: &Connection<'_>, tls: &TlsFacts) -> Option<Claim> {
     );
     let left = tls.close_notify[Side::Client];
     let gave_up = left.is_none_or(|left| left.time.since(finished.time) >= 5 * SECOND);
-    let quiet = wordless(Side::Client)
-        && wordless(Side::Server)
+    let quiet = tls.application_data[Side::Client].is_none()
+        && tls.ungreeted()
         && !c.dialogue.greeted
         && tls.refusal.is_none()
         && tls.alerts.iter().all(|alert| !alert.fatal);
@@ -172,7 +171,7 @@ fn within(c: &Connection<'_>, tls: &TlsFacts) -> Option<Claim> {
     {
         return None;
     }
-    // A short greeting of TLS 1.3 looks like a ticket (RFC 8446 4.6.1).
+    // Where tickets came, the first of them may be a greeting of their size.
     let nothing = tls.after_finished[Side::Server] == 0;
     let confidence = absence(c).confidence(if nothing { 0.85 } else { 0.7 })?;
     let waited = c.watched_after(finished.time) as f64 / SECOND as f64;
