@@ -195,7 +195,7 @@ const SERVICES: [&str; 9] = [
 pub fn is_mail_name(name: &str) -> bool {
     let end = memchr::memchr(b'.', name.as_bytes());
     let label = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
-    if !label.is_ascii() || label.is_empty() || is_reversed(name) {
+    if !label.is_ascii() || label.is_empty() || asks_a_list(name) {
         return false;
     }
     let label = label.as_bytes();
@@ -273,6 +273,29 @@ pub fn is_reversed(name: &str) -> bool {
     v4 && name.split('.').count() > 5 || v6
 }
 
+/// Labels of zones that list domains or hashes of addresses (RFC 5782 4), which are asked for with the zone behind them.
+const LISTS: [&str; 11] = [
+    "dbl",
+    "rhsbl",
+    "dnsbl",
+    "rbl",
+    "surbl",
+    "uribl",
+    "dnswl",
+    "dwl",
+    "ebl",
+    "abusix",
+    "spameatingmonkey",
+];
+
+/// Whether a name is a question to a list: of addresses, or of domains. NXDOMAIN there says *not listed*, and nobody needs an address.
+pub fn asks_a_list(name: &str) -> bool {
+    // A domain of two labels or more, the list's, and what is above it.
+    let far = || name.bytes().filter(|byte| *byte == b'.').count() >= 4;
+    let within = || name.split('.').skip(2).any(|label| LISTS.contains(&label));
+    is_reversed(name) || far() && within()
+}
+
 /// Whether two words differ by at most one insertion, deletion, substitution or exchange of neighbours.
 fn one_edit(a: &[u8], b: &[u8]) -> bool {
     let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
@@ -293,7 +316,8 @@ fn one_edit(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        LONGEST, WORDS, at_most_one, is_mail_name, is_mail_question, is_reversed, letters, one_edit,
+        LONGEST, WORDS, asks_a_list, at_most_one, is_mail_name, is_mail_question, is_reversed,
+        letters, one_edit,
     };
     use crate::proto::dns::RecordType;
 
@@ -367,5 +391,18 @@ mod tests {
         ));
         assert!(is_reversed("2.0.0.127.zen.spamhaus.org"));
         assert!(!is_reversed("192.0.2.10"));
+        for name in [
+            "2.0.0.127.zen.spamhaus.org",
+            "mail.example.org.multi.surbl.org",
+            "example.org.dbl.spamhaus.org",
+            "mail.example.org.dwl.dnswl.org",
+        ] {
+            assert!(asks_a_list(name), "{name}");
+            assert!(!is_mail_name(name), "{name}");
+        }
+        for name in ["mail.surbl.org", "mx1.rbl.example.org", "mail.example.org"] {
+            assert!(!asks_a_list(name), "{name}");
+            assert!(is_mail_name(name), "{name}");
+        }
     }
 }

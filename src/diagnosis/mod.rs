@@ -24,7 +24,7 @@ pub use catalogue::{Class, Code};
 pub use handshake::Handshake;
 pub use judge::{Judgement, judge_connection};
 pub use judge_handshakes::judge_handshakes;
-pub use judge_lookup::{is_mail_name, is_mail_question, is_underscored, judge_lookup};
+pub use judge_lookup::{asks_a_list, is_mail_name, is_mail_question, is_underscored, judge_lookup};
 pub use ladder::{Ladder, Stage};
 pub use lookup_view::{AGAIN, CONTRADICTED, Lookup, LookupContext, Sibling, WENT_ON};
 pub use measured::{About, Measured, Settles};

@@ -41,6 +41,7 @@ pub fn check(c: &Connection<'_>) -> Check {
         }
         return match left_upon_greeting(c, tls, at) {
             true => Check::Yes(at),
+            false if waited_in_vain(tls, at) => Check::No,
             false => Check::BareHandshake(at),
         };
     }
@@ -107,6 +108,14 @@ fn left_upon_greeting(c: &Connection<'_>, tls: &TlsFacts, left: Mark) -> bool {
     let stayed = left.time.since(finished);
     let reacted = left.time.since(greeted.time);
     stayed >= LOOKED_AT.saturating_add(way) && (way / 4 * 3..=SECOND).contains(&reacted)
+}
+
+/// It stayed ≥ 5 s behind the handshake, and nothing came that may be a greeting: who looks at a certificate leaves sooner.
+fn waited_in_vain(tls: &TlsFacts, left: Mark) -> bool {
+    tls.ungreeted()
+        && tls
+            .finished()
+            .is_some_and(|finished| left.time.since(finished.time) >= 5 * SECOND)
 }
 
 /// The client's host refused a SYN-ACK that does not acknowledge its SYN (RFC 9293 3.10.7.3): it, and the reset at the number that it

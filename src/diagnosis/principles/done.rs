@@ -27,6 +27,7 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
+        let served = |end: &Mark| !crossed(c, tls, *end);
         if both && !ends_inside_record(c, tls) {
             // What only answers the server's FIN is no farewell of the client (RFC 8446 6.1).
             let server_left = c.tcp.sides[Side::Server].fin;
@@ -36,12 +37,15 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
             };
             let notify = tls.close_notify[Side::Client]
                 .filter(unasked)
-                .or(tls.close_notify[Side::Server]);
+                .or(tls.close_notify[Side::Server])
+                .filter(served);
             let quit = || match farewell(c, tls)? {
                 Farewell::Sure(at) if c.ended() => Some(at),
                 _ => None,
             };
-            return notify.or_else(|| orderly_fin(c)).or_else(quit);
+            return notify
+                .or_else(|| orderly_fin(c).filter(served))
+                .or_else(quit);
         }
         return None;
     }
@@ -72,6 +76,16 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
 pub fn without_holes(c: &Connection<'_>, tls: &TlsFacts) -> bool {
     let gaps = tls.gaps.client > 0 || tls.gaps.server > 0;
     !gaps && tls.lost.is_none() && !c.partly_unseen() && !c.began_late()
+}
+
+/// All that the client said came behind the server's end, which it crossed: the server had ended before it was asked for anything.
+fn crossed(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
+    let of_server = tls.close_notify[Side::Server] == Some(end)
+        || c.tcp.sides[Side::Server]
+            .fin
+            .is_some_and(|fin| fin.frame == end.frame);
+    let asked = tls.application_data[Side::Client].map(|(first, _)| first);
+    of_server && asked.is_some_and(|asked| end.is_before(asked)) && without_holes(c, tls)
 }
 
 /// A side ended in the middle of a record: what it was saying never came to its end.

@@ -78,7 +78,8 @@ impl Attempt {
                     let same = other.twin() == Some(member.id) || member.twin() == Some(other.id);
                     let chosen =
                         member.check && !member.own_sake && other.established && !other.check;
-                    other.outcome == Outcome::Failed && (same || chosen)
+                    let undecided = other.outcome == Outcome::Incomplete && chosen;
+                    undecided || other.outcome == Outcome::Failed && (same || chosen)
                 })
             };
             member.works() && !denied()
@@ -104,13 +105,13 @@ impl Attempt {
         self.connections.iter().any(|known| outlived(known, member))
     }
 
-    /// One of the two looked and left, and the other one wanted more of the same host and failed: that it could be
+    /// One of the two looked and left, and the other one wanted more of the same host and did not get it in view: that it could be
     /// looked at says nothing of the work, so they are not one purpose.
     pub(super) fn contradicts(&self, member: &Member) -> bool {
         let worked = |one: &Member, other: &Member| {
             one.check
                 && !other.check
-                && other.outcome == Outcome::Failed
+                && matches!(other.outcome, Outcome::Failed | Outcome::Incomplete)
                 && one.server.address() == other.server.address()
         };
         self.connections.iter().any(|known| {

@@ -178,6 +178,27 @@ fn the_loser_of_a_race_delivers_nothing_where_the_winner_failed() {
         );
         assert_eq!(causes, ["tcp.reset-midstream"]);
     }
+    // What became of the winner is not in view.
+    for host in [10, 11] {
+        let undecided = Member {
+            outcome: Outcome::Incomplete,
+            told: Some(Box::new(Told {
+                code: "unknown",
+                ..Told::default()
+            })),
+            ..member(0, host, 993, 0, "ok", false)
+        };
+        let (seen, causes) = judged(vec![undecided, loser(false)]);
+        let mut outcomes: Vec<_> = seen.iter().map(|(outcome, ..)| *outcome).collect();
+        outcomes.sort_unstable();
+        // At one host the two are no race, and each stands for itself.
+        let expected: &[&str] = match host {
+            10 => &["incomplete"],
+            _ => &["healthy", "incomplete"],
+        };
+        assert_eq!(outcomes, expected);
+        assert!(causes.is_empty());
+    }
     // Near misses: the winner worked; nothing was chosen, since the other one never opened; a port checker, alone and as a probe.
     let (seen, _) = judged(vec![member(0, 10, 993, 0, "ok", false), loser(false)]);
     assert!(seen.iter().all(|(outcome, ..)| *outcome == "healthy"));

@@ -30,7 +30,9 @@ pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         let forged = forged_lookup(attempt).filter(|_| attempt.own_sake());
         return (Outcome::Failed, Some(forged.unwrap_or(worst)));
     }
-    if let Some(connection) = attempt.connections.first() {
+    let mut members = attempt.connections.iter();
+    let undecided = members.find(|member| member.outcome == Outcome::Incomplete);
+    if let Some(connection) = undecided.or(attempt.connections.first()) {
         return (Outcome::Incomplete, Some(connection));
     }
     of_lookups(attempt)

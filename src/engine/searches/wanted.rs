@@ -4,7 +4,7 @@
 use super::super::names::Names;
 use super::denied;
 use crate::base::{Mark, Nanos, SECOND};
-use crate::diagnosis::is_underscored;
+use crate::diagnosis::{asks_a_list, is_underscored};
 use crate::flow::lookup::LookupFacts;
 use crate::proto::dns::{Answer, RecordType};
 
@@ -59,7 +59,7 @@ pub(super) fn is_on_the_way(facts: &LookupFacts) -> bool {
 }
 
 /// Whether names like that belong to records of other types: under underscored labels, and in the trees of reversed addresses (RFC 1035 3.5,
-/// RFC 3596 2.5).
+/// RFC 3596 2.5); or are questions to a list (RFC 5782 2, 4).
 fn is_no_host(name: &str) -> bool {
     let reverse = ["in-addr.arpa", "ip6.arpa"];
     let within = |tree: &&str| {
@@ -69,7 +69,7 @@ fn is_no_host(name: &str) -> bool {
             || below.is_some_and(|at| name.as_bytes().get(at.wrapping_sub(1)) == Some(&b'.'));
         edge && end.is_some_and(|end| end.eq_ignore_ascii_case(tree))
     };
-    is_underscored(name) || reverse.iter().any(within)
+    is_underscored(name) || asks_a_list(name) || reverse.iter().any(within)
 }
 
 #[cfg(test)]
@@ -86,6 +86,8 @@ mod tests {
             "_dmarc.example.org",
             "s1._domainkey.example.org",
             "_tcp.mx1.example.org",
+            "2.0.0.127.zen.example.org",
+            "example.org.dbl.example.net",
         ] {
             assert!(is_no_host(name), "{name}");
         }

@@ -255,6 +255,22 @@ impl TlsFacts {
         self.server_hello.as_ref().map(|hello| hello.version)
     }
 
+    /// When the handshake was complete for both sides: the later Finished.
+    pub fn finished(&self) -> Option<Mark> {
+        let (client, server) = (self.client_finished?, self.server_finished?);
+        Some(if client.is_before(server) {
+            server
+        } else {
+            client
+        })
+    }
+
+    /// Nothing came of the server behind the handshake that may be its greeting: nothing at all, or tickets by the pair. A single record
+    /// of TLS 1.3 may be either (RFC 8446 4.6.1).
+    pub fn ungreeted(&self) -> bool {
+        self.application_data.server.is_none() && self.after_finished.server != 1
+    }
+
     pub(super) fn began(&mut self, kind: u8, side: Side, at: Mark) {
         if self.handshake.len() < MESSAGES {
             self.handshake.push((Handshake::of(kind), side, at));

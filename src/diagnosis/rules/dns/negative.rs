@@ -5,7 +5,7 @@
 //! *not listed* by NXDOMAIN.
 
 use crate::base::{Mark, SECOND};
-use crate::diagnosis::judge_lookup::is_reversed;
+use crate::diagnosis::judge_lookup::asks_a_list;
 use crate::diagnosis::lookup_view::{Content, Lookup, Sibling};
 use crate::diagnosis::{At, Claim, Code, Where};
 use crate::proto::dns::{Answer, RecordType, type_name};
@@ -29,7 +29,7 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
         _ => return None,
     };
     let address = matches!(facts.kind, RecordType::A | RecordType::AAAA);
-    if !(address || facts.kind == RecordType::MX && missing) || is_reversed(facts.name.as_str()) {
+    if !(address || facts.kind == RecordType::MX && missing) || asks_a_list(facts.name.as_str()) {
         return None;
     }
     let others = || l.same_name().filter(|sibling| sibling.kind != facts.kind);
@@ -184,11 +184,15 @@ fn found_in_search(l: &Lookup<'_>, missed: crate::base::Timestamp) -> bool {
     l.context.siblings.iter().any(|sibling| {
         let other = sibling.name.as_str();
         let wait = sibling.first.time.since(missed);
-        sibling.positive
-            && other != own
-            && (continues(own, other)
-                || continues(other, own)
-                || same_label(own, other) && (0..=SECOND).contains(&wait))
+        // Nobody knows whether there is the name without the suffix, which is the one that the client wants: the fault stands there.
+        let suffixed =
+            continues(own, other) && other.contains('.') && !matches!(sibling.rcode, Some(0 | 3));
+        suffixed
+            || sibling.positive
+                && other != own
+                && (continues(own, other)
+                    || continues(other, own)
+                    || same_label(own, other) && (0..=SECOND).contains(&wait))
     })
 }
 

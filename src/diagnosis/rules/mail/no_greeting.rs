@@ -1,19 +1,23 @@
 //! `mail.no-greeting`: TCP is up where the server speaks first, and it never says a word (RFC 5321 3.1, RFC 9051 7.1,
 //! RFC 1939 4).
 //!
-//! Silent when the handshake itself is in doubt, when the server's side ended it (`tcp.*-before-greeting`), and on
-//! ports of implicit TLS, where the client speaks first.
+//! Silent when the handshake itself is in doubt, and when the server's side ended it (`tcp.*-before-greeting`). On
+//! ports of implicit TLS the client speaks first, and the greeting is due behind the handshake (RFC 8314 3).
 
 use crate::base::{SECOND, Side};
-use crate::diagnosis::principles::absence;
+use crate::diagnosis::principles::{absence, without_holes};
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::TlsMode;
+use crate::proto::tls::TlsFacts;
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     // A TLS server answers the client's leaving with an alert (RFC 8446 6): until then it was as silent as any.
     let late_alert = c.tls.is_some_and(|tls| tls.client_hello.is_none()) && !c.spoke(Side::Client);
     let encrypted = c.tls_mode == TlsMode::Implicit || c.tls.is_some();
+    if let Some(tls) = c.tls.filter(|_| c.tls_mode == TlsMode::Implicit) {
+        claims.extend(within(c, tls));
+    }
     if c.service.implicit_tls() || encrypted && !late_alert {
         return;
     }
@@ -134,4 +138,64 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
     }
     claims.push(claim);
+}
+
+/// Both sides finished the handshake, nothing that may be a greeting followed, and the client, which has nothing to say before it, gave up.
+fn within(c: &Connection<'_>, tls: &TlsFacts) -> Option<Claim> {
+    let finished = tls.finished()?;
+    let by_server = matches!(
+        c.ending,
+        Ending::Closed {
+            by: Side::Server,
+            ..
+        }
+    );
+    let left = tls.close_notify[Side::Client];
+    let gave_up = left.is_none_or(|left| left.time.since(finished.time) >= 5 * SECOND);
+    let quiet = tls.application_data[Side::Client].is_none()
+        && tls.ungreeted()
+        && !c.dialogue.greeted
+        && tls.refusal.is_none()
+        && tls.alerts.iter().all(|alert| !alert.fatal);
+    // What the client said last has to have reached the server.
+    let arrived = c.tcp.sides[Side::Client]
+        .outstanding
+        .is_none_or(|open| open.fin_only || open.first.time > finished.time);
+    if by_server
+        || !gave_up
+        || !quiet
+        || !arrived
+        || !c.silence_counts(finished.time, 30)
+        || !without_holes(c, tls)
+        || c.unheard(Side::Server).is_some()
+    {
+        return None;
+    }
+    // Where tickets came, the first of them may be a greeting of their size.
+    let nothing = tls.after_finished[Side::Server] == 0;
+    let confidence = absence(c).confidence(if nothing { 0.85 } else { 0.7 })?;
+    let waited = c.watched_after(finished.time) as f64 / SECOND as f64;
+    let text = c.server_text();
+    let claim = Claim::new(
+        Code::MailNoGreeting,
+        At::address(Where::Server, c.server().ip),
+        finished,
+        confidence,
+        format!("{text} finished the TLS handshake and never said a word inside it in {waited:.0} s."),
+    )
+    .shown_by("TLS handshake complete; the server has to greet now")
+    .provisional_if(!c.ended())
+    .advise("Connect from the server itself (openssl s_client) and look at its log: overload, hung process, reverse look-up of the client")
+    .advise("Where something else than the mail program ends TLS (stunnel, HAProxy, nginx): look whether it reaches the mail program")
+    .or(
+        Code::TlsCertRejected,
+        0.1,
+        "the client's log: whether it disliked the certificate and only left late",
+    );
+    Some(match c.ending {
+        Ending::Closed { at, .. } => {
+            claim.because(at, format!("the client gives up after {waited:.1} s"))
+        }
+        Ending::Open => claim,
+    })
 }

@@ -89,8 +89,28 @@ fn settle<'a>(
         true => std::mem::replace(first, judged),
         false => judged,
     };
+    let beside = anew || of_another_recipient(first, &other);
     other.weight = Weight::Finding;
-    anew.then_some(other)
+    beside.then_some(other)
+}
+
+/// Another recipient of the same client was refused, and for a cause of its own: each of them has to be put right (RFC 5321 3.3).
+fn of_another_recipient(first: &Judged<'_>, other: &Judged<'_>) -> bool {
+    let follows = matches!(
+        other.answer.family,
+        Family::ProtocolError | Family::Temporary | Family::Rejected | Family::AuthRequired
+    );
+    let asked = |judged: &Judged<'_>| {
+        judged
+            .exchange
+            .command
+            .as_ref()
+            .map(|asked| asked.text.clone())
+    };
+    first.step == Step::Recipient
+        && other.step == Step::Recipient
+        && !follows
+        && asked(first) != asked(other)
 }
 
 /// A method that the server does not know, or refuses without a cause, gives way to what it then says to another one at the same step;

@@ -124,9 +124,19 @@ fn sat_silent(c: &Connection<'_>, end: Mark) -> Option<(Mark, Nanos)> {
     };
     let exchanges = &c.dialogue.exchanges;
     let last = exchanges.iter().rev().find(earlier)?;
-    let reply = last.reply.as_ref().filter(|_| c.tls.is_none())?;
-    let silence = end.time.since(reply.done.time);
-    (silence >= 5 * SECOND).then_some((reply.done, silence))
+    // Of a message or a literal there is no reply until its end.
+    let whole = c.tls.is_none() && c.dialogue.in_data.is_none();
+    let reply = last.reply.as_ref().filter(|_| whole)?;
+    let said = |side: Side| {
+        let data = c.tcp.sides[side].last_data;
+        data.filter(|said| said.is_before(end) && reply.done.is_before(*said))
+    };
+    if said(Side::Client).is_some() {
+        return None;
+    }
+    let last = said(Side::Server).unwrap_or(reply.done);
+    let silence = end.time.since(last.time);
+    (silence >= 5 * SECOND).then_some((last, silence))
 }
 
 /// The server said that TLS may begin (RFC 3207 4), and ended before the client's hello came: after a hello it is `tls.reset-on-hello`.

@@ -53,6 +53,13 @@ pub(super) const ROWS: &[Words] = &[
     words(RateLimited, Smtp, Sure, "Microsoft 5.7.508 (learn.microsoft.com, non-delivery reports)", &[
         "has exceeded permitted limits",
     ]),
+    words(RateLimited, Transaction, Sure, "Yahoo; GMX; Zoho; Exchange Online (5.2.0): what one may send", &[
+        "message from ( * temporarily deferred", "mail send limit exceeded", "unusual sending activity",
+        "submissionquotaexceeded", "sending too fast",
+    ]),
+    words(RateLimited, Transaction, Sure, "NetEase help.163.com (return codes): how many connections, commands, recipients", &[
+        "mi:dmc", "mi:cel", "mi:stc", "rp:drc", "rp:cel", "rp:ccl", "rp:qrc", "rp:rcl", "rp:trc", "hl:itc",
+    ]),
     words(RateLimited, Any, Sure, "cluebringer (Policyd) quotas module; SendGrid: how much one may send, no mailbox", &[
         "policy rejection- quota exceeded", "policy rejection - quota exceeded", "policy rejection; quota exceeded",
         "maximum credits exceeded",
@@ -73,13 +80,14 @@ pub(super) const ROWS: &[Words] = &[
         "mailbox locked", "mailbox in use", "mailbox is in use", "mailbox is already in use", "unable to lock",
         "can't lock", "cannot lock", "is locked by another", "lock busy", "already in use",
         "minimum login interval", "logins too frequent", "logging in too frequently", "mailbox already open",
-        "mailbox is busy", "mailbox busy", "maildrop busy", "maildrop is busy",
+        "mailbox is already locked", "maildrop is already locked", "mailbox is busy", "mailbox busy", "maildrop busy", "maildrop is busy",
     ]),
     words(StarttlsRequired, Any, Sure, "RFC 3207 4; Postfix src/smtpd/smtpd.c; Exchange 5.7.x; Courier; Google", &[
         "must issue a starttls", "must issue starttls", "issue a starttls command first",
         "starttls is required first", "starttls is required", "starttls required", "starttls command first",
         "session encryption is required", "tls required for rcpt domain", "must use tls", "requires starttls",
         "encryption required", "tls is required", "tls required", "requires tls", "must use starttls",
+        "ssl/tls-connection is required", // hMailServer
         "start tls first", "use starttls", "tls encryption is required", "requires encryption",
         "secure connection is required", "not using tls", "unencrypted",
         "secure connection is requiered", // QQ mail
@@ -103,9 +111,13 @@ pub(super) const ROWS: &[Words] = &[
         "primary target ip address responded with", "connection dropped due to", "connect to * connection timed out",
         "connect to * connection refused",
     ]),
-    words(ServiceUnavailable, Mailbox, Known, "qpopper; UW imapd; Dovecot: the login was right, its mailbox does not open", &[
-        "unable to open mailbox", "cannot open mailbox", "can't open mailbox", "unable to open maildrop",
-        "failed to open mailbox",
+    words(ServiceUnavailable, Mailbox, Known, "qpopper; UW imapd; Dovecot: the login was right, its mailbox does not open; Exchange", &[
+        "connection is closed", "unable to open mailbox", "cannot open mailbox", "can't open mailbox", "unable to open maildrop",
+        "failed to open mailbox", "mailbox has an invalid format", "unable to open inbox",
+        "unable to open user's inbox",
+    ]),
+    words(ServiceUnavailable, Mailbox, Known, "qmail-pop3d.c, qmail-popup.c: behind a password that was right", &[
+        "has no $home/maildir", "unable to scan $home/maildir", "child crashed",
     ]),
     words(ServiceUnavailable, Any, Known, "Postfix src/postscreen; Exim; Exchange; Gmail; Courier; RFC 3463 3.4", &[
         "no system resources", "insufficient system resources", "insufficient system storage",
@@ -120,7 +132,7 @@ pub(super) const ROWS: &[Words] = &[
         "server error", "not enough resources", "out of memory", "fatal error",
         "system not accepting network messages", "out of resources", "backend unavailable", "cannot connect to",
         "could not connect to", "storage unavailable", "i/o error", "disk full", "no space left",
-        "mail system unavailable", "unable to access",
+        "mail system unavailable", "unable to access", "resources temporarily", "temporary system failure",
     ]),
     words(ServiceUnavailable, Any, Generic, "RFC 5321 4.2.3 (421)", &[
         "service not available", "service unavailable", "service currently unavailable", "not available",
@@ -134,6 +146,7 @@ pub(super) const ROWS: &[Words] = &[
         "connections not accepted",
     ]),
     words(HeloRejected, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c; Exim ACL acl_smtp_helo; Courier; Sendmail; Haraka helo.checks", &[
+        "mi:nhd", // NetEase
         "helo command rejected", "ehlo command rejected", "helo rejected", "ehlo rejected", "invalid helo",
         "invalid ehlo", "bad helo", "bad ehlo", "helo name", "ehlo name", "helo argument", "ehlo argument",
         "helo hostname", "helo host", "helo/ehlo", "helo string",
@@ -150,7 +163,7 @@ pub(super) const ROWS: &[Words] = &[
         "smtp protocol synchronization", "smtp synchronization error", "send helo/ehlo first", "send helo first",
         "send ehlo first", "need mail command", "need rcpt", "nested mail command", "bad sequence of commands",
         "out of sequence", "improper command pipelining", "synchronization error", "polite people say hel",
-        "bare lf", "bare <lf>", "bare newline", "bare linefeed", "pipelining", "i can break rules",
+        "bare lf", "bare <lf>", "bare newline", "bare linefeed", "barelinefeedsareillegal", "pipelining", "i can break rules",
         "valid rcpt command must precede data", "sender not yet given", "mail first", "rcpt first",
         "say helo first", "ehlo or helo required", "helo or ehlo required", "ehlo/helo first",
         "expected helo or ehlo", "hello first", "no valid recipients", "must have sender and recipient first",
@@ -169,6 +182,7 @@ pub(super) const ROWS: &[Words] = &[
         "cannot decode", "initial data not expected", "optional argument not permitted", "parse error",
         "this is an imap server", "error in imap command", "unknown or invalid", "missing argument", "missing required argument",
         "cannot parse",
-        "command parse error", "malformed",
+        "command parse error", "malformed", "must declare smtputf8", "not valid in this state",
+        "in invalid state",
     ]),
 ];

@@ -3,7 +3,7 @@
 //! Sources: RFC 5321 4.2.3, RFC 4954 6, RFC 5248 and the IANA registry of enhanced codes, RFC 5530,
 //! RFC 2449 8, RFC 3206, RFC 5804 1.3, and the vendors' lists that are named at the rows.
 
-use super::Asked;
+use super::{Asked, Place};
 use crate::proto::mail::dialogue::Family::{self, *};
 use crate::proto::mail::dialogue::{Answer, Language, Phase, Reply, Status, Verb};
 
@@ -69,6 +69,8 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
         500..=503 | 554 if asked.command == Some(Verb::Starttls) => (StarttlsRefused, "RFC 3207 4"),
         523 | 524 | 538 if login => (NeedsTls, "RFC 4954 6, RFC 5248"),
         525 if login => (AccountDisabled, "RFC 5248"),
+        // Who is asked to let somebody in does not ask for a login: what is missing before it is TLS (RFC 3207 4).
+        530 if login && !asked.tls => (NeedsTls, "RFC 3207 4"),
         530 => (AuthRequired, "RFC 4954 6"),
         534 => (AppPasswordRequired, "RFC 4954 6, Google"),
         535 => (CredentialsRejected, "RFC 4954 6"),
@@ -141,8 +143,13 @@ fn enhanced(
     const REGISTRY: &str = "IANA enhanced status codes (RFC 5248)";
     const GOOGLE: &str = "Google support.google.com/a/answer/3726730";
     const MICROSOFT: &str = "Microsoft learn.microsoft.com exchange non-delivery reports";
+    const NULL_MX: &str = "RFC 7505 4.2";
     let status = reply.enhanced?;
+    // Before the message nothing is known of its content: there these are about the address (RFC 6531 3.6).
+    let envelope = matches!(asked.command, Some(Verb::Mail | Verb::Rcpt));
     let family = match (status.subject, status.detail) {
+        // The registry's meaning of 27. Google's, SPF, has no such words.
+        (7, 27) if names_null_mx(reply) => return Some((SenderRejected, NULL_MX)),
         (7, 26 | 27 | 30..=32 | 40) => return Some((DomainUnauthenticated, GOOGLE)),
         (7, 20..=24 | 515 | 509) => {
             return Some((DomainUnauthenticated, "RFC 7372, Microsoft"));
@@ -157,6 +164,14 @@ fn enhanced(
         (7, 500 | 508 | 650 | 700..=749 | 850..=899) => return Some((RateLimited, MICROSOFT)),
         (7, 54 | 64) if !login => return Some((RelayDenied, MICROSOFT)),
         (7, 57) => return Some((AuthRequired, MICROSOFT)),
+        (7, 124 | 133..=137) if !login => return Some((RecipientRejected, MICROSOFT)),
+        (7, 501..=503) => return Some((SenderRejected, MICROSOFT)),
+        (7, 9) if asked.is_at(Place::Data) => {
+            return Some((
+                DomainUnauthenticated,
+                "Yahoo senders.yahooinc.com/smtp-error-codes",
+            ));
+        }
         (7, 60) => return Some((SenderRejected, MICROSOFT)),
         (7, 8) => CredentialsRejected,
         (7, 9) if login => match code {
@@ -167,7 +182,7 @@ fn enhanced(
         (7, 10 | 11) if login => NeedsTls,
         (7, 10 | 11) => StarttlsRequired,
         (5, 6) if login => return Some((ProtocolError, "RFC 4954 6")),
-        (7, 12) => PasswordExpired,
+        (7, 12) if login => PasswordExpired,
         (7, 13) => AccountDisabled,
         (7, 139) if login => return Some((CredentialsRejected, MICROSOFT)),
         (7, 3) if login => return Some((CredentialsRejected, MICROSOFT)),
@@ -184,12 +199,36 @@ fn enhanced(
         (1, 7 | 8) if !login => SenderRejected,
         (3, 0 | 2 | 5) if status.class == 4 && !login => ServiceUnavailable,
         (3, 1) if status.class == 4 => ServiceUnavailable,
-        (6, _) => ContentRejected,
-        (7, 7) => ContentRejected,
+        (6, 7) if asked.command == Some(Verb::Mail) => {
+            return Some((SenderRejected, "RFC 6531 3.5"));
+        }
+        (6, 7) if asked.command == Some(Verb::Rcpt) => {
+            return Some((RecipientRejected, "RFC 6531 3.5"));
+        }
+        (6, _) | (7, 7) if !envelope => ContentRejected,
         _ => return None,
     };
-    let _ = asked;
     Some((family, REGISTRY))
+}
+
+/// The sender's domain says that it takes no mail (RFC 7505 4.2).
+fn names_null_mx(reply: &Reply) -> bool {
+    let text = reply.text.as_str().to_ascii_lowercase();
+    text.contains("nullmx") || text.contains("null mx") || text.contains("does not accept mail")
+}
+
+/// What the vendor's own detail (X.7.500) defines, and nothing else of the reply.
+pub(super) fn defined(asked: &Asked, reply: &Reply) -> Option<Answer> {
+    let (code, status) = (reply.code?, reply.enhanced?);
+    if status.detail < 100 || asked.is_login() {
+        return None;
+    }
+    let (family, origin) = enhanced(asked, reply, code, false)?;
+    Some(Answer {
+        family,
+        origin,
+        by_text: false,
+    })
 }
 
 /// What the response code says (RFC 5530, RFC 2449 8, RFC 3206, RFC 5804 1.3).
@@ -225,6 +264,10 @@ fn response_code(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)>
         "CLIENTBUG" => Some((ProtocolError, "RFC 5530 3")),
         "CONTACTADMIN" if login => Some((AccountDisabled, "RFC 5530 3")),
         "AUTH" if login => Some((CredentialsRejected, "RFC 3206 4")),
+        // It can never succeed: of a mechanism, that it is none of the server's.
+        "CANNOT" if matches!(asked.command, Some(Verb::Auth(_))) => {
+            Some((MechanismUnsupported, "RFC 5530 3"))
+        }
         "WEBALERT" => Some((WebLoginRequired, "Google IMAP")),
         _ => None,
     }

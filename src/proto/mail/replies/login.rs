@@ -5,8 +5,8 @@ use super::Strength::{Generic, Known, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
     AccountDisabled, AppPasswordRequired, AuthRequired, AuthServerFailure, CredentialsRejected,
-    MechanismUnsupported, NeedsTls, OauthRequired, PasswordExpired, ProtocolDisabled, Rejected,
-    TokenRejected, TooManyAttempts, WebLoginRequired,
+    MechanismUnsupported, NeedsTls, OauthRequired, PasswordExpired, ProtocolDisabled,
+    ProtocolError, Rejected, TokenRejected, TooManyAttempts, WebLoginRequired,
 };
 
 /// The rows.
@@ -60,7 +60,8 @@ pub(super) const ROWS: &[Words] = &[
         "pop access is not enabled", "pop3 access is not enabled", "smtp access is not enabled",
     ]),
     words(ProtocolDisabled, Login, Sure, "Yandex yandex.com/support/mail; Zoho; generic: a service switched off for one account or domain", &[
-        "does not have access rights to this service", "smtp access disabled", "imap/smtp access disabled",
+        "does not have access rights to this service", "does not have imap access",
+        "does not have pop access", "does not have pop3 access", "smtp access disabled", "imap/smtp access disabled",
         "imap access has been disabled", "pop3 access has been disabled", "pop access has been disabled",
         "smtp access has been disabled", "authentication disabled for this", "authentication is disabled for",
         "please open smtp flag", // QQ mail
@@ -91,23 +92,23 @@ pub(super) const ROWS: &[Words] = &[
         "encryption required for requested authentication mechanism",
         "encryption required for requested authentication", "encryption is required for requested",
     ]),
-    words(NeedsTls, Login, Known, "Exim src/smtp_in.c; Sendmail srvrsmtp.c; hMailServer, MailEnable, Stalwart", &[
+    words(NeedsTls, Login, Known, "Exim src/smtp_in.c; Sendmail srvrsmtp.c; hMailServer, MailEnable, Stalwart, Zimbra", &[
         "auth command used when not advertised", "requires tls", "tls required", "tls is required", "ssl required",
         "ssl is required", "requires ssl", "requires a secure connection", "secure connection required",
         "secure connection is required", "encryption required", "encryption is required", "requires encryption",
         "plaintext passwords are not allowed", "starttls required", "starttls first", "starttls before",
         "must use tls", "must use ssl", "authentication is only allowed over",
         "authentication not allowed on insecure", "insecure connection", "without encryption",
-        "unencrypted connection", "cleartext login", "clear text passwords are not", "session is not encrypted",
+        "unencrypted connection", "cleartext login", "ssl/tls-connection is required", "after entering tls", "clear text passwords are not", "session is not encrypted",
     ]),
     words(AuthServerFailure, Any, Sure, "Postfix src/smtpd/smtpd_sasl_glue.c; Dovecot src/login-common", &[
         "temporary authentication failure", "temporary authentication error",
     ]),
     words(AuthServerFailure, Login, Sure, "Postfix with Dovecot's auth socket; Cyrus SASL lib/checkpw.c; QQ", &[
-        "connection lost to authentication server", "can't connect to saslauthd", "cannot connect to saslauthd", "authentication failed, system busy",
+        "authentication failed: generic failure", "connection lost to authentication server", "can't connect to saslauthd", "cannot connect to saslauthd", "authentication failed, system busy",
     ]),
     words(AuthServerFailure, Login, Known, "Exim src/smtp_in.c; Google; Dovecot proxy; Cyrus; Courier authdaemon", &[
-        "unable to authenticate at present", "cannot authenticate due to temporary system problem",
+        "server(s) unavailable", "unable to authenticate at present", "cannot authenticate due to temporary system problem",
         "temporary problem", "temporary server error", "temporary system problem",
         "authentication service is unavailable", "authentication service unavailable", "authentication server",
         "authentication backend", "authentication temporarily unavailable", "account is temporarily unavailable",
@@ -118,7 +119,7 @@ pub(super) const ROWS: &[Words] = &[
     words(TooManyAttempts, Any, Sure, "Google; Postfix src/smtpd/smtpd.c; fail2ban and cPanel texts; Zimbra", &[
         "too many login attempts", "too many auth commands", "too many failed login", "too many failed auth",
         "too many authentication failures", "too many failed authentication", "too many auth failures",
-        "too many invalid login", "too many failed attempts", "too many failed logins", "too many bad logins",
+        "too many invalid login", "too many failed attempts", "too many authentication requests", "too many failed logins", "too many bad logins",
         "too many login failures", "too many logon attempts", "too many authentication attempts",
         "too many invalid logon", "too many failed logon", "too many bad logon", "too many unsuccessful log",
         "maximum login attempts", "login attempts exceeded", "max authentication attempts",
@@ -126,6 +127,9 @@ pub(super) const ROWS: &[Words] = &[
         "login rate limit", "brute force", "brute-force", "account is locked", "account locked",
         "account has been locked", "account is temporarily locked", "temporarily locked", "user is locked",
         "locked out", "lockout", "auth command rate", "exceeded the login limit",
+    ]),
+    words(ProtocolError, Login, Sure, "Cyrus SASL lib/common.c (SASL_BADPROT), as Postfix passes it on", &[
+        "authentication failed: bad protocol",
     ]),
     words(PasswordExpired, Any, Sure, "RFC 5530 3; RFC 4954 6; Dovecot passdb; Zimbra account.CHANGE_PASSWORD", &[
         "password expired", "password has expired", "password is expired", "expired password",
@@ -135,7 +139,7 @@ pub(super) const ROWS: &[Words] = &[
     ]),
     words(TokenRejected, Any, Sure, "Microsoft Exchange Online IMAP; Google", &[
         "user is authenticated but not connected", "session expired, please login again", "invalid_token",
-        "token expired", "token has expired", "invalid access token", "invalid bearer token", "invalid oauth",
+        "token expired", "token has expired", "accesstokenexpired", "invalid access token", "invalid bearer token", "invalid oauth",
         "oauth token", "sasl xoauth2", "ocf12",
     ]),
     words(AccountDisabled, Any, Sure, "Dovecot src/login-common (RFC 5248 5.7.13); Google; Zimbra; Zoho", &[
@@ -144,7 +148,7 @@ pub(super) const ROWS: &[Words] = &[
         "user is disabled", "user disabled", "account is inactive", "account inactive", "account is blocked",
         "account has been blocked", "account blocked", "account has been deactivated", "account is deactivated",
         "account is closed", "account is not active", "mailbox is suspended", "account expired",
-        "account has expired", "user is blocked", "user suspended",
+        "account has expired", "user is blocked", "user suspended", "sending paused for this account", // Amazon SES
     ]),
     words(AccountDisabled, Login, Sure, "generic: control panels that lock a login; Brevo", &[
         "login disabled for account", "login disabled for your account", "login disabled by", "not yet activated",
@@ -194,7 +198,7 @@ pub(super) const ROWS: &[Words] = &[
         "authenticate first", "please authenticate", "must be authenticated", "requires authentication",
         "not authenticated", "need to authenticate", "must log in", "must login first", "please log in first",
         "log in first", "login first", "authentication needed", "auth first", "you must be logged in",
-        "sender not authenticated", "smtp-auth required", "turn on smtp authentication",
+        "send auth command first", "requires smtp authentication", "sender not authenticated", "smtp-auth required", "turn on smtp authentication",
     ]),
     words(CredentialsRejected, Any, Sure, "Postfix src/smtpd/smtpd_sasl_glue.c; Exim; Google", &[
         "username and password not accepted", "incorrect authentication data", "badcredentials",

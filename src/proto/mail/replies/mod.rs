@@ -217,6 +217,21 @@ impl ReplyTable {
                 codes::read(&asked, reply)
             }
             Some(row)
+                if row.strength < Strength::Sure && codes::defined(&asked, reply).is_some() =>
+            {
+                codes::defined(&asked, reply)
+            }
+            // "Not available" is what the subject of the code says: an address, a mailbox (RFC 3463 3.2, 3.3).
+            Some(row)
+                if row.family == Family::ServiceUnavailable
+                    && row.strength == Strength::Generic
+                    && reply
+                        .enhanced
+                        .is_some_and(|status| matches!(status.subject, 1 | 2)) =>
+            {
+                codes::read(&asked, reply)
+            }
+            Some(row)
                 if row.family == Family::ServiceUnavailable
                     && defined
                     && codes::read(&asked, reply).is_some() =>
@@ -270,6 +285,12 @@ impl ReplyTable {
                 Family::Temporary,
                 "Postfix src/smtpd/smtpd_check.c (reject_unverified_recipient)",
             )),
+            Family::SenderRejected if lower.contains("address verification in progress") => {
+                Some(answer(
+                    Family::Temporary,
+                    "Postfix src/smtpd/smtpd_check.c (reject_unverified_sender)",
+                ))
+            }
             Family::RecipientRejected | Family::SenderRejected if row.strength < Strength::Sure => {
                 let own = |row: &Words| {
                     row.family == Family::ServiceUnavailable && row.strength > Strength::Generic
@@ -312,6 +333,12 @@ impl ReplyTable {
         }
         best.map(|(_, _, row)| row)
     }
+}
+
+/// Exchange's words for a command that comes too early.
+fn says_wrong_state(reply: &Reply) -> bool {
+    let text = reply.text.as_str().to_ascii_lowercase();
+    text.contains("not valid in this state")
 }
 
 /// What a reply answers.
@@ -391,6 +418,15 @@ impl Asked {
                 if self.language == Language::Sieve && reply.status == Status::Negative =>
             {
                 Family::Rejected
+            }
+            // Exchange says no more to a login in clear that its settings forbid: USER is not valid before STLS.
+            Family::ProtocolError
+                if self.language == Language::Pop3
+                    && self.is_login()
+                    && !self.tls
+                    && says_wrong_state(reply) =>
+            {
+                Family::NeedsTls
             }
             // The account of the recipient, not the client's own.
             Family::AccountDisabled if self.command == Some(Verb::Rcpt) => {

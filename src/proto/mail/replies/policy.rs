@@ -54,9 +54,12 @@ pub(super) const ROWS: &[Words] = &[
         "dul.", "dialup", "dial-up", "residential", "pbl", "sending ip * blocked", "your network is blocked",
         "spam source", "known spam", "spammer", "rejected due to * reputation",
         "unsolicited mail originating from your ip", "suspicious due to the very low reputation",
-        "client host blocked", "block for spam", "traffic not accepted from this ip",
+        "client host blocked", "too many spams from your ip", "block for spam", "traffic not accepted from this ip",
     ]),
     words(Blocklisted, Connection, Sure, "generic: mailbox servers with lists of addresses, as greeting", BLOCKED),
+    words(Blocklisted, Smtp, Sure, "Mail.ru; QQ; NetEase help.163.com (return codes): addresses that may not send", &[
+        "access from ip address", "ip not in whitelist", "wm:bli", "hl:ihu", "hl:ipb",
+    ]),
     words(Blocklisted, Connection, Sure, "EarthLink earthlink.net/block, as greeting", &["is blocked by"]),
     words(Blocklisted, Login, Known, "generic: the same, as answer to a login", BLOCKED),
     words(RdnsRequired, Smtp, Sure, "Postfix src/smtpd/smtpd_check.c (reject_unknown_client_hostname); Gmail 5.7.25; Exchange Online 5.7.25; Exim; Sendmail; Yahoo", &[
@@ -75,7 +78,7 @@ pub(super) const ROWS: &[Words] = &[
         "fails to pass authentication checks", "does not pass authentication checks",
         "does not meet the required authentication level", "message does not pass authentication",
         "unauthenticated sender", "arc validation", "sender is unauthenticated", "lacks authentication",
-        "mail is unauthenticated", "sender authentication failed",
+        "mail is unauthenticated", "sender authentication failed", "mi:dma", // the last: NetEase
     ]),
     words(Greylisted, Transaction, Sure, "postgrey; milter-greylist; rspamd greylist module; SQLgrey; Exim greylistd; OpenBSD spamd; Courier", &[
         "greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list", "greylisted", "greylisting",
@@ -92,6 +95,9 @@ pub(super) const ROWS: &[Words] = &[
     words(Greylisted, Transaction, Sure, "Postfix policy servers (SMTPD_POLICY_README): postgrey with its link, and such without a text of their own", &[
         "postgrey", "recipient address rejected: try again later", "recipient address rejected: try again in",
         "recipient address rejected: come back", "recipient address rejected: please come back",
+    ]),
+    words(Greylisted, Transaction, Sure, "Mimecast (community.mimecast.com, error codes): what it says while it greylists", &[
+        "internal resource temporarily unavailable * mimecast", "internal resources are temporarily unavailable * mimecast",
     ]),
     words(Greylisted, Rcpt, Known, "Postfix src/postscreen/postscreen_smtpd.c (450 4.3.2 after its deep tests)", &[
         "service currently unavailable",

@@ -1,5 +1,6 @@
 //! Exact lines of real servers, and lines that look alike and mean something else.
 
+mod providers;
 mod trouble;
 
 use super::ReplyTable;

@@ -1,10 +1,10 @@
 //! Words about the transaction: the sender, the recipient, the message.
 
-use super::Place::{Any, Data, Smtp, Transaction};
+use super::Place::{Any, Data, Mailbox, Rcpt, Smtp, Transaction};
 use super::Strength::{Generic, Known, Part, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
-    AccountDisabled, ContentRejected, MailboxFull, MessageTooLarge, RateLimited, RecipientRejected,
+    ContentRejected, MailboxFull, MessageTooLarge, RateLimited, RecipientRejected, Rejected,
     RelayDenied, SenderRejected,
 };
 
@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Words] = &[
         "not authorized to send email directly", "isn't in my list of allowed rcpthosts", "allowed rcpthosts",
         "list of allowed rcpthosts", "cannot relay", "rejected relay", "relaying mail to",
         "i cannot deliver mail for", "refused to relay", "open relay", "not a gateway", "is not hosted here",
-        "domain not hosted", "not our customer", "domain isn't allowed to be relayed", "we don't handle mail for",
+        "domain not hosted", "domain isn't allowed to be relayed", "we don't handle mail for",
         "attribution; relay", "tenantattribution", "does not have permissions to submit to this server",
     ]),
     words(RelayDenied, Transaction, Sure, "hMailServer SMTP/SMTPConnection.cpp (the IP range's relay options); generic", &[
@@ -34,6 +34,9 @@ pub(super) const ROWS: &[Words] = &[
         "size limit exceeded", "larger than the current system limit", "too much mail data",
         "message size * exceeds", "message length exceeds", "exceeds the maximum size", "sorry, that message size exceeds", "message exceeds",
     ]),
+    words(MessageTooLarge, Mailbox, Sure, "generic: APPEND of a message over the limit", &[
+        "message too large", "message is too large", "message size exceeds", "message exceeds",
+    ]),
     words(MailboxFull, Any, Sure, "Dovecot src/plugins/quota; Postfix virtual; Exim; Gmail 4.2.2/5.2.2; Exchange; RFC 5530 OVERQUOTA; Cyrus", &[
         "mailbox full", "mailbox is full", "mailbox quota", "mail box full", "over quota", "overquota",
         "over their quota", "over its quota", "quota exceeded", "quota is exceeded", "exceeded quota",
@@ -41,7 +44,7 @@ pub(super) const ROWS: &[Words] = &[
         "is over quota", "user is overquota", "inbox is full", "mailbox size limit", "mailbox would exceed",
         "exceeded storage", "storage quota", "mailbox exceeds", "account is full", "no more space in mailbox",
         "insufficient storage in mailbox", "disk quota", "quota violation", "mailbox has exceeded",
-        "recipient storage full", "mailfolder is full",
+        "recipient storage full", "mailfolder is full", "exceeded your mail quota", // the last: Courier
     ]),
     words(RateLimited, Transaction, Sure, "Postfix src/smtpd/smtpd.c; Exim ACLs; RFC 3463 4.5.3", &[
         "too many recipients", "too many rcpt", "recipient limit", "maximum recipients", "rcpt limit",
@@ -60,17 +63,34 @@ pub(super) const ROWS: &[Words] = &[
         "not allowed to use this sender", "sender must", "from address", "return address", "mailfrom",
         "spoofed sender", "sender blocked", "blocked sender", "sender is blocked", "sender address blocked",
         "you are not allowed to send", "must match the authenticated", "does not match authenticated",
-        "callback setup failed while verifying", "email address is not verified",
+        "callback setup failed while verifying", "email address is not verified", "sender address must",
+        "is not allowed to send:", "unauthorized sender address", "mail from must", "anti-spoofing",
     ]),
+    words(SenderRejected, Transaction, Sure, "NetEase help.163.com (return codes): senders that may not send, or differ from the header's", &[
+        "mi:imf", "mi:spb", "wm:blu", "dt:sum",
+    ]),
+    words(RelayDenied, Transaction, Sure, "NetEase help.163.com (return codes)", &["rp:frl"]),
     words(SenderRejected, Transaction, Part, "Postfix src/smtpd/smtpd_check.c (what a policy server says follows, SMTPD_POLICY_README)", &[
         "sender address rejected",
     ]),
     words(RecipientRejected, Transaction, Sure, "Postfix src/smtpd/smtpd_check.c (reject_unverified_recipient: another server's words follow)", &[
         "recipient address rejected: undeliverable address", "recipient address rejected: unverified address",
     ]),
-    words(AccountDisabled, Transaction, Known, "Gmail 5.2.1; Yahoo", &[
+    words(RecipientRejected, Transaction, Known, "Gmail 5.2.1; Yahoo", &[
         "email account that you tried to reach is disabled", "account that you tried to reach is inactive",
         "mailbox disabled", "mailbox is disabled", "mailbox inactive",
+    ]),
+    words(RecipientRejected, Transaction, Known, "Comcast (550 5.1.1)", &["not our customer"]),
+    words(RecipientRejected, Transaction, Known, "generic: a mailbox that is not there", &[
+        "account is not available", "account not available", "mailbox is not available", "mailbox not available",
+        "mailbox is unavailable", "user not available", "user is not available",
+    ]),
+    words(RecipientRejected, Transaction, Sure, "Exim src/smtp_in.c; Exchange delivery restrictions (5.7.133)", &[
+        "recipient address must contain a domain", "sendernotauthenticatedfor",
+    ]),
+    // What refuses is a rule, and not whether the address exists; of whom the rule is, the words do not say.
+    words(Rejected, Rcpt, Known, "Exim src/acl.c (deny without a text); Mimecast; Domino: refusals by policy at RCPT", &[
+        "administrative prohibition", "rejected due to security polic", "mail from * rejected for policy reasons",
     ]),
     words(RecipientRejected, Transaction, Known, "Postfix src/smtpd/smtpd_check.c; Exim verify=recipient; Sendmail; Exchange 5.1.10; Gmail 5.1.1; qmail; hMailServer; MDaemon", &[
         "recipient address rejected", "user unknown in", "user unknown", "unknown user", "no such user",
@@ -96,9 +116,10 @@ pub(super) const ROWS: &[Words] = &[
         "url in the message", "surbl", "uribl",
         "rejected by content", "header checks", "body contains", "message header size exceeds", "message failed",
         "not rfc 5322 compliant", "rfc 5322", "rfc 2822", "not rfc", "missing header", "invalid header", "milter",
-        "inappropriate content", "spamassassin",
+        "inappropriate content", "spamassassin", "missing a valid address in from",
+        "dt:spm", // NetEase
     ]),
-    words(ContentRejected, Smtp, Part, "generic: what was refused; the words beside it say why", &[
+    words(ContentRejected, Data, Part, "generic: what was refused; the words beside it say why", &[
         "message blocked", "message was blocked", "message refused",
     ]),
     words(ContentRejected, Data, Known, "generic: Haraka, Mailgun, Mimecast, Barracuda, Cisco ESA, OpenSMTPD after the dot", &[

@@ -89,6 +89,13 @@ fn a_search_list_misses_until_it_hits() {
     assert_eq!(code(&miss, &context, 9_000), Code::Ok);
     context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(3), false)];
     assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain);
+    // The name itself came to nothing for another reason: it is not known that there is no such name, and it is the one that is wanted.
+    for rcode in [Some(2), None] {
+        context.siblings = vec![sibling("mail.example.org", RecordType::A, rcode, false)];
+        assert_eq!(code(&miss, &context, 9_000), Code::Ok, "{rcode:?}");
+        context.siblings = vec![sibling("mail", RecordType::A, rcode, false)];
+        assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain, "{rcode:?}");
+    }
     context.mx_of = Some(Foreign::from("example.org"));
     assert_eq!(code(&miss, &context, 9_000), Code::DnsMxUnresolvable);
 }

@@ -63,32 +63,49 @@ fn begins(exchange: &Exchange) -> bool {
     )
 }
 
-/// The login that ends with the exchange `index` was made with something else than the one that ended with `before`. Only what is sent as
-/// it is can be compared: an answer to a challenge is another one each time.
+/// The login that ends with the exchange `index` was made with another password, or for another user, than the one that ended with
+/// `before`. Only what is sent as it is can be compared: an answer to a challenge is another one each time.
 fn other_credentials(c: &Connection<'_>, before: usize, index: usize) -> bool {
-    let said = |until: usize| -> Option<&Command> {
-        let so_far = c.dialogue.exchanges.get(..=until)?;
-        let mut logins = so_far.iter().rev();
-        let secret = logins.find(|exchange| {
-            let command = exchange.command.as_ref();
-            step(c.dialogue, exchange) == Step::Login
-                && command.is_some_and(|command| command.secret.is_some())
-        })?;
-        let plain = match secret.command.as_ref()?.verb {
-            Verb::AuthStep => logins
-                .find_map(|exchange| match exchange.command.as_ref()?.verb {
-                    Verb::Auth(mechanism) => Some(mechanism),
-                    _ => None,
-                })
-                .is_some_and(as_it_is),
-            Verb::Auth(mechanism) => as_it_is(mechanism),
-            Verb::Login | Verb::Pass => true,
-            _ => false,
+    let both = lines_of_login(c, before).zip(lines_of_login(c, index));
+    both.is_some_and(|(one, other)| {
+        let alike = one.len() == other.len();
+        let mut pairs = one.iter().zip(&other);
+        alike
+            && pairs.clone().all(|(one, other)| one.verb == other.verb)
+            && pairs.any(|(one, other)| one.secret != other.secret || user(one) != user(other))
+    })
+}
+
+/// What the client sent in the login that ends with the exchange `until`, the last first.
+fn lines_of_login<'a>(c: &Connection<'a>, until: usize) -> Option<Vec<&'a Command>> {
+    let dialogue = c.dialogue;
+    let mut lines = Vec::new();
+    for exchange in dialogue.exchanges.get(..=until)?.iter().rev() {
+        let Some(command) = exchange.command.as_ref() else {
+            continue;
         };
-        secret.command.as_ref().filter(|_| plain)
-    };
-    let both = said(before).zip(said(index));
-    both.is_some_and(|(one, other)| one.verb == other.verb && one.secret != other.secret)
+        if step(dialogue, exchange) != Step::Login {
+            continue;
+        }
+        lines.push(command);
+        match command.verb {
+            Verb::AuthStep | Verb::Pass => {}
+            Verb::Auth(mechanism) => return as_it_is(mechanism).then_some(lines),
+            Verb::Login | Verb::User => return Some(lines),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The user's name, where the line shows it: behind the tag of LOGIN, and in USER.
+fn user(command: &Command) -> Option<&str> {
+    let text = command.text.as_str();
+    match command.verb {
+        Verb::Login => text.split_once(' ').map(|(_, rest)| rest),
+        Verb::User => Some(text),
+        _ => None,
+    }
 }
 
 /// The mechanism sends the password itself (RFC 4616).

@@ -94,6 +94,86 @@ fn what_the_other_password_got_ended_the_work() {
 }
 
 #[test]
+fn another_user_is_another_login_with_the_same_password() {
+    let limit = "b NO [LIMIT] Maximum number of connections from user+IP exceeded";
+    let bad = "a NO [AUTHENTICATIONFAILED] Login failed.";
+    let end = |play: Play| play.c("c LOGOUT").s("* BYE\r\nc OK").fin(C);
+    // A mail program that tries the bare name first, and then the whole address.
+    let both = |second: &str| {
+        let first = imap().c("a LOGIN jim secret").s(bad);
+        codes(end(first.c(second).s(limit)))
+    };
+    let whole = both("b LOGIN jim@example.org secret");
+    assert_eq!(whole, (Code::MailTooManyConnections, vec![WRONG]));
+    let same = both("b LOGIN jim secret");
+    assert_eq!(same, (WRONG, vec![Code::MailTooManyConnections]));
+    let auth = |user: &str| {
+        let first = ehlo()
+            .c("AUTH LOGIN")
+            .s("334 VXNlcm5hbWU6")
+            .c("amlt")
+            .s("334 UGFzc3dvcmQ6")
+            .c("c2VjcmV0")
+            .s("535 5.7.8 bad");
+        let second = first
+            .c("AUTH LOGIN")
+            .s("334 VXNlcm5hbWU6")
+            .c(user)
+            .s("334 UGFzc3dvcmQ6")
+            .c("c2VjcmV0")
+            .s("454 4.7.0 Temporary authentication failure");
+        codes(bye(second))
+    };
+    let whole = auth("amltQGV4YW1wbGUub3Jn");
+    assert_eq!(whole, (Code::AuthServerFailure, vec![WRONG]));
+    assert_eq!(auth("amlt"), (WRONG, vec![Code::AuthServerFailure]));
+    let pop = |user: &str| {
+        let first = Play::new(Service::Pop3)
+            .s("+OK ready")
+            .c("USER jim")
+            .s("+OK")
+            .c("PASS secret")
+            .s("-ERR [AUTH] bad");
+        let second = first
+            .c(user)
+            .s("+OK")
+            .c("PASS secret")
+            .s("-ERR [SYS/TEMP] Temporary authentication failure");
+        codes(second.c("QUIT").s("+OK").fin(C))
+    };
+    let whole = pop("USER jim@example.org");
+    assert_eq!(whole, (Code::AuthServerFailure, vec![WRONG]));
+    assert_eq!(pop("USER jim"), (WRONG, vec![Code::AuthServerFailure]));
+}
+
+#[test]
+fn a_recipient_that_was_refused_for_something_else_is_told_beside_the_first() {
+    let refused = |first: &str, second: &str| {
+        let play = mail(ehlo())
+            .c("RCPT TO:<b@example.net>")
+            .s(first)
+            .c("RCPT TO:<c@example.net>")
+            .s(second);
+        codes(bye(play))
+    };
+    let grey = "450 4.2.0 <b@example.net>: Recipient address rejected: Greylisted";
+    let unknown = "550 5.1.1 <c@example.net>: Recipient address rejected: User unknown";
+    assert_eq!(
+        refused(grey, unknown),
+        (Code::MailGreylisted, vec![Code::MailRecipientRejected])
+    );
+    // The near misses: the same cause twice, and what only follows from the first.
+    assert_eq!(
+        refused(unknown, unknown),
+        (Code::MailRecipientRejected, vec![])
+    );
+    assert_eq!(
+        refused(unknown, "503 5.5.1 Error: need MAIL command"),
+        (Code::MailRecipientRejected, vec![])
+    );
+}
+
+#[test]
 fn a_server_that_waited_for_a_header_says_only_that_it_is_in_trouble() {
     let waited = |seconds, text: &str| Play::new(Service::Submission).pause(seconds).s(text).fin(S);
     let others = |play: Play| -> Vec<Code> {

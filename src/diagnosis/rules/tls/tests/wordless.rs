@@ -28,35 +28,40 @@ fn judged(tls: &TlsFacts, leaves: i64, way: i64, times: u32) -> Judgement {
         rtt_client: Some(way * MILLISECOND),
         ..tcp()
     };
+    ended(tls, &tcp, Side::Client, at(20, leaves), times)
+}
+
+/// One side closes.
+fn ended(tls: &TlsFacts, tcp: &TcpFacts, by: Side, end: Mark, times: u32) -> Judgement {
     let context = Context {
         bare_handshakes: times,
         ..Context::default()
     };
     let (service, mode, dialogue) = (Service::Imaps, TlsMode::Implicit, Dialogue::default());
-    let end = |ip: [u8; 4], port| Endpoint {
+    let host = |ip: [u8; 4], port| Endpoint {
         ip: ip.into(),
         port,
     };
     judge_connection(&mut Connection {
         key: FlowKey {
-            client: end([10, 0, 0, 5], 40_000),
-            server: end([192, 0, 2, 10], 993),
+            client: host([10, 0, 0, 5], 40_000),
+            server: host([192, 0, 2, 10], 993),
             source: SourceId(0),
         },
         service,
         tls_mode: mode,
-        tcp: &tcp,
+        tcp,
         dialogue: &dialogue,
         answers: &[],
         tls: Some(tls),
         ending: Ending::Closed {
-            by: Side::Client,
-            at: at(20, leaves),
+            by,
+            at: end,
             reset: false,
         },
         horizon: mark(120).time,
         context: &context,
-        ladder: Ladder::climb(service, mode, &tcp, &dialogue, Some(tls)),
+        ladder: Ladder::climb(service, mode, tcp, &dialogue, Some(tls)),
         done: None,
     })
 }
@@ -86,6 +91,65 @@ fn a_greeting_that_crosses_the_leaving_proves_no_check() {
     assert!(judged(&slow, 1_007, 0, 1).is_check);
     assert!(judged(&slow, 1_105, 100, 1).is_check);
     assert!(judged(&finished(0x0303, Some(6)), 8, 0, 3).is_check);
+}
+
+#[test]
+fn a_handshake_and_then_silence_is_a_server_that_never_greets() {
+    let no_greeting = |tls: &TlsFacts, leaves| {
+        let verdict = judged(tls, leaves, 0, 1).verdict;
+        (verdict.code == Code::MailNoGreeting).then_some(verdict.confidence)
+    };
+    let mut silent = finished(0x0303, None);
+    let sure = no_greeting(&silent, 8_000).expect("it waited for a greeting");
+    // What follows may be tickets, or a short greeting that looks like one.
+    silent.after_finished[Side::Server] = 2;
+    let less = no_greeting(&silent, 8_000).expect("tickets are no greeting");
+    assert!(less < sure, "{less} {sure}");
+    silent.after_finished[Side::Server] = 1;
+    assert_eq!(
+        no_greeting(&silent, 8_000),
+        None,
+        "a single record may be the greeting"
+    );
+    silent.after_finished[Side::Server] = 2;
+    // Near misses: it left sooner, said goodbye sooner, was greeted, said something itself, or was not seen whole.
+    assert_eq!(no_greeting(&silent, 4_000), None);
+    assert_eq!(
+        others(&judged(&silent, 4_000, 0, 1)),
+        [Code::TlsCertRejected]
+    );
+    silent.close_notify[Side::Client] = Some(at(8, 30));
+    assert_eq!(no_greeting(&silent, 8_000), None);
+    silent.close_notify[Side::Client] = None;
+    silent.gaps.server = 1;
+    assert_eq!(no_greeting(&silent, 8_000), None);
+    silent.gaps.server = 0;
+    silent.application_data[Side::Client] = Some((at(9, 50), at(9, 50)));
+    assert_eq!(no_greeting(&silent, 8_000), None);
+    assert_eq!(no_greeting(&finished(0x0303, Some(260)), 8_000), None);
+}
+
+#[test]
+fn a_server_that_left_before_it_was_asked_served_nobody() {
+    // It greets with a goodbye, and the client's login crosses that.
+    for version in [0x0303, 0x0304] {
+        let mut tls = finished(version, Some(20));
+        let mut facts = tcp();
+        facts.sides[Side::Server].fin = Some(at(9, 21));
+        let asked =
+            |tls: &mut TlsFacts, when| tls.application_data[Side::Client] = Some((when, when));
+        asked(&mut tls, at(10, 22));
+        let outcome = |tls: &TlsFacts| ended(tls, &facts, Side::Server, at(9, 21), 1).outcome;
+        assert_eq!(outcome(&tls), Outcome::Incomplete, "{version:x}");
+        tls.close_notify[Side::Server] = Some(at(8, 21));
+        assert_eq!(outcome(&tls), Outcome::Incomplete, "{version:x}");
+        // Near misses: it was asked before that, and what was not captured may have been asked before.
+        asked(&mut tls, at(8, 20));
+        assert_eq!(outcome(&tls), Outcome::Healthy, "{version:x}");
+        asked(&mut tls, at(10, 22));
+        tls.gaps.client = 1;
+        assert_eq!(outcome(&tls), Outcome::Healthy, "{version:x}");
+    }
 }
 
 #[test]

@@ -20,6 +20,12 @@ fn a_scanner_that_is_broken_found_nothing() {
         ("DATA", "554 5.7.1 content filter: message refused, scanner busy", ContentRejected),
         ("DATA", "554 5.7.1 Message contains a virus: Eicar-Test-Signature", ContentRejected),
         ("DATA", "451 4.7.1 message failed spam tests", ContentRejected),
+        // It was about something else that failed, and about the message.
+        ("DATA", "451 4.7.1 content filter: DKIM verification failed", ContentRejected),
+        ("DATA", "451 4.7.1 Rejected by our spam filter: SPF check failed", DomainUnauthenticated),
+        ("DATA", "452 4.7.1 Virus scan: suspicious attachment, delivery failed", ContentRejected),
+        ("DATA", "451 4.7.1 Rejected by content filter; see the mail that you sent to our postmaster, delivery failed", ContentRejected),
+        ("DATA", "451 4.3.0 clamav-milter: cannot connect to clamd, socket not found, milter_underscore", ServiceUnavailable),
     ]);
 }
 
@@ -35,6 +41,7 @@ fn an_address_that_was_not_judged_is_not_rejected() {
         // The near misses: the address was judged, if only for now; it is said for good.
         (RCPT, "450 4.1.1 <c@d>: Recipient address rejected: undeliverable address: host mx[192.0.2.1] said: 550 no", RecipientRejected),
         (RCPT, "450 4.1.1 <c@d>: Recipient address rejected: User unknown in local recipient table", RecipientRejected),
+        (MAIL, "450 4.1.7 <a@b>: Sender address rejected: unverified address: Address verification in progress", Temporary),
         (RCPT, "450 4.1.8 <a@b>: Sender address rejected: Domain not found", SenderRejected),
         (MAIL, "450 4.1.7 <a@b>: Sender address rejected: unverified address: no route", SenderRejected),
         (RCPT, "550 5.1.1 <c@d>: Recipient address rejected: unverified address: no", RecipientRejected),
