@@ -290,7 +290,7 @@ impl CaptureReader {
     /// The next frame, and what stands before it in the input beside frames.
     ///
     /// An ordinary record is never put together in memory on its way: what is stored there in small pieces and loaded in large ones is
-    /// waited for until everything stored before has left the processor, 60 ns a frame where frames are copied for other cores.
+    /// waited for until everything stored before has left the processor.
     #[inline]
     pub fn next_noted(&mut self) -> Option<(Frame<'_>, Beside<'_>)> {
         let waiting = self.pending.is_some();
