@@ -126,6 +126,7 @@ impl Judging {
                 options,
                 ttl,
             } => self.knowledge.answered(server, mark, options, ttl),
+            Sighting::Refused { server, ttl } => self.knowledge.refused(server, ttl),
             Sighting::Uses {
                 client,
                 address,
