@@ -79,6 +79,18 @@ pub fn got_on(tcp: &TcpFacts) -> Option<Timestamp> {
     )
 }
 
+/// Until when the client waited for the answer to what it had said last, or for what of it was never taken: until it left, or to the end of
+/// what was captured.
+pub fn waited(tcp: &TcpFacts, horizon: Timestamp) -> Option<Timestamp> {
+    let [client, server] = [&tcp.sides[Side::Client], &tcp.sides[Side::Server]];
+    let asked = client.last_data.filter(|_| tcp.established.is_some())?.time;
+    let owed = server.last_data.is_none_or(|spoke| spoke.time < asked);
+    match ending(tcp) {
+        Ending::Closed { at, by, .. } => (owed && by == Side::Client).then_some(at.time),
+        Ending::Open => owed.then_some(horizon),
+    }
+}
+
 /// Judges one connection.
 pub fn judge(
     key: FlowKey,

@@ -126,6 +126,7 @@ impl Judging {
                 options,
                 ttl,
             } => self.knowledge.answered(server, mark, options, ttl),
+            Sighting::Refused { server, ttl } => self.knowledge.refused(server, ttl),
             Sighting::Uses {
                 client,
                 address,
@@ -344,6 +345,7 @@ impl Judging {
             let died = judged.judgement.verdict.time;
             let until = connections::got_on(tcp);
             told.got_on = until.map(|until| died.map_or(until, |died| until.min(died)));
+            told.waited = connections::waited(tcp, horizon);
         }
         let member = Member {
             id: made.id,

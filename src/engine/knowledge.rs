@@ -132,6 +132,11 @@ impl Knowledge {
         }
     }
 
+    /// A SYN to a port of that address was refused.
+    pub fn refused(&mut self, server: IpAddr, ttl: u8) {
+        self.servers.entry(server, Server::default).refuses(ttl);
+    }
+
     /// A connection ended, or is looked at: what it teaches about its ends.
     pub fn learn(&mut self, key: &FlowKey, tcp: &TcpFacts, starttls: Option<Mark>) {
         let server = key.server;
@@ -354,6 +359,17 @@ mod tests {
             server: end([192, 0, 2, 10], port),
             source: SourceId(0),
         }
+    }
+
+    #[test]
+    fn who_refuses_elsewhere_answers_with_that_ttl_at_once() {
+        let mut knowledge = Knowledge::default();
+        let host = key(25);
+        knowledge.answered(host.server, mark(2), SynOptions::default(), 63);
+        knowledge.refused(host.server.ip, 64);
+        let served = Served::of(&knowledge.servers, host.server.ip).unwrap();
+        assert!(served.ttls(25).contains(&64));
+        assert!(!served.ttls(25).contains(&63));
     }
 
     #[test]

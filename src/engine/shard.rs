@@ -166,6 +166,8 @@ impl Shard {
     ) {
         if tcp.flags.syn() {
             self.opening(when, ip, tcp, seen);
+        } else if tcp.flags.rst() {
+            self.refusal(ip, tcp, seen);
         }
         let ports = (tcp.source_port, tcp.destination_port);
         let Some(partition) = self.partition(ports) else {
@@ -203,6 +205,15 @@ impl Shard {
                 mark: when.mark,
             };
             seen(Turn::FIRST, uses);
+        }
+    }
+
+    /// The answer to a SYN for which there is no port has number 0 (RFC 9293 3.10.7.1). It tells from where the address answers,
+    /// and is told at once: what it says of other connections of the host must not wait until its own is over.
+    fn refusal(&self, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
+        if tcp.flags.ack() && tcp.seq == 0 && self.ports.service(tcp.source_port).is_some() {
+            let (server, ttl) = (ip.source, ip.ttl);
+            seen(Turn::FIRST, Sighting::Refused { server, ttl });
         }
     }
 

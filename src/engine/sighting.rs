@@ -56,6 +56,13 @@ pub enum Sighting {
         /// TTL as captured.
         ttl: u8,
     },
+    /// A host says of a port of mail that nothing listens there.
+    Refused {
+        /// Whose address says so.
+        server: IpAddr,
+        /// TTL as captured.
+        ttl: u8,
+    },
     /// A client opens a mail connection to an address.
     Uses {
         /// Who.

@@ -21,6 +21,8 @@ pub struct LossEvent {
     pub equivalents: u32,
     /// How long the connection stood still for it.
     pub waited: Nanos,
+    /// Its sender spoke by itself: it had spoken last, and both had been silent.
+    pub unasked: bool,
 }
 
 /// Where a segment was lost, seen from the capture point.

@@ -5,7 +5,7 @@
 //! REJECT are alike but for distance, DSCP and flow label; without a difference the server is believed.
 //! Never worded as an attack: a device between A and B.
 
-use crate::base::{MILLISECOND, Nanos, SECOND, Side};
+use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side};
 use crate::diagnosis::verdict::Claim;
 use crate::diagnosis::view::Connection;
 use crate::flow::{Reset, ResetTrigger};
@@ -143,6 +143,7 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         && !reset.after_own_fin
         && direction
             .last_data
+            .or_else(|| agreed(c, reset))
             .is_some_and(|last| (0..FRESH).contains(&reset.at.time.since(last.time)))
     {
         add(
@@ -199,6 +200,14 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
     origin.hops = distant;
     origin.aborted = aborted;
     origin
+}
+
+/// The server's agreement to the connection, where it has said nothing else. Not what came from nearer than the reset: that may be a SYN
+/// proxy's, and the host behind it know of nothing.
+fn agreed(c: &Connection<'_>, reset: &Reset) -> Option<Mark> {
+    let from = c.tcp.sides[reset.side].syn_hops?;
+    let answer = c.tcp.syn_acks.seen.last()?;
+    (reset.side == Side::Server && reset.hops.hops <= from.hops).then_some(answer.at)
 }
 
 /// It stands in the line of the host's own packets: the next of its counter, from a distance of theirs.

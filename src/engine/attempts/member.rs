@@ -63,6 +63,8 @@ pub struct Told {
     pub twin: Option<u64>,
     /// Until when a connection in which the server had spoken got on.
     pub got_on: Option<Timestamp>,
+    /// Until when its client waited in it for an answer that never came.
+    pub waited: Option<Timestamp>,
 }
 
 impl Default for Told {
@@ -75,6 +77,7 @@ impl Default for Told {
             setting: None,
             twin: None,
             got_on: None,
+            waited: None,
         }
     }
 }
@@ -164,6 +167,11 @@ impl Member {
     /// Until when it got on, if its server had spoken and it failed afterwards.
     pub(super) fn got_on(&self) -> Option<Timestamp> {
         self.told.as_ref()?.got_on
+    }
+
+    /// Until when its client waited in it for an answer that never came, if it failed of that.
+    pub(super) fn waited(&self) -> Option<Timestamp> {
+        self.told.as_ref()?.waited
     }
 
     /// A look-up that gave what was asked for.

@@ -265,6 +265,35 @@ fn what_went_on_beside_a_success_and_failed_had_work_of_its_own() {
 }
 
 #[test]
+fn who_went_on_waiting_beside_a_success_wanted_that_as_well() {
+    let begun = |ms, waited: Option<i64>| {
+        let died = member(1, 10, 993, ms, "path.mtu-blackhole", false);
+        let mut told = died.told.unwrap();
+        told.waited = waited.map(|ms| Timestamp(ms * MILLISECOND));
+        let told = Some(told);
+        Member { told, ..died }
+    };
+    // Plain and encrypted at once, and only the plain one gets on: whichever began first.
+    for ms in [0, 310] {
+        let works = || member(0, 10, 143, 300, "ok", false);
+        for members in [
+            vec![begun(ms, Some(14_000)), works()],
+            vec![works(), begun(ms, Some(14_000))],
+        ] {
+            let (seen, causes) = judged(members);
+            assert_eq!(seen, [("degraded", "path.mtu-blackhole", vec![0, 1])]);
+            assert_eq!(causes, ["path.mtu-blackhole"]);
+        }
+        // Near misses: it was left when the other one worked, and nobody waited in it (it was refused, and closed late).
+        for waited in [Some(2_000), None] {
+            let (seen, causes) = judged(vec![begun(ms, waited), works()]);
+            assert_eq!(seen, [("healthy", "ok", vec![0, 1])]);
+            assert!(causes.is_empty());
+        }
+    }
+}
+
+#[test]
 fn who_comes_back_is_found_beside_a_success() {
     // Greylisted, beside another message that is delivered meanwhile: the retry belongs to the first, whichever ended first.
     for reversed in [false, true] {

@@ -5,8 +5,12 @@
 //! (contract: of several addresses, all dead is failed, some dead is degraded).
 
 use super::{Attempt, Member};
-use crate::base::SECOND;
+use crate::base::{Nanos, SECOND};
 use crate::diagnosis::{Code, Outcome};
+
+/// Who waits so long for an answer beside what works wants it (verdicts.md, the clock of silence): the losers of a race are left at once
+/// (RFC 8305 5).
+const WANTED: Nanos = 5 * SECOND;
 
 /// How the attempt ended, and the member that says why.
 pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
@@ -70,14 +74,19 @@ fn several_died(attempt: &Attempt) -> bool {
         .is_some_and(|first| dead.any(|other| other != first))
 }
 
-/// A client's success: degraded by what was tried before, where that cost it a second.
+/// A client's success: degraded by what was tried before, where that cost it a second, and by what it went on waiting for.
 fn one_suffices<'a>(attempt: &'a Attempt, winner: &'a Member) -> (Outcome, Option<&'a Member>) {
+    let cost = |member: &&Member| {
+        let until = member.waited();
+        winner.started.since(member.started) >= SECOND
+            || until.is_some_and(|until| until.since(winner.decided) >= WANTED)
+    };
     let loser = attempt
         .connections
         .iter()
-        .filter(|member| member.outcome == Outcome::Failed && member.started <= winner.started)
-        .min_by_key(|member| member.started)
-        .filter(|loser| winner.started.since(loser.started) >= SECOND);
+        .filter(|member| member.outcome == Outcome::Failed)
+        .filter(cost)
+        .min_by_key(|member| member.started);
     match loser.or_else(|| dear_lookup(attempt, winner)) {
         Some(loser) => (Outcome::Degraded, Some(loser)),
         None => (winner.outcome, Some(winner)),

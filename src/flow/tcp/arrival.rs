@@ -82,6 +82,12 @@ impl Scoreboard {
         }
     }
 
+    /// Nobody had asked for what was sent last and is not known to have arrived.
+    pub(super) fn ends_unasked(&self) -> bool {
+        let last = self.ranges.back();
+        last.is_some_and(|last| last.unasked && !last.sacked)
+    }
+
     pub(super) fn note_smaller(&mut self, range: &Range, mark: Mark) {
         if let Some(hole) = self.ranges.front().filter(|first| first.count == 0)
             && hole.start < range.start
@@ -155,6 +161,7 @@ impl Scoreboard {
                 events: range.episodes().min(1),
                 equivalents: u32::try_from(once).unwrap_or(u32::MAX),
                 waited: self.stood_still(noticed, range.first, facts),
+                unasked: range.unasked,
             };
             self.tell(range, loss, facts);
         }
@@ -179,6 +186,7 @@ impl Scoreboard {
             events,
             equivalents: u32::try_from(equivalents).unwrap_or(u32::MAX),
             waited: self.stood_still(range.first, range.last(), facts),
+            unasked: range.unasked,
         };
         self.tell(range, loss, facts);
     }

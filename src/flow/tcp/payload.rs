@@ -3,7 +3,7 @@
 //! Sizes and counts go to the facts, the story of each range to the scoreboard, the bytes to reassembly. It does not know what an
 //! acknowledgement means, and judges nothing.
 
-use crate::base::{Mark, Nanos, Side};
+use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::wire::{Ip, Tcp};
 
 use super::labels::Labels;
@@ -12,6 +12,9 @@ use super::reassembly::StreamSink;
 use super::scoreboard::{Novelty, equivalents};
 use super::tracker::{STRAY, Tracker};
 
+/// Of a silence so long the acknowledgement that may be held back (RFC 1122 4.2.3.2) is no part, nor are parts of one answer.
+const QUIET: Nanos = SECOND;
+
 impl Tracker {
     /// The smallest round trip known from end to end: from the capture point to both sides and back.
     fn whole_round_trip(&self) -> Option<Nanos> {
@@ -19,6 +22,14 @@ impl Tracker {
         let client = facts.min_rtt[Side::Client].or(facts.rtt_client)?;
         let server = facts.min_rtt[Side::Server].or(facts.rtt_server)?;
         Some(client.saturating_add(server))
+    }
+
+    /// Whether that side was the last to send data, captured or not.
+    fn spoke_last(&self, side: Side) -> bool {
+        let last = |side: Side| self.facts.sides[side].last_data;
+        let (own, other) = (last(side), last(side.other()));
+        self.facts.sides[side].acked_ahead
+            || own.is_some_and(|own| other.is_none_or(|other| other.is_before(own)))
     }
 
     /// Whether that side said that it takes no selective acknowledgements (RFC 2018 2).
@@ -122,6 +133,8 @@ impl Tracker {
             blind: known && !self.halves[peer].sacking && self.blind(side),
             probe,
             copied,
+            unasked: (silence >= QUIET || self.halves[side].board.ends_unasked())
+                && self.spoke_last(side),
         };
         let novelty = if late {
             self.shown_late(side, end);

@@ -44,6 +44,8 @@ pub(super) struct Segment {
     pub(super) probe: bool,
     /// What was seen of it before passed a moment ago: this is a copy.
     pub(super) copied: bool,
+    /// Its sender spoke last before a silence of both, and speaks again.
+    pub(super) unasked: bool,
 }
 
 impl Segment {
@@ -90,6 +92,8 @@ pub(super) struct Range {
     pub(super) ip_id: Option<u16>,
     pub(super) idle_before: Nanos,
     pub(super) mss: u32,
+    /// Nobody had asked for it.
+    pub(super) unasked: bool,
     /// `None` of what passed once.
     story: Option<Box<Story>>,
 }
@@ -244,6 +248,7 @@ impl Range {
             ip_id: segment.ip_id,
             idle_before: segment.idle_before,
             mss: segment.mss,
+            unasked: segment.unasked,
             story: None,
         };
         if hole {

@@ -1,9 +1,10 @@
 //! `path.loss`: segments that got lost and had to be sent again, counted in MSS-equivalents in both directions.
 //!
 //! Degraded at ≥ 3 events when they are ≥ 3 %, or ≥ 1 % with ≥ 1 s of standing still; less is a finding. What was first sent when the
-//! connection was done (a FIN that waits for a process to close) is not counted: nobody waits for it.
+//! connection was done (a FIN that waits for a process to close) is not counted: nobody waits for it. Nor does anybody for what a server
+//! says by itself (RFC 2177: new mail) and sends again and again until a client that slept wakes; a way that was down looks the same.
 
-use crate::base::{SECOND, Timestamp};
+use crate::base::{Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::flow::{LossEvent, LossPlace};
 use crate::proto::mail::Verb;
@@ -17,10 +18,17 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         c.tcp.mss_equivalents_lost,
         c.tcp.stood_still,
     );
-    for loss in c.tcp.losses.iter().filter(|loss| !counts(loss)) {
-        events = events.saturating_sub(loss.events);
-        lost = lost.saturating_sub(u64::from(loss.equivalents));
-        stood_still = stood_still.saturating_sub(loss.waited).max(0);
+    // What a sleeping client may be all there is to.
+    let mut asleep = (0, 0, 0);
+    for loss in c.tcp.losses.iter() {
+        let told = (loss.events, u64::from(loss.equivalents), loss.waited);
+        if !counts(&loss) {
+            events = events.saturating_sub(told.0);
+            lost = lost.saturating_sub(told.1);
+            stood_still = stood_still.saturating_sub(told.2).max(0);
+        } else if may_be_sleep(c, loss) {
+            asleep = (asleep.0 + told.0, asleep.1 + told.1, asleep.2 + told.2);
+        }
     }
     if events < 3 || c.tcp.mss_equivalents == 0 {
         return;
@@ -35,7 +43,17 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     let rate = lost as f64 / c.tcp.mss_equivalents as f64;
-    let costly = rate >= 0.03 || rate >= 0.01 && stood_still >= SECOND;
+    let is_costly = |events: u32, lost: u64, stood_still: Nanos| {
+        let rate = lost as f64 / c.tcp.mss_equivalents as f64;
+        events >= 3 && (rate >= 0.03 || rate >= 0.01 && stood_still >= SECOND)
+    };
+    let awake = (
+        events.saturating_sub(asleep.0),
+        lost.saturating_sub(asleep.1),
+        stood_still.saturating_sub(asleep.2),
+    );
+    let costly = is_costly(awake.0, awake.1, awake.2);
+    let doubtful = !costly && asleep.0 > 0;
     let (mut before, mut after) = (0, 0);
     for loss in losses() {
         match loss.place {
@@ -49,7 +67,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         Code::PathLoss,
         At::of(Where::Network),
         first.at,
-        0.9,
+        if doubtful { 0.5 } else { 0.9 },
         format!(
             "{} of {} packets were lost ({:.1} %), {:.1} s of standing still.",
             lost,
@@ -61,10 +79,33 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     .weighing(if costly { Weight::Costly } else { Weight::Finding })
     .shown_by(format!("the {side} sends lost data again; {events} events in all, {after} beyond the capture point, {before} before it"))
     .advise("Find the link: from which hop on does mtr show loss that persists to the end; look at interface errors, duplex, overload");
+    if doubtful {
+        claim = claim.or(
+            Code::TcpClientVanished,
+            0.45,
+            "a capture at the client: one that slept shows nothing at all of that time",
+        );
+    }
     if let Some(last) = losses().next_back() {
         claim = claim.because(last.at, "lost data again");
     }
     claims.push(claim);
+}
+
+/// The server spoke by itself, and nothing came back of the client until it took the whole of it: its host may have slept. Nobody waited for what
+/// was said, and resends into one silence say nothing of other packets.
+fn may_be_sleep(c: &Connection<'_>, loss: &LossEvent) -> bool {
+    let said = |loss: &LossEvent| {
+        loss.side == Side::Server && loss.place == LossPlace::After && loss.unasked
+    };
+    let silence = |head: &LossEvent| {
+        let during = 0..=head.waited;
+        said(head)
+            && head.events >= 3
+            && head.waited >= 3 * SECOND
+            && during.contains(&loss.sent.since(head.sent))
+    };
+    said(loss) && c.tcp.losses.iter().any(silence)
 }
 
 /// Since when nobody waits for anything: it is done, and what was asked before is answered to the end (POP3's QUIT may stand in one

@@ -1,4 +1,6 @@
 //! `tcp.stalled`: established and talking, then segments of any size are sent again and again, and nothing comes back.
+//!
+//! Captured on the receiver's own link they are seen to arrive: then it is its host that takes them no more.
 
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::{absence, client_was_silent, silent_behind_window, was_owed};
@@ -72,9 +74,16 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             Side::Client => (c.client().ip, c.server().ip),
             Side::Server => (c.server().ip, c.client().ip),
         };
+        let arrives = told.is_none() && c.captured_beside(side.other());
+        let confidence = if arrives {
+            confidence.min(0.8)
+        } else {
+            confidence
+        };
         let place = match told {
             Some(error) if error.sender == to => At::address(side_of(side.other()), to),
             Some(error) => At::address(Where::Network, error.sender),
+            None if arrives => At::address(side_of(side.other()), to),
             None => At::of(Where::Network),
         };
         let mut claim = Claim::new(
@@ -82,7 +91,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 place,
                 o.last,
                 confidence,
-                format!("In the middle of the connection packets between {from} and {to} stopped getting through: nothing that {from} sends is acknowledged any more."),
+                match arrives {
+                    true => format!("In the middle of the connection {to} stopped taking what {from} sends: it arrives on its own link and is acknowledged no more."),
+                    false => format!("In the middle of the connection packets between {from} and {to} stopped getting through: nothing that {from} sends is acknowledged any more."),
+                },
             )
             .since(o.first.time)
             .shown_by(format!("sent {} times in {:.1} s, never acknowledged", o.transmissions, o.last.time.since(o.first.time) as f64 / 1e9))
@@ -90,6 +102,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .provisional_if(!c.ended())
             .advise(match told {
                 Some(error) if error.sender == to => format!("Look for rules of {to} itself that reject this connection since that time, and what changed there"),
+                None if arrives => format!("Look on {to} for a rule that drops them since that time (nft list ruleset, iptables -vnL), and whether it was up"),
                 Some(error) if is_host_gone(error, o.first) => format!("Look whether {to} is up; then at the network behind {}", error.sender),
                 _ => format!("Look at the path from {from} to {to} and at the way back at this time: routing change, firewall state lost, link down"),
             })
