@@ -383,6 +383,14 @@ impl Context {
         known.map_or(1_500, |mtu| u16::try_from(mtu).unwrap_or(u16::MAX))
     }
 
+    /// Whether the kernel has learned since the beginning that the way to an address takes smaller packets only, and which: its further
+    /// connections announce less (RFC 1191 3.1, RFC 6691 A).
+    pub fn learned_mtu(&self, to: IpAddr) -> Option<u16> {
+        let host = self.host(to);
+        let (known, now) = (host.mtu.get()?, self.mtu_towards(to));
+        (now < *known).then_some(now)
+    }
+
     /// The rule of this host that keeps packets to a server here, as far as rules could be read.
     pub fn held_by(&self, protocol: &'static str, to: SocketAddr, way: &WayOut) -> Option<String> {
         self.0.rules.as_ref()?.blocking(Wanted {

@@ -3,6 +3,7 @@
 //! Whether large packets pass and how far a host is do not depend on the port that is asked; a healthy host would pay for them
 //! again and again. What a device may treat by its port is measured for each.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -15,6 +16,8 @@ use super::stage::size::Pings;
 pub struct Host {
     services: AtomicUsize,
     turn: Mutex<()>,
+    /// The largest packet towards it, as this host's kernel knew before anything was sent there: connections announce as much.
+    pub mtu: OnceLock<u16>,
     /// Whether large pings come back.
     pub pings: OnceCell<Pings>,
     /// How far it is.

@@ -279,9 +279,10 @@ impl Tried<'_> {
             Answer::Silent { acknowledged: true } => return true,
             _ => return false,
         }
-        if let Err(told) = self.in_turns(&same, also.mss).await {
-            return told;
-        }
+        let learned = match self.in_turns(&same, also.mss).await {
+            Ok(learned) => learned,
+            Err(told) => return told,
+        };
         let proof = Proof::Measured("handshake with a small MSS", self.context.now());
         let mut claim = Claim::new(
             Code::PathMtuBlackhole,
@@ -295,6 +296,19 @@ impl Tried<'_> {
             claim,
             "the same with the usual MSS was acknowledged and never answered".to_owned(),
         );
+        if let Some(mtu) = learned {
+            // The usual hello could not be tried again as it was.
+            claim = self.shown(
+                claim,
+                format!("meanwhile the path told this host that it takes {mtu} bytes, and further connections announce no more"),
+            );
+            claim.confidence = 0.85;
+            claim = claim.or(
+                Code::TlsNoReply,
+                0.1,
+                "a capture at the server: does it send its answer again and again?",
+            );
+        }
         let claim = claim
             .advise("Ask whoever runs the narrow link to let ICMP fragmentation-needed (IPv6: packet-too-big) out to the server")
             .advise("Until then: clamp the MSS of SYN-ACKs there (nft: tcp flags syn tcp option maxseg size set rt mtu)");

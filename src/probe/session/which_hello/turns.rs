@@ -42,6 +42,15 @@ fn usual(died: Answer, again: Answer) -> Turn {
     }
 }
 
+/// The usual one again where this host announces less than at first, as the path told it: it lives by that each time, or it is no
+/// matter of size alone.
+fn narrowed(again: Answer) -> Turn {
+    match again.passes() {
+        true => Turn::Same,
+        false => Turn::Unclear,
+    }
+}
+
 /// The changed one again, which passed at first.
 fn changed(died: Answer, again: Answer) -> Turn {
     match again {
@@ -62,8 +71,14 @@ impl Tried<'_> {
         }
     }
 
-    /// Whether it is the change that lets a hello pass, by turns. Else whether anything was said instead.
-    pub(super) async fn in_turns(&self, shape: &Shape, mss: Option<u16>) -> Result<(), bool> {
+    /// Whether it is the change that lets a hello pass, by turns. Else whether anything was said instead. Where the change is how large
+    /// the server's segments may be, the kernel may make it by itself meanwhile: the MTU that it learned then comes back.
+    pub(super) async fn in_turns(
+        &self,
+        shape: &Shape,
+        mss: Option<u16>,
+    ) -> Result<Option<u16>, bool> {
+        let mut learned = None;
         let died = self.death();
         let same = Shape {
             post_quantum: true,
@@ -78,14 +93,20 @@ impl Tried<'_> {
         for is_usual in TURNS.into_iter().take(turns) {
             let turn = if is_usual {
                 let why = "the usual ClientHello again, in turns with a changed one";
-                usual(died, self.once(&same, None, why).await)
+                let known = mss.and_then(|_| self.context.learned_mtu(self.outcome.to.ip()));
+                let again = self.once(&same, None, why).await;
+                learned = learned.or(known);
+                match known {
+                    Some(_) => narrowed(again),
+                    None => usual(died, again),
+                }
             } else {
                 let why = "the changed ClientHello again, in turns with the usual one";
                 changed(died, self.once(shape, mss, why).await)
             };
             self.is_same(turn)?;
         }
-        Ok(())
+        Ok(learned)
     }
 
     async fn once(&self, shape: &Shape, mss: Option<u16>, why: &'static str) -> Answer {
@@ -189,7 +210,7 @@ pub(super) fn is_deaf(segments: &[Segment], local: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Turn, answered_larger, changed, is_deaf, usual};
+    use super::{Answer, Turn, answered_larger, changed, is_deaf, narrowed, usual};
     use crate::base::Timestamp;
     use crate::probe::context::Segment;
     use crate::wire::TcpFlags;
@@ -206,6 +227,9 @@ mod tests {
         assert_eq!(changed(HANGS, Answer::Alert(40)), Turn::Same);
         assert_eq!(changed(HANGS, HANGS), Turn::Sometimes);
         assert_eq!(usual(Answer::Ended, Answer::Ended), Turn::Same);
+        // The usual one is none any more where the kernel announces less.
+        assert_eq!(narrowed(Answer::Alert(40)), Turn::Same);
+        assert_eq!(narrowed(HANGS), Turn::Unclear);
         // Another death: it proves neither.
         assert_eq!(usual(VANISHES, HANGS), Turn::Unclear);
         assert_eq!(usual(HANGS, Answer::Strange), Turn::Unclear);
