@@ -75,7 +75,10 @@ impl Policies {
         };
         let end = alias_end(lookups, &host).await;
         for base in end.iter().chain([&host]) {
-            let records = records(lookups, base, port).await;
+            let Some(records) = records(lookups, base, port).await else {
+                // RFC 7672 2.1.1: what may stand there and was not told binds, and the alias' own records do not in its place.
+                break;
+            };
             if records.is_empty() {
                 continue;
             }
@@ -118,23 +121,27 @@ impl Policies {
     }
 }
 
-/// The TLSA records of a port below a name, where the resolver vouches for them.
-async fn records(lookups: &Arc<Lookups>, base: &Host, port: u16) -> Vec<Tlsa> {
+/// The TLSA records of a port below a name, where the resolver vouches for them; `None` where it does not say whether there are any.
+async fn records(lookups: &Arc<Lookups>, base: &Host, port: u16) -> Option<Vec<Tlsa>> {
     let Ok(name) = base.below(&format!("_{port}._tcp")) else {
-        return Vec::new();
+        return Some(Vec::new());
     };
-    let found = ask(lookups, &Question::new(&name, TLSA)).await;
-    let Some(answer) = found.filter(is_authentic) else {
-        return Vec::new();
-    };
+    let answer = ask(lookups, &Question::new(&name, TLSA)).await?;
+    // NOERROR and NXDOMAIN are an answer, all others are none (RFC 2308 7).
+    if !matches!(answer.message.rcode, 0 | 3) {
+        return None;
+    }
+    if !is_authentic(&answer) {
+        return Some(Vec::new());
+    }
     let answers = answer.message.answers.iter();
-    answers
+    let found = answers
         .filter_map(|record| match &record.answer {
             Answer::Tlsa(data) => Tlsa::from_data(data),
             _ => None,
         })
-        .take(RECORDS)
-        .collect()
+        .take(RECORDS);
+    Some(found.collect())
 }
 
 /// Where an alias ends, when DNSSEC vouches for each step. Whether the host is one, the look-ups of its addresses told.
