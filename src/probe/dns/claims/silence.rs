@@ -21,6 +21,12 @@ pub struct Silence {
     pub pings: Controls,
     /// The A of the same name was answered so often meanwhile, of so many.
     pub address_answered: Option<(u32, u32)>,
+    /// Another question that had been answered before, asked in between: answered so often, of so many.
+    pub others_answered: Option<(u32, u32)>,
+    /// The very question, asked again beside that, was answered so often.
+    pub answered_again: u32,
+    /// The resolver answered the same type of another name meanwhile.
+    pub type_passes: bool,
     /// The resolver answers other questions.
     pub answers_others: bool,
     /// The same question over TCP: answered, or how it failed.
@@ -33,12 +39,24 @@ pub struct Silence {
     pub stub: Option<String>,
 }
 
+impl Silence {
+    /// What the resolver answers is not answered each time: loss, or a limit that the run's own questions may fill.
+    fn is_unsteady(&self) -> bool {
+        self.others_answered
+            .is_some_and(|(answered, sent)| answered < sent)
+    }
+}
+
+/// A silence of one question that others of its kind do not share is this sure.
+const UNPLACED: f32 = 0.65;
+
 /// Nothing came back: `dns.timeout`, or `dns.type-dropped` when only this type is not answered.
 pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
     let kind = type_name(of.question.kind);
     let typed = facts
         .address_answered
-        .filter(|(answered, _)| *answered >= 3 && of.question.kind != RecordType::A);
+        .filter(|(answered, _)| *answered >= 3 && of.question.kind != RecordType::A)
+        .filter(|_| facts.answered_again == 0);
     let (code, what) = match typed {
         Some(_) => (
             Code::DnsTypeDropped,
@@ -52,12 +70,29 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
             format!("Resolver {} never answered {}", of.resolver, of.question),
         ),
     };
-    let (at, place) = silent_at(of, facts);
+    let passes = typed.is_some() && facts.type_passes;
+    let unsteady = facts.is_unsteady();
+    let (at, place) = match (facts.answered_again, passes) {
+        (1.., _) => (
+            At::address(Where::Unknown, of.resolver),
+            "; asked again a little later it was answered".to_owned(),
+        ),
+        // No rule for the type holds it back: perhaps the zone's own servers do not answer it (RFC 4074 4.1).
+        (0, true) => (
+            At::address(Where::Unknown, of.resolver),
+            format!("; {kind} of another name it answers"),
+        ),
+        _ if unsteady => (
+            At::address(Where::Unknown, of.resolver),
+            "; what it had answered before it does not answer each time either".to_owned(),
+        ),
+        _ => silent_at(of, facts),
+    };
     let mut claim = Claim::new(
         code,
         at,
         of.proof("questions without an answer"),
-        confidence(facts),
+        if passes { UNPLACED } else { confidence(facts) },
         format!(
             "{what}: {} questions in {}{place}.",
             facts.tries,
@@ -75,6 +110,30 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
             format!("A of the same name, asked in between: {answered} of {sent} answered"),
         );
     }
+    if let Some((answered, sent)) = facts.others_answered {
+        claim = claim.because(
+            of.proof("another question beside it"),
+            format!(
+                "what had been answered before, asked in between: {answered} of {sent} answered"
+            ),
+        );
+    }
+    if facts.answered_again > 0 {
+        claim = claim.because(
+            of.proof("the question again"),
+            format!(
+                "the very question, asked again in between: {} of 3 answered",
+                facts.answered_again
+            ),
+        );
+    }
+    if passes {
+        claim = claim.or(
+            Code::DnsTimeout,
+            0.3,
+            "the zone's own servers, asked for the same type",
+        );
+    }
     for (name, text) in silence_evidence(of, facts) {
         claim = claim.because(of.proof(name), text);
     }
@@ -85,6 +144,9 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
 }
 
 fn confidence(facts: &Silence) -> f32 {
+    if facts.answered_again > 0 || facts.is_unsteady() {
+        return UNPLACED;
+    }
     let certain = facts
         .address_answered
         .is_some_and(|(answered, _)| answered >= 3)
@@ -212,6 +274,10 @@ fn silence_evidence(of: &Subject<'_>, facts: &Silence) -> Vec<(&'static str, Str
 fn silence_advice(of: &Subject<'_>, facts: &Silence, code: Code) -> Vec<String> {
     let resolver = of.resolver;
     let mut advice = Vec::new();
+    if facts.answered_again > 0 || facts.is_unsteady() {
+        advice.push(format!("Look at what limits or loses questions between here and {resolver}, and how long it waits for others itself"));
+        return advice;
+    }
     if code == Code::DnsTypeDropped {
         let kind = type_name(of.question.kind);
         advice.push(match facts.vanishing {

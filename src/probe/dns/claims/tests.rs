@@ -101,6 +101,52 @@ fn only_a_type_is_dropped_when_another_is_answered_again_and_again() {
 }
 
 #[test]
+fn a_type_that_passes_for_others_or_a_little_later_is_held_back_by_no_rule_for_it() {
+    let asked = question(RecordType::AAAA);
+    let typed = Silence {
+        address_answered: Some((3, 3)),
+        vanishing: Some(vanishing(4)),
+        ..quiet()
+    };
+    // RFC 4074 4.1: the servers of that one name may ignore the type.
+    let others = Silence {
+        type_passes: true,
+        ..typed.clone()
+    };
+    let claim = silence(&with(&asked), &others);
+    assert_eq!(claim.code, Code::DnsTypeDropped);
+    assert_eq!(claim.at.place, Where::Unknown);
+    assert!(claim.confidence < 0.7);
+    assert_eq!(claim.alternatives[0].code, Code::DnsTimeout);
+    let again = Silence {
+        answered_again: 1,
+        ..typed
+    };
+    let claim = silence(&with(&asked), &again);
+    assert_eq!(claim.code, Code::DnsTimeout);
+    assert_eq!(claim.at.place, Where::Unknown);
+    assert!(claim.confidence < 0.7);
+    // What it answers is not answered each time.
+    let unsteady = Silence {
+        answers_others: true,
+        others_answered: Some((2, 3)),
+        ..quiet()
+    };
+    let claim = silence(&with(&question(RecordType::A)), &unsteady);
+    assert_eq!(claim.at.place, Where::Unknown);
+    assert!(claim.confidence < 0.7);
+    // A resolver that answers other names is busy with this one, as before.
+    let waits = Silence {
+        type_passes: true,
+        answers_others: true,
+        ..quiet()
+    };
+    let claim = silence(&with(&question(RecordType::A)), &waits);
+    assert_eq!(claim.at.place, Where::Resolver);
+    assert!(claim.confidence > 0.9);
+}
+
+#[test]
 fn a_resolver_that_answers_others_waits_itself() {
     let asked = question(RecordType::A);
     let facts = Silence {

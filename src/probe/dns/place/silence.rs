@@ -18,6 +18,9 @@ use crate::proto::dns::RecordType;
 
 /// So many answers that were captured and reached no socket are no accident.
 const UNTAKEN: u32 = 2;
+/// A of the same name, what was answered before and the silent question are asked so often beside each other, so far apart.
+const CONTROLS: u32 = 3;
+const APART: std::time::Duration = std::time::Duration::from_millis(550);
 /// Farthest router that is looked for when the resolver's distance is not known.
 const FARTHEST: u8 = 24;
 /// NS, for the root: a question that every resolver can answer.
@@ -61,9 +64,7 @@ impl Work {
         let (answers_others, trail, tcp) = tokio::join!(others, pings, tcp);
         let stub = self.stub();
         for case in cases {
-            let facts = self
-                .silence(case, answers_others, trail.as_ref(), alive)
-                .await;
+            let facts = self.silence(case, answers_others, trail.as_ref()).await;
             let facts = Silence {
                 tcp: (case.question == first.question)
                     .then_some(tcp.as_ref().map(|_| ()).map_err(|end| *end)),
@@ -114,13 +115,7 @@ impl Work {
         self.lookups.log().iter().any(came)
     }
 
-    async fn silence(
-        &self,
-        asked: &Asked,
-        answers_others: bool,
-        pings: Option<&Trail>,
-        alive: bool,
-    ) -> Silence {
+    async fn silence(&self, asked: &Asked, answers_others: bool, pings: Option<&Trail>) -> Silence {
         let context = &self.lookups.context;
         let Some(Fate::Silent { tries, lasted }) = &asked.exchanged.fate else {
             return Silence::default();
@@ -133,20 +128,23 @@ impl Work {
             ..Silence::default()
         };
         let beside = async {
-            if !alive || asked.question.kind == RecordType::A {
-                return None;
-            }
+            let typed = asked.question.kind != RecordType::A;
             let address = Question::new(&asked.question.name, RecordType::A);
-            let mut answered = 0;
-            for _ in 0..3 {
-                let exchanged = self
-                    .lookups
-                    .ask(&self.server, &address, Shape::PLAIN, 1)
-                    .await;
-                answered += u32::from(matches!(exchanged.fate, Some(Fate::Answered(_))));
-                tokio::time::sleep(std::time::Duration::from_millis(550)).await;
+            let (mut addresses, mut others, mut again) = (0, 0, 0);
+            let Some((other, _)) = self.answers().next() else {
+                return (None, None, 0);
+            };
+            for _ in 0..CONTROLS {
+                // In turn, so that what lets through so many in a time meets all of them.
+                if typed {
+                    addresses += self.answered(&address).await;
+                }
+                others += self.answered(&other.question).await;
+                again += self.answered(&asked.question).await;
+                tokio::time::sleep(APART).await;
             }
-            Some((answered, 3))
+            let addresses = typed.then_some((addresses, CONTROLS));
+            (addresses, Some((others, CONTROLS)), again)
         };
         let walked = async {
             let pings = pings?;
@@ -156,8 +154,13 @@ impl Work {
             let farthest = reach.saturating_add(1);
             steps::questions(context, &self.server, &asked.question, farthest, 3).await
         };
-        let (address_answered, questions) = tokio::join!(beside, walked);
-        facts.address_answered = address_answered;
+        let ((addresses, others, again), questions) = tokio::join!(beside, walked);
+        facts.address_answered = addresses;
+        facts.others_answered = others;
+        facts.answered_again = again;
+        facts.type_passes = self
+            .answers()
+            .any(|(other, _)| other.question.kind == asked.question.kind);
         if let (Some(questions), Some(pings)) = (questions, pings) {
             facts.vanishing = vanishing(&questions, pings);
             let (ours, theirs) = (questions.farthest(), pings.farthest());
@@ -166,6 +169,13 @@ impl Work {
             }
         }
         facts
+    }
+
+    /// Asks once, as a control: 1 when it is answered.
+    async fn answered(&self, question: &Question) -> u32 {
+        let lookups = &self.lookups;
+        let exchanged = lookups.ask(&self.server, question, Shape::PLAIN, 1).await;
+        u32::from(matches!(exchanged.fate, Some(Fate::Answered(_))))
     }
 
     /// What a stub resolver suffers, when it is worth a word.
