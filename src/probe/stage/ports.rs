@@ -33,6 +33,8 @@ const LATE: Duration = Duration::from_millis(4_500);
 const NEIGHBOR: Duration = Duration::from_millis(4_000);
 /// A handshake that takes so long is slow (verdicts.md, path.slow).
 const SLOW: Duration = Duration::from_secs(1);
+/// A port's silence is this sure where nobody saw its SYNs leave, and no router on the way either.
+const UNSEEN_TO_LEAVE: f32 = 0.85;
 /// Between two looks at what this host does.
 const SOON: Duration = Duration::from_millis(200);
 
@@ -391,6 +393,18 @@ fn dropped(
             }
         }
     }
+    if !context.captures() && at.after_hop.unwrap_or(0) == 0 {
+        // Nobody saw a SYN leave, and no router says that one came by: it may be this host that holds them back.
+        at.place = Where::Unknown;
+        confidence = f32::min(confidence, UNSEEN_TO_LEAVE);
+        summary = format!(
+            "SYNs to port {} vanish, here or before the first router that answers; {control}.",
+            to.port()
+        );
+        advice = format!(
+            "{advice}; look at this host's own output rules first: nft list ruleset, iptables-save"
+        );
+    }
     if last && let Some(place) = &at.address {
         // How far the answers come on their way back, no TTL of ours tells.
         summary = format!(
@@ -410,7 +424,7 @@ fn dropped(
         claim = claim.because(Proof::Measured("TTL walk", context.now()), walked);
     }
     if last {
-        claim.confidence = 0.9;
+        claim.confidence = f32::min(claim.confidence, 0.9);
         claim = claim
             .or(
                 Code::TcpListenOverflow,
