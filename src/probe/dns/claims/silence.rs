@@ -40,10 +40,11 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// What the resolver answers is not answered each time: loss, or a limit that the run's own questions may fill.
+    /// What the resolver answers is mostly not answered now: loss, or a limit that the run's own questions may fill. One answer that does not
+    /// come may be a lost packet.
     fn is_unsteady(&self) -> bool {
         self.others_answered
-            .is_some_and(|(answered, sent)| answered < sent)
+            .is_some_and(|(answered, sent)| answered.saturating_add(1) < sent)
     }
 }
 
@@ -75,7 +76,10 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
     let (at, place) = match (facts.answered_again, passes) {
         (1.., _) => (
             At::address(Where::Unknown, of.resolver),
-            "; asked again a little later it was answered".to_owned(),
+            format!(
+                "; asked again a little later it was answered {} of 3 times",
+                facts.answered_again
+            ),
         ),
         // No rule for the type holds it back: perhaps the zone's own servers do not answer it (RFC 4074 4.1).
         (0, true) => (
@@ -84,7 +88,7 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
         ),
         _ if unsteady => (
             At::address(Where::Unknown, of.resolver),
-            "; what it had answered before it does not answer each time either".to_owned(),
+            "; what it had answered before it mostly does not answer now either".to_owned(),
         ),
         _ => silent_at(of, facts),
     };
