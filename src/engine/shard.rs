@@ -167,7 +167,7 @@ impl Shard {
         if tcp.flags.syn() {
             self.opening(when, ip, tcp, seen);
         } else if tcp.flags.rst() {
-            self.refusal(ip, tcp, seen);
+            self.refusal(when, ip, tcp, seen);
         }
         let ports = (tcp.source_port, tcp.destination_port);
         let Some(partition) = self.partition(ports) else {
@@ -209,9 +209,16 @@ impl Shard {
     }
 
     /// The answer to a SYN for which there is no port has number 0 (RFC 9293 3.10.7.1). It tells from where the address answers,
-    /// and is told at once: what it says of other connections of the host must not wait until its own is over.
-    fn refusal(&self, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
-        if tcp.flags.ack() && tcp.seq == 0 && self.ports.service(tcp.source_port).is_some() {
+    /// and is told at once: what it says of other connections of the host must not wait until its own is over. A reset that fits no SYN
+    /// which waits says nothing of that: a device in the middle may make it up.
+    fn refusal(&mut self, when: &When, ip: &Ip, tcp: &Tcp<'_>, seen: &mut Hearing<'_>) {
+        if !tcp.flags.ack() || tcp.seq != 0 || self.ports.service(tcp.source_port).is_none() {
+            return;
+        }
+        let ports = (tcp.source_port, tcp.destination_port);
+        let (from, to) = Endpoint::of(ip, ports);
+        let table = self.partition(ports).map(|partition| &partition.table);
+        if table.is_some_and(|table| table.awaits(when.mark, from, to, tcp.ack)) {
             let (server, ttl) = (ip.source, ip.ttl);
             seen(Turn::FIRST, Sighting::Refused { server, ttl });
         }

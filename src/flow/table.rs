@@ -200,6 +200,13 @@ impl<S: Dialogue> Table<S> {
         self.now = Touch { time, order };
     }
 
+    /// Whether a SYN to that server waits for the acknowledgement of that number.
+    pub fn awaits(&self, mark: Mark, server: Endpoint, client: Endpoint, ack: u32) -> bool {
+        let source = self.worlds.of(mark.frame.source());
+        let waiting = self.slots.waiting(&(source, client, server.port, ack));
+        waiting.is_some() && waiting == self.slots.find(&Tuple::new(source, server, client))
+    }
+
     /// Gives an ICMP error to the connection that it quotes. False when it quotes none of this table.
     pub fn icmp(&mut self, mark: Mark, ip: &Ip, icmp: &Icmp<'_>, quote: &Quote) -> bool {
         let (Some(source), Some(destination)) = (quote.source_port, quote.destination_port) else {
