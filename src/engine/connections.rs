@@ -5,7 +5,7 @@ use super::record::{
     CertificateInfo, ConnectionRecord, EndpointInfo, Line, MailInfo, Moment, Pair, PerSideCount,
     PerSideMss, TcpInfo, TlsInfo, VerdictInfo, millis,
 };
-use crate::base::{Foreign, Mark, Side, Timestamp, ip_text};
+use crate::base::{Foreign, Mark, Nanos, SECOND, Side, Timestamp, ip_text};
 use crate::diagnosis::{
     Code, Connection, Context, Ending, Judgement, Ladder, Stage, judge_connection,
 };
@@ -79,8 +79,11 @@ pub fn got_on(tcp: &TcpFacts) -> Option<Timestamp> {
     )
 }
 
+/// Who leaves sooner after what he said last did not wait for an answer.
+const WAITING: Nanos = 2 * SECOND;
+
 /// Until when the client waited for the answer to what it had said last, or for what of it was never taken: until it left, or to the end of
-/// what was captured.
+/// what was captured. A goodbye that is not waited for is none of that (RFC 5321 4.1.1.10, TLS's close_notify).
 pub fn waited(tcp: &TcpFacts, horizon: Timestamp) -> Option<Timestamp> {
     let [client, server] = [&tcp.sides[Side::Client], &tcp.sides[Side::Server]];
     let asked = client.last_data.filter(|_| tcp.established.is_some())?.time;
@@ -89,6 +92,7 @@ pub fn waited(tcp: &TcpFacts, horizon: Timestamp) -> Option<Timestamp> {
         Ending::Closed { at, by, .. } => (owed && by == Side::Client).then_some(at.time),
         Ending::Open => owed.then_some(horizon),
     }
+    .filter(|until| until.since(asked) >= WAITING)
 }
 
 /// Judges one connection.
