@@ -74,7 +74,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             Side::Client => (c.client().ip, c.server().ip),
             Side::Server => (c.server().ip, c.client().ip),
         };
-        let arrives = told.is_none() && c.captured_beside(side.other());
+        // A client of which nothing came since may have left the last link, a radio's.
+        let arrives = told.is_none() && !nothing_back && c.captured_beside(side.other());
         let confidence = if arrives {
             confidence.min(0.8)
         } else {
