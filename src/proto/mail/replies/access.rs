@@ -111,8 +111,8 @@ pub(super) const ROWS: &[Words] = &[
         "primary target ip address responded with", "connection dropped due to", "connect to * connection timed out",
         "connect to * connection refused",
     ]),
-    words(ServiceUnavailable, Mailbox, Known, "qpopper; UW imapd; Dovecot: the login was right, its mailbox does not open; Exchange", &[
-        "connection is closed", "unable to open mailbox", "cannot open mailbox", "can't open mailbox", "unable to open maildrop",
+    words(ServiceUnavailable, Mailbox, Known, "qpopper; UW imapd; Dovecot: the login was right, its mailbox does not open", &[
+        "unable to open mailbox", "cannot open mailbox", "can't open mailbox", "unable to open maildrop",
         "failed to open mailbox", "mailbox has an invalid format", "unable to open inbox",
         "unable to open user's inbox",
     ]),
@@ -134,6 +134,7 @@ pub(super) const ROWS: &[Words] = &[
         "could not connect to", "storage unavailable", "i/o error", "disk full", "no space left",
         "mail system unavailable", "unable to access", "resources temporarily", "temporary system failure",
     ]),
+    words(ServiceUnavailable, Mailbox, Generic, "Exchange, where it says nothing else", &["connection is closed"]),
     words(ServiceUnavailable, Any, Generic, "RFC 5321 4.2.3 (421)", &[
         "service not available", "service unavailable", "service currently unavailable", "not available",
         "service is currently unavailable", "try later",

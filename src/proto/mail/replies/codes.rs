@@ -161,6 +161,8 @@ fn enhanced(
         (7, 28) => return Some((RateLimited, GOOGLE)),
         (7, 29) => return Some((StarttlsRequired, GOOGLE)),
         (7, 511 | 606..=649 | 708) => return Some((Blocklisted, MICROSOFT)),
+        // The organization forbids the recipient; the others from 700 on are about how much is sent.
+        (7, 703) => return Some((Rejected, MICROSOFT)),
         (7, 500 | 508 | 650 | 700..=749 | 850..=899) => return Some((RateLimited, MICROSOFT)),
         (7, 54 | 64) if !login => return Some((RelayDenied, MICROSOFT)),
         (7, 57) => return Some((AuthRequired, MICROSOFT)),

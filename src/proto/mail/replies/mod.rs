@@ -34,6 +34,8 @@ enum Place {
     Smtp,
     /// SMTP and LMTP, outside of a login.
     Transaction,
+    /// The same, and for good (5xx).
+    ForGood,
     /// IMAP, POP3, ManageSieve.
     Mailbox,
     /// While logging in, in any language.
@@ -173,6 +175,7 @@ impl ReplyTable {
             command,
             tls,
             closing: reply.code == Some(421),
+            transient: matches!(reply.code, Some(400..500)),
         };
         // A vendor's own detail (X.7.500) is a definition, "server busy" beside it only a manner of speaking.
         let defined = reply.enhanced.is_some_and(|status| status.detail >= 100);
@@ -221,13 +224,13 @@ impl ReplyTable {
             {
                 codes::defined(&asked, reply)
             }
-            // "Not available" is what the subject of the code says: an address, a mailbox (RFC 3463 3.2, 3.3).
+            // "Not available" for good is what the subject of the code says: an address, a mailbox (RFC 3463 3.2, 3.3).
             Some(row)
                 if row.family == Family::ServiceUnavailable
                     && row.strength == Strength::Generic
-                    && reply
-                        .enhanced
-                        .is_some_and(|status| matches!(status.subject, 1 | 2)) =>
+                    && reply.enhanced.is_some_and(|status| {
+                        status.class == 5 && matches!(status.subject, 1 | 2)
+                    }) =>
             {
                 codes::read(&asked, reply)
             }
@@ -338,7 +341,7 @@ impl ReplyTable {
 /// Exchange's words for a command that comes too early.
 fn says_wrong_state(reply: &Reply) -> bool {
     let text = reply.text.as_str().to_ascii_lowercase();
-    text.contains("not valid in this state")
+    text.contains("not valid in this state") || text.contains("in invalid state")
 }
 
 /// What a reply answers.
@@ -349,6 +352,8 @@ struct Asked {
     tls: bool,
     /// It is a 421, which begins with the server's name.
     closing: bool,
+    /// It is a 4xx.
+    transient: bool,
 }
 
 impl Asked {
@@ -376,6 +381,7 @@ impl Asked {
             Place::Any => true,
             Place::Smtp => self.is_smtp(),
             Place::Transaction => self.is_smtp() && !self.is_login(),
+            Place::ForGood => self.is_smtp() && !self.is_login() && !self.transient,
             Place::Mailbox => !self.is_smtp(),
             Place::Login => self.is_login(),
             Place::Rcpt => self.command == Some(Verb::Rcpt),
@@ -419,9 +425,9 @@ impl Asked {
             {
                 Family::Rejected
             }
-            // Exchange says no more to a login in clear that its settings forbid: USER is not valid before STLS.
+            // Exchange says no more to a login in clear that its settings forbid: USER is not valid before STLS, nor LOGIN before STARTTLS.
             Family::ProtocolError
-                if self.language == Language::Pop3
+                if matches!(self.language, Language::Pop3 | Language::Imap)
                     && self.is_login()
                     && !self.tls
                     && says_wrong_state(reply) =>

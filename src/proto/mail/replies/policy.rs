@@ -57,8 +57,9 @@ pub(super) const ROWS: &[Words] = &[
         "client host blocked", "too many spams from your ip", "block for spam", "traffic not accepted from this ip",
     ]),
     words(Blocklisted, Connection, Sure, "generic: mailbox servers with lists of addresses, as greeting", BLOCKED),
-    words(Blocklisted, Smtp, Sure, "Mail.ru; QQ; NetEase help.163.com (return codes): addresses that may not send", &[
-        "access from ip address", "ip not in whitelist", "wm:bli", "hl:ihu", "hl:ipb",
+    words(Blocklisted, Transaction, Known, "Mail.ru (what stands beside it is the reason)", &["access from ip address * blocked"]),
+    words(Blocklisted, Transaction, Sure, "QQ; NetEase help.163.com (return codes): addresses that may not send", &[
+        "ip not in whitelist", "wm:bli", "hl:ihu", "hl:ipb",
     ]),
     words(Blocklisted, Connection, Sure, "EarthLink earthlink.net/block, as greeting", &["is blocked by"]),
     words(Blocklisted, Login, Known, "generic: the same, as answer to a login", BLOCKED),

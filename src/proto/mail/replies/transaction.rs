@@ -1,6 +1,6 @@
 //! Words about the transaction: the sender, the recipient, the message.
 
-use super::Place::{Any, Data, Mailbox, Rcpt, Smtp, Transaction};
+use super::Place::{Any, Data, ForGood, Mailbox, Rcpt, Smtp, Transaction};
 use super::Strength::{Generic, Known, Part, Sure};
 use super::{Words, words};
 use crate::proto::mail::dialogue::Family::{
@@ -44,8 +44,9 @@ pub(super) const ROWS: &[Words] = &[
         "is over quota", "user is overquota", "inbox is full", "mailbox size limit", "mailbox would exceed",
         "exceeded storage", "storage quota", "mailbox exceeds", "account is full", "no more space in mailbox",
         "insufficient storage in mailbox", "disk quota", "quota violation", "mailbox has exceeded",
-        "recipient storage full", "mailfolder is full", "exceeded your mail quota", // the last: Courier
+        "recipient storage full", "mailfolder is full",
     ]),
+    words(MailboxFull, Mailbox, Sure, "Courier IMAP: APPEND", &["exceeded your mail quota"]),
     words(RateLimited, Transaction, Sure, "Postfix src/smtpd/smtpd.c; Exim ACLs; RFC 3463 4.5.3", &[
         "too many recipients", "too many rcpt", "recipient limit", "maximum recipients", "rcpt limit",
         "recipients per", "too many invalid recipients", "too many bad recipients", "too many unknown recipients",
@@ -63,8 +64,12 @@ pub(super) const ROWS: &[Words] = &[
         "not allowed to use this sender", "sender must", "from address", "return address", "mailfrom",
         "spoofed sender", "sender blocked", "blocked sender", "sender is blocked", "sender address blocked",
         "you are not allowed to send", "must match the authenticated", "does not match authenticated",
-        "callback setup failed while verifying", "email address is not verified", "sender address must",
-        "is not allowed to send:", "unauthorized sender address", "mail from must", "anti-spoofing",
+        "callback setup failed while verifying", "email address is not verified",
+    ]),
+    // SPF, DKIM or DMARC beside them is the reason.
+    words(SenderRejected, Transaction, Known, "Mimecast; generic: senders that are not the client's own", &[
+        "sender address must", "is not allowed to send:", "unauthorized sender address", "mail from must",
+        "anti-spoofing",
     ]),
     words(SenderRejected, Transaction, Sure, "NetEase help.163.com (return codes): senders that may not send, or differ from the header's", &[
         "mi:imf", "mi:spb", "wm:blu", "dt:sum",
@@ -81,7 +86,8 @@ pub(super) const ROWS: &[Words] = &[
         "mailbox disabled", "mailbox is disabled", "mailbox inactive",
     ]),
     words(RecipientRejected, Transaction, Known, "Comcast (550 5.1.1)", &["not our customer"]),
-    words(RecipientRejected, Transaction, Known, "generic: a mailbox that is not there", &[
+    // For the time being these are said of a store that does not answer, and of greylists.
+    words(RecipientRejected, ForGood, Known, "generic: a mailbox that is not there", &[
         "account is not available", "account not available", "mailbox is not available", "mailbox not available",
         "mailbox is unavailable", "user not available", "user is not available",
     ]),
@@ -89,8 +95,12 @@ pub(super) const ROWS: &[Words] = &[
         "recipient address must contain a domain", "sendernotauthenticatedfor",
     ]),
     // What refuses is a rule, and not whether the address exists; of whom the rule is, the words do not say.
-    words(Rejected, Rcpt, Known, "Exim src/acl.c (deny without a text); Mimecast; Domino: refusals by policy at RCPT", &[
-        "administrative prohibition", "rejected due to security polic", "mail from * rejected for policy reasons",
+    words(Rejected, Rcpt, Known, "Domino: refusals by policy at RCPT", &["mail from * rejected for policy reasons"]),
+    words(Rejected, Rcpt, Generic, "Exim src/acl.c (deny without a text); Mimecast: the same, where nothing beside it says why", &[
+        "administrative prohibition", "rejected due to security polic",
+    ]),
+    words(Rejected, Transaction, Sure, "Microsoft 5.7.703: the sender's own organization forbids the recipient", &[
+        "tenant allow/block list", "tenant allow block list",
     ]),
     words(RecipientRejected, Transaction, Known, "Postfix src/smtpd/smtpd_check.c; Exim verify=recipient; Sendmail; Exchange 5.1.10; Gmail 5.1.1; qmail; hMailServer; MDaemon", &[
         "recipient address rejected", "user unknown in", "user unknown", "unknown user", "no such user",

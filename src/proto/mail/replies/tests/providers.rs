@@ -109,7 +109,8 @@ fn a_login_that_comes_too_early_is_no_wrong_password() {
     all(Language::Pop3, true, &[("PASS x", "-ERR Command is not valid in this state.", ProtocolError)]);
     all(Language::Imap, false, &[
         ("a SELECT INBOX", "* BYE Session invalidated - AccessTokenExpired", TokenRejected),
-        ("a LOGIN u p", "a BAD Command received in Invalid state.", ProtocolError),
+        ("a LOGIN u p", "a BAD Command received in Invalid state.", NeedsTls),
+        ("a STORE 1 +FLAGS (\\Seen)", "a NO Command received in Invalid state", ProtocolError),
         ("a LOGIN u p", "a NO Server(s) unavailable to complete operation", AuthServerFailure),
         ("a LOGIN u p", "a NO account does not have IMAP access", ProtocolDisabled),
         ("a LOGIN u p", "a NO [LIMIT] Too many authentication requests from this IP address.", TooManyAttempts),
@@ -120,5 +121,50 @@ fn a_login_that_comes_too_early_is_no_wrong_password() {
         // The near misses.
         ("a SELECT INBOX", "a NO [CANNOT] no", Rejected),
         ("a LOGIN u p", "a NO LOGIN failed", CredentialsRejected),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_reason_is_heard_beside_the_words_for_what_was_refused() {
+    all(Language::Smtp, false, &[
+        ("DATA", "550 5.7.1 Rejected by anti-spoofing policy: DMARC check failed", DomainUnauthenticated),
+        (MAIL, "550 SPF: 192.0.2.1 is not allowed to send: see http://www.openspf.org", DomainUnauthenticated),
+        (MAIL, "550 SPF fail: unauthorized sender address", DomainUnauthenticated),
+        (RCPT, "550 Access from IP address 192.0.2.1 denied: no reverse DNS", RdnsRequired),
+        (RCPT, "550 Access from IP address 192.0.2.1 blocked: no reverse DNS", RdnsRequired),
+        (RCPT, "550 You have exceeded your mail quota of 500 messages per hour", RateLimited),
+        (RCPT, "550-User unknown\r\n550 Administrative prohibition", RecipientRejected),
+        (RCPT, "550 no such user - administrative prohibition", RecipientRejected),
+        ("DATA", "550 5.7.703 Your message can't be delivered because messages to d are blocked by your organization using Tenant Allow Block List.", Rejected),
+        ("DATA", "550 5.7.703 no", Rejected),
+        // The near misses: nothing beside them says more.
+        (MAIL, "550 unauthorized sender address", SenderRejected),
+        ("DATA", "550 5.7.705 Access denied, tenant has exceeded threshold", RateLimited),
+        (RCPT, "554 5.7.1 192.0.2.1 is on our block list", Blocklisted),
+    ]);
+    all(Language::Pop3, true, &[
+        ("PASS x", "-ERR Login failed, connection is closed", CredentialsRejected),
+        ("PASS x", "-ERR invalid password. Connection is closed", CredentialsRejected),
+        ("PASS x", "-ERR Connection is closed. 10", ServiceUnavailable),
+    ]);
+    all(Language::Imap, true, &[
+        ("a LOGIN u p", "a BAD Command received in Invalid state.", ProtocolError),
+        ("a LOGIN u p", "a NO bad credentials, connection is closed", CredentialsRejected),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_mailbox_that_is_away_for_now_is_not_refused() {
+    all(Language::Smtp, false, &[
+        (RCPT, "450 4.2.1 <c@d>: mailbox is unavailable, please try again later", Greylisted),
+        (RCPT, "451 User not available, try again later", Greylisted),
+        (RCPT, "451 4.3.0 mailbox not available", ServiceUnavailable),
+        (RCPT, "421 4.1.0 Service not available, closing channel", ServiceUnavailable),
+        (EHLO, "421 4.1.0 Service not available, closing channel", ServiceUnavailable),
+        // The near misses: for good.
+        (RCPT, "550 5.2.1 <c@d>: mailbox is unavailable", RecipientRejected),
+        (RCPT, "550 User not available", RecipientRejected),
     ]);
 }
