@@ -31,9 +31,9 @@ const EPOCH: usize = 512;
 /// Sightings of the reading thread in an epoch, about.
 const SEEN: usize = 512;
 /// Bytes of frames that are copied in an epoch, about.
-const COPIED: usize = 128 << 10;
+const COPIED: usize = 96 << 10;
 /// Epochs on their way, from the reading thread to the judge.
-const AHEAD: u64 = 4;
+const AHEAD: u64 = 3;
 
 /// What the reading thread tells the judge.
 enum Notice {
