@@ -12,9 +12,8 @@ use super::reassembly::StreamSink;
 use super::scoreboard::{Novelty, equivalents};
 use super::tracker::{STRAY, Tracker};
 
-/// Of a silence so long the acknowledgement that may be held back (RFC 1122 4.2.3.2) is no part, nor are pauses in one answer: a slow
-/// disk's, the 6 s of Postfix's postscreen within a greeting, the 10 s between two lines in which Dovecot says how far a SEARCH is.
-const QUIET: Nanos = 15 * SECOND;
+/// Of a silence so long the acknowledgement that may be held back (RFC 1122 4.2.3.2) is no part, nor are parts of one answer.
+const QUIET: Nanos = SECOND;
 
 impl Tracker {
     /// The smallest round trip known from end to end: from the capture point to both sides and back.
