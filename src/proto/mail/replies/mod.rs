@@ -341,7 +341,7 @@ impl ReplyTable {
 /// Exchange's words for a command that comes too early.
 fn says_wrong_state(reply: &Reply) -> bool {
     let text = reply.text.as_str().to_ascii_lowercase();
-    text.contains("not valid in this state") || text.contains("in invalid state")
+    text.contains("not valid in this state")
 }
 
 /// What a reply answers.
@@ -425,9 +425,9 @@ impl Asked {
             {
                 Family::Rejected
             }
-            // Exchange says no more to a login in clear that its settings forbid: USER is not valid before STLS, nor LOGIN before STARTTLS.
+            // Exchange says no more to a login in clear that its settings forbid: USER is not valid before STLS.
             Family::ProtocolError
-                if matches!(self.language, Language::Pop3 | Language::Imap)
+                if self.language == Language::Pop3
                     && self.is_login()
                     && !self.tls
                     && says_wrong_state(reply) =>

@@ -109,7 +109,7 @@ fn a_login_that_comes_too_early_is_no_wrong_password() {
     all(Language::Pop3, true, &[("PASS x", "-ERR Command is not valid in this state.", ProtocolError)]);
     all(Language::Imap, false, &[
         ("a SELECT INBOX", "* BYE Session invalidated - AccessTokenExpired", TokenRejected),
-        ("a LOGIN u p", "a BAD Command received in Invalid state.", NeedsTls),
+        ("a LOGIN u p", "a BAD Command received in Invalid state.", ProtocolError),
         ("a STORE 1 +FLAGS (\\Seen)", "a NO Command received in Invalid state", ProtocolError),
         ("a LOGIN u p", "a NO Server(s) unavailable to complete operation", AuthServerFailure),
         ("a LOGIN u p", "a NO account does not have IMAP access", ProtocolDisabled),
