@@ -102,6 +102,7 @@ impl PcapFormat {
             return None;
         }
         if let Some(record) = self.ordinary(window.bytes()) {
+            self.number = record.number;
             return Some(record);
         }
         self.pass_joint(window);
@@ -158,11 +159,10 @@ impl PcapFormat {
     }
 
     /// The next record, when all of it is here and nothing of it is out of the ordinary: nearly every one.
-    #[inline(always)]
-    pub(super) fn ordinary(&mut self, bytes: &[u8]) -> Option<Record> {
+    #[inline]
+    fn ordinary(&self, bytes: &[u8]) -> Option<Record> {
         let header = bytes.first_chunk::<16>()?;
-        if self.stopped
-            || self.lengths != Lengths::CapturedFirst
+        if self.lengths != Lengths::CapturedFirst
             || self.record_header != header.len()
             || header.first_chunk::<8>() == self.header.first_chunk::<8>()
         {
@@ -175,13 +175,14 @@ impl PcapFormat {
         if len > MAX_FRAME || bytes.len() < advance {
             return None;
         }
-        let time = (word(0)?, word(4)?);
-        self.number = self.number.saturating_add(1);
-        Some(self.record(time, (captured, original), len, advance))
+        let number = self.number.saturating_add(1);
+        Some(Record {
+            number,
+            ..self.record((word(0)?, word(4)?), (captured, original), len, advance)
+        })
     }
 
     /// The record of this number.
-    #[inline(always)]
     fn record(
         &self,
         (seconds, fraction): (u32, u32),

@@ -282,21 +282,15 @@ impl CaptureReader {
     }
 
     /// The next frame; `None` at the end, and from then on.
-    #[inline]
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         Some(self.next_noted()?.0)
     }
 
     /// The next frame, and what stands before it in the input beside frames.
-    ///
-    /// An ordinary record is never put together in memory on its way: what is stored there in small pieces and loaded in large ones is
-    /// waited for until everything stored before has left the processor.
-    #[inline]
     pub fn next_noted(&mut self) -> Option<(Frame<'_>, Beside<'_>)> {
-        let waiting = self.pending.is_some();
-        let record = match self.parse_ordinary(waiting) {
+        let record = match self.pending.take() {
             Some(record) => record,
-            None => self.next_any()?,
+            None => self.parse()?,
         };
         self.packets = self.packets.saturating_add(1);
         self.bytes = self.bytes.saturating_add(record.len as u64);
@@ -396,27 +390,6 @@ impl CaptureReader {
         self.mapping.clone()
     }
 
-    /// The next record if none waits and it is an ordinary one of pcap, as nearly every one is.
-    #[inline(always)]
-    fn parse_ordinary(&mut self, waiting: bool) -> Option<Record> {
-        let Format::Pcap(pcap) = &mut self.format else {
-            return None;
-        };
-        if waiting {
-            return None;
-        }
-        self.window.advance(std::mem::take(&mut self.advance));
-        let record = pcap.ordinary(self.window.bytes())?;
-        self.advance = record.advance;
-        Some(record)
-    }
-
-    /// The record that waits, or else the next one, whatever it is.
-    #[inline(never)]
-    fn next_any(&mut self) -> Option<Record> {
-        self.pending.take().or_else(|| self.parse())
-    }
-
     fn parse(&mut self) -> Option<Record> {
         self.window.advance(std::mem::take(&mut self.advance));
         let record = match &mut self.format {
@@ -427,7 +400,6 @@ impl CaptureReader {
         Some(record)
     }
 
-    #[inline]
     fn frame(&self, record: Record) -> Option<Frame<'_>> {
         Some(Frame {
             number: record.number,

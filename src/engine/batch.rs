@@ -11,12 +11,10 @@ use super::door::Input;
 use super::onward::{Told, When};
 use super::shard::Shard;
 use super::sighting::Sighting;
-use crate::base::{FrameRef, Mark, SourceId, Timestamp, foresee};
+use crate::base::{Timestamp, foresee};
 use crate::flow::Turn;
 use crate::wire::{Icmp, Ip, Link, Net, Quote, Tcp, Transport, dissect};
 
-/// Room for so many frames is made at once.
-const FRAMES: usize = 128;
 /// Room for so many bytes of frames is made at once.
 const BYTES: usize = 32 << 10;
 /// Bytes of what comes next that are asked for: a frame's headers up to its TCP options.
@@ -32,7 +30,6 @@ pub struct Place {
 }
 
 /// A frame that is to be read again.
-#[derive(Clone, Copy)]
 struct Again {
     order: u64,
     when: When,
@@ -42,23 +39,6 @@ struct Again {
     original_len: u32,
     link_type: u16,
 }
-
-/// Room for a frame.
-const ROOM: Again = Again {
-    order: 0,
-    when: When {
-        mark: Mark {
-            frame: FrameRef::new(SourceId(0), 0),
-            time: Timestamp(0),
-        },
-        world: SourceId(0),
-        now: Timestamp(0),
-    },
-    at: 0,
-    len: 0,
-    original_len: 0,
-    link_type: 0,
-};
 
 /// A segment out of fragments.
 struct Whole {
@@ -81,9 +61,7 @@ enum Task {
 /// Work for one shard, in order.
 #[derive(Default)]
 pub struct Batch {
-    /// Room for frames, of which as many are taken as `taken` says.
     frames: Vec<Again>,
-    taken: usize,
     /// What else is to be done, and how many frames come before it.
     tasks: Vec<(usize, Task)>,
     bytes: Vec<u8>,
@@ -97,7 +75,7 @@ impl Batch {
 
     /// Nothing is in it any more.
     pub fn clear(&mut self) {
-        self.taken = 0;
+        self.frames.clear();
         self.tasks.clear();
         self.bytes.clear();
     }
@@ -110,29 +88,19 @@ impl Batch {
             self.bytes.reserve_exact(frame.data.len().max(BYTES));
         }
         self.bytes.extend_from_slice(frame.data);
-        if self.taken == self.frames.len() {
-            self.frames.resize(self.taken.saturating_add(FRAMES), ROOM);
-        }
-        let Some(again) = self.frames.get_mut(self.taken) else {
-            return;
-        };
-        self.taken = self.taken.saturating_add(1);
-        // Word by word where it is to stand. What is put together elsewhere first is loaded in other pieces than it was stored in, and a
-        // processor then waits until everything stored before has left it: the copy above, into lines that another core read last.
-        again.order = order;
-        again.when.mark.frame = when.mark.frame;
-        again.when.mark.time = when.mark.time;
-        again.when.world = when.world;
-        again.when.now = when.now;
-        again.at = at;
-        // A frame is at most some 256 kB.
-        again.len = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
-        again.original_len = frame.original_len;
-        again.link_type = frame.link_type;
+        self.frames.push(Again {
+            order,
+            when: *when,
+            at,
+            // A frame is at most some 256 kB.
+            len: u32::try_from(frame.data.len()).unwrap_or(u32::MAX),
+            original_len: frame.original_len,
+            link_type: frame.link_type,
+        });
     }
 
     fn task(&mut self, task: Task) {
-        self.tasks.push((self.taken, task));
+        self.tasks.push((self.frames.len(), task));
     }
 
     /// A segment that came in fragments.
@@ -174,7 +142,7 @@ impl Batch {
 
     /// Does the work; `seen` gets what was seen, in order.
     pub fn work(&self, shard: &mut Shard, seen: &mut Vec<(Place, Sighting)>) {
-        let mut frames = self.frames.iter().take(self.taken);
+        let mut frames = self.frames.iter();
         let mut before = 0_usize;
         for (after, task) in &self.tasks {
             for again in frames.by_ref().take(after.saturating_sub(before)) {

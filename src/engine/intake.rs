@@ -124,6 +124,11 @@ impl Intake {
         if input.control {
             return;
         }
+        let when = When {
+            mark,
+            world,
+            now: self.horizon,
+        };
         let point = point(input.source, input.interface);
         let root = self.sources.get_mut(world.0 as usize);
         if O::TAKES_APART
@@ -133,20 +138,9 @@ impl Intake {
                 source.link.glance(&glance, point, &self.ports);
             }
             self.came_back(mark, glance.source, glance.destination, out);
-            // One of its own, which stays in registers.
-            let when = When {
-                mark,
-                world,
-                now: self.horizon,
-            };
             out.plain(&when, input, (glance.source_port, glance.destination_port));
             return;
         }
-        let when = When {
-            mark,
-            world,
-            now: self.horizon,
-        };
         let packet = dissect(input.link_type, input.data, input.original_len);
         if let Some(source) = root {
             source.link.see(&packet, point, &self.ports);
