@@ -5,7 +5,7 @@
 //!     cargo bench --bench replay -- --generate FILE --case mixed --size 10GiB
 //!
 //! Captures are built below `target/bench` (`--folder DIR`) and are kept for the next run of the same recipe. `--alone`
-//! leaves out everybody but mxray, `cat`, `tcpdump` and `zstd`. A capture of a quarter of the size is timed as well, and what was aimed at is printed beside what came out. The verdicts are compared with the manifest before anything is timed. Raw
+//! leaves out everybody but mxray, `cat`, `tcpdump`, `gzip` and `zstd`. A capture of a quarter of the size is timed as well, and what was aimed at is printed beside what came out. The verdicts are compared with the manifest before anything is timed. Raw
 //! numbers go to `runs/` beside the captures, one file per run, with the machine's name.
 
 mod generator;

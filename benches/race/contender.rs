@@ -9,15 +9,38 @@ pub const ONE_CORE: &str = "the same on one core";
 /// See above.
 pub const STDIN: &str = "the same from standard input";
 /// See above.
+pub const GZIPPED: &str = "the same of F.gz";
+/// See above.
 pub const PACKED: &str = "the same of F.zst";
 /// What it is measured by.
 pub const COPY: &str = "tcpdump -r F -w /dev/null";
 /// What a packed file is measured by.
+pub const GUNZIP: &str = "gzip -dc F.gz";
+/// See above.
 pub const UNPACK: &str = "zstd -dc F.zst";
 /// Others who judge.
 pub const TCPTRACE: &str = "tcptrace F";
 /// See above.
 pub const TSHARK: &str = "tshark -q -z expert -r F";
+
+/// How the file is packed that a contender is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Packed {
+    /// By `gzip`, as most captures that are kept.
+    Gzip,
+    /// By `zstd`, whose decompressor is the fastest of those that save as much.
+    Zstd,
+}
+
+impl Packed {
+    /// What its file is called behind the capture's name.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Packed::Gzip => "pcap.gz",
+            Packed::Zstd => "pcap.zst",
+        }
+    }
+}
 
 /// A program and its arguments; the file is put behind them or into standard input.
 pub struct Contender {
@@ -31,8 +54,8 @@ pub struct Contender {
     pub behind: Vec<&'static str>,
     /// The file is standard input.
     pub stdin: bool,
-    /// It is given the file packed by zstd.
-    pub packed: bool,
+    /// It is given the packed file.
+    pub packed: Option<Packed>,
     /// It may use one core only.
     pub one_core: bool,
 }
@@ -49,10 +72,11 @@ pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
         one_core,
     };
     let mut there = vec![
-        ours(OURS, false, false, false),
-        ours(ONE_CORE, false, false, true),
-        ours(STDIN, true, false, false),
-        ours(PACKED, false, true, false),
+        ours(OURS, false, None, false),
+        ours(ONE_CORE, false, None, true),
+        ours(STDIN, true, None, false),
+        ours(GZIPPED, false, Some(Packed::Gzip), false),
+        ours(PACKED, false, Some(Packed::Zstd), false),
     ];
     let mut missing = Vec::new();
     type Other = (
@@ -61,16 +85,17 @@ pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
         &'static [&'static str],
         &'static [&'static str],
     );
-    let known: [Other; 6] = [
+    let known: [Other; 7] = [
         ("cat F", "cat", &[], &[]),
         (COPY, "tcpdump", &["-r"], &["-w", "/dev/null"]),
         ("capinfos -c F", "capinfos", &["-c"], &[]),
+        (GUNZIP, "gzip", &["-dc"], &[]),
         (UNPACK, "zstd", &["-qdc"], &[]),
         (TCPTRACE, "tcptrace", &["-n"], &[]),
         (TSHARK, "tshark", &["-n", "-q", "-z", "expert", "-r"], &[]),
     ];
     for (name, program, before, behind) in known {
-        if !others && !matches!(program, "cat" | "tcpdump" | "zstd") {
+        if !others && !matches!(program, "cat" | "tcpdump" | "gzip" | "zstd") {
             continue;
         }
         match find(program) {
@@ -80,7 +105,11 @@ pub fn all(binary: &Path, others: bool) -> (Vec<Contender>, Vec<&'static str>) {
                 before: before.to_vec(),
                 behind: behind.to_vec(),
                 stdin: false,
-                packed: name == UNPACK,
+                packed: match name {
+                    GUNZIP => Some(Packed::Gzip),
+                    UNPACK => Some(Packed::Zstd),
+                    _ => None,
+                },
                 one_core: false,
             }),
             None => missing.push(program),

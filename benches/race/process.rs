@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::iter;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,7 +25,7 @@ pub struct Run {
     pub resident: u64,
 }
 
-fn start(contender: &Contender, file: &Path) -> io::Result<Child> {
+fn start(contender: &Contender, file: &Path, times: usize) -> io::Result<Child> {
     let mut command = Command::new(&contender.program);
     command
         .args(&contender.before)
@@ -33,7 +34,9 @@ fn start(contender: &Contender, file: &Path) -> io::Result<Child> {
     if contender.stdin {
         command.stdin(File::open(file)?);
     } else {
-        command.stdin(Stdio::null()).arg(file);
+        command
+            .stdin(Stdio::null())
+            .args(iter::repeat_n(file, times));
     }
     command.args(&contender.behind);
     if contender.one_core {
@@ -52,7 +55,7 @@ fn start(contender: &Contender, file: &Path) -> io::Result<Child> {
 /// Runs it to its end.
 pub fn run(contender: &Contender, file: &Path) -> io::Result<Run> {
     let begin = Instant::now();
-    let child = start(contender, file)?;
+    let child = start(contender, file, 1)?;
     let (status, usage) = wait(&child)?;
     let seconds = begin.elapsed().as_secs_f64();
     // mxray exits with 1 when it found faults, with 4 when the evidence cannot show that there is none; a signal or a usage error is no measurement.
@@ -82,9 +85,9 @@ fn wait(child: &Child) -> io::Result<(ExitStatus, libc::rusage)> {
     Ok((ExitStatus::from_raw(status), usage))
 }
 
-/// The greatest private memory (RssAnon) of a run that is not timed.
-pub fn private_memory(contender: &Contender, file: &Path) -> io::Result<u64> {
-    let mut child = start(contender, file)?;
+/// The greatest private memory (RssAnon) of a run that is not timed, which is given the file so many times.
+pub fn private_memory(contender: &Contender, file: &Path, times: usize) -> io::Result<u64> {
+    let mut child = start(contender, file, times)?;
     let path = format!("/proc/{}/status", child.id());
     let mut most = 0;
     while child.try_wait()?.is_none() {
