@@ -36,10 +36,11 @@ struct Found {
 #[derive(Debug)]
 pub struct Names {
     found: Remembered<(IpAddr, IpAddr), Solo<Found, TOLD>>,
-    /// The latest mail connection of a client to an address: it mostly begins before its look-up is closed.
-    uses: Remembered<(IpAddr, IpAddr), Mark>,
-    /// Where each client's latest mail connections began, and to which address; the oldest goes first.
+    /// Where each client's latest mail connections began, and to which address; the oldest goes first. A connection mostly begins before its
+    /// look-up is closed.
     opened: Families<Solo<Beginning<Ipv4Addr>, OPENED>, Solo<Beginning<Ipv6Addr>, OPENED>>,
+    /// Of clients that open more: the latest that made room, by client and address.
+    opened_before: Remembered<(IpAddr, IpAddr), Mark>,
     /// By address: who had been told of it, and when; the oldest goes first.
     askers: Remembered<IpAddr, Solo<(IpAddr, Mark), ASKERS>>,
     /// Addresses of machines that asked for names under their address of the other family.
@@ -52,8 +53,8 @@ impl Default for Names {
     fn default() -> Names {
         Names {
             found: Remembered::new(REMEMBERED),
-            uses: Remembered::new(REMEMBERED),
             opened: Families::new(REMEMBERED),
+            opened_before: Remembered::new(REMEMBERED),
             askers: Remembered::new(REMEMBERED),
             asked_as: Remembered::new(REMEMBERED),
             newly_used: Vec::new(),
@@ -64,7 +65,7 @@ impl Default for Names {
 impl Names {
     /// An answer gave `address` to `client` for `name`.
     pub fn answered(&mut self, client: IpAddr, address: IpAddr, name: &Foreign, answered: Mark) {
-        let used = self.uses.get(&(client, address)).copied();
+        let used = self.latest_use(client, address);
         let used = used.filter(|mark| mark.time >= answered.time);
         let told = self.found.entry((client, address), Solo::new);
         match told.iter_mut().last() {
@@ -108,6 +109,13 @@ impl Names {
             .filter_map(|(address, mark)| Some((address, mark.get()?)))
     }
 
+    /// Where the latest mail connection of `client` to `address` began.
+    fn latest_use(&self, client: IpAddr, address: IpAddr) -> Option<Mark> {
+        let latest = self.opened(client).filter(|(known, _)| *known == address);
+        let before = || self.opened_before.get(&(client, address)).copied();
+        latest.last().map(|(_, mark)| mark).or_else(before)
+    }
+
     /// Where `client` opened a mail connection within `span` after `time`.
     pub fn went_on(&self, client: IpAddr, time: Timestamp, span: Nanos) -> Option<Mark> {
         self.opened(client)
@@ -140,18 +148,24 @@ impl Names {
 
     /// A mail connection of `client` to `address` begins.
     pub fn use_address(&mut self, client: IpAddr, address: IpAddr, mark: Mark) {
-        self.uses.insert((client, address), mark);
-        match (client, address) {
+        let left = match (client, address) {
             (IpAddr::V4(client), IpAddr::V4(address)) => {
                 let opened = self.opened.four_entry(client, Solo::new);
-                opened.push_last((address, mark.into()));
+                let left = began(opened, (address, mark.into()));
+                left.map(|(address, mark)| (IpAddr::V4(address), mark))
             }
             (IpAddr::V6(client), IpAddr::V6(address)) => {
                 let opened = self.opened.six_entry(client, Solo::new);
-                opened.push_last((address, mark.into()));
+                let left = began(opened, (address, mark.into()));
+                left.map(|(address, mark)| (IpAddr::V6(address), mark))
             }
             // Both stand in one header.
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+        };
+        if let Some((address, mark)) = left
+            && let Some(mark) = mark.get()
+        {
+            self.opened_before.insert((client, address), mark);
         }
         self.used_by(client, address, mark);
     }
@@ -254,11 +268,22 @@ impl Names {
     }
 }
 
+/// Adds a beginning behind all others; what makes room for it.
+fn began<A: Copy>(
+    opened: &mut Solo<Beginning<A>, OPENED>,
+    latest: Beginning<A>,
+) -> Option<Beginning<A>> {
+    let oldest = opened.first().copied();
+    let left = oldest.filter(|_| opened.is_full());
+    opened.push_last(latest);
+    left
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
-    use super::Names;
+    use super::{Names, OPENED};
     use crate::base::{Foreign, FrameRef, Mark, SECOND, SourceId, Timestamp};
 
     fn mark(tenths: i64) -> Mark {
@@ -324,6 +349,27 @@ mod tests {
         assert!(!used(ip("10.0.0.6"), "a.example", 0, 100));
         assert!(!used(client, "a.example", 60, 100));
         assert!(!used(client, "a.example", 0, 40));
+    }
+
+    #[test]
+    fn a_busy_client_used_what_it_was_told_before_many_others() {
+        let (client, server) = (ip("10.0.0.5"), ip("192.0.2.10"));
+        let used = |others: u8, answered: i64| {
+            let mut names = Names::default();
+            names.use_address(client, server, mark(40));
+            names.use_address(client, server, mark(50));
+            for other in 0..others {
+                let other = IpAddr::from([198, 51, 100, other]);
+                names.use_address(client, other, mark(51));
+            }
+            names.answered(client, server, &name("a.example"), mark(answered));
+            names.used(client, server, &name("a.example"))
+        };
+        for others in [0, OPENED as u8 - 1, OPENED as u8, 60] {
+            assert_eq!(used(others, 45), Some(mark(50)), "{others} others");
+            // Near miss: told after it had begun.
+            assert_eq!(used(others, 55), None, "{others} others");
+        }
     }
 
     #[test]
