@@ -206,7 +206,7 @@ impl Intake {
             Net::None => {}
             Net::Arp(arp) => {
                 let wire = Wire::of(input.interface, &packet.link);
-                out.hear(Sighting::Arp(mark, wire, *arp));
+                out.hear(Sighting::Arp(Box::new((mark, wire, *arp))));
             }
             Net::Ip(ip) => {
                 if let Some(fragment) = ip.fragment {
@@ -257,11 +257,12 @@ impl Intake {
                     let sender = packet.link.source;
                     let interface = frame.map_or(0, |frame| frame.interface);
                     let wire = Wire::of(interface, &packet.link);
-                    out.hear(Sighting::Ndp(mark, wire, ip.source, *neighbor, sender));
+                    let ndp = Box::new((mark, wire, ip.source, *neighbor, sender));
+                    out.hear(Sighting::Ndp(ndp));
                 }
                 if let Some(cut) = icmp.cut_quote() {
                     // An error goes to whoever sent what it quotes (RFC 792, RFC 4443 2.2).
-                    out.hear(Sighting::CutQuote(mark, ip.destination, cut));
+                    out.hear(Sighting::CutQuote(Box::new((mark, ip.destination, cut))));
                 } else if let Some(quote) = icmp.quote.as_ref().filter(|_| icmp.is_error()) {
                     out.error(when, ip, icmp, quote);
                 }

@@ -157,15 +157,22 @@ impl Judging {
                 mark,
             } => self.searches.fragment(client, resolver, mark),
             Sighting::Whole { client, resolver } => self.searches.whole(client, resolver),
-            Sighting::Arp(mark, wire, arp) => self.neighbors.arp(mark, &wire, &arp),
-            Sighting::Ndp(mark, wire, sender, neighbor, mac) => {
+            Sighting::Arp(arp) => {
+                let (mark, wire, arp) = *arp;
+                self.neighbors.arp(mark, &wire, &arp);
+            }
+            Sighting::Ndp(ndp) => {
+                let (mark, wire, sender, neighbor, mac) = *ndp;
                 self.neighbors.ndp(mark, &wire, sender, &neighbor, mac);
             }
             Sighting::Quoted(error) => {
                 let (mark, ip, icmp, quote) = *error;
                 self.lookups.icmp(mark, &ip, &icmp, &quote);
             }
-            Sighting::CutQuote(mark, client, cut) => self.knowledge.cut_quote(mark, client, cut),
+            Sighting::CutQuote(quote) => {
+                let (mark, client, cut) = *quote;
+                self.knowledge.cut_quote(mark, client, cut);
+            }
             Sighting::CutSegments(world) => self.cut_segments(world),
             Sighting::Probed(world) => self.experiments.made(world),
             Sighting::Measured(source, measured) => self.measured(source, *measured, out),

@@ -104,13 +104,13 @@ pub enum Sighting {
         resolver: IpAddr,
     },
     /// An ARP message.
-    Arp(Mark, Wire, Arp),
+    Arp(Box<(Mark, Wire, Arp)>),
     /// A neighbour solicitation or advertisement: its sender, and the frame's.
-    Ndp(Mark, Wire, IpAddr, Neighbor, Option<[u8; 6]>),
+    Ndp(Box<(Mark, Wire, IpAddr, Neighbor, Option<[u8; 6]>)>),
     /// An ICMP error that quotes no connection, or one to TCP/53.
     Quoted(Box<(Mark, Ip, Icmp<'static>, Quote)>),
     /// An ICMP error to that client whose quote is cut before the ports: which connection it is about cannot be read.
-    CutQuote(Mark, IpAddr, CutQuote),
+    CutQuote(Box<(Mark, IpAddr, CutQuote)>),
     /// Segments of that world are cut before their flags, and may be of mail.
     CutSegments(SourceId),
     /// A measurement of mxray's own.
@@ -159,4 +159,15 @@ pub struct Closed {
     pub(super) evicted: u64,
     /// No source is open any more: what was learned of this world says nothing about the next.
     pub(super) last: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sighting;
+
+    /// Thousands are on their way from one thread to another.
+    #[test]
+    fn a_sighting_is_a_line_of_cache_at_most() {
+        assert!(size_of::<Sighting>() <= 64, "{}", size_of::<Sighting>());
+    }
 }
