@@ -33,7 +33,7 @@ const SEEN: usize = 512;
 /// Bytes of frames that are copied in an epoch, about.
 const COPIED: usize = 96 << 10;
 /// Epochs on their way, from the reading thread to the judge.
-const AHEAD: u64 = 3;
+const AHEAD: u64 = 6;
 
 /// What the reading thread tells the judge.
 enum Notice {
