@@ -433,6 +433,53 @@ fn who_asks_again_and_is_answered_lost_nothing() {
 }
 
 #[test]
+fn a_loser_costs_until_the_next_try_begins() {
+    let refused = |id, ms| member(id, 10, 25, ms, "tcp.refused", false);
+    let greylisted = |id, ms| member(id, 11, 25, ms, "mail.greylisted", false);
+    // The first exchanger refuses at once, both times; the second one says to come back.
+    let (seen, causes) = judged(vec![
+        refused(0, 0),
+        greylisted(1, 1),
+        refused(2, 11_000),
+        member(3, 11, 25, 11_001, "ok", false),
+    ]);
+    assert_eq!(seen, [("degraded", "mail.greylisted", vec![0, 1, 2, 3])]);
+    assert_eq!(causes, ["mail.greylisted"]);
+    // Near misses: it is asked again and again, half a second each; and each of several costs a part of a second.
+    let (seen, _) = judged(vec![
+        refused(0, 0),
+        refused(1, 600),
+        member(2, 12, 25, 1_200, "ok", false),
+    ]);
+    assert_eq!(seen, [("degraded", "tcp.refused", vec![0, 1, 2])]);
+    let (seen, _) = judged(vec![
+        refused(0, 0),
+        greylisted(1, 600),
+        member(2, 12, 25, 1_200, "ok", false),
+    ]);
+    assert_eq!(seen, [("degraded", "tcp.refused", vec![0, 1, 2])]);
+}
+
+#[test]
+fn what_got_to_a_server_is_what_it_died_of() {
+    let blocked = |confidence: f64| {
+        let mut blocked = member(0, 10, 587, 0, "tcp.prohibited", false);
+        blocked.established = false;
+        blocked.told.as_mut().unwrap().confidence = confidence;
+        blocked
+    };
+    let too_large = || member(1, 11, 587, 20, "mail.message-too-large", false);
+    let (seen, causes) = judged(vec![blocked(0.97), too_large()]);
+    assert_eq!(seen, [("failed", "mail.message-too-large", vec![0, 1])]);
+    assert_eq!(causes, ["mail.message-too-large"]);
+    // Near miss: what it got there is not even likely.
+    let mut doubtful = too_large();
+    doubtful.told.as_mut().unwrap().confidence = 0.4;
+    let (seen, _) = judged(vec![blocked(0.97), doubtful]);
+    assert_eq!(seen, [("failed", "tcp.prohibited", vec![0, 1])]);
+}
+
+#[test]
 fn all_dead_is_failed_under_the_surest_code() {
     let mut surer = member(1, 11, 993, 0, "tcp.dropped", true);
     surer.told.as_mut().unwrap().confidence = 0.95;

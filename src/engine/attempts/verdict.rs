@@ -5,24 +5,34 @@
 //! (contract: of several addresses, all dead is failed, some dead is degraded).
 
 use super::{Attempt, Member};
-use crate::base::{Nanos, SECOND};
+use crate::base::{Nanos, SECOND, Timestamp};
 use crate::diagnosis::{Code, Outcome};
 
 /// Who waits so long for an answer beside what works wants it (verdicts.md, the clock of silence): the losers of a race are left at once
 /// (RFC 8305 5).
 const WANTED: Nanos = 5 * SECOND;
 
+/// A verdict that is less sure than this is one of several that are likely.
+const LIKELY: f64 = 0.5;
+
+/// What a client's attempt died of: of what it tried, what got it to a server, since the addresses before that only led there; of those, and
+/// where nothing did, what is surest. A probe tries all for their own sake.
+fn worst_of(attempt: &Attempt) -> Option<&Member> {
+    let failed = attempt.connections.iter();
+    let failed = failed.filter(|member| member.outcome == Outcome::Failed);
+    let got_there =
+        |member: &Member| member.established && !member.own_sake && member.confidence() >= LIKELY;
+    failed.max_by(|a, b| {
+        got_there(a)
+            .cmp(&got_there(b))
+            .then(a.confidence().total_cmp(&b.confidence()))
+            .then(b.id.cmp(&a.id))
+    })
+}
+
 /// How the attempt ended, and the member that says why.
 pub(super) fn verdict_of(attempt: &Attempt) -> (Outcome, Option<&Member>) {
-    let worst = attempt
-        .connections
-        .iter()
-        .filter(|member| member.outcome == Outcome::Failed)
-        .max_by(|a, b| {
-            a.confidence()
-                .total_cmp(&b.confidence())
-                .then(b.id.cmp(&a.id))
-        });
+    let worst = worst_of(attempt);
     if let Some(winner) = attempt.success() {
         return match attempt.own_sake() {
             true => each_counts(attempt, worst, winner),
@@ -76,21 +86,48 @@ fn several_died(attempt: &Attempt) -> bool {
 
 /// A client's success: degraded by what was tried before, where that cost it a second, and by what it went on waiting for.
 fn one_suffices<'a>(attempt: &'a Attempt, winner: &'a Member) -> (Outcome, Option<&'a Member>) {
-    let cost = |member: &&Member| {
-        let until = member.waited();
-        winner.started.since(member.started) >= SECOND
-            || until.is_some_and(|until| until.since(winner.decided) >= WANTED)
+    let losers = losers(attempt, winner);
+    let spent = |code: Option<&str>| -> Nanos {
+        let alike = |(loser, _): &&(&Member, Nanos)| code.is_none_or(|code| loser.code() == code);
+        losers.iter().filter(alike).map(|(_, cost)| cost).sum()
     };
-    let loser = attempt
-        .connections
-        .iter()
-        .filter(|member| member.outcome == Outcome::Failed)
-        .filter(cost)
-        .min_by_key(|member| member.started);
+    let mut dear: Vec<&str> = losers.iter().map(|(loser, _)| loser.code()).collect();
+    dear.sort_unstable();
+    dear.dedup();
+    dear.retain(|code| spent(Some(code)) >= SECOND);
+    let waited = |loser: &Member| {
+        let until = loser.waited();
+        until.is_some_and(|until| until.since(winner.decided) >= WANTED)
+    };
+    let mut costly = losers.iter().map(|(loser, _)| *loser);
+    let loser = costly.find(|loser| dear.contains(&loser.code()) || waited(loser));
+    // Several that cost less than a second each.
+    let first = losers.first().map(|(loser, _)| *loser);
+    let loser = loser.or_else(|| first.filter(|_| spent(None) >= SECOND));
     match loser.or_else(|| dear_lookup(attempt, winner)) {
         Some(loser) => (Outcome::Degraded, Some(loser)),
         None => (winner.outcome, Some(winner)),
     }
+}
+
+/// What failed beside the winner, in the order in which it began, and what each cost: the time until the next try began.
+fn losers<'a>(attempt: &'a Attempt, winner: &Member) -> Vec<(&'a Member, Nanos)> {
+    let members = attempt.connections.iter();
+    let failed = members.filter(|member| member.outcome == Outcome::Failed);
+    let mut losers: Vec<(&Member, Nanos)> = failed.map(|member| (member, 0)).collect();
+    if losers.is_empty() {
+        return losers;
+    }
+    losers.sort_by_key(|(loser, _)| loser.started);
+    let started = attempt.connections.iter().map(|member| member.started);
+    let mut began: Vec<Timestamp> = started.filter(|began| *began <= winner.started).collect();
+    began.sort_unstable();
+    for (loser, cost) in &mut losers {
+        let later = began.partition_point(|began| *began <= loser.started);
+        let next = began.get(later).copied().unwrap_or(winner.started);
+        *cost = next.since(loser.started).max(0);
+    }
+    losers
 }
 
 /// A probe's success: degraded by every server that failed beside it.
