@@ -210,7 +210,8 @@ fn judge<'a>(
         _ if further => Weight::Finding,
         _ => Weight::Fatal,
     };
-    if judged.weight == Weight::Fatal && (still_open(c, reply) || unsure(c, &judged)) {
+    let undecided = still_open(c, reply) || tries_anew(c, &judged);
+    if judged.weight == Weight::Fatal && (undecided || unsure(c, &judged)) {
         judged.weight = Weight::Finding;
     }
     Some(judged)
@@ -332,6 +333,19 @@ fn still_open(c: &Connection<'_>, reply: &Reply) -> bool {
         && c.dialogue.quit.is_none()
         && reply.status != Status::Bye
         && c.horizon.since(reply.at.time) < UNDECIDED
+}
+
+/// The capture ends in the middle of another login behind the one that was refused: what comes of it nobody knows yet.
+fn tries_anew(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    let next = judged.index.checked_add(1);
+    let later = next.and_then(|next| c.dialogue.exchanges.get(next..));
+    let open = |exchange: &Exchange| {
+        let reply = exchange.reply.as_ref().map(|reply| reply.status);
+        step(c.dialogue, exchange) == Step::Login
+            && matches!(reply, None | Some(Status::Intermediate))
+    };
+    let latest = later.and_then(<[Exchange]>::last);
+    judged.step == Step::Login && !c.ended() && latest.is_some_and(open)
 }
 
 /// STARTTLS was asked for although it was not on offer: not in the list, or unknown to a server that gave no list.
