@@ -5,7 +5,7 @@
 //! curl and swaks draw RSTs after close: none of that is a fault.
 
 use super::check::turned_away;
-use super::farewell::{Farewell, farewell};
+use super::farewell::{Farewell, farewell, owes_answer};
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
@@ -20,6 +20,9 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if clear_after_starttls(c.dialogue).is_some() && !c.partly_unseen() {
         return None;
     }
+    if gone_before_greeting(c).is_some() {
+        return None;
+    }
     let quit = c.dialogue.quit.filter(|quit| !cut_off_before(c, *quit));
     if let Some(quit) = quit.or(c.goodbye()) {
         return Some(quit);
@@ -27,7 +30,9 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
-        let served = |end: &Mark| !crossed(c, tls, *end);
+        let served = |end: &Mark| {
+            !crossed(c, tls, *end) && !(without_holes(c, tls) && owes_answer(c, tls, *end))
+        };
         if both && !ends_inside_record(c, tls) {
             // What only answers the server's FIN is no farewell of the client (RFC 8446 6.1).
             let server_left = c.tcp.sides[Side::Server].fin;
@@ -159,6 +164,25 @@ fn gave_up(c: &Connection<'_>, quit: Mark) -> bool {
     let waited_for = |command: &Command| quit.time.since(command.done.time) >= 5 * SECOND;
     c.gave_up_waiting().is_some()
         || !c.partly_unseen() && (c.unanswered().is_some_and(waited_for) || half_greeted(c, quit))
+}
+
+/// The client had closed before the greeting came: where it left. Who closes its own direction only, behind a QUIT, still takes what
+/// comes, unless its host answers that with a reset, as one that waits for nothing any more (RFC 1122 4.2.2.13).
+pub fn gone_before_greeting(c: &Connection<'_>) -> Option<Mark> {
+    let mut exchanges = c.dialogue.exchanges.iter();
+    let greeting = exchanges.find(|exchange| exchange.command.is_none())?;
+    let reply = greeting.reply.as_ref()?;
+    if greeting.phase != Phase::Greeting {
+        return None;
+    }
+    let client = &c.tcp.sides[Side::Client];
+    let left = client.fin.filter(|fin| fin.is_before(reply.at))?;
+    let wordless = client.first_data.is_none();
+    let refused = || {
+        c.first_reset()
+            .is_some_and(|reset| reset.side == Side::Client && !reset.at.is_before(reply.at))
+    };
+    ((wordless || refused()) && !c.began_late() && !c.frames_missing()).then_some(left)
 }
 
 /// The greeting had begun ≥ 5 s before that, and its last line (RFC 5321 4.2) never came.

@@ -4,13 +4,17 @@
 //! LOGOUT. Behind a message, which ends in a dot of its own or fills a record longer than any command (RFC 5321 4.5.3.1.4: 512
 //! bytes), DATA cannot come, so that it was QUIT. Elsewhere it may have been: then an end that follows is nobody's proven fault.
 
-use crate::base::{Mark, Side};
+use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::view::Connection;
 use crate::proto::Service;
 use crate::proto::tls::{OpaqueRecord, ServerHello, TlsFacts, Version};
 
 /// The longest command line of SMTP in bytes; no server says goodbye at greater length.
 const LONGEST_LINE: u16 = 512;
+/// Who closes after so long a silence had waited for an answer (verdicts.md, the clock of silence).
+const WAITED: Nanos = 30 * SECOND;
+/// What an alert carries (RFC 8446 6): within TLS 1.3 it looks like data.
+const ALERT: u16 = 2;
 /// `QUIT` and CRLF.
 const QUIT: u16 = 6;
 /// `LOGOUT` and CRLF behind a tag of up to fifteen characters (RFC 9051 6.1.3), and without one (RFC 5804 2.3).
@@ -87,6 +91,26 @@ pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
         true => Farewell::Sure(last.at),
         false => Farewell::Likely(answered.at),
     })
+}
+
+/// By that end the client was owed an answer: what it had said since the server's last word is longer than any line, or it had waited
+/// for 30 s. Asked of a stream that is there as a whole.
+pub fn owes_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
+    let (Some(hello), Some(finished)) = (tls.server_hello.as_ref(), tls.client_finished) else {
+        return false;
+    };
+    let carried = |one: &OpaqueRecord| one.length.saturating_sub(overhead(hello));
+    let data = |one: &&OpaqueRecord| one.content_type == 23 && carried(one) > ALERT;
+    let spoken = tls.opaque.iter().filter(data).rev();
+    let said = spoken
+        .take_while(|one| one.side == Side::Client && finished.is_before(one.at))
+        .filter(|one| one.at.is_before(end));
+    let Some(last) = said.clone().next() else {
+        return false;
+    };
+    let length: u32 = said.map(|one| u32::from(carried(one))).sum();
+    length > u32::from(LONGEST_LINE)
+        || end.time.since(last.at.time) >= WAITED && quit_unanswered(c, tls).is_none()
 }
 
 /// The client's last record has the size of QUIT or RSET, and the server said nothing after it: where. A line of IMAP's can have any

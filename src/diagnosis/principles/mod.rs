@@ -16,7 +16,7 @@ mod witness;
 pub use check::{Check, check};
 pub use clock::{clock_holds, in_order, may_measure};
 pub use closed_window::silent_behind_window;
-pub use done::{clear_after_starttls, done, without_holes};
+pub use done::{clear_after_starttls, done, gone_before_greeting, without_holes};
 pub use explanations::{Explanations, LIKELIER, share};
 pub use farewell::{Farewell, farewell, has_size_of_quit, quit_unanswered};
 pub use reset_origin::{Origin, reset_origin, with_words};

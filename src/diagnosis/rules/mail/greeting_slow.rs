@@ -5,6 +5,7 @@
 //! is shows its form: `220-` first is postscreen, pauses between lines are a tarpit, multiples of 5 s are DNS timeouts.
 
 use crate::base::{MILLISECOND, SECOND, Side};
+use crate::diagnosis::principles::gone_before_greeting;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::mail::Phase;
 
@@ -23,8 +24,8 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     {
         return;
     }
-    // What looks like the greeting may answer a command that was not captured.
-    if c.frames_missing() {
+    // What looks like the greeting may answer a command that was not captured; and what comes when the client is gone cost it nothing.
+    if c.frames_missing() || gone_before_greeting(c).is_some() {
         return;
     }
     let Some(reply) = c
