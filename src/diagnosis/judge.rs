@@ -2,7 +2,9 @@
 
 use super::arbiter::{Decision, decide};
 use super::ladder::{Ladder, Stage};
-use super::principles::{Absence, Check, absence, check, done, gave_up_on_peer, may_measure};
+use super::principles::{
+    Absence, Check, absence, check, delivered, done, gave_up_on_peer, may_measure,
+};
 use super::rules;
 use super::unseen::{cut_short, doubtful_refusal, work_before_capture};
 use super::verdict::{Claim, Outcome, Verdict, Weight};
@@ -202,7 +204,34 @@ fn without_cause(
             false,
         );
     }
+    if let Some(at) = cut_behind_message(c) {
+        finish(ladder);
+        let text = match c.dialogue.messages {
+            1 => "One message went through; nothing was under way when the connection was cut."
+                .to_owned(),
+            n => format!(
+                "{n} messages went through; nothing was under way when the connection was cut."
+            ),
+        };
+        return (
+            Outcome::Healthy,
+            Verdict::without_fault(Code::Ok, text, Some(at)),
+            false,
+        );
+    }
     (Outcome::Incomplete, unknown(c), false)
+}
+
+/// A message went through, nothing was begun since, and a reset ended the connection: where.
+fn cut_behind_message(c: &Connection<'_>) -> Option<Mark> {
+    let Ending::Closed {
+        at, reset: true, ..
+    } = c.ending
+    else {
+        return None;
+    };
+    let unsure = || doubtful_refusal(c) || cut_short(c) || work_before_capture(c).is_some();
+    (delivered(c).is_some() && !unsure()).then_some(at)
 }
 
 /// A fault of the certificate that this client may have left for: the code, and what is wrong.

@@ -445,6 +445,8 @@ impl<'a> Connection<'a> {
                 // RFC 1939 7: USER alone is half a login.
                 Verb::User => transaction = reply.status == Status::Positive,
                 Verb::Pass | Verb::Apop => transaction = false,
+                // More of the message is to come (RFC 3030 2).
+                Verb::Data if command.is_chunk() => transaction = reply.status == Status::Positive,
                 Verb::Data | Verb::DataLast | Verb::Noop | Verb::Quit => transaction = false,
                 _ => {}
             }

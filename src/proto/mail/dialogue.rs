@@ -166,6 +166,13 @@ pub struct Command {
     pub bytes: u64,
 }
 
+impl Command {
+    /// Whether it is a part of a message with more to come (`BDAT` without `LAST`, RFC 3030 2): what ends in a dot is not kept.
+    pub fn is_chunk(&self) -> bool {
+        self.verb == Verb::Data && self.text.as_str() != "<data>"
+    }
+}
+
 /// What a command asks, across the protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {

@@ -2,9 +2,10 @@
 
 use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::principles::{
-    Farewell, farewell, gave_up_on_peer, in_order, quit_unanswered, reset_origin, with_words,
+    Farewell, delivered, farewell, gave_up_on_peer, in_order, quit_unanswered, reset_origin,
+    with_words,
 };
-use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Weight, Where};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
 
@@ -68,12 +69,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         } else {
             (0.75, "RST without data before it that would explain it")
         };
+        let taken = delivered(c);
         let mut claim = Claim::new(
             Code::TcpResetMidstream,
             At::address(Where::Server, c.server().ip),
             at,
             confidence,
-            format!("{server_text} reset the connection in the middle{during}."),
+            match taken {
+                Some(_) => {
+                    format!("{server_text} reset the connection behind the message that it had taken.")
+                }
+                None => format!("{server_text} reset the connection in the middle{during}."),
+            },
         )
         .shown_by(how)
         .advise("Look into the server's log at this time: a crash, a restart, a limit, an overloaded proxy in front of it");
@@ -86,6 +93,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         }
         for signal in &origin.signals {
             claim = claim.because(found.at, format!("RST: {signal}"));
+        }
+        if let Some(taken) = taken {
+            claim = claim.weighing(Weight::Finding).because(
+                taken,
+                "the server has the message; nothing was asked for since",
+            );
         }
         claims.push(with_words(idle_hint(c, claim), found));
         return;

@@ -3,8 +3,8 @@
 //! Other hop distance, data of the server after "its" reset, another flow label, or both ends reset at once.
 
 use crate::base::{MILLISECOND, Side};
-use crate::diagnosis::principles::reset_origin;
-use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::diagnosis::principles::{delivered, reset_origin};
+use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::flow::ResetTrigger;
 
 /// Hears a connection that opened.
@@ -42,7 +42,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             continue;
         }
         let probability = origin.probability().min(0.95);
-        claims.push(
+        let mut claim =
             Claim::new(
                 Code::TcpResetMidstreamByPath,
                 At::of(Where::Network),
@@ -57,8 +57,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 c.server().ip,
                 c.server().port
             ))
-            .or(Code::TcpResetMidstream, 1.0 - probability, "a capture at the other end: does it send this reset?"),
-        );
+            .or(Code::TcpResetMidstream, 1.0 - probability, "a capture at the other end: does it send this reset?");
+        // What interferes with a connection that worked leaves it healthy.
+        if let Some(taken) = delivered(c) {
+            claim = claim.weighing(Weight::Finding).because(
+                taken,
+                "the server has the message; nothing was asked for since",
+            );
+        }
+        claims.push(claim);
         return;
     }
 }

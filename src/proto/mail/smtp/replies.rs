@@ -4,7 +4,7 @@ use super::{Smtp, Transfer};
 use crate::base::{Foreign, Mark};
 use crate::proto::mail::body::Body;
 use crate::proto::mail::core::{Building, Core, Pending};
-use crate::proto::mail::dialogue::{Oddity, Phase, Reply, Status, Verb};
+use crate::proto::mail::dialogue::{Command, Oddity, Phase, Reply, Status, Verb};
 use crate::proto::mail::garbage::names_itself;
 use crate::proto::mail::lines::Line;
 use crate::proto::mail::login;
@@ -272,7 +272,7 @@ impl Smtp {
                 let chunk = core
                     .exchange(pending.seq)
                     .and_then(|e| e.command.as_ref())
-                    .is_some_and(|c| c.verb == Verb::Data && c.text.as_str() != "<data>");
+                    .is_some_and(Command::is_chunk);
                 if !chunk {
                     core.dialogue.messages = core.dialogue.messages.saturating_add(1);
                 }
