@@ -114,17 +114,22 @@ fn smtp(asked: &Asked, reply: &Reply) -> Option<(Family, &'static str)> {
         }
         521 | 556 => (Rejected, "RFC 7504"),
         _ if asked.phase == Phase::Greeting => (GreetingRejected, "RFC 5321 3.1"),
-        _ => stage(asked, transient),
+        _ => stage(asked, reply, transient),
     })
 }
 
-/// A 4xx or 5xx that says nothing more: the stage gives the family.
-fn stage(asked: &Asked, transient: bool) -> (Family, &'static str) {
+/// A 4xx or 5xx that says nothing more: the stage gives the family, unless the subject of its enhanced code is another.
+fn stage(asked: &Asked, reply: &Reply, transient: bool) -> (Family, &'static str) {
     const ORIGIN: &str = "RFC 5321 4.2.3";
     if transient {
         return (Temporary, ORIGIN);
     }
+    let subject = reply.enhanced.map(|status| status.subject);
     let family = match asked.command {
+        // An address or a mailbox: behind RCPT that is the recipient's.
+        _ if asked.is_at(Place::Data) && matches!(subject, Some(1 | 2)) => {
+            return (RecipientRejected, "RFC 3463 3.2, 3.3");
+        }
         Some(Verb::Ehlo | Verb::Helo | Verb::Lhlo) => HeloRejected,
         Some(Verb::Mail) => SenderRejected,
         Some(Verb::Rcpt) => RecipientRejected,
@@ -194,10 +199,12 @@ fn enhanced(
         (2, 2) => MailboxFull,
         (3, 4) => MessageTooLarge,
         (2, 3) => MessageTooLarge,
-        (5, 3) if status.class == 4 => RateLimited,
+        (5, 3) => RateLimited,
         (4, 5) if status.class == 5 => RateLimited,
         (4, 2) if code == 421 => IdleTimeout,
-        (1, 0..=3 | 6 | 10) if !login => RecipientRejected,
+        (1, 0..=4 | 6 | 10) if !login => RecipientRejected,
+        // Its owner changed (RFC 7293 14).
+        (7, 17 | 18) if !login => RecipientRejected,
         (1, 7 | 8) if !login => SenderRejected,
         (3, 0 | 2 | 5) if status.class == 4 && !login => ServiceUnavailable,
         (3, 1) if status.class == 4 => ServiceUnavailable,

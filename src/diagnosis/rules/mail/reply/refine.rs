@@ -61,6 +61,17 @@ pub(super) fn refine(
         {
             Family::Rejected
         }
+        // The mail system or its policy, without a word for it: of an address that says nothing (RFC 3463 3.4, 3.8), and checks of the client are
+        // often put off until RCPT.
+        Family::RecipientRejected | Family::SenderRejected
+            if matches!(verb, Some(Verb::Mail | Verb::Rcpt))
+                && !answer.by_text
+                && reply.enhanced.is_some_and(|status| {
+                    matches!((status.subject, status.detail), (3, _) | (7, 0..=16 | 19))
+                }) =>
+        {
+            Family::Rejected
+        }
         // No TLS to be had either: logins are not served on this port, or not in this way.
         Family::NeedsTls
             if login

@@ -75,6 +75,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
     if unauthenticated_sender(judged) {
         confidence = f32::min(confidence, 0.85);
     }
+    if only_at_recipient(judged) {
+        confidence = f32::min(confidence, 0.7);
+    }
     if awaited_header(c, judged) {
         confidence = f32::min(confidence, 0.75);
     }
@@ -261,6 +264,16 @@ fn advise(
             0.1,
             "the same login elsewhere, or the server's log: whether the password was right",
         ),
+        Family::RecipientRejected if only_at_recipient(judged) && !maybe_relay(c, judged) => claim.or(
+            Code::MailRejected,
+            0.25,
+            "the server's log, or the same recipient from another client: whether it is the recipient that is refused",
+        ),
+        Family::Rejected if judged.step == Step::Recipient && !judged.answer.by_text => claim.or(
+            Code::MailRecipientRejected,
+            0.1,
+            "the same mail to another recipient of this server",
+        ),
         Family::RecipientRejected if maybe_relay(c, judged) => claim.or(
             Code::MailRelayDenied,
             0.3,
@@ -350,6 +363,19 @@ fn not_authorized(reply: &Reply) -> bool {
 fn unauthenticated_sender(judged: &Judged<'_>) -> bool {
     let text = judged.reply.text.as_str().to_ascii_lowercase();
     judged.answer.family == Family::AuthRequired && text.contains("sender address rejected")
+}
+
+/// That the recipient was refused is all that is known: 550 stands for a mailbox that is not there and for policy alike (RFC 5321 4.2.3), 554 for
+/// whatever failed, and no word or enhanced code (RFC 3463 3.2, 3.3) says which.
+fn only_at_recipient(judged: &Judged<'_>) -> bool {
+    let reply = judged.reply;
+    judged.answer.family == Family::RecipientRejected
+        && judged.step == Step::Recipient
+        && !judged.answer.by_text
+        && matches!(reply.code, Some(550 | 554))
+        && reply
+            .enhanced
+            .is_none_or(|status| matches!(status.subject, 0 | 4 | 5))
 }
 
 /// All that is said is that the client's host is refused: a list, a table of the server's own, and a rule that lets nobody in who has not

@@ -141,6 +141,30 @@ fn behind_a_header_that_was_understood_a_refusal_means_what_it_says() {
     .fails(Code::MailProxyProtocol);
 }
 
+/// RFC 5321 4.2.3, RFC 3463 3: 550 stands for policy as well, subject 1 for an address, subject 7 for policy.
+#[test]
+fn a_refusal_at_the_recipient_need_not_be_about_it() {
+    let refused = |reply: &str| bye(mail(ehlo()).c("RCPT TO:<c@d>").s(reply));
+    let sure = refused("550 5.1.1 ZX-17").fails(Code::MailRecipientRejected);
+    assert!(sure.verdict.confidence >= 0.85);
+    for reply in ["550 ZX-17", "554 ZX-17", "550 5.0.0 ZX-17"] {
+        let verdict = refused(reply).fails(Code::MailRecipientRejected).verdict;
+        assert!(verdict.confidence <= 0.7, "{reply}");
+        assert_eq!(verdict.alternatives[0].code, Code::MailRejected, "{reply}");
+    }
+    for reply in ["550 5.7.1 ZX-17", "554 5.7.0 ZX-17", "550 5.3.0 ZX-17"] {
+        let verdict = refused(reply).fails(Code::MailRejected).verdict;
+        assert_eq!(
+            verdict.alternatives[0].code,
+            Code::MailRecipientRejected,
+            "{reply}"
+        );
+    }
+    // The near misses: the words say more, and so does the detail (RFC 7293 14).
+    refused("550 5.7.1 ZX-17 user unknown").fails(Code::MailRecipientRejected);
+    refused("550 5.7.17 ZX-17").fails(Code::MailRecipientRejected);
+}
+
 /// RFC 2033 4.2: after the dot one reply for each recipient that was accepted.
 #[test]
 fn a_message_by_lmtp_is_answered_once_for_each_recipient() {
