@@ -134,6 +134,20 @@ impl<'a> Login<'a> {
             Family::CredentialsRejected | Family::TokenRejected if self.unheard_of(reply) => {
                 Some(Family::MechanismUnsupported)
             }
+            // Exchange says no more to a LOGIN in clear that its settings forbid (LoginType). Whom it let in before, and who saw a list without
+            // LOGINDISABLED, is told that the command is out of place; a list with it is read below.
+            Family::ProtocolError
+                if reply.status == Status::Bad
+                    && self.verb() == Some(Verb::Login)
+                    && self.c.tls.is_none()
+                    && wrong_state(reply)
+                    && !self.c.began_late()
+                    && self.c.dialogue.gaps == 0
+                    && listing(self.c.dialogue).is_none()
+                    && !self.let_in() =>
+            {
+                Some(Family::NeedsTls)
+            }
             // OpenSMTPD calls AUTH an unknown command until TLS runs, and offers it from then on.
             Family::ProtocolError
                 if answer.by_text
@@ -304,6 +318,12 @@ pub(super) fn names_encryption(reply: &Reply) -> bool {
         )
     });
     by_code || by_response_code || ENCRYPTION.iter().any(|word| text.contains(word))
+}
+
+/// Exchange's words for a command that comes too early.
+pub(super) fn wrong_state(reply: &Reply) -> bool {
+    let text = reply.text.as_str().to_ascii_lowercase();
+    text.contains("in invalid state")
 }
 
 /// Exim's "AUTH command used when not advertised", which says why no more than the bare code does.

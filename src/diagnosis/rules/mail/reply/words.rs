@@ -3,10 +3,10 @@
 //! The weight is decided elsewhere; here nothing is judged any more.
 
 use super::Judged;
-use super::refine::names_encryption;
+use super::refine::{names_encryption, wrong_state};
 use crate::base::{MILLISECOND, Nanos, Side};
 use crate::diagnosis::rules::mail::progress::{
-    Step, cut, is_mailbox, masked_starttls, starttls_offered, step,
+    Step, cut, is_mailbox, listing, masked_starttls, starttls_offered, step,
 };
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
@@ -76,6 +76,9 @@ pub(super) fn claim(c: &Connection<'_>, judged: &Judged<'_>) -> Claim {
         confidence = f32::min(confidence, 0.85);
     }
     if only_at_recipient(judged) {
+        confidence = f32::min(confidence, 0.7);
+    }
+    if wrong_state_unlisted(c, judged) {
         confidence = f32::min(confidence, 0.7);
     }
     if awaited_header(c, judged) {
@@ -274,6 +277,11 @@ fn advise(
             0.1,
             "the same mail to another recipient of this server",
         ),
+        Family::NeedsTls if wrong_state_unlisted(c, judged) => claim.or(
+            Code::MailProtocolError,
+            0.25,
+            "the server's list of capabilities: whether it has LOGINDISABLED",
+        ),
         Family::RecipientRejected if maybe_relay(c, judged) => claim.or(
             Code::MailRelayDenied,
             0.3,
@@ -376,6 +384,13 @@ fn only_at_recipient(judged: &Judged<'_>) -> bool {
         && reply
             .enhanced
             .is_none_or(|status| matches!(status.subject, 0 | 4 | 5))
+}
+
+/// "Invalid state" for a LOGIN in clear, and no list that says whether that is because of TLS.
+fn wrong_state_unlisted(c: &Connection<'_>, judged: &Judged<'_>) -> bool {
+    judged.answer.family == Family::NeedsTls
+        && wrong_state(judged.reply)
+        && listing(c.dialogue).is_none()
 }
 
 /// All that is said is that the client's host is refused: a list, a table of the server's own, and a rule that lets nobody in who has not

@@ -187,6 +187,27 @@ fn bad_to_a_login_is_about_tls_only_where_logins_may_be_disabled() {
 }
 
 #[test]
+fn invalid_state_is_about_tls_only_where_logins_may_be_disabled() {
+    let early = "a BAD Command received in Invalid state.";
+    let list = "* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready";
+    logout(
+        Play::new(Service::Imap)
+            .s(list)
+            .c("a LOGIN joe pw")
+            .s(early),
+    )
+    .fails(Code::AuthNeedsTls);
+    let unlisted = || Play::new(Service::Imap).s("* OK ready");
+    let verdict = logout(unlisted().c("a LOGIN joe pw").s(early)).fails(Code::AuthNeedsTls);
+    assert!(verdict.verdict.confidence <= 0.7);
+    // The near misses: logins in clear are allowed, and somebody is logged in already.
+    logout(imap().c("a LOGIN joe pw").s(early)).fails(Code::MailProtocolError);
+    let twice = unlisted().c("b LOGIN joe pw").s("b OK in");
+    let judgement = logout(twice.c("a LOGIN joe pw").s(early)).judge();
+    assert_ne!(judgement.verdict.code, Code::AuthNeedsTls);
+}
+
+#[test]
 fn a_login_that_the_client_took_back_judged_nobody() {
     let begun = || imap().c("a AUTHENTICATE PLAIN").s("+ ");
     for reply in ["a BAD Client canceled it", "a NO Login failed."] {
