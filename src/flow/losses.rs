@@ -21,8 +21,8 @@ pub struct LossEvent {
     pub equivalents: u32,
     /// How long the connection stood still for it.
     pub waited: Nanos,
-    /// Its sender spoke by itself: it had spoken last, and both had been silent.
-    pub unasked: bool,
+    /// Its sender went on by itself: it had spoken last, and both had been silent for so long; else 0.
+    pub unasked: Nanos,
 }
 
 /// Where a segment was lost, seen from the capture point.

@@ -82,10 +82,10 @@ impl Scoreboard {
         }
     }
 
-    /// Nobody had asked for what was sent last and is not known to have arrived.
-    pub(super) fn ends_unasked(&self) -> bool {
-        let last = self.ranges.back();
-        last.is_some_and(|last| last.unasked && !last.sacked)
+    /// Nobody had asked for what was sent last and is not known to have arrived: after what silence it was said, or 0.
+    pub(super) fn ends_unasked(&self) -> Nanos {
+        let last = self.ranges.back().filter(|last| !last.sacked);
+        last.map_or(0, |last| last.unasked)
     }
 
     pub(super) fn note_smaller(&mut self, range: &Range, mark: Mark) {

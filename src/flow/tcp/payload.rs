@@ -32,6 +32,18 @@ impl Tracker {
             || own.is_some_and(|own| other.is_none_or(|other| other.is_before(own)))
     }
 
+    /// How long both had been silent before that side spoke by itself; likewise what it goes on with before that is known to have arrived.
+    /// Nothing where it may have been asked.
+    fn unasked(&self, side: Side, silence: Nanos) -> Nanos {
+        let quiet = if silence >= QUIET { silence } else { 0 };
+        let quiet = quiet.max(self.halves[side].board.ends_unasked());
+        if quiet > 0 && self.spoke_last(side) {
+            quiet
+        } else {
+            0
+        }
+    }
+
     /// Whether that side said that it takes no selective acknowledgements (RFC 2018 2).
     fn blind(&self, side: Side) -> bool {
         let handshakes = match side {
@@ -133,8 +145,7 @@ impl Tracker {
             blind: known && !self.halves[peer].sacking && self.blind(side),
             probe,
             copied,
-            unasked: (silence >= QUIET || self.halves[side].board.ends_unasked())
-                && self.spoke_last(side),
+            unasked: self.unasked(side, silence),
         };
         let novelty = if late {
             self.shown_late(side, end);

@@ -44,8 +44,8 @@ pub(super) struct Segment {
     pub(super) probe: bool,
     /// What was seen of it before passed a moment ago: this is a copy.
     pub(super) copied: bool,
-    /// Its sender spoke last before a silence of both, and speaks again.
-    pub(super) unasked: bool,
+    /// Its sender spoke last before a silence of both so long, and speaks again; 0 of what was asked for.
+    pub(super) unasked: Nanos,
 }
 
 impl Segment {
@@ -92,8 +92,8 @@ pub(super) struct Range {
     pub(super) ip_id: Option<u16>,
     pub(super) idle_before: Nanos,
     pub(super) mss: u32,
-    /// Nobody had asked for it.
-    pub(super) unasked: bool,
+    /// Nobody had asked for it, after a silence so long; 0 of what was asked for.
+    pub(super) unasked: Nanos,
     /// `None` of what passed once.
     story: Option<Box<Story>>,
 }

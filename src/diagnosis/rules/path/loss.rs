@@ -4,10 +4,14 @@
 //! connection was done (a FIN that waits for a process to close) is not counted: nobody waits for it. Nor does anybody for what a server
 //! says by itself (RFC 2177: new mail) and sends again and again until a client that slept wakes; a way that was down looks the same.
 
-use crate::base::{Nanos, SECOND, Side, Timestamp};
+use crate::base::{Mark, Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::flow::{LossEvent, LossPlace};
-use crate::proto::mail::Verb;
+use crate::proto::Service;
+use crate::proto::mail::{Exchange, Verb};
+
+/// Answers do not pause for so long: a slow disk, the lines in which Dovecot says every 10 s how far a SEARCH is, are asked for.
+const UNREADABLE: Nanos = 10 * SECOND;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
@@ -92,12 +96,43 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     claims.push(claim);
 }
 
+/// Nobody waited for it: it came of the server without having been asked for. Of the mail protocols only IMAP knows such (RFC 9051 5.2, RFC 2177);
+/// what others say by themselves is a goodbye. What is said while an answer is due is part of the answer, however long the server pauses in it.
+fn is_unasked(c: &Connection<'_>, loss: &LossEvent) -> bool {
+    let imap = matches!(c.service, Service::Imap | Service::Imaps);
+    if loss.side != Side::Server || loss.unasked == 0 || !imap {
+        return false;
+    }
+    let dialogue = c.dialogue;
+    let clear = c.tls.is_none() && dialogue.opaque.is_none();
+    if !(clear || c.reads_inside()) {
+        // Which command is open nobody can read: only that there was one, and that it was silent for longer than answers pause.
+        let asked = c.tls.and_then(|tls| tls.application_data[Side::Client]);
+        let asked = asked.map(|(first, _)| first).or(dialogue.opaque);
+        let asked = asked.is_some_and(|asked| asked.time < loss.sent) || c.began_late();
+        return asked && loss.unasked >= UNREADABLE;
+    }
+    // Of what was not captured nobody knows whether it was asked for.
+    if c.partly_unseen() || c.began_late() {
+        return true;
+    }
+    let said = |mark: Mark| mark.time < loss.sent;
+    let answered = |exchange: &Exchange| {
+        let reply = exchange.reply.as_ref();
+        reply.is_some_and(|reply| said(reply.done))
+    };
+    let due = |exchange: &Exchange| {
+        let asked = exchange.command.as_ref();
+        asked.is_some_and(|command| said(command.at)) && !answered(exchange)
+    };
+    let greeted = dialogue.greeted && dialogue.exchanges.first().is_some_and(answered);
+    greeted && !dialogue.exchanges.iter().any(due)
+}
+
 /// The server spoke by itself, and nothing came back of the client until it took the whole of it: its host may have slept. Nobody waited for what
 /// was said, and resends into one silence say nothing of other packets.
 fn may_be_sleep(c: &Connection<'_>, loss: &LossEvent) -> bool {
-    let said = |loss: &LossEvent| {
-        loss.side == Side::Server && loss.place == LossPlace::After && loss.unasked
-    };
+    let said = |loss: &LossEvent| loss.place == LossPlace::After && is_unasked(c, loss);
     let silence = |head: &LossEvent| {
         let during = 0..=head.waited;
         said(head)
