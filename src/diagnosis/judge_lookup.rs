@@ -273,27 +273,55 @@ pub fn is_reversed(name: &str) -> bool {
     v4 && name.split('.').count() > 5 || v6
 }
 
-/// Labels of zones that list domains or hashes of addresses (RFC 5782 4), which are asked for with the zone behind them.
-const LISTS: [&str; 11] = [
-    "dbl",
-    "rhsbl",
-    "dnsbl",
-    "rbl",
+/// Who keeps lists of domains or of hashes (RFC 5782 4): with one of these labels behind it a name is a question to a list.
+const KEEPERS: [&str; 10] = [
+    "spamhaus",
     "surbl",
     "uribl",
     "dnswl",
-    "dwl",
-    "ebl",
     "abusix",
     "spameatingmonkey",
+    "msbl",
+    "sorbs",
+    "barracudacentral",
+    "invaluement",
+];
+
+/// What such zones are called themselves; too short to be nobody else's name.
+const ZONES: [&str; 6] = ["dbl", "rhsbl", "dnsbl", "rbl", "dwl", "ebl"];
+
+/// Tops of nearly all names; those of countries have two letters.
+const TOPS: [&str; 25] = [
+    "com", "net", "org", "info", "biz", "edu", "gov", "mil", "int", "name", "pro", "mobi", "xyz",
+    "online", "top", "shop", "site", "store", "club", "app", "dev", "cloud", "email", "example",
+    "test",
 ];
 
 /// Whether a name is a question to a list: of addresses, or of domains. NXDOMAIN there says *not listed*, and nobody needs an address.
 pub fn asks_a_list(name: &str) -> bool {
     // A domain of two labels or more, the list's, and what is above it.
     let far = || name.bytes().filter(|byte| *byte == b'.').count() >= 4;
-    let within = || name.split('.').skip(2).any(|label| LISTS.contains(&label));
-    is_reversed(name) || far() && within()
+    is_reversed(name) || far() && within_list(name)
+}
+
+/// Whether a whole domain, or the hash of something, stands before what a list is called: a name that only has such a label has the names
+/// of hosts and offices before it.
+fn within_list(name: &str) -> bool {
+    let host = || {
+        name.split('.')
+            .next()
+            .is_some_and(|first| near_mail(first.as_bytes()))
+    };
+    let above = |place: usize, label: &str| {
+        // `mx1.us` is a host of an office more often than a domain.
+        let country = label.len() == 2 && label.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let hash = label.len() >= 32 && label.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        country && (place > 1 || !host()) || hash || TOPS.contains(&label)
+    };
+    let labels = name.split('.').zip(name.split('.').skip(1)).enumerate();
+    labels.skip(1).any(|(place, (before, label))| {
+        KEEPERS.contains(&label) || ZONES.contains(&label) && above(place, before)
+    })
 }
 
 /// Whether two words differ by at most one insertion, deletion, substitution or exchange of neighbours.
@@ -396,11 +424,23 @@ mod tests {
             "mail.example.org.multi.surbl.org",
             "example.org.dbl.spamhaus.org",
             "mail.example.org.dwl.dnswl.org",
+            "mail.example.org.0a1b2c.dbl.dq.spamhaus.net",
+            "mail.example.org.rhsbl.example.net",
+            "mail.example.de.dbl.example.net",
+            "mail.0123456789abcdef0123456789abcdef.ebl.example.net",
         ] {
             assert!(asks_a_list(name), "{name}");
             assert!(!is_mail_name(name), "{name}");
         }
-        for name in ["mail.surbl.org", "mx1.rbl.example.org", "mail.example.org"] {
+        for name in [
+            "mail.surbl.org",
+            "mx1.rbl.example.org",
+            "mail.example.org",
+            // Names of offices, and a domain that is called like a list.
+            "smtp.mail.ebl.com.bd",
+            "mx1.out.dbl.corp.example.com",
+            "mx.us.dbl.corp.example.com",
+        ] {
             assert!(!asks_a_list(name), "{name}");
             assert!(is_mail_name(name), "{name}");
         }

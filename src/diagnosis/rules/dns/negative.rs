@@ -29,7 +29,9 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
         _ => return None,
     };
     let address = matches!(facts.kind, RecordType::A | RecordType::AAAA);
-    if !(address || facts.kind == RecordType::MX && missing) || asks_a_list(facts.name.as_str()) {
+    // What an MX names is needed, whatever it is called.
+    let listed = l.context.mx_of.is_none() && asks_a_list(facts.name.as_str());
+    if !(address || facts.kind == RecordType::MX && missing) || listed {
         return None;
     }
     let others = || l.same_name().filter(|sibling| sibling.kind != facts.kind);
