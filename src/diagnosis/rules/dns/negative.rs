@@ -187,8 +187,10 @@ fn found_in_search(l: &Lookup<'_>, missed: crate::base::Timestamp) -> bool {
         let other = sibling.name.as_str();
         let wait = sibling.first.time.since(missed);
         // Nobody knows whether there is the name without the suffix, which is the one that the client wants: the fault stands there.
-        let suffixed =
-            continues(own, other) && other.contains('.') && !matches!(sibling.rcode, Some(0 | 3));
+        let suffixed = continues(own, other)
+            && other.contains('.')
+            && sibling.kind == l.facts.kind
+            && !matches!(sibling.rcode, Some(0 | 3));
         suffixed
             || sibling.positive
                 && other != own
@@ -198,10 +200,13 @@ fn found_in_search(l: &Lookup<'_>, missed: crate::base::Timestamp) -> bool {
     })
 }
 
-/// Whether `long` is `short` with a suffix of whole labels.
+/// Whether `long` is `short` with a suffix of whole labels. A country alone is no suffix of a search list: `mail.example.com.au` is another host than
+/// `mail.example.com`.
 fn continues(long: &str, short: &str) -> bool {
-    long.strip_prefix(short)
-        .is_some_and(|rest| rest.starts_with('.'))
+    let suffix = long
+        .strip_prefix(short)
+        .and_then(|rest| rest.strip_prefix('.'));
+    suffix.is_some_and(|suffix| suffix.len() != 2)
 }
 
 fn same_label(a: &str, b: &str) -> bool {

@@ -96,8 +96,22 @@ fn a_search_list_misses_until_it_hits() {
         context.siblings = vec![sibling("mail", RecordType::A, rcode, false)];
         assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain, "{rcode:?}");
     }
+    // The near miss: it is the other family that came to nothing.
+    context.siblings = vec![sibling("mail.example.org", RecordType::AAAA, None, false)];
+    assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain);
     context.mx_of = Some(Foreign::from("example.org"));
     assert_eq!(code(&miss, &context, 9_000), Code::DnsMxUnresolvable);
+}
+
+#[test]
+fn a_country_is_no_suffix_of_a_search_list() {
+    let mut miss = answered(facts(RecordType::A, &[0]), vec![reply(3, 3, Vec::new())]);
+    miss.name = Foreign::from("mail.example.org.au");
+    let mut context = witnessed();
+    context.siblings = vec![sibling("mail.example.org", RecordType::A, Some(2), false)];
+    assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain);
+    miss.name = Foreign::from("mail.example.org.lan");
+    assert_eq!(code(&miss, &context, 9_000), Code::Ok);
 }
 
 #[test]
