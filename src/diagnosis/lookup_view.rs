@@ -61,6 +61,8 @@ pub struct LookupContext {
     pub answered_unseen: Option<Mark>,
     /// The name is the target of an MX answer seen before (so an error here belongs to the domain's MX): which domain.
     pub mx_of: Option<Foreign>,
+    /// The client went through the names that mail hosts of a domain usually have (RFC 6186 1), this one among them, and another was there: which.
+    pub found_elsewhere: Option<Foreign>,
     /// An address that another resolver gave for the same name and type.
     pub other_addresses: Vec<IpAddr>,
     /// A small answer of this resolver came while large ones of this name never did: where.

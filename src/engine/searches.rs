@@ -4,6 +4,7 @@
 //! name does not look like mail, for a mail connection that uses its answer. What nobody used is counted as
 //! `other`; the failed ones of a source without any mail connection are judged after all.
 
+mod guesses;
 mod recent;
 mod sizes;
 mod wanted;
@@ -418,6 +419,7 @@ impl Searches {
             resolver_answered: sizes.and_then(Sizes::latest),
             used: used(facts, names),
             mx_of: self.domain_of(facts.client, &facts.name).cloned(),
+            found_elsewhere: guesses::found(facts, &self.recent),
             told_another: self.told_another(facts),
             small_answer: sizes.and_then(Sizes::small),
             stray_fragment: self

@@ -87,6 +87,11 @@ pub(super) struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// It was answered that there is no such name.
+    pub(super) fn is_denied(&self) -> bool {
+        self.rcode == Some(3)
+    }
+
     /// All of it.
     pub(super) fn sibling(&self) -> Sibling {
         Sibling {

@@ -1,8 +1,8 @@
 //! Negative answers: `dns.nxdomain`, `dns.no-address`, and `dns.mx-unresolvable` for the target of an MX.
 //!
 //! NXDOMAIN and NODATA as RFC 2308 2 defines them. A and AAAA are two look-ups of one name: a negative one beside a positive one is no fault, and two
-//! negative ones carry the same code. A miss of a search list is no fault when another name of the search is answered. Blocklists say
-//! *not listed* by NXDOMAIN.
+//! negative ones carry the same code. A miss of a search list is no fault when another name of the search is answered, nor is a
+//! guess when another one of the client's is there. Blocklists say *not listed* by NXDOMAIN.
 
 use crate::base::{Mark, SECOND};
 use crate::diagnosis::judge_lookup::asks_a_list;
@@ -43,7 +43,8 @@ fn denial(l: &Lookup<'_>) -> Option<Claim> {
     } else {
         others().any(|o| o.positive)
     };
-    if lives || found_in_search(l, reply.at.time) {
+    let guess = address && l.context.found_elsewhere.is_some() && l.context.mx_of.is_none();
+    if lives || guess || found_in_search(l, reply.at.time) {
         return None;
     }
     // A mail domain needs no address of its own: its mail goes where the MX leads (RFC 5321 5.1).

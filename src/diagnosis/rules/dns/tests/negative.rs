@@ -115,6 +115,18 @@ fn a_country_is_no_suffix_of_a_search_list() {
 }
 
 #[test]
+fn a_guess_is_needed_no_more_when_another_one_is_there() {
+    let mut miss = answered(facts(RecordType::A, &[0]), vec![reply(3, 3, Vec::new())]);
+    miss.name = Foreign::from("imap.example.org");
+    let mut context = witnessed();
+    assert_eq!(code(&miss, &context, 9_000), Code::DnsNxdomain);
+    context.found_elsewhere = Some(Foreign::from("mail.example.org"));
+    assert_eq!(code(&miss, &context, 9_000), Code::Ok);
+    context.mx_of = Some(Foreign::from("example.org"));
+    assert_eq!(code(&miss, &context, 9_000), Code::DnsMxUnresolvable);
+}
+
+#[test]
 fn what_an_mx_says() {
     let mx = |preference, target: &str| {
         (
