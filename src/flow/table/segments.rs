@@ -5,7 +5,7 @@
 //! way. It does not know when a connection is ripe.
 
 use super::{Flow, Table};
-use crate::base::{Mark, Side};
+use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::flow::connection::{Dialogue, Ending, MailFlow, Turn};
 use crate::flow::endpoint::Endpoint;
 use crate::flow::facts::FlowKey;
@@ -16,6 +16,9 @@ use crate::flow::slots::{End, Tuple};
 use crate::flow::tcp::{Labels, Tracker, Verdict};
 use crate::proto::Service;
 use crate::wire::{Ip, Link, Tcp, TcpFlags};
+
+/// What was reset waits for so long (`queues::RIPE`), longer than what closed.
+const LINGERS: Nanos = 3 * SECOND;
 
 impl<S: Dialogue> Table<S> {
     /// Takes a segment. Returns Wireshark's labels when it belongs to a mail connection.
@@ -153,7 +156,10 @@ impl<S: Dialogue> Table<S> {
         if self.len() >= self.limit {
             let oldest = self.queues.oldest();
             let last = oldest.and_then(|oldest| self.queues.last(oldest));
-            if !self.gone.make_room(last.map(|last| last.time)) {
+            // What ended comes among those that are gone a few seconds after its last segment, and not each after as many: the first of them
+            // may be a little younger than one behind it, which leaves before any connection does.
+            let before = last.map(|last| last.time.plus(LINGERS));
+            if !self.gone.make_room(before) {
                 self.evicted = self.evicted.saturating_add(1);
                 self.hand_out(oldest?, Ending::Evicted, Turn::early(self.now.order));
             }
