@@ -110,6 +110,33 @@ fn a_recording_cut_in_two_is_judged_as_the_whole() {
 }
 
 #[test]
+fn parts_in_the_order_of_a_shell_are_judged_as_the_whole() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shell");
+    std::fs::create_dir_all(&folder).unwrap();
+    let part = |number: usize| match number {
+        0 => folder.join("x.pcap"),
+        number => folder.join(format!("x.pcap{number}")),
+    };
+    let whole = folder.join("whole.pcapng");
+    let held = frames(&shipped(CAPTURES[0]));
+    write(&whole, &held);
+    let (expected, _) = verdicts(&[], &[&whole]);
+    let parts: Vec<PathBuf> = (0..held.len().div_ceil(2)).map(part).collect();
+    for (part, held) in parts.iter().zip(held.chunks(2)) {
+        write(part, held);
+    }
+    let mut named: Vec<&Path> = parts
+        .iter()
+        .map(PathBuf::as_path)
+        .filter(|part| part.exists())
+        .collect();
+    named.sort();
+    assert!(named[2] == parts[10], "x.pcap10 comes before x.pcap2");
+    let sources = named.len();
+    assert_eq!(verdicts(&[], &named), (expected, sources));
+}
+
+#[test]
 fn interleaved_files_need_merge() {
     let [whole, odd, even] = files("merged");
     for name in CAPTURES {

@@ -12,6 +12,7 @@ mod inputs;
 pub mod live;
 mod merged;
 mod open_error;
+mod parts;
 mod patience;
 mod pcap_format;
 mod pcapng;
@@ -26,6 +27,7 @@ mod window;
 pub use inputs::{Input, expand};
 pub use merged::Merged;
 pub use open_error::{OpenError, OpenErrorKind};
+pub use parts::in_order;
 pub use patience::Stop;
 pub use pcapng_writer::{
     CONTROL_MARK, ENTERPRISE_NUMBER, MAX_COMMENT, MAX_FRAME, MEASURED_MARK, PcapngWriter,

@@ -31,8 +31,8 @@ use crate::tui::{self, Kind, Speed};
 pub struct Arguments {
     /// Captures (pcap, pcapng; plain or .gz, .zst, .lz4), folders of captures, or - for standard input
     ///
-    /// Files are separate worlds, but for rotated parts of one recording that are named in order (same interface and link
-    /// type, times abut within 1 s)
+    /// Files are separate worlds, but for rotated parts of one recording (same interface and link type, times abut within 1 s);
+    /// files whose names differ in their digits alone are read in the order of time
     #[arg(required = true, value_name = "FILE")]
     files: Vec<OsString>,
     /// Read all inputs as one capture, in the order of time
@@ -146,11 +146,20 @@ fn view(arguments: &Arguments) -> Result<u8, (String, u8)> {
     }
 }
 
+/// What was named; parts of one recording in the order in which they were made.
+fn named(arguments: &Arguments) -> Vec<Result<capture::Input, capture::OpenError>> {
+    let inputs = capture::expand(&arguments.files);
+    match arguments.merge {
+        true => inputs,
+        false => capture::in_order(inputs),
+    }
+}
+
 /// The inputs that can be opened; the others are named on standard error before the view covers it.
 fn readable(arguments: &Arguments) -> Result<Vec<capture::Input>, (String, u8)> {
     let mut inputs = Vec::new();
     let mut permitted = false;
-    for input in capture::expand(&arguments.files) {
+    for input in named(arguments) {
         let opened = input.and_then(|input| match &input {
             // A pipe is waited for below the view.
             capture::Input::Path(path) if path.is_file() || !path.exists() => {
@@ -223,7 +232,7 @@ fn prepare(arguments: &Arguments) -> Result<(Engine, Option<Filter>), String> {
 fn replay(arguments: &Arguments, engine: Engine, filter: Option<Filter>) -> u8 {
     let reporting = &arguments.reporting;
     let interrupt = Interrupt::listen();
-    let inputs = capture::expand(&arguments.files);
+    let inputs = named(arguments);
     let read = inputs.iter().flatten().map(|input| match input {
         capture::Input::Path(path) => path.as_path(),
         capture::Input::Stdin => Path::new("/dev/stdin"),
