@@ -61,7 +61,7 @@ pub(super) struct Core {
     next: u64,
     asked_before_gap: u64,
     /// Bytes of a side are missing, and since then nothing showed that commands and replies are in step again.
-    doubt: PerSide<bool>,
+    pub doubt: PerSide<bool>,
     /// The server replied since a side's bytes went missing.
     replied_since: bool,
     /// The line that is being read has no end: of the reply in it the words are not known.
@@ -112,7 +112,9 @@ impl Core {
             self.dialogue.gaps = self.dialogue.gaps.saturating_add(1);
         }
         self.dialogue.gapped[side] = true;
-        if len > 0 && (self.spoke[side].is_some() || !self.pending.is_empty()) {
+        let in_message = side == Side::Client && self.dialogue.awaits_message();
+        let spoke = self.spoke[side].is_some() && !in_message;
+        if len > 0 && (spoke || !self.pending.is_empty()) {
             self.doubt[side] = true;
             self.replied_since = false;
         }

@@ -101,6 +101,13 @@ impl Dialogue {
         })
     }
 
+    /// The server's last word is 354. Nothing is owed an answer then but the message (RFC 5321 4.1.1.4): the next reply is that, whatever
+    /// is missing of it.
+    pub(super) fn awaits_message(&self) -> bool {
+        let last = self.exchanges.last().and_then(|last| last.reply.as_ref());
+        last.is_some_and(|reply| reply.code == Some(354))
+    }
+
     /// Where the list came that offers STARTTLS or STLS.
     pub fn starttls_offer(&self) -> Option<Mark> {
         if !self.offers("STARTTLS") && !self.offers("STLS") {

@@ -181,6 +181,8 @@ impl Smtp {
         if self.transfer == Transfer::Open {
             let done = core.latest.client.unwrap_or(reply.at);
             let terminator_lost = core.dialogue.gapped.client;
+            // So may be what was said behind it.
+            core.doubt.client |= terminator_lost;
             self.message_of_before(core, done);
             self.transfer = Transfer::Answered;
             if reply.status == Status::Positive {
