@@ -6,7 +6,7 @@ use super::principles::{
     Absence, Check, absence, check, delivered, done, gave_up_on_peer, may_measure,
 };
 use super::rules;
-use super::unseen::{cut_short, doubtful_refusal, work_before_capture};
+use super::unseen::{cut_short, doubtful_refusal, work_before_capture, work_unseen};
 use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
@@ -94,7 +94,9 @@ fn with_cost(
     // Who only looked saw what it wanted to see, and waited for the way to it.
     let waited = claim.code == Code::PathSlow;
     let looked = waited && matches!(checked, Check::Yes(_)) && !cut_short(c);
-    let worked = c.done.is_some() || ladder.has(Stage::Session) || looked;
+    // Work that is not shown to have gone well is not known to have been degraded either.
+    let shown = c.done.is_none() || !work_unseen(c);
+    let worked = (c.done.is_some() || ladder.has(Stage::Session) || looked) && shown;
     if worked {
         if c.done.is_some() || looked {
             finish(ladder);
@@ -153,7 +155,7 @@ fn without_cause(
         Check::No => {}
     }
     if let Some(at) = c.done {
-        if c.one_sided() || doubtful_refusal(c) || cut_short(c) {
+        if c.one_sided() || doubtful_refusal(c) || cut_short(c) || work_unseen(c) {
             return (Outcome::Incomplete, unknown(c), false);
         }
         if let Some(refused) = work_before_capture(c) {

@@ -5,7 +5,7 @@
 
 use super::view::Connection;
 use crate::base::Mark;
-use crate::proto::mail::{Exchange, Phase, Status, Verb};
+use crate::proto::mail::{Command, Exchange, Language, Phase, Reply, Status, Verb};
 
 /// Something was refused, and what was lost makes it uncertain what, or whether it was granted later: that the work was done is
 /// not known either.
@@ -114,4 +114,133 @@ pub(super) fn work_before_capture(c: &Connection<'_>) -> Option<Option<Mark>> {
         Some((_, at)) => Some(Some(at)),
         None => Some(None),
     }
+}
+
+/// Frames of a dialogue in clear were not captured, and what was captured does not show that the work was done: the last that is
+/// in view of it is a refusal, or a command without an answer.
+pub(super) fn work_unseen(c: &Connection<'_>) -> bool {
+    let clear = c.tls.is_none() || c.reads_inside();
+    let missing = c.frames_missing() || c.tcp.cut_frames == 0 && c.partly_unseen();
+    missing
+        && clear
+        && c.dialogue.opaque.is_none()
+        && !work_shown(c)
+        && (refused_last(c) || last_asked_is_open(c))
+}
+
+/// The capture shows that a message was accepted, or that something of a mailbox was handed out.
+fn work_shown(c: &Connection<'_>) -> bool {
+    let granted = |verbs: &[Verb]| {
+        c.dialogue.exchanges.iter().any(|exchange| {
+            surely(exchange).is_some_and(|(verb, reply)| {
+                verbs.contains(&verb) && reply.status == Status::Positive
+            })
+        })
+    };
+    if is_mailbox(c) {
+        return c.dialogue.messages > 0 || granted(&[Verb::Select, Verb::Retrieve, Verb::Other]);
+    }
+    c.dialogue.messages > 0 && (c.dialogue.omitted > 0 || granted(&[Verb::Data, Verb::DataLast]))
+}
+
+/// A reply and what it answers, where nothing that is missing can have come between them.
+fn surely(exchange: &Exchange) -> Option<(Verb, &Reply)> {
+    let command = exchange.command.as_ref()?;
+    let reply = exchange.reply.as_ref()?;
+    (!exchange.unsure).then_some((command.verb, reply))
+}
+
+/// How far into the work a command leads; 0: it is none of it.
+fn depth(c: &Connection<'_>, verb: Verb) -> u8 {
+    match verb {
+        Verb::Other if !is_mailbox(c) => 0,
+        Verb::Mail => 2,
+        Verb::Rcpt => 3,
+        Verb::DataStart | Verb::Data | Verb::DataLast => 4,
+        _ => u8::from(is_work(verb)),
+    }
+}
+
+/// Something was refused, and nothing in view was granted behind it as far into the work. A refusal whose command is missing may be
+/// of anything: a mail that is refused at any step is not delivered (RFC 5321 3.3).
+fn refused_last(c: &Connection<'_>) -> bool {
+    let mut granted = 0;
+    for exchange in c.dialogue.exchanges.iter().rev() {
+        let Some(reply) = exchange.reply.as_ref() else {
+            continue;
+        };
+        let sure = surely(exchange).map(|(verb, _)| depth(c, verb));
+        match reply.status {
+            Status::Positive => granted = granted.max(sure.unwrap_or(0)),
+            Status::Transient | Status::Negative | Status::Bad => {}
+            // 421 may answer any command (RFC 5321 4.2.2); of a BYE the LOGOUT may be missing.
+            Status::Bye if reply.code == Some(421) => {}
+            _ => continue,
+        }
+        let refused = reply.status != Status::Positive && !ends_session(exchange);
+        let least = if is_mailbox(c) { 1 } else { 4 };
+        let asked = sure.unwrap_or(least);
+        if refused && asked > granted {
+            return true;
+        }
+    }
+    false
+}
+
+/// The last that was asked for in view has no answer there: of the work, or, where there is none of it, of whatever was said
+/// before the goodbye. Where nothing was, the greeting is what is owed.
+fn last_asked_is_open(c: &Connection<'_>) -> bool {
+    let exchanges = &c.dialogue.exchanges;
+    let last = |of: &dyn Fn(Verb) -> bool| {
+        exchanges.iter().rev().find(|exchange| {
+            let command = exchange.command.as_ref();
+            command.is_some_and(|command| of(command.verb))
+        })
+    };
+    let asked = last(&|verb| depth(c, verb) > 0)
+        .or_else(|| last(&|verb| !matches!(verb, Verb::Quit | Verb::Idle)));
+    if asked.is_some_and(|exchange| surely(exchange).is_some()) {
+        return false;
+    }
+    let asked = asked.and_then(|exchange| exchange.command.as_ref());
+    let answers = |exchange: &Exchange| {
+        let invites = |status| matches!(status, Status::Positive | Status::Intermediate);
+        let loose = asked.is_none() || exchange.command.is_none() || exchange.unsure;
+        loose
+            && !ends_session(exchange)
+            && exchange.reply.as_ref().is_some_and(|reply| {
+                invites(reply.status) && comes_behind(asked, reply) && !may_answer_quit(c, reply)
+            })
+    };
+    !exchanges.iter().any(answers)
+}
+
+fn comes_behind(asked: Option<&Command>, reply: &Reply) -> bool {
+    asked.is_none_or(|command| command.done.is_before(reply.at))
+}
+
+/// In SMTP 221 is the answer to QUIT, and nothing else is (RFC 5321 4.1.1.10); elsewhere it looks like any other.
+fn may_answer_quit(c: &Connection<'_>, reply: &Reply) -> bool {
+    let quit = c.dialogue.quit.filter(|_| is_mailbox(c));
+    quit.is_some_and(|quit| quit.is_before(reply.at))
+}
+
+/// The exchange is the end of a session: QUIT, its answer, or words that close the channel.
+fn ends_session(exchange: &Exchange) -> bool {
+    let quits = exchange
+        .command
+        .as_ref()
+        .is_some_and(|command| command.verb == Verb::Quit);
+    let closes = exchange
+        .reply
+        .as_ref()
+        .is_some_and(|reply| reply.code == Some(221));
+    quits || closes || exchange.command.is_none() && exchange.phase == Phase::Quit
+}
+
+fn is_mailbox(c: &Connection<'_>) -> bool {
+    matches!(
+        c.dialogue.language,
+        Some(Language::Imap | Language::Pop3 | Language::Sieve)
+    )
 }

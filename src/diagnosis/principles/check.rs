@@ -4,7 +4,7 @@ use super::done::cut_off_before;
 use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side, Timestamp};
 use crate::diagnosis::view::{Connection, Ending};
 use crate::flow::ResetTrigger;
-use crate::proto::mail::{Status, Verb};
+use crate::proto::mail::{Exchange, Status, Verb};
 use crate::proto::tls::TlsFacts;
 
 /// A program has looked at a certificate and its name long before that.
@@ -67,7 +67,7 @@ pub fn check(c: &Connection<'_>) -> Check {
     if !only_asked {
         return Check::No;
     }
-    if c.half_said() || cut_off(c) {
+    if c.half_said() || cut_off(c) || answer_missed(c) {
         return Check::No;
     }
     // Bytes that are no dialogue (garbage, another protocol) are no check; a balancer's own checks say whom they are for, and no more.
@@ -127,6 +127,24 @@ fn answered_falsely(c: &Connection<'_>) -> bool {
                 && reset.trigger == ResetTrigger::SynAck
                 && (reset.seq_exact == Some(false) || c.tcp.acked_unseen > 0)
         })
+}
+
+/// The client acknowledged what the capture does not show of the server: a greeting, a refusal, or the server's end. Only who is seen to be
+/// welcome, and to be answered whatever it asked, left for reasons of its own.
+fn answer_missed(c: &Connection<'_>) -> bool {
+    let tcp = c.tcp;
+    let missed = tcp.acked_unseen > 0
+        || tcp.capture_gaps[Side::Server] > 0
+        || c.dialogue.gaps > 0
+        || c.end_unseen(Side::Server);
+    let quits = |exchange: &Exchange| {
+        let command = exchange.command.as_ref();
+        command.is_some_and(|command| command.verb == Verb::Quit)
+    };
+    let mut words = c.dialogue.exchanges.iter().filter(|said| !quits(said));
+    let answered = c.dialogue.exchanges.len() > usize::from(c.dialogue.quit.is_some())
+        && words.all(|exchange| exchange.reply.is_some());
+    missed && !answered
 }
 
 /// The client had asked for something, and its host then knew nothing of the connection: it did not leave by itself.

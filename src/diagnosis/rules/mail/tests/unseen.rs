@@ -98,3 +98,98 @@ fn the_end_of_a_session_says_nothing_of_its_beginning() {
         .s("250 Ok: queued"))
     .is(Outcome::Healthy, LATE);
 }
+
+/// With the finding that frames are missing.
+const MISSED: &[Code] = &[Code::CaptureDropped];
+
+fn rcpt(play: Play) -> Play {
+    play.c("RCPT TO:<b@example.net>").s("250 2.1.5 Ok")
+}
+
+/// A reply comes before the hole of its command is known to be one.
+fn overtaken(play: Play, answer: &str) -> Play {
+    play.s(answer).lost(C, 20)
+}
+
+/// What is told beside it is not looked at here.
+fn unknown(play: Play) {
+    let judged = play.judge();
+    assert_eq!(judged.outcome, Outcome::Incomplete, "{:?}", judged.verdict);
+}
+
+#[test]
+fn behind_a_hole_a_refusal_is_no_work_done() {
+    let hello = || overtaken(smtp(), "250 mx.example.net");
+    // Which command a reply is to does not show: those behind the hole come late.
+    let shifted = hello()
+        .s("250 2.1.0 Ok")
+        .s("250 2.1.5 Ok")
+        .s("354 go on")
+        .c("MAIL FROM:<a@example.org>")
+        .c("RCPT TO:<b@example.net>")
+        .c("DATA")
+        .s("550 This message scored 12.1 spam points.");
+    unknown(bye(shifted));
+    // The command that was refused is what is missing.
+    unknown(bye(overtaken(mail(ehlo()), "550 5.7.1 Access denied")));
+    // Its answer is.
+    unknown(bye(message(rcpt(mail(ehlo()))).lost(S, 40)));
+    let pop = Play::new(Service::Pop3)
+        .s("+OK ready")
+        .c("USER joe")
+        .s("+OK")
+        .c("PASS x")
+        .lost(S, 30);
+    unknown(pop.c("QUIT").s("+OK bye").fin(C));
+    let refused = mailbox().lost(S, 40).c("d SELECT Other").s("d NO No such");
+    unknown(logout(refused));
+}
+
+#[test]
+fn a_hole_elsewhere_leaves_work_what_it_is() {
+    let sent = |play: Play| message(rcpt(mail(play))).s("250 2.0.0 Ok: queued as 1");
+    bye(sent(overtaken(smtp(), "250 mx.example.net"))).is(Outcome::Healthy, MISSED);
+    bye(sent(smtp().c("EHLO c").lost(S, 60))).is(Outcome::Healthy, MISSED);
+    let rcpt_missing = overtaken(mail(ehlo()), "250 2.1.5 Ok");
+    bye(message(rcpt_missing).s("250 2.0.0 Ok: queued as 1")).is(Outcome::Healthy, MISSED);
+    // One recipient of two was refused, the message got through to the other.
+    let one = rcpt(mail(ehlo().lost(S, 1)))
+        .c("RCPT TO:<c@example.net>")
+        .s("550 5.1.1 User unknown");
+    let judged = bye(message(one).s("250 2.0.0 Ok: queued as 1")).judge();
+    assert_eq!(judged.outcome, Outcome::Healthy, "{:?}", judged.verdict);
+    // Of a mailbox something was granted; what else was asked is no matter.
+    let opened = mailbox()
+        .s("b OK [READ-WRITE] in")
+        .c("d STATUS x (MESSAGES)");
+    logout(opened.lost(S, 40)).is(Outcome::Healthy, MISSED);
+}
+
+#[test]
+fn within_a_message_a_hole_moves_no_answer() {
+    let half = || rcpt(mail(ehlo())).c("DATA").s("354 go on").c("Subject: x");
+    let refused = || {
+        half()
+            .lost(C, 1448)
+            .c("hello\r\n.")
+            .s("552 5.3.4 message too large")
+    };
+    bye(refused()).fails(Code::MailMessageTooLarge);
+    // The dot itself is missing: what came of the message is known, and no more than that.
+    let judged = bye(half().lost(C, 1448).s("552 5.3.4 message too large")).judge();
+    assert_ne!(judged.outcome, Outcome::Healthy, "{:?}", judged.verdict);
+}
+
+#[test]
+fn who_acknowledges_what_nobody_captured_is_no_check() {
+    let mut gone = Play::new(Service::Smtp).fin(C);
+    gone.tcp.acked_unseen = 1;
+    gone.is(Outcome::Incomplete, MISSED);
+    let unanswered = smtp().c("EHLO monitor").lost(S, 60);
+    bye(unanswered).is(Outcome::Incomplete, MISSED);
+    // The near misses: it was welcome, and the goodbye is what is missing.
+    let mut greeted = smtp().c("QUIT").fin(C);
+    greeted.tcp.acked_unseen = 1;
+    let judged = greeted.is(Outcome::Healthy, MISSED);
+    assert!(judged.is_check);
+}
