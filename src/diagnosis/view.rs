@@ -5,13 +5,16 @@
 
 use std::net::SocketAddr;
 
-use crate::base::{Few, Mark, Nanos, SECOND, Side, Timestamp, socket_text};
+use crate::base::{Few, MILLISECOND, Mark, Nanos, SECOND, Side, Timestamp, socket_text};
 use crate::flow::{Endpoint, Extra, FlowKey, HopCount, IcmpError, Opening, TcpFacts, Vantage};
 use crate::proto::mail::{Answer, Command, Dialogue, Exchange, Status, Verb};
 use crate::proto::tls::{Inside, TlsFacts, TlsaRecord};
 use crate::proto::{Service, TlsMode};
 
 use super::ladder::{Ladder, Stage};
+
+/// Who receives acknowledges within that time, and what comes out of order at once (RFC 5681 4.2).
+const ACKNOWLEDGED: Nanos = 50 * MILLISECOND;
 
 /// How a connection came to its end in this capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +193,7 @@ impl<'a> Connection<'a> {
     /// The latest command that has no reply, QUIT and LOGOUT not counted, IDLE neither.
     pub fn unanswered(&self) -> Option<&'a Command> {
         // With a hole in the dialogue nobody knows which reply was in it.
-        if self.dialogue.idling || self.dialogue.gaps > 0 || self.reads_inside_partly() {
+        if self.dialogue.idling || self.holes() || self.reads_inside_partly() {
             return None;
         }
         self.dialogue
@@ -248,7 +251,39 @@ impl<'a> Connection<'a> {
 
     /// Bytes of a side could not be read although they were sent: gaps, snap length, one-way.
     pub fn partly_unseen(&self) -> bool {
-        self.dialogue.gaps > 0 || self.tcp.cut_frames > 0 || self.frames_missing()
+        self.holes() || self.tcp.cut_frames > 0 || self.frames_missing()
+    }
+
+    /// Bytes of the dialogue are missing that the recorder may have missed.
+    fn holes(&self) -> bool {
+        self.dialogue.gaps > 0 && !self.left_without_rest()
+    }
+
+    /// The client left while it still lacked bytes of the server, as its own acknowledgements show (RFC 9293 3.4): later ones had come
+    /// long enough before, and none that was captured or not was acknowledged unseen. What it never had was lost on the way to it.
+    fn left_without_rest(&self) -> bool {
+        let Ending::Closed {
+            by: Side::Client,
+            at,
+            ..
+        } = self.ending
+        else {
+            return false;
+        };
+        let server = &self.tcp.sides[Side::Server];
+        let resent = || server.outstanding.and_then(|rest| rest.missed);
+        // So long an acknowledgement may take to come, if the recorder missed what it is of.
+        let way = self.tcp.rtt_client.unwrap_or(0).saturating_mul(2);
+        let least = way.saturating_add(ACKNOWLEDGED);
+        server
+            .hole
+            .or_else(resent)
+            .is_some_and(|missed| at.time.since(missed.time) >= least)
+            && self.tcp.sides[Side::Client].hole.is_none()
+            && self.tcp.cut_frames == 0
+            && self.tcp.opening == Opening::Syn
+            && !self.one_sided()
+            && !self.frames_missing()
     }
 
     /// Whole frames were not captured, as acknowledgements of unseen bytes show, or a connection without its SYN-ACK. Frames that were only cut short are no such.
@@ -429,7 +464,7 @@ impl<'a> Connection<'a> {
                     .command
                     .as_ref()
                     .is_some_and(|command| matches!(command.verb, Verb::Data | Verb::DataLast));
-                transaction &= !(ends && self.dialogue.gaps > 0);
+                transaction &= !(ends && self.holes());
                 continue;
             };
             if self.remarks_leaving(exchange) {

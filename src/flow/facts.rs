@@ -199,6 +199,8 @@ pub struct Outstanding {
     pub range: ByteRange,
     /// Its first transmission.
     pub first: Mark,
+    /// It was a hole until then, with later bytes behind it: where that showed.
+    pub missed: Option<Mark>,
     /// Its latest transmission.
     pub last: Mark,
     /// How often its first byte was sent.

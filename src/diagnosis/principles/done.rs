@@ -219,7 +219,7 @@ fn orderly_fin(c: &Connection<'_>) -> Option<Mark> {
     let owed = |side: Side| {
         c.tcp.sides[side]
             .outstanding
-            .is_some_and(|o| !o.fin_only && o.first.time <= at.time)
+            .is_some_and(|o| !o.fin_only && o.missed.unwrap_or(o.first).time <= at.time)
     };
     if owed(Side::Client) || owed(Side::Server) {
         None

@@ -375,6 +375,7 @@ impl Scoreboard {
                     end,
                 },
                 first: range.first,
+                missed: range.hole(),
                 last: range.last(),
                 transmissions: range.count,
                 fin_only,

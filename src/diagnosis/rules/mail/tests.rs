@@ -303,6 +303,7 @@ fn in_vain(play: Play, transmissions: u32) -> Play {
     client.outstanding.set(Some(Outstanding {
         range: ByteRange { start: 90, end: 91 },
         first,
+        missed: None,
         last,
         transmissions,
         fin_only: true,
