@@ -128,19 +128,34 @@ pub(super) fn work_unseen(c: &Connection<'_>) -> bool {
         && (refused_last(c) || last_asked_is_open(c))
 }
 
-/// The capture shows that a message was accepted, or that something of a mailbox was handed out.
+/// The capture shows that a message was accepted, or that something of a mailbox was granted. Whose answer it is matters little there:
+/// who is not let in is granted nothing at all (RFC 1939 3, RFC 5804 2).
 fn work_shown(c: &Connection<'_>) -> bool {
-    let granted = |verbs: &[Verb]| {
-        c.dialogue.exchanges.iter().any(|exchange| {
-            surely(exchange).is_some_and(|(verb, reply)| {
-                verbs.contains(&verb) && reply.status == Status::Positive
-            })
-        })
+    let mailbox = is_mailbox(c);
+    let granted = |exchange: &Exchange| {
+        let Some((command, reply)) = exchange.command.as_ref().zip(exchange.reply.as_ref()) else {
+            return false;
+        };
+        let counts = match command.verb {
+            Verb::Select | Verb::Retrieve | Verb::Other => {
+                mailbox && !(exchange.unsure && may_answer_quit(c, reply))
+            }
+            // Without a tag nothing tells the answer to a login from that to what comes behind it, which only who was let in gets.
+            Verb::Pass | Verb::Apop | Verb::Auth(_) | Verb::AuthStep => {
+                mailbox
+                    && c.dialogue.language != Some(Language::Imap)
+                    && !(exchange.unsure && may_answer_quit(c, reply))
+            }
+            Verb::Data | Verb::DataLast => !mailbox && !exchange.unsure,
+            _ => false,
+        };
+        counts && reply.status == Status::Positive
     };
-    if is_mailbox(c) {
-        return c.dialogue.messages > 0 || granted(&[Verb::Select, Verb::Retrieve, Verb::Other]);
+    let dialogue = c.dialogue;
+    match dialogue.messages {
+        0 => mailbox && dialogue.exchanges.iter().any(granted),
+        _ => mailbox || dialogue.omitted > 0 || dialogue.exchanges.iter().any(granted),
     }
-    c.dialogue.messages > 0 && (c.dialogue.omitted > 0 || granted(&[Verb::Data, Verb::DataLast]))
 }
 
 /// A reply and what it answers, where nothing that is missing can have come between them.
