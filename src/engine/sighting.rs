@@ -16,6 +16,9 @@ use crate::flow::{Endpoint, Ripe, SynOptions, Wire};
 use crate::proto::dns::Message;
 use crate::wire::{Arp, CutQuote, Icmp, Ip, Neighbor, Quote};
 
+/// A neighbour message, where it was seen: its sender, what it says, and whose frame it was in.
+pub type Ndp = (Mark, Wire, IpAddr, Neighbor, Option<[u8; 6]>);
+
 /// One thing that was seen.
 pub enum Sighting {
     /// An input was opened; `world` is the input that opened its world.
@@ -106,7 +109,7 @@ pub enum Sighting {
     /// An ARP message.
     Arp(Box<(Mark, Wire, Arp)>),
     /// A neighbour solicitation or advertisement: its sender, and the frame's.
-    Ndp(Box<(Mark, Wire, IpAddr, Neighbor, Option<[u8; 6]>)>),
+    Ndp(Box<Ndp>),
     /// An ICMP error that quotes no connection, or one to TCP/53.
     Quoted(Box<(Mark, Ip, Icmp<'static>, Quote)>),
     /// An ICMP error to that client whose quote is cut before the ports: which connection it is about cannot be read.

@@ -30,9 +30,9 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
-        let served = |end: &Mark| {
-            !crossed(c, tls, *end) && !(without_holes(c, tls) && owes_answer(c, tls, *end))
-        };
+        let owed =
+            |end: Mark| crossed(c, tls, end) || without_holes(c, tls) && owes_answer(c, tls, end);
+        let served = |end: &Mark| !owed(*end);
         if both && !ends_inside_record(c, tls) {
             // What only answers the server's FIN is no farewell of the client (RFC 8446 6.1).
             let server_left = c.tcp.sides[Side::Server].fin;
