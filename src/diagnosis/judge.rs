@@ -191,20 +191,12 @@ fn without_cause(
             (1, _) => "One message went through; ended in order.".to_owned(),
             (n, _) => format!("{n} messages went through; ended in order."),
         };
-        return (
-            Outcome::Healthy,
-            Verdict::without_fault(Code::Ok, text, Some(at)),
-            false,
-        );
+        return well(text, at);
     }
     if let Some(at) = opaque_abort(c) {
         finish(ladder);
         let text = "Encrypted data went both ways, the server had answered everything, the client cut the connection.".to_owned();
-        return (
-            Outcome::Healthy,
-            Verdict::without_fault(Code::Ok, text, Some(at)),
-            false,
-        );
+        return well(text, at);
     }
     if let Some(at) = cut_behind_message(c) {
         finish(ladder);
@@ -215,13 +207,15 @@ fn without_cause(
                 "{n} messages went through; nothing was under way when the connection was cut."
             ),
         };
-        return (
-            Outcome::Healthy,
-            Verdict::without_fault(Code::Ok, text, Some(at)),
-            false,
-        );
+        return well(text, at);
     }
     (Outcome::Incomplete, unknown(c), false)
+}
+
+/// No check, and nothing was wrong by then.
+fn well(text: String, at: Mark) -> (Outcome, Verdict, bool) {
+    let verdict = Verdict::without_fault(Code::Ok, text, Some(at));
+    (Outcome::Healthy, verdict, false)
 }
 
 /// A message went through, nothing was begun since, and a reset ended the connection: where.

@@ -131,7 +131,7 @@ pub(super) fn work_unseen(c: &Connection<'_>) -> bool {
 /// The capture shows that a message was accepted, or that something of a mailbox was granted. Whose answer it is matters little there:
 /// who is not let in is granted nothing at all (RFC 1939 3, RFC 5804 2).
 fn work_shown(c: &Connection<'_>) -> bool {
-    let mailbox = is_mailbox(c);
+    let mailbox = c.dialogue.is_mailbox();
     let granted = |exchange: &Exchange| {
         let Some((command, reply)) = exchange.command.as_ref().zip(exchange.reply.as_ref()) else {
             return false;
@@ -168,7 +168,7 @@ fn surely(exchange: &Exchange) -> Option<(Verb, &Reply)> {
 /// How far into the work a command leads; 0: it is none of it.
 fn depth(c: &Connection<'_>, verb: Verb) -> u8 {
     match verb {
-        Verb::Other if !is_mailbox(c) => 0,
+        Verb::Other if !c.dialogue.is_mailbox() => 0,
         Verb::Mail => 2,
         Verb::Rcpt => 3,
         Verb::DataStart | Verb::Data | Verb::DataLast => 4,
@@ -193,7 +193,7 @@ fn refused_last(c: &Connection<'_>) -> bool {
             _ => continue,
         }
         let refused = reply.status != Status::Positive && !ends_session(exchange);
-        let least = if is_mailbox(c) { 1 } else { 4 };
+        let least = if c.dialogue.is_mailbox() { 1 } else { 4 };
         let asked = sure.unwrap_or(least);
         if refused && asked > granted {
             return true;
@@ -236,7 +236,7 @@ fn comes_behind(asked: Option<&Command>, reply: &Reply) -> bool {
 
 /// In SMTP 221 is the answer to QUIT, and nothing else is (RFC 5321 4.1.1.10); elsewhere it looks like any other.
 fn may_answer_quit(c: &Connection<'_>, reply: &Reply) -> bool {
-    let quit = c.dialogue.quit.filter(|_| is_mailbox(c));
+    let quit = c.dialogue.quit.filter(|_| c.dialogue.is_mailbox());
     quit.is_some_and(|quit| quit.is_before(reply.at))
 }
 
@@ -251,11 +251,4 @@ fn ends_session(exchange: &Exchange) -> bool {
         .as_ref()
         .is_some_and(|reply| reply.code == Some(221));
     quits || closes || exchange.command.is_none() && exchange.phase == Phase::Quit
-}
-
-fn is_mailbox(c: &Connection<'_>) -> bool {
-    matches!(
-        c.dialogue.language,
-        Some(Language::Imap | Language::Pop3 | Language::Sieve)
-    )
 }

@@ -157,10 +157,7 @@ impl Judging {
                 mark,
             } => self.searches.fragment(client, resolver, mark),
             Sighting::Whole { client, resolver } => self.searches.whole(client, resolver),
-            Sighting::Arp(arp) => {
-                let (mark, wire, arp) = *arp;
-                self.neighbors.arp(mark, &wire, &arp);
-            }
+            Sighting::Arp(arp) => self.neighbors.arp(arp.0, &arp.1, &arp.2),
             Sighting::Ndp(ndp) => {
                 let (mark, wire, sender, neighbor, mac) = *ndp;
                 self.neighbors.ndp(mark, &wire, sender, &neighbor, mac);
@@ -169,10 +166,7 @@ impl Judging {
                 let (mark, ip, icmp, quote) = *error;
                 self.lookups.icmp(mark, &ip, &icmp, &quote);
             }
-            Sighting::CutQuote(quote) => {
-                let (mark, client, cut) = *quote;
-                self.knowledge.cut_quote(mark, client, cut);
-            }
+            Sighting::CutQuote(cut) => self.knowledge.cut_quote(cut.0, cut.1, cut.2),
             Sighting::CutSegments(world) => self.cut_segments(world),
             Sighting::Probed(world) => self.experiments.made(world),
             Sighting::Measured(source, measured) => self.measured(source, *measured, out),

@@ -5,6 +5,7 @@
 
 use crate::base::{Mark, Side};
 use crate::diagnosis::view::Connection;
+use crate::diagnosis::{Claim, Weight};
 use crate::proto::mail::{Status, Verb};
 
 /// Where the server said that it has the last message, which the client is known to have heard; `None` if anything was asked for since, or if
@@ -35,4 +36,12 @@ pub fn delivered(c: &Connection<'_>) -> Option<Mark> {
         }
     }
     None
+}
+
+/// What cut a connection behind a message that was taken there is worth saying, and cost nothing.
+pub fn behind_message(claim: Claim, taken: Mark) -> Claim {
+    claim.weighing(Weight::Finding).because(
+        taken,
+        "the server has the message; nothing was asked for since",
+    )
 }

@@ -20,7 +20,7 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if clear_after_starttls(c.dialogue).is_some() && !c.partly_unseen() {
         return None;
     }
-    if gone_before_greeting(c).is_some() {
+    if gone_before_greeting(c) {
         return None;
     }
     let quit = c.dialogue.quit.filter(|quit| !cut_off_before(c, *quit));
@@ -166,23 +166,23 @@ fn gave_up(c: &Connection<'_>, quit: Mark) -> bool {
         || !c.partly_unseen() && (c.unanswered().is_some_and(waited_for) || half_greeted(c, quit))
 }
 
-/// The client had closed before the greeting came: where it left. Who closes its own direction only, behind a QUIT, still takes what
+/// Whether the client had closed before the greeting came. Who closes its own direction only, behind a QUIT, still takes what
 /// comes, unless its host answers that with a reset, as one that waits for nothing any more (RFC 1122 4.2.2.13).
-pub fn gone_before_greeting(c: &Connection<'_>) -> Option<Mark> {
+pub fn gone_before_greeting(c: &Connection<'_>) -> bool {
     let mut exchanges = c.dialogue.exchanges.iter();
-    let greeting = exchanges.find(|exchange| exchange.command.is_none())?;
-    let reply = greeting.reply.as_ref()?;
-    if greeting.phase != Phase::Greeting {
-        return None;
-    }
+    let greeting = exchanges.find(|exchange| exchange.command.is_none());
+    let greeting = greeting.filter(|greeting| greeting.phase == Phase::Greeting);
+    let Some(reply) = greeting.and_then(|greeting| greeting.reply.as_ref()) else {
+        return false;
+    };
     let client = &c.tcp.sides[Side::Client];
-    let left = client.fin.filter(|fin| fin.is_before(reply.at))?;
+    let left = client.fin.is_some_and(|fin| fin.is_before(reply.at));
     let wordless = client.first_data.is_none();
     let refused = || {
         c.first_reset()
             .is_some_and(|reset| reset.side == Side::Client && !reset.at.is_before(reply.at))
     };
-    ((wordless || refused()) && !c.began_late() && !c.frames_missing()).then_some(left)
+    left && (wordless || refused()) && !c.began_late() && !c.frames_missing()
 }
 
 /// The greeting had begun ≥ 5 s before that, and its last line (RFC 5321 4.2) never came.

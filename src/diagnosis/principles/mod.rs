@@ -17,7 +17,7 @@ mod witness;
 pub use check::{Check, check};
 pub use clock::{clock_holds, in_order, may_measure};
 pub use closed_window::silent_behind_window;
-pub use delivered::delivered;
+pub use delivered::{behind_message, delivered};
 pub use done::{clear_after_starttls, done, gone_before_greeting, without_holes};
 pub use explanations::{Explanations, LIKELIER, share};
 pub use farewell::{Farewell, farewell, has_size_of_quit, quit_unanswered};

@@ -4,6 +4,8 @@
 //! tries every server for its own sake, all at once, so that each of them that fails counts beside those that work
 //! (contract: of several addresses, all dead is failed, some dead is degraded).
 
+use std::collections::BTreeMap;
+
 use super::{Attempt, Member};
 use crate::base::{Nanos, SECOND, Timestamp};
 use crate::diagnosis::{Code, Outcome};
@@ -87,23 +89,21 @@ fn several_died(attempt: &Attempt) -> bool {
 /// A client's success: degraded by what was tried before, where that cost it a second, and by what it went on waiting for.
 fn one_suffices<'a>(attempt: &'a Attempt, winner: &'a Member) -> (Outcome, Option<&'a Member>) {
     let losers = losers(attempt, winner);
-    let spent = |code: Option<&str>| -> Nanos {
-        let alike = |(loser, _): &&(&Member, Nanos)| code.is_none_or(|code| loser.code() == code);
-        losers.iter().filter(alike).map(|(_, cost)| cost).sum()
+    let mut spent: BTreeMap<&str, Nanos> = BTreeMap::new();
+    for (loser, cost) in &losers {
+        *spent.entry(loser.code()).or_default() += cost;
+    }
+    let dear = |loser: &Member| {
+        let waited = loser.waited();
+        spent.get(loser.code()).is_some_and(|cost| *cost >= SECOND)
+            || waited.is_some_and(|until| until.since(winner.decided) >= WANTED)
     };
-    let mut dear: Vec<&str> = losers.iter().map(|(loser, _)| loser.code()).collect();
-    dear.sort_unstable();
-    dear.dedup();
-    dear.retain(|code| spent(Some(code)) >= SECOND);
-    let waited = |loser: &Member| {
-        let until = loser.waited();
-        until.is_some_and(|until| until.since(winner.decided) >= WANTED)
-    };
-    let mut costly = losers.iter().map(|(loser, _)| *loser);
-    let loser = costly.find(|loser| dear.contains(&loser.code()) || waited(loser));
+    let mut failed = losers.iter().map(|(loser, _)| *loser);
+    let first = failed.clone().next();
+    let loser = failed.find(|loser| dear(loser));
     // Several that cost less than a second each.
-    let first = losers.first().map(|(loser, _)| *loser);
-    let loser = loser.or_else(|| first.filter(|_| spent(None) >= SECOND));
+    let together = || first.filter(|_| spent.values().sum::<Nanos>() >= SECOND);
+    let loser = loser.or_else(together);
     match loser.or_else(|| dear_lookup(attempt, winner)) {
         Some(loser) => (Outcome::Degraded, Some(loser)),
         None => (winner.outcome, Some(winner)),

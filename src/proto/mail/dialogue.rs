@@ -93,6 +93,14 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
+    /// IMAP, POP3 or ManageSieve.
+    pub fn is_mailbox(&self) -> bool {
+        matches!(
+            self.language,
+            Some(Language::Imap | Language::Pop3 | Language::Sieve)
+        )
+    }
+
     /// Whether the latest listing has this keyword (`STARTTLS`, `LOGINDISABLED`; case ignored, parameters too).
     pub fn offers(&self, keyword: &str) -> bool {
         self.capabilities.iter().any(|line| {

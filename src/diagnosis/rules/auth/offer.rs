@@ -6,7 +6,7 @@
 
 use crate::diagnosis::principles::{Check, check};
 use crate::diagnosis::rules::mail::progress::{
-    Step, client_left, is_mailbox, listing, offers, only_looked, readable, refuses, step,
+    Step, client_left, listing, offers, only_looked, readable, refuses, step,
 };
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
 use crate::proto::mail::{Language, Mechanism};
@@ -97,7 +97,7 @@ fn passwords_welcome(c: &Connection<'_>) -> bool {
         _ => false,
     };
     // On port 25 nobody leaves for want of a login.
-    plain || own || !is_mailbox(dialogue) && c.service == crate::proto::Service::Smtp
+    plain || own || !dialogue.is_mailbox() && c.service == crate::proto::Service::Smtp
 }
 
 fn names(c: &Connection<'_>) -> String {

@@ -25,7 +25,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         return;
     }
     // What looks like the greeting may answer a command that was not captured; and what comes when the client is gone cost it nothing.
-    if c.frames_missing() || gone_before_greeting(c).is_some() {
+    if c.frames_missing() || gone_before_greeting(c) {
         return;
     }
     let Some(reply) = c

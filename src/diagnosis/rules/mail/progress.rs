@@ -82,14 +82,6 @@ fn asked_for_tls(dialogue: &Dialogue) -> bool {
         })
 }
 
-/// IMAP, POP3 or ManageSieve.
-pub fn is_mailbox(dialogue: &Dialogue) -> bool {
-    matches!(
-        dialogue.language,
-        Some(Language::Imap | Language::Pop3 | Language::Sieve)
-    )
-}
-
 /// What an exchange was about.
 pub fn step(dialogue: &Dialogue, exchange: &Exchange) -> Step {
     let Some(command) = &exchange.command else {
@@ -109,7 +101,7 @@ pub fn step(dialogue: &Dialogue, exchange: &Exchange) -> Step {
         Verb::Rcpt => Step::Recipient,
         Verb::DataStart | Verb::Data | Verb::DataLast => Step::Message,
         Verb::Select | Verb::Retrieve => Step::Work,
-        Verb::Other if is_mailbox(dialogue) => Step::Work,
+        Verb::Other if dialogue.is_mailbox() => Step::Work,
         Verb::Capability | Verb::Idle | Verb::Compress | Verb::Id | Verb::Noop | Verb::Other => {
             Step::Probe
         }

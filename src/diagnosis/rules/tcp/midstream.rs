@@ -2,10 +2,10 @@
 
 use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::principles::{
-    Farewell, delivered, farewell, gave_up_on_peer, in_order, quit_unanswered, reset_origin,
-    with_words,
+    Farewell, behind_message, delivered, farewell, gave_up_on_peer, in_order, quit_unanswered,
+    reset_origin, with_words,
 };
-use crate::diagnosis::{At, Claim, Code, Connection, Ending, Weight, Where};
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
 
@@ -95,10 +95,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             claim = claim.because(found.at, format!("RST: {signal}"));
         }
         if let Some(taken) = taken {
-            claim = claim.weighing(Weight::Finding).because(
-                taken,
-                "the server has the message; nothing was asked for since",
-            );
+            claim = behind_message(claim, taken);
         }
         claims.push(with_words(idle_hint(c, claim), found));
         return;

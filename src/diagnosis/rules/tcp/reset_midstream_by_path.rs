@@ -3,8 +3,8 @@
 //! Other hop distance, data of the server after "its" reset, another flow label, or both ends reset at once.
 
 use crate::base::{MILLISECOND, Side};
-use crate::diagnosis::principles::{delivered, reset_origin};
-use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
+use crate::diagnosis::principles::{behind_message, delivered, reset_origin};
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::ResetTrigger;
 
 /// Hears a connection that opened.
@@ -60,10 +60,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             .or(Code::TcpResetMidstream, 1.0 - probability, "a capture at the other end: does it send this reset?");
         // What interferes with a connection that worked leaves it healthy.
         if let Some(taken) = delivered(c) {
-            claim = claim.weighing(Weight::Finding).because(
-                taken,
-                "the server has the message; nothing was asked for since",
-            );
+            claim = behind_message(claim, taken);
         }
         claims.push(claim);
         return;

@@ -4,7 +4,7 @@
 
 use super::{Judged, says_goodbye};
 use crate::base::SECOND;
-use crate::diagnosis::rules::mail::progress::{Progress, Step, is_mailbox, refuses, step};
+use crate::diagnosis::rules::mail::progress::{Progress, Step, refuses, step};
 use crate::diagnosis::{Connection, Weight};
 use crate::proto::mail::{Exchange, Family, Language, Status, Verb};
 
@@ -109,7 +109,7 @@ pub(super) fn unasked(
 /// A login is the last thing that was granted on a mailbox before that exchange: the client was let in and thrown out (RFC 9051
 /// 7.1.5 lets a server say BYE at any time, and some look up only then whether the account may use the protocol).
 fn only_let_in(c: &Connection<'_>, index: usize) -> bool {
-    if !is_mailbox(c.dialogue) || c.dialogue.omitted > 0 {
+    if !c.dialogue.is_mailbox() || c.dialogue.omitted > 0 {
         return false;
     }
     let earlier = c.dialogue.exchanges.get(..index).unwrap_or_default();
@@ -137,7 +137,7 @@ fn only_let_in(c: &Connection<'_>, index: usize) -> bool {
 fn worked_before(c: &Connection<'_>, progress: &Progress, index: usize) -> bool {
     progress.before(index, Step::Message)
         || progress.before(index, Step::Work)
-        || is_mailbox(c.dialogue) && progress.before(index, Step::Login)
+        || c.dialogue.is_mailbox() && progress.before(index, Step::Login)
 }
 
 /// A refused mailbox command ends the work only when nothing worked before and after, or for a cause of its own.

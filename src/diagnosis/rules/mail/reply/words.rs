@@ -6,7 +6,7 @@ use super::Judged;
 use super::refine::{names_encryption, wrong_state};
 use crate::base::{MILLISECOND, Nanos, Side};
 use crate::diagnosis::rules::mail::progress::{
-    Step, cut, is_mailbox, listing, masked_starttls, starttls_offered, step,
+    Step, cut, listing, masked_starttls, starttls_offered, step,
 };
 use crate::diagnosis::rules::mail::refusals::refusal;
 use crate::diagnosis::{At, Claim, Code, Connection, Weight, Where};
@@ -243,7 +243,7 @@ fn advise(
         // RFC 9051 6.2.3: LOGINDISABLED would explain it, and the list was not (wholly) seen.
         Family::CredentialsRejected
             if c.tls.is_none()
-                && is_mailbox(dialogue)
+                && dialogue.is_mailbox()
                 && (c.partly_unseen() || c.began_late()) =>
         {
             claim.or(
