@@ -59,7 +59,8 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
     if context.is_open(to) {
         return;
     }
-    let (finding, end, series) = series(context, to, reference).await;
+    let mut probes = Vec::new();
+    let (finding, end, series) = series(context, to, reference, &mut probes).await;
     drop(ahead);
     match (finding, end) {
         // The kernel hears the same: what it is stands in its own packets, where it is the walk says.
@@ -86,8 +87,11 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
         (Finding::AllSilent, None) if reference.is_none() => {
             let (placed, opened) =
                 tokio::join!(located(context, to, None), opens_late(context, to, begun));
-            if opened.is_none() {
-                path_silent(context, to, &series, placed);
+            let refused = refused_late(to, &mut probes);
+            match refused {
+                _ if opened.is_some() => {}
+                Some(heard) => refusal::answered(context, to, heard, None).await,
+                None => path_silent(context, to, placed),
             }
             end_of_clock(context, to, begun).await;
         }
@@ -225,11 +229,26 @@ async fn located(
     Some(trace::silent(context, to, reference).await)
 }
 
-/// Runs the series of silence. Also gives back an answer that was neither open nor nothing.
+/// An ICMP error about one of the series' SYNs that came when the series was over: a router asks for its neighbour for three seconds before
+/// it says that there is none, which is as long as the series takes.
+fn refused_late(to: SocketAddr, probes: &mut [(usize, Way)]) -> Option<Heard> {
+    let mut asked = probes
+        .iter_mut()
+        .map(|(_, way)| way)
+        .filter(|way| way.kind == Kind::Flows(to));
+    asked.find_map(|way| {
+        way.collect();
+        way.last_end
+            .filter(|heard| matches!(heard, Heard::Refused { .. }))
+    })
+}
+
+/// Runs the series of silence. Also gives back an answer that was neither open nor nothing, and in `probes` what was sent.
 async fn series(
     context: &Context,
     to: SocketAddr,
     reference: Option<Reference>,
+    probes: &mut Vec<(usize, Way)>,
 ) -> (Finding, Option<Heard>, Series) {
     let control = match reference.map(|one| one.kind) {
         Some(Kind::OneFlow(to)) => Kind::Flows(to),
@@ -237,11 +256,10 @@ async fn series(
         None => Kind::Echo(to.ip()),
     };
     let mut series = Series::begun(reference.is_some());
-    let mut probes: Vec<(usize, Way)> = Vec::new();
     loop {
         let now = context.now();
         let mut end = None;
-        for (number, way) in &mut probes {
+        for (number, way) in probes.iter_mut() {
             if way.collect() == 0 {
                 continue;
             }
@@ -440,7 +458,7 @@ fn dropped(
     say(context, to, claim);
 }
 
-fn path_silent(context: &Context, to: SocketAddr, _series: &Series, placed: Option<trace::Placed>) {
+fn path_silent(context: &Context, to: SocketAddr, placed: Option<trace::Placed>) {
     let proof = Proof::Measured("SYN series", context.now());
     let mut at = At::of(Where::Network);
     let mut text = format!(

@@ -191,17 +191,21 @@ pub(super) fn answered_larger(segments: &[Segment], local: SocketAddr, packet: u
     false
 }
 
-/// Whether the server, after a hello left, sent twice or more again what had been captured here before and so was acknowledged: the
-/// acknowledgements, which are small, do not reach it either. Once may be one that got lost.
+/// Whether the server, after a hello left, twice or more sent again what had been captured here before, each time after a segment
+/// without payload that acknowledged it: those, which are small, do not reach it either. Once may be one that got lost, and of copies
+/// that came while this host sent nothing small none shows anything, since the hello may have taken the acknowledgement with it.
 pub(super) fn is_deaf(segments: &[Segment], local: SocketAddr) -> bool {
-    let (mut asked, mut again) = (false, 0);
+    let (mut asked, mut acknowledged, mut again) = (false, false, 0);
     let mut known: Vec<(u32, u32)> = Vec::new();
     for one in segments.iter().filter(|one| one.is_at(local)) {
         let range = (one.seq, one.payload);
         match one.outward {
+            true if one.payload == 0 => acknowledged = asked,
             true => asked |= one.payload >= HELLO,
             false if one.payload == 0 => {}
-            false if known.contains(&range) => again += u32::from(asked),
+            false if known.contains(&range) => {
+                again += u32::from(std::mem::take(&mut acknowledged));
+            }
             false => known.push(range),
         }
     }
@@ -281,9 +285,23 @@ mod tests {
         let (go_ahead, hello) = (segment(false, 109, 30), segment(true, 29, 1_448));
         let acknowledged = segment(true, 1_496, 0);
         let with = |more: &[Segment]| is_deaf(&[&[go_ahead, hello][..], more].concat(), local);
-        assert!(with(&[go_ahead, acknowledged, hello, go_ahead]));
+        let round = [go_ahead, acknowledged, hello];
+        assert!(with(&[&round[..], &round[..], &round[..]].concat()));
         // Its acknowledgement got lost once, or it says something else.
+        assert!(!with(&[&round[..], &round[..]].concat()));
         assert!(!with(&[go_ahead, acknowledged, hello, hello]));
+        // Copies that waited somewhere and came together, before anything small was sent.
+        let late = [
+            hello,
+            go_ahead,
+            go_ahead,
+            go_ahead,
+            acknowledged,
+            acknowledged,
+            acknowledged,
+            hello,
+        ];
+        assert!(!with(&late));
         assert!(!with(&[segment(false, 139, 30), segment(false, 169, 30)]));
         // What it said again before the hello left is no matter of now.
         assert!(!is_deaf(&[go_ahead, go_ahead, go_ahead, hello], local));
