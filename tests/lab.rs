@@ -39,9 +39,9 @@ fn trial((one, scenario): scenarios::Entry) -> suite::Trial {
     let name = one.title();
     let takes = scenario.as_ref().map_or(0, |scenario| scenario.takes_s);
     let run = Box::new(move || {
-        let scenario = scenario?;
-        let run = run(&scenario).map_err(|error| error.to_string())?;
-        judge(&one, &scenario, &run)
+        let scenario = scenario.as_ref().map_err(Clone::clone)?;
+        let run = run(scenario).map_err(|error| error.to_string())?;
+        judge(&one, scenario, &run)
     });
     suite::Trial { name, takes, run }
 }

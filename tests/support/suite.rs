@@ -11,6 +11,14 @@ use std::time::{Duration, Instant};
 
 use mxray::lab;
 
+#[path = "pulse.rs"]
+mod pulse;
+
+use pulse::Pulse;
+
+/// A trial that failed while the machine stood still is run again at most so often.
+const AGAIN: u32 = 2;
+
 /// One test of a suite.
 pub struct Trial {
     /// What it is called.
@@ -19,7 +27,7 @@ pub struct Trial {
     pub takes: u32,
     /// Does it; the error is one line.
     #[allow(clippy::type_complexity)] // said once
-    pub run: Box<dyn FnOnce() -> Result<(), String> + Send>,
+    pub run: Box<dyn Fn() -> Result<(), String> + Send>,
 }
 
 /// Enters the lab. Must be the first thing that a suite does. `Err` is how the suite ends without one.
@@ -117,22 +125,13 @@ pub fn run(mut trials: Vec<Trial>, workers: usize, limit: Duration) -> ExitCode 
     trials.sort_by(|a, b| a.takes.cmp(&b.takes).then_with(|| b.name.cmp(&a.name)));
     let longest = trials.last().map_or(0, |trial| trial.takes);
     let queue = Arc::new(Mutex::new(trials));
+    let pulse = Pulse::start();
     let (ended, ends) = channel();
     for _ in 0..arguments.workers.unwrap_or(workers).clamp(1, wanted.max(1)) {
-        let (queue, ended) = (Arc::clone(&queue), ended.clone());
+        let (queue, ended, pulse) = (Arc::clone(&queue), ended.clone(), pulse.clone());
         thread::spawn(move || {
             while let Some(trial) = queue.lock().ok().and_then(|mut queue| queue.pop()) {
-                let began = Instant::now();
-                let result = catch_unwind(AssertUnwindSafe(trial.run))
-                    .unwrap_or_else(|_| Err("panicked".to_owned()));
-                let took = began.elapsed();
-                let allowed = limit + Duration::from_secs(u64::from(trial.takes));
-                let result = result.and_then(|()| {
-                    if took > allowed {
-                        return Err(format!("took {took:.1?}, and {allowed:.0?} are allowed"));
-                    }
-                    Ok(())
-                });
+                let result = try_out(&trial, limit, &pulse);
                 if ended.send((trial.name, result)).is_err() {
                     return;
                 }
@@ -142,7 +141,7 @@ pub fn run(mut trials: Vec<Trial>, workers: usize, limit: Duration) -> ExitCode 
     drop(ended);
     let (mut passed, mut failed) = (0, 0);
     // A trial that never ends is a failure, not a suite that never ends.
-    let patience = 4 * limit + Duration::from_secs(u64::from(longest));
+    let patience = 4 * limit + Duration::from_secs(u64::from((AGAIN + 1) * longest));
     while passed + failed < wanted {
         match ends.recv_timeout(patience) {
             Ok((_, Ok(()))) => passed += 1,
@@ -171,4 +170,32 @@ pub fn run(mut trials: Vec<Trial>, workers: usize, limit: Duration) -> ExitCode 
     } else {
         ExitCode::from(101)
     }
+}
+
+/// Runs a trial. One that fails while the machine stood still is said aloud and run again; one that fails on a machine that ran has failed.
+fn try_out(trial: &Trial, limit: Duration, pulse: &Pulse) -> Result<(), String> {
+    let mut left = AGAIN;
+    loop {
+        let began = Instant::now();
+        let result = once(trial, limit);
+        let (Err(why), Some(still), 1..) = (&result, pulse.stood_still(began), left) else {
+            return result;
+        };
+        left -= 1;
+        println!(
+            "test {} ... again, because the machine stood still for {still:.1?} meanwhile: {why}",
+            trial.name
+        );
+    }
+}
+
+fn once(trial: &Trial, limit: Duration) -> Result<(), String> {
+    let began = Instant::now();
+    catch_unwind(AssertUnwindSafe(&trial.run)).unwrap_or_else(|_| Err("panicked".to_owned()))?;
+    let took = began.elapsed();
+    let allowed = limit + Duration::from_secs(u64::from(trial.takes));
+    if took > allowed {
+        return Err(format!("took {took:.1?}, and {allowed:.0?} are allowed"));
+    }
+    Ok(())
 }
