@@ -56,7 +56,7 @@ pub enum Settles {
     /// what was only slow is this.
     Doubt,
     /// It is what this client of mxray's own lacks: other programs go on where it was turned away, so that an alert proves nothing
-    /// of the server, and nobody's fault is named.
+    /// of the server, and nobody's fault is named; or what it may have brought about itself, by all that it asked at once.
     Limit,
 }
 
@@ -154,17 +154,26 @@ const SILENT: [Code; 5] = [
 /// What a doubted verdict is sure of at the most, and how likely the other is then.
 const DOUBTED: (f32, f32) = (0.55, 0.4);
 
+/// A death that is known by SYNs that vanish, which a limit of new connections may have swallowed among many.
+const SWALLOWED: Code = Code::TcpDropped;
+
 /// Something else may have been what the verdict names.
 fn doubt(judgement: &mut Judgement, claim: &Claim) {
     let verdict = &mut judgement.verdict;
     let other = |code: Code| Alternative {
         code,
         confidence: DOUBTED.1,
-        told_apart_by: format!("the same again when nothing is lost: {}", claim.summary),
+        told_apart_by: match claim.code {
+            Code::TcpRateLimited => format!("the same port asked alone: {}", claim.summary),
+            _ => format!("the same again when nothing is lost: {}", claim.summary),
+        },
     };
     // A hello that vanishes is a large packet that does: each may be the other.
     let hello = claim.code == Code::TlsHelloDropped && verdict.code == Code::PathMtuBlackhole;
-    let silent = SILENT.contains(&verdict.code) && verdict.code != claim.code;
+    let silent = match claim.code {
+        Code::TcpRateLimited => verdict.code == SWALLOWED,
+        other => SILENT.contains(&verdict.code) && verdict.code != other,
+    };
     if judgement.outcome == Outcome::Failed && (silent || hello) {
         verdict.confidence = verdict.confidence.min(DOUBTED.0);
         verdict.alternatives.retain(|one| one.code != claim.code);
@@ -179,11 +188,15 @@ fn doubt(judgement: &mut Judgement, claim: &Claim) {
 /// Ends that a client brings upon itself by what it does not offer.
 const TURNED_AWAY: [Code; 3] = [Code::TlsCipher, Code::TlsVersion, Code::TlsAlert];
 
-/// It was turned away for what it lacks itself: no verdict stands for that, and what a client that lacks it too would die of is an
-/// alternative.
+/// It was turned away for what it lacks itself, or for how much it asked: no verdict stands for that, and what another client would die
+/// of is an alternative.
 fn limit(judgement: &mut Judgement, claim: &Claim) {
     let seen = &judgement.verdict;
-    if judgement.outcome != Outcome::Failed || !TURNED_AWAY.contains(&seen.code) {
+    let own_doing = match claim.code {
+        Code::TcpRateLimited => seen.code == SWALLOWED,
+        _ => TURNED_AWAY.contains(&seen.code),
+    };
+    if judgement.outcome != Outcome::Failed || !own_doing {
         return;
     }
     let mut verdict = Verdict {

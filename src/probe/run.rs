@@ -222,6 +222,9 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             let Ok((name, to, outcome)) = done else {
                 continue;
             };
+            if outcome.end == SessionEnd::NoAnswer {
+                ports::question(context, to);
+            }
             met.push(Met {
                 to,
                 opened: outcome.error.is_none(),

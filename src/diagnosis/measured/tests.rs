@@ -188,6 +188,42 @@ fn what_only_this_client_lacks_blames_nobody() {
 }
 
 #[test]
+fn what_a_limit_may_have_swallowed_is_no_fault() {
+    let own_doing = |settles| Measured {
+        settles,
+        ..measured(Code::TcpRateLimited)
+    };
+    let mut dropped = judged(Outcome::Failed, Code::TcpDropped);
+    let said = [measured(Code::TcpDropped), own_doing(Settles::Limit)];
+    weigh(&mut dropped, said.iter());
+    assert_eq!(dropped.outcome, Outcome::Incomplete);
+    assert_eq!(dropped.verdict.code, Code::Unknown);
+    assert!(dropped.findings.is_empty());
+    let mut doubted = judged(Outcome::Failed, Code::TcpDropped);
+    let said = [measured(Code::TcpDropped), own_doing(Settles::Doubt)];
+    weigh(&mut doubted, said.iter());
+    assert_eq!(doubted.verdict.code, Code::TcpDropped);
+    assert!(doubted.verdict.confidence <= 0.55);
+    let others = &doubted.verdict.alternatives;
+    assert!(others.iter().any(|one| one.code == Code::TcpRateLimited));
+    // What was answered was not swallowed, and what worked goes on working.
+    for (outcome, code) in [
+        (Outcome::Failed, Code::TcpRefused),
+        (Outcome::Failed, Code::TlsAlert),
+        (Outcome::Failed, Code::MailNoGreeting),
+        (Outcome::Healthy, Code::Ok),
+    ] {
+        for settles in [Settles::Limit, Settles::Doubt] {
+            let mut judgement = judged(outcome, code);
+            weigh(&mut judgement, [own_doing(settles)].iter());
+            assert_eq!(judgement.outcome, outcome);
+            assert_eq!(judgement.verdict, judged(outcome, code).verdict);
+            assert!(judgement.findings.is_empty());
+        }
+    }
+}
+
+#[test]
 fn where_packets_say_nothing_the_measurement_does() {
     let mut judgement = judged(Outcome::Incomplete, Code::Unknown);
     weigh(&mut judgement, [measured(Code::TcpDropped)].iter());

@@ -1,8 +1,9 @@
 //! What was captured of the connections that are judged, segment by segment: for who asks what reached this host, and over which device.
 //!
-//! Controls are left out. What it means is for others to say.
+//! Controls are left out where segments are asked for, and are in where it is SYNs. What it means is for others to say.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Context, lock};
 use crate::base::Timestamp;
@@ -41,7 +42,60 @@ impl Segment {
     }
 }
 
+/// A SYN of this run's, whoever sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SynSent {
+    /// When it was captured.
+    pub at: Timestamp,
+    /// The port that it asked.
+    pub port: u16,
+    /// A SYN-ACK or a RST acknowledged it.
+    pub answered: bool,
+}
+
+/// A SYN with less is one of a walk's, and need not arrive.
+const ARRIVES: u8 = 40;
+
 impl Context {
+    /// The SYNs without data so far, ordinary ones and controls, that were to reach that host, in the order of capture.
+    pub fn syns_to(&self, host: IpAddr) -> Vec<SynSent> {
+        if let Some(tap) = &self.0.tap {
+            tap.drain(self);
+        }
+        let recording = lock(&self.0.recording);
+        let mut sent: Vec<SynSent> = Vec::new();
+        // What a SYN is known by: our port, its number, its place in the list.
+        let mut open: HashMap<(u16, u16, u32), Vec<usize>> = HashMap::new();
+        for (device, frame) in recording.captured() {
+            let packet = dissect(device.link_type, &frame.data, frame.original_len);
+            let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) else {
+                continue;
+            };
+            let asks = tcp.flags.syn() && !tcp.flags.ack();
+            if ip.destination == host && asks && ip.ttl >= ARRIVES && tcp.payload_len == 0 {
+                let key = (tcp.source_port, tcp.destination_port, tcp.seq);
+                open.entry(key).or_default().push(sent.len());
+                sent.push(SynSent {
+                    at: frame.time,
+                    port: tcp.destination_port,
+                    answered: false,
+                });
+            } else if ip.source == host && tcp.flags.ack() && (tcp.flags.syn() || tcp.flags.rst()) {
+                let key = (
+                    tcp.destination_port,
+                    tcp.source_port,
+                    tcp.ack.wrapping_sub(1),
+                );
+                // The latest of the same number: what was sent before it was not answered in time.
+                let which = open.get_mut(&key).and_then(Vec::pop);
+                if let Some(syn) = which.and_then(|at| sent.get_mut(at)) {
+                    syn.answered = true;
+                }
+            }
+        }
+        sent
+    }
+
     /// All segments so far of judged connections to that server, in the order of time.
     pub fn segments_with(&self, server: SocketAddr) -> Vec<Segment> {
         if let Some(tap) = &self.0.tap {

@@ -3,6 +3,7 @@
 //! Every claim names what it was measured against. A RST or a silence that nothing can be compared with is left to what
 //! the packets alone say.
 
+mod crowd;
 mod guessed;
 mod refusal;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use crowd::question;
 pub use guessed::{Guessed, Silent, guessed};
 pub use refusal::{device, refused};
 
@@ -336,10 +338,14 @@ fn counted(to: SocketAddr, finding: &Finding, reference: Option<&Reference>) -> 
 }
 
 fn say(context: &Context, to: SocketAddr, claim: Claim) {
+    say_as(context, to, claim, Settles::Verdict);
+}
+
+fn say_as(context: &Context, to: SocketAddr, claim: Claim, settles: Settles) {
     context.measured(Measured {
         about: About::Server(to),
         claim,
-        settles: Settles::Verdict,
+        settles,
     });
 }
 
