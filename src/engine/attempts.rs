@@ -6,6 +6,7 @@
 //! oldest is closed first.
 
 mod attempt;
+mod errand;
 mod member;
 mod places;
 mod purposes;
@@ -21,6 +22,7 @@ use hashbrown::HashMap;
 
 pub use attempt::family;
 use attempt::{Attempt, DNS, FAMILIES, Key, Target};
+use errand::{Errand, Errands};
 pub use member::{Again, Asked, Member, Told, Wanted};
 use places::Places;
 use purposes::Purposes;
@@ -32,6 +34,7 @@ use super::record::{AttemptRecord, CodeOnly, Record, Summary};
 use crate::base::{Foreign, Nanos, SECOND, Timestamp, ip_text};
 use crate::diagnosis::{Code, Outcome};
 use crate::proto::Service;
+use crate::proto::mail::Dialogue;
 
 /// A next try comes at most this long after the last one ended.
 const NEXT_TRY: Nanos = 30 * SECOND;
@@ -71,13 +74,14 @@ impl Look {
 }
 
 /// All attempts that may still grow, and the counts of those that are over.
-#[derive(Default)]
 pub struct Attempts {
     open: Open,
     /// When each of them is looked at. One that has grown is looked at too early, which costs less than to move it each time.
     expiry: BinaryHeap<Reverse<Look>>,
     /// The latest of each purpose.
     by_purpose: Purposes,
+    /// The latest of each purpose that failed of an errand in view, by that as well: others may have come since.
+    by_errand: Purposes,
     /// Connections that a NAT may show again under other addresses: counted once.
     twins: HashMap<Twin, Known, foldhash::fast::RandomState>,
     next: u64,
@@ -85,6 +89,21 @@ pub struct Attempts {
     pub summary: Summary,
     /// Why they failed.
     pub causes: Causes,
+}
+
+impl Default for Attempts {
+    fn default() -> Attempts {
+        Attempts {
+            open: Open::default(),
+            expiry: BinaryHeap::new(),
+            by_purpose: Purposes::default(),
+            by_errand: Purposes::by_errand(),
+            twins: HashMap::default(),
+            next: 0,
+            summary: Summary::default(),
+            causes: Causes::default(),
+        }
+    }
 }
 
 impl Attempts {
@@ -171,7 +190,7 @@ impl Attempts {
         Some((at, known?.id))
     }
 
-    /// A judged connection, which was over at `ended`: the attempt it belongs to. Without a name it is its server's address that the client wanted.
+    /// A judged connection, which was over at `ended`, and what was said in it: the attempt it belongs to. Without a name it is its server's address that the client wanted.
     #[allow(clippy::too_many_arguments)] // all of it decides which attempt it is
     pub fn connection(
         &mut self,
@@ -182,6 +201,7 @@ impl Attempts {
         ended: Timestamp,
         again: Again,
         twin: Option<Twin>,
+        dialogue: Option<&Dialogue>,
         out: &mut dyn FnMut(Record),
     ) -> u64 {
         if let Some((at, other)) = twin.and_then(|twin| self.other_side(twin, client, &member)) {
@@ -193,6 +213,7 @@ impl Attempts {
         }
         let family = family(service);
         let works = member.works();
+        let errands = &Errands::of(dialogue, works);
         let target = match name {
             Some(name) => Target::Name(name),
             None => Target::Address(Some(member.server.address())),
@@ -204,6 +225,9 @@ impl Attempts {
             }
             if attempt.lacks(&member) {
                 return true;
+            }
+            if attempt.is_for_others(errands) {
+                return false;
             }
             let gap = member.started.since(attempt.last);
             match attempt.success() {
@@ -218,11 +242,18 @@ impl Attempts {
                 }
             }
         };
-        // Look-ups of the name that wait for their connection, then earlier tries of the same purpose.
-        let mut known = self
-            .by_purpose
-            .get(&self.open, key)
-            .filter(|at| self.open.get(*at).is_some_and(&joins));
+        let joins = |at: &u32| self.open.get(*at).is_some_and(&joins);
+        // An earlier try of the same errand, others between them or not; of the same purpose; look-ups of the name that wait for
+        // their connection.
+        let mut known = None;
+        if !self.by_errand.is_empty() && !member.own_sake {
+            known = errands.find(|errand| {
+                self.by_errand
+                    .failed_of(&self.open, key, errand)
+                    .filter(joins)
+            });
+        }
+        known = known.or_else(|| self.by_purpose.get(&self.open, key).filter(joins));
         if known.is_none()
             && name.is_some()
             && let Some(at) = self.by_purpose.get(&self.open, (client, DNS, target))
@@ -243,11 +274,15 @@ impl Attempts {
             .filter(|_| known.is_none())
             .filter(|at| {
                 let apart = |attempt: &Attempt| {
-                    member.check && attempt.contradicts(&member) || attempt.outlives(&member)
+                    member.check && attempt.contradicts(&member)
+                        || attempt.outlives(&member)
+                        || works && attempt.is_for_others(errands)
                 };
                 self.open.get(*at).is_some_and(apart)
             });
         let again = if works { Again::Soon } else { again };
+        let failed = member.outcome == Outcome::Failed && !member.own_sake;
+        let errand = errands.wanted().filter(|_| failed);
         let at = match known {
             Some(at) => {
                 if let Some(attempt) = self.open.get_mut(at) {
@@ -276,6 +311,7 @@ impl Attempts {
                 at
             }
         };
+        self.failed_of(at, errand);
         let id = self.grown(at, ended);
         if let Some(twin) = twin {
             if self.twins.len() >= OPEN {
@@ -284,6 +320,16 @@ impl Attempts {
             self.twins.insert(twin, (at, id as u32));
         }
         id
+    }
+
+    /// A connection of it failed of that errand.
+    fn failed_of(&mut self, at: u32, errand: Option<Errand>) {
+        if let (Some(_), Some(attempt)) = (errand, self.open.get_mut(at))
+            && attempt.errand.is_none()
+        {
+            attempt.errand = errand;
+            self.by_errand.set(&self.open, at);
+        }
     }
 
     /// Opens an attempt, which gets its number; its place.
@@ -302,6 +348,7 @@ impl Attempts {
 
     fn close_one(&mut self, at: u32, out: &mut dyn FnMut(Record)) {
         self.by_purpose.forget(&self.open, at);
+        self.by_errand.forget(&self.open, at);
         if let Some(attempt) = self.open.remove(at) {
             self.close(attempt, out);
         }
@@ -336,6 +383,7 @@ impl Attempts {
     /// Closes everything.
     pub fn finish(&mut self, out: &mut dyn FnMut(Record)) {
         self.by_purpose.clear();
+        self.by_errand.clear();
         self.expiry = BinaryHeap::new();
         self.twins = HashMap::default();
         while let Some(oldest) = self.open.first()

@@ -396,6 +396,7 @@ impl Judging {
                 tcp.last.time,
                 judged.again,
                 twin,
+                Some(session.dialogue),
                 out,
             );
             made.attempt = Some(attempt);
@@ -409,6 +410,7 @@ impl Judging {
                 member,
                 tcp.last.time,
                 Again::Soon,
+                None,
                 None,
                 out,
             );

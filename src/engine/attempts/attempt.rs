@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::errand::{Errand, Errands};
 use super::member::{Again, Member};
 use super::{LISTED, NEXT_TRY};
 use crate::base::{Few, Foreign, Nanos, SECOND, Solo, Timestamp};
@@ -29,6 +30,8 @@ pub(super) struct Attempt {
     pub(super) lookups: Few<Member, LISTED>,
     pub(super) last: Timestamp,
     pub(super) again: Again,
+    /// What the first of its connections that failed of something in view was for.
+    pub(super) errand: Option<Errand>,
     /// When it is looked at, as [`Attempts::expiry`] has it: no later than it is over.
     pub(super) looked_at: Timestamp,
 }
@@ -45,6 +48,7 @@ impl Attempt {
             lookups: Few::new(),
             last: started,
             again: Again::Soon,
+            errand: None,
             looked_at: NEVER,
         }
     }
@@ -98,6 +102,11 @@ impl Attempt {
                 .connections
                 .iter()
                 .all(|known| known.server != member.server)
+    }
+
+    /// What it failed of was for somebody else than that connection.
+    pub(super) fn is_for_others(&self, than: &Errands<'_>) -> bool {
+        self.errand.is_some_and(|errand| than.differ(errand))
     }
 
     /// A connection of it went on, and failed, beside one that worked.

@@ -1,4 +1,4 @@
-//! The latest attempt of each purpose.
+//! The latest attempt of each purpose, or of each errand of a purpose.
 //!
 //! The number of its place alone is kept, and what it is found by stands in the attempt: with tens of thousands of them open, keys
 //! of their own were the largest part of such a table. It knows open attempts only, so one is forgotten before it closes.
@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
+use super::errand::Errand;
 use super::{Attempt, Key, Open};
 
 /// Places of open attempts, each under the purpose that the attempt itself names.
@@ -15,25 +16,66 @@ use super::{Attempt, Key, Open};
 pub(super) struct Purposes {
     places: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
+    /// What an attempt failed of is a part of its purpose.
+    by_errand: bool,
 }
 
+/// What one is found by.
+type Found<'a> = (Key<'a>, Option<Errand>);
+
 impl Purposes {
+    /// A table of those that failed of an errand in view, by that as well.
+    pub(super) fn by_errand() -> Purposes {
+        Purposes {
+            by_errand: true,
+            ..Purposes::default()
+        }
+    }
+
+    fn key<'a>(&self, attempt: &'a Attempt) -> Found<'a> {
+        let errand = attempt.errand.filter(|_| self.by_errand);
+        (attempt.key(), errand)
+    }
+
+    fn find(&self, open: &Open, found: Found<'_>) -> Option<u32> {
+        let same = |at: &u32| open.get(*at).is_some_and(|known| self.key(known) == found);
+        self.places.find(self.hasher.hash_one(found), same).copied()
+    }
+
     /// The latest attempt of that purpose.
     pub(super) fn get(&self, open: &Open, key: Key<'_>) -> Option<u32> {
-        let same = |at: &u32| open.get(*at).is_some_and(|known| known.key() == key);
-        self.places.find(self.hasher.hash_one(key), same).copied()
+        self.find(open, (key, None))
+    }
+
+    /// The latest attempt of that purpose that failed of that errand.
+    pub(super) fn failed_of(&self, open: &Open, key: Key<'_>, errand: Errand) -> Option<u32> {
+        self.find(open, (key, Some(errand)))
+    }
+
+    /// None is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
     /// That open attempt is the latest of its purpose now.
     pub(super) fn set(&mut self, open: &Open, at: u32) {
-        let Some(key) = open.get(at).map(|attempt| attempt.key()) else {
+        let Some(known) = open.get(at) else {
             return;
         };
-        let Purposes { places, hasher } = self;
-        let same = |at: &u32| open.get(*at).is_some_and(|known| known.key() == key);
-        let hash = |known: &Attempt| hasher.hash_one(known.key());
-        let hash = |at: &u32| open.get(*at).map_or(0, hash);
-        match places.entry(hasher.hash_one(key), same, hash) {
+        let found = self.key(known);
+        let by_errand = self.by_errand;
+        let key = |known: &Attempt| -> bool {
+            (known.key(), known.errand.filter(|_| by_errand)) == found
+        };
+        let hasher = &self.hasher;
+        let same = |at: &u32| open.get(*at).is_some_and(&key);
+        let hash = |at: &u32| {
+            let known = open.get(*at);
+            known.map_or(0, |known| {
+                hasher.hash_one((known.key(), known.errand.filter(|_| by_errand)))
+            })
+        };
+        match self.places.entry(hasher.hash_one(found), same, hash) {
             Entry::Occupied(mut known) => *known.get_mut() = at,
             Entry::Vacant(place) => {
                 place.insert(at);
@@ -46,7 +88,7 @@ impl Purposes {
         let Some(attempt) = open.get(at) else {
             return;
         };
-        let hash = self.hasher.hash_one(attempt.key());
+        let hash = self.hasher.hash_one(self.key(attempt));
         if let Ok(known) = self.places.find_entry(hash, |known| *known == at) {
             known.remove();
         }
@@ -54,6 +96,6 @@ impl Purposes {
 
     /// None is found any more.
     pub(super) fn clear(&mut self) {
-        *self = Purposes::default();
+        self.places.clear();
     }
 }

@@ -76,6 +76,7 @@ fn judged_with(lookups: Vec<Member>, members: Vec<Member>) -> (Vec<Said>, Vec<&'
             ended,
             Again::Soon,
             None,
+            None,
             &mut out,
         );
     }
@@ -321,6 +322,7 @@ fn who_comes_back_is_found_beside_a_success() {
                 member,
                 ended,
                 again,
+                None,
                 None,
                 &mut out,
             );
