@@ -95,7 +95,7 @@ fn with_cost(
     let waited = claim.code == Code::PathSlow;
     let looked = waited && matches!(checked, Check::Yes(_)) && !cut_short(c);
     // Work that is not shown to have gone well is not known to have been degraded either.
-    let shown = c.done.is_none() || !work_unseen(c);
+    let shown = c.done.is_none() || !(is_unseen(c) || work_before_capture(c).is_some());
     let worked = (c.done.is_some() || ladder.has(Stage::Session) || looked) && shown;
     if worked {
         if c.done.is_some() || looked {
@@ -105,6 +105,11 @@ fn with_cost(
     }
     findings.push(Verdict::from(claim));
     (Outcome::Incomplete, unknown(c))
+}
+
+/// What would show that its work went well is not in view, or something of a refusal is.
+fn is_unseen(c: &Connection<'_>) -> bool {
+    doubtful_refusal(c) || cut_short(c) || work_unseen(c)
 }
 
 fn finish(ladder: &mut Ladder) {
@@ -155,7 +160,7 @@ fn without_cause(
         Check::No => {}
     }
     if let Some(at) = c.done {
-        if c.one_sided() || doubtful_refusal(c) || cut_short(c) || work_unseen(c) {
+        if c.one_sided() || is_unseen(c) {
             return (Outcome::Incomplete, unknown(c), false);
         }
         if let Some(refused) = work_before_capture(c) {

@@ -171,7 +171,9 @@ fn gave_up(c: &Connection<'_>, quit: Mark) -> bool {
 pub fn gone_before_greeting(c: &Connection<'_>) -> bool {
     let mut exchanges = c.dialogue.exchanges.iter();
     let greeting = exchanges.find(|exchange| exchange.command.is_none());
-    let greeting = greeting.filter(|greeting| greeting.phase == Phase::Greeting);
+    // Of a connection that was begun before the capture nobody knows which words are its first; a goodbye they are not.
+    let late = c.began_late() && c.goodbye().is_none();
+    let greeting = greeting.filter(|greeting| late || greeting.phase == Phase::Greeting);
     let Some(reply) = greeting.and_then(|greeting| greeting.reply.as_ref()) else {
         return false;
     };
@@ -182,7 +184,14 @@ pub fn gone_before_greeting(c: &Connection<'_>) -> bool {
         c.first_reset()
             .is_some_and(|reset| reset.side == Side::Client && !reset.at.is_before(reply.at))
     };
-    left && (wordless || refused()) && !c.began_late() && !c.frames_missing()
+    if c.frames_missing() {
+        return false;
+    }
+    // A capture that began later shows it as well: who had left, heard nothing before that, and wants nothing of what comes.
+    match c.began_late() {
+        true => left && wordless && refused(),
+        false => left && (wordless || refused()),
+    }
 }
 
 /// The greeting had begun ≥ 5 s before that, and its last line (RFC 5321 4.2) never came.
