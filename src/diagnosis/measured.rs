@@ -156,6 +156,8 @@ const DOUBTED: (f32, f32) = (0.55, 0.4);
 
 /// A death that is known by SYNs that vanish, which a limit of new connections may have swallowed among many.
 const SWALLOWED: Code = Code::TcpDropped;
+/// What such a limit may say instead.
+const TURNED_OFF: [Code; 3] = [Code::TcpDropped, Code::TcpRefused, Code::TcpProhibited];
 
 /// Something else may have been what the verdict names.
 fn doubt(judgement: &mut Judgement, claim: &Claim) {
@@ -171,7 +173,7 @@ fn doubt(judgement: &mut Judgement, claim: &Claim) {
     // A hello that vanishes is a large packet that does: each may be the other.
     let hello = claim.code == Code::TlsHelloDropped && verdict.code == Code::PathMtuBlackhole;
     let silent = match claim.code {
-        Code::TcpRateLimited => verdict.code == SWALLOWED,
+        Code::TcpRateLimited => TURNED_OFF.contains(&verdict.code),
         other => SILENT.contains(&verdict.code) && verdict.code != other,
     };
     if judgement.outcome == Outcome::Failed && (silent || hello) {
@@ -193,6 +195,12 @@ const TURNED_AWAY: [Code; 3] = [Code::TlsCipher, Code::TlsVersion, Code::TlsAler
 fn limit(judgement: &mut Judgement, claim: &Claim) {
     let seen = &judgement.verdict;
     let own_doing = match claim.code {
+        // It opened, only later than it would have alone.
+        Code::TcpRateLimited
+            if judgement.outcome == Outcome::Degraded && seen.code == Code::PathSlow =>
+        {
+            return excuse(judgement);
+        }
         Code::TcpRateLimited => seen.code == SWALLOWED,
         _ => TURNED_AWAY.contains(&seen.code),
     };

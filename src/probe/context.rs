@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use captured::{Segment, SynSent};
+pub use captured::{Answered, Segment, SynSent};
 pub use connect_error::ConnectError;
 pub use gathered::Unknowable;
 pub use pace::{Ahead, Turn};

@@ -222,9 +222,7 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             let Ok((name, to, outcome)) = done else {
                 continue;
             };
-            if outcome.end == SessionEnd::NoAnswer {
-                ports::question(context, to);
-            }
+            ports::question(context, to, &outcome.end);
             met.push(Met {
                 to,
                 opened: outcome.error.is_none(),

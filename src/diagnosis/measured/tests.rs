@@ -206,9 +206,16 @@ fn what_a_limit_may_have_swallowed_is_no_fault() {
     assert!(doubted.verdict.confidence <= 0.55);
     let others = &doubted.verdict.alternatives;
     assert!(others.iter().any(|one| one.code == Code::TcpRateLimited));
+    // What a limit may say as well is in doubt, and its slowness is its own.
+    let mut refused = judged(Outcome::Failed, Code::TcpRefused);
+    weigh(&mut refused, [own_doing(Settles::Doubt)].iter());
+    assert!(refused.verdict.confidence <= 0.55);
+    let mut late = judged(Outcome::Degraded, Code::PathSlow);
+    weigh(&mut late, [own_doing(Settles::Limit)].iter());
+    assert_eq!(late.outcome, Outcome::Healthy);
+    assert_eq!(late.findings[0].code, Code::PathSlow);
     // What was answered was not swallowed, and what worked goes on working.
     for (outcome, code) in [
-        (Outcome::Failed, Code::TcpRefused),
         (Outcome::Failed, Code::TlsAlert),
         (Outcome::Failed, Code::MailNoGreeting),
         (Outcome::Healthy, Code::Ok),

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Context, lock};
-use crate::base::Timestamp;
-use crate::wire::{Net, TcpFlags, Transport, dissect};
+use crate::base::{Nanos, SECOND, Timestamp};
+use crate::probe::plan::walk::Heard;
+use crate::wire::{Net, Quote, TcpFlags, Transport, dissect};
 
 /// The device that carries what never leaves this host.
 const LOOPBACK: &str = "lo";
@@ -49,9 +50,21 @@ pub struct SynSent {
     pub at: Timestamp,
     /// The port that it asked.
     pub port: u16,
-    /// A SYN-ACK or a RST acknowledged it.
-    pub answered: bool,
+    /// What acknowledged it, if anything did.
+    pub answer: Option<Answered>,
 }
+
+/// What acknowledged a SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// A SYN-ACK.
+    Opened,
+    /// A RST.
+    Refused,
+}
+
+/// An error older than this is of another time.
+const RECENT: Nanos = 20 * SECOND;
 
 /// A SYN with less is one of a walk's, and need not arrive.
 const ARRIVES: u8 = 40;
@@ -78,7 +91,7 @@ impl Context {
                 sent.push(SynSent {
                     at: frame.time,
                     port: tcp.destination_port,
-                    answered: false,
+                    answer: None,
                 });
             } else if ip.source == host && tcp.flags.ack() && (tcp.flags.syn() || tcp.flags.rst()) {
                 let key = (
@@ -89,11 +102,55 @@ impl Context {
                 // The latest of the same number: what was sent before it was not answered in time.
                 let which = open.get_mut(&key).and_then(Vec::pop);
                 if let Some(syn) = which.and_then(|at| sent.get_mut(at)) {
-                    syn.answered = true;
+                    syn.answer = Some(match tcp.flags.syn() {
+                        true => Answered::Opened,
+                        false => Answered::Refused,
+                    });
                 }
             }
         }
         sent
+    }
+
+    /// The latest ICMP error of the last seconds that says of that port, or (`of_host`) of its host, that it cannot be reached, whichever packet
+    /// of this run drew it: routers send few of them (RFC 1812 4.3.2.8), so that one about a control may be the only one.
+    pub fn error_about(&self, to: SocketAddr, of_host: bool) -> Option<Heard> {
+        if let Some(tap) = &self.0.tap {
+            tap.drain(self);
+        }
+        let since = self.now().plus(-RECENT);
+        let recording = lock(&self.0.recording);
+        let mut latest = None;
+        for (device, frame) in recording
+            .captured()
+            .filter(|(_, frame)| frame.time >= since)
+        {
+            let packet = dissect(device.link_type, &frame.data, frame.original_len);
+            let (Net::Ip(ip), Transport::Icmp(icmp)) = (&packet.net, &packet.transport) else {
+                continue;
+            };
+            let about = |quote: &&Quote| quote.ip.destination == to.ip() && quote.ip.ttl > 0;
+            let Some(quote) = icmp.quote.as_ref().filter(about) else {
+                continue;
+            };
+            let of_host = of_host
+                && matches!(
+                    (icmp.v6, icmp.kind, icmp.code),
+                    (false, 3, 0 | 1) | (true, 1, 0 | 3)
+                );
+            let of_port = matches!((icmp.v6, icmp.kind), (false, 3) | (true, 1))
+                && quote.flags.is_none_or(|flags| flags.syn())
+                && quote.seq.is_some()
+                && quote.destination_port == Some(to.port());
+            if of_host || of_port {
+                latest = Some(Heard::Refused {
+                    from: ip.source,
+                    kind: icmp.kind,
+                    code: icmp.code,
+                });
+            }
+        }
+        latest
     }
 
     /// All segments so far of judged connections to that server, in the order of time.

@@ -24,7 +24,7 @@ use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight,
 use crate::probe::context::Context;
 use crate::probe::options::StageName;
 use crate::probe::plan::series::{Finding, Series, Subject};
-use crate::probe::plan::walk::Heard;
+use crate::probe::plan::walk::{Beyond, Heard};
 use crate::probe::way::{Kind, Way};
 
 /// The kernel's own SYN is kept so long, that three transmissions of it are seen (silence has a clock).
@@ -64,6 +64,12 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
     let mut probes = Vec::new();
     let (finding, end, series) = series(context, to, reference, &mut probes).await;
     drop(ahead);
+    let end = match finding {
+        // A firewall may say of one port that its host is unreachable: where another answers, that is no word about this one.
+        Finding::Dropped { .. } => end.or_else(|| context.error_about(to, false)),
+        Finding::AllSilent => end.or_else(|| context.error_about(to, true)),
+        _ => end,
+    };
     match (finding, end) {
         // The kernel hears the same: what it is stands in its own packets, where it is the walk says.
         (_, Some(heard)) => refusal::answered(context, to, heard, reference).await,
@@ -89,7 +95,7 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
         (Finding::AllSilent, None) if reference.is_none() => {
             let (placed, opened) =
                 tokio::join!(located(context, to, None), opens_late(context, to, begun));
-            let refused = refused_late(to, &mut probes);
+            let refused = refused_late(to, &mut probes).or_else(|| context.error_about(to, true));
             match refused {
                 _ if opened.is_some() => {}
                 Some(heard) => refusal::answered(context, to, heard, None).await,
@@ -373,7 +379,10 @@ fn dropped(
     let mut last = false;
     if let Some(placed) = placed {
         let found = &placed.boundary;
-        if let Some(beyond) = found.beyond
+        // Where no router complained of either, and the next that answers is the host itself, nothing lies between to tell a place by.
+        let told =
+            |beyond: &Beyond| found.after_hop > 0 || beyond.ttl == 1 || beyond.router.is_some();
+        if let Some(beyond) = found.beyond.filter(told)
             && found.sure
             && placed.confirmed
         {
@@ -444,10 +453,12 @@ fn dropped(
     let mut claim = Claim::new(Code::TcpDropped, at, proof, confidence, summary)
         .shown_by(counted)
         .advise(advice);
+    // The server itself drops as well, when its queue is full.
+    let maybe_server = last || walked.is_none();
     if let Some(walked) = walked {
         claim = claim.because(Proof::Measured("TTL walk", context.now()), walked);
     }
-    if last {
+    if maybe_server {
         claim.confidence = f32::min(claim.confidence, 0.9);
         claim = claim
             .or(

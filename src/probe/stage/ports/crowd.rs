@@ -1,148 +1,209 @@
-//! Whether a port was silent because this run itself asked too much at once.
+//! Whether a port was silent, or refused, because this run itself asked too much at once.
 //!
 //! Exists because a limit of new connections (nftables `limit rate`, hashlimit, ufw's `limit`) lets the first SYNs through and swallows
-//! the rest, whatever their port: of eight ports that are asked side by side some are silent to the end, and a ping beside them is
-//! answered each time. What tells is how often SYNs were answered at ports of the same host that do answer, at the same time: where
-//! they got lost as well, a port's silence is no more than its share of that. It refuses to doubt a silence beside ports that
-//! answered every time, and says nothing of a host where no port answered: a limit lets the first SYNs through.
+//! or refuses the rest, whatever their port: of eight ports that are asked side by side some are silent to the end, and a ping beside them
+//! is answered each time. What tells is what SYNs of the same time met at ports of the same host that do open, and at the port itself:
+//! where they got lost as well, a port's silence is no more than its share of that. It refuses to doubt a silence beside ports that
+//! opened every time, and says nothing of a host where no port opened: a limit lets the first SYNs through.
 
 use std::net::SocketAddr;
 
 use super::say_as;
 use crate::base::SECOND;
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Weight, Where};
-use crate::probe::context::{Context, SynSent};
+use crate::probe::context::{Answered, Context, SynSent};
+use crate::probe::session::SessionEnd;
 use crate::probe::stats::{CERTAIN, chance_of_silence};
 
-/// SYNs at ports that answer, in the time of the silent ones, before anything is concluded.
+/// SYNs at ports that open, in the time of the silent ones, before anything is concluded.
 const LEAST: u32 = 4;
 /// As likely as this the silence is the same loss, and nothing is known of the port.
 const LIKELY: f64 = 0.01;
 
-/// SYNs to a silent port, and beside it to ports of its host that answer.
+/// What SYNs met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Met {
+    opened: u32,
+    refused: u32,
+    silent: u32,
+}
+
+impl Met {
+    fn of<'a>(sent: impl Iterator<Item = &'a SynSent>) -> Met {
+        sent.fold(Met::default(), |met, one| match one.answer {
+            Some(Answered::Opened) => Met {
+                opened: met.opened + 1,
+                ..met
+            },
+            Some(Answered::Refused) => Met {
+                refused: met.refused + 1,
+                ..met
+            },
+            None => Met {
+                silent: met.silent + 1,
+                ..met
+            },
+        })
+    }
+
+    fn all(self) -> u32 {
+        self.opened + self.refused + self.silent
+    }
+
+    /// Opened now and then, seldom: as behind a limit.
+    fn is_limited(self) -> bool {
+        self.opened > 0 && self.all() >= LEAST && self.opened * 5 <= self.all()
+    }
+}
+
+/// SYNs to a port, and beside it to ports of its host that open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
-    /// To the port, unanswered.
-    silent: u32,
-    /// To the port, answered, though a connection of its own met silence.
-    answered: u32,
-    /// To the others, unanswered.
-    lost: u32,
-    /// To the others.
-    beside: u32,
+    own: Met,
+    beside: Met,
+    /// One of those beside opens seldom.
+    limited: bool,
 }
 
 impl Counts {
     /// Of the SYNs to a host: `None` where none went to the port.
     fn of(port: u16, sent: &[SynSent]) -> Option<Counts> {
-        let own = || sent.iter().filter(|one| one.port == port);
-        let (first, last) = (
-            own().map(|one| one.at).min()?,
-            own().map(|one| one.at).max()?,
-        );
-        let answers = |port: u16| sent.iter().any(|one| one.port == port && one.answered);
-        let beside = || {
-            let during = sent
-                .iter()
-                .filter(|one| one.at >= first.plus(-SECOND) && one.at <= last.plus(SECOND));
-            during.filter(|one| one.port != port && answers(one.port))
-        };
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let to = |port: u16| sent.iter().filter(move |one| one.port == port);
+        let first = to(port).map(|one| one.at).min()?.plus(-SECOND);
+        let last = to(port).map(|one| one.at).max()?.plus(SECOND);
+        let opens = |port: u16| to(port).any(|one| one.answer == Some(Answered::Opened));
+        let during = |one: &&SynSent| one.at >= first && one.at <= last;
+        let beside = sent
+            .iter()
+            .filter(|one| one.port != port && opens(one.port))
+            .filter(during);
+        let mut ports: Vec<u16> = beside.clone().map(|one| one.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
         Some(Counts {
-            silent: count(own().filter(|one| !one.answered).count()),
-            answered: count(own().filter(|one| one.answered).count()),
-            lost: count(beside().filter(|one| !one.answered).count()),
-            beside: count(beside().count()),
+            own: Met::of(to(port)),
+            beside: Met::of(beside),
+            limited: ports.into_iter().any(|one| Met::of(to(one)).is_limited()),
         })
     }
 
-    /// What the loss beside it leaves of the silence.
-    fn weight(self) -> Option<Settles> {
+    /// Ports that open refused and lost SYNs of the same time: how much of a silence is left beside that.
+    fn beside_silence(self) -> Option<Settles> {
+        let Met {
+            refused, silent, ..
+        } = self.beside;
+        let (lost, of) = (refused + silent, self.beside.all());
         // One that got lost is no limit, and a few of many neither.
-        if self.beside < LEAST || self.lost < 2 || self.lost * 5 < self.beside {
-            return None;
+        if of < LEAST || lost < 2 || lost * 5 < of {
+            return self.limited.then_some(Settles::Doubt);
         }
-        let share = f64::from(self.lost) / f64::from(self.beside);
-        let silence = share.powi(i32::try_from(self.silent).unwrap_or(i32::MAX));
-        if self.answered > 0 || silence >= LIKELY {
+        let times = i32::try_from(self.own.silent).unwrap_or(i32::MAX);
+        if (f64::from(lost) / f64::from(of)).powi(times) >= LIKELY {
             return Some(Settles::Limit);
         }
-        let chance = chance_of_silence(self.silent, self.lost, self.beside);
-        (chance >= CERTAIN).then_some(Settles::Doubt)
+        let chance = chance_of_silence(self.own.silent, lost, of);
+        (self.limited || chance >= CERTAIN).then_some(Settles::Doubt)
+    }
+
+    /// What is left of how its session ended.
+    fn weight(self, end: &SessionEnd) -> Option<Settles> {
+        match end {
+            // It opened for this run, and was silent to its connection: dropped it is not.
+            SessionEnd::NoAnswer if self.own.opened > 0 && self.own.silent > 0 => {
+                Some(Settles::Limit)
+            }
+            SessionEnd::NoAnswer => self.beside_silence(),
+            // What opens refuses nobody else of one address, but by a limit; one alone may be a restart, or a back end of several.
+            SessionEnd::Refused => (self.beside.refused >= 2).then_some(Settles::Doubt),
+            // It opened late.
+            _ if self.own.silent >= 2 => self.beside_silence(),
+            _ => None,
+        }
     }
 }
 
-/// After a session that met silence: says so where that may be this run's own doing, and that the port may be none to be blamed.
-pub fn question(context: &Context, to: SocketAddr) {
+/// After a session: says so where how it ended may be this run's own doing, and that the port may be none to be blamed.
+pub fn question(context: &Context, to: SocketAddr, end: &SessionEnd) {
     let Some(counts) = Counts::of(to.port(), &context.syns_to(to.ip())) else {
         return;
     };
-    let Some(settles) = counts.weight() else {
+    let Some(settles) = counts.weight(end) else {
         return;
     };
-    context.bars(to);
-    let Counts {
-        silent,
-        answered,
-        lost,
-        beside,
-    } = counts;
-    let asked = silent.saturating_add(answered);
     let target = match to {
         SocketAddr::V4(_) => to.to_string(),
         SocketAddr::V6(to) => format!("[{}]:{}", to.ip(), to.port()),
     };
+    let Counts { own, beside, .. } = counts;
+    let summary = match (end, own.opened) {
+        (SessionEnd::NoAnswer | SessionEnd::Refused, 0) => format!(
+            "Whether {target} answers is not known: SYNs to ports of this host that do open got lost or were refused as well while this run asked them all at once."
+        ),
+        (SessionEnd::NoAnswer | SessionEnd::Refused, opened) => format!(
+            "{target} opened for {opened} of this run's SYNs and not for the others: a limit of new connections may have kept them out."
+        ),
+        _ => format!(
+            "{target} opened late while this run asked several ports at once: a limit of new connections may have swallowed its first SYNs."
+        ),
+    };
+    if matches!(end, SessionEnd::NoAnswer | SessionEnd::Refused) {
+        context.bars(to);
+    }
     let claim = Claim::new(
         Code::TcpRateLimited,
         At::of(Where::Unknown),
         Proof::Measured("SYNs of this run", context.now()),
         0.4,
-        format!(
-            "Whether {target} answers is not known: SYNs to ports of this host that do answer got lost as well while this run asked them all at once."
-        ),
+        summary,
     )
     .weighing(Weight::Finding)
     .shown_by(format!(
-        "of {asked} SYNs to port {} {silent} unanswered; of {beside} to ports of the same host that answer {lost} were not either, in the same time",
-        to.port()
+        "of {} SYNs to port {} {} opened, {} were refused and {} not answered; of {} to ports of the same host that open, in the same time, {} were refused and {} not answered",
+        own.all(), to.port(), own.opened, own.refused, own.silent, beside.all(), beside.refused, beside.silent
     ))
     .advise(format!(
         "Ask this port alone, after a minute of rest: mxray probe {target}"
     ))
-    .or(
-        Code::TcpDropped,
-        0.3,
-        "the same port asked alone",
-    );
+    .or(Code::TcpDropped, 0.3, "the same port asked alone");
     say_as(context, to, claim, settles);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, SynSent};
+    use super::{Answered, Counts, Met, SynSent};
     use crate::base::{SECOND, Timestamp};
     use crate::diagnosis::Settles;
+    use crate::probe::session::SessionEnd;
 
-    fn syn(port: u16, tenths: i64, answered: bool) -> SynSent {
+    const SILENT: SessionEnd = SessionEnd::NoAnswer;
+
+    fn syn(port: u16, tenths: i64, answer: Option<Answered>) -> SynSent {
         SynSent {
             at: Timestamp(tenths * SECOND / 10),
             port,
-            answered,
+            answer,
+        }
+    }
+
+    fn met(opened: u32, refused: u32, silent: u32) -> Met {
+        Met {
+            opened,
+            refused,
+            silent,
         }
     }
 
     fn weight(silent: u32, lost: u32, beside: u32) -> Option<Settles> {
         let counts = Counts {
-            silent,
-            answered: 0,
-            lost,
-            beside,
+            own: met(0, 0, silent),
+            beside: met(beside - lost, 0, lost),
+            limited: false,
         };
-        counts.weight()
+        counts.weight(&SILENT)
     }
 
     #[test]
-    fn what_answers_every_time_leaves_a_silence_as_it_is() {
+    fn what_opens_every_time_leaves_a_silence_as_it_is() {
         assert_eq!(weight(9, 0, 40), None);
         // A packet that got lost, and a path that loses some.
         assert_eq!(weight(9, 1, 4), None);
@@ -153,37 +214,59 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_seldom_leaves_nothing_of_it() {
+    fn what_opens_seldom_leaves_nothing_of_it() {
         assert_eq!(weight(9, 20, 25), Some(Settles::Limit));
         assert_eq!(weight(9, 3, 5), Some(Settles::Limit));
         assert_eq!(weight(9, 6, 15), Some(Settles::Doubt));
     }
 
     #[test]
-    fn only_ports_that_answer_count_and_only_in_its_time() {
-        let mut sent: Vec<SynSent> = (0..9).map(|at| syn(25, 10 * at, false)).collect();
-        assert_eq!(Counts::of(25, &sent).map(|one| one.beside), Some(0));
-        sent.extend((0..9).map(|at| syn(587, 10 * at, at == 8)));
-        // Silent like the first: it says nothing of it.
-        sent.extend((0..9).map(|at| syn(465, 10 * at, false)));
+    fn what_opened_in_the_same_run_was_not_dropped() {
+        let limited = Counts {
+            own: met(1, 0, 20),
+            beside: met(40, 0, 0),
+            limited: false,
+        };
+        assert_eq!(limited.weight(&SILENT), Some(Settles::Limit));
+        // Free ports do not speak for a group that has a limit of its own.
+        let grouped = Counts {
+            own: met(0, 0, 20),
+            limited: true,
+            ..limited
+        };
+        assert_eq!(grouped.weight(&SILENT), Some(Settles::Doubt));
+    }
+
+    #[test]
+    fn a_refusal_is_in_doubt_where_ports_that_open_refuse_as_well() {
+        let refused = |beside: u32| Counts {
+            own: met(0, 3, 0),
+            beside: met(30, beside, 0),
+            limited: false,
+        };
+        assert_eq!(refused(0).weight(&SessionEnd::Refused), None);
+        assert_eq!(refused(1).weight(&SessionEnd::Refused), None);
+        assert_eq!(
+            refused(2).weight(&SessionEnd::Refused),
+            Some(Settles::Doubt)
+        );
+        // It works, whatever others do.
+        assert_eq!(refused(9).weight(&SessionEnd::Fine), None);
+    }
+
+    #[test]
+    fn only_ports_that_open_count_and_only_in_its_time() {
+        let opens = |at: i64| (at == 8).then_some(Answered::Opened);
+        let mut sent: Vec<SynSent> = (0..9).map(|at| syn(25, 10 * at, None)).collect();
+        assert_eq!(Counts::of(25, &sent).map(|one| one.beside.all()), Some(0));
+        sent.extend((0..9).map(|at| syn(587, 10 * at, opens(at))));
+        // Silent like the first, and closed: they say nothing of it.
+        sent.extend((0..9).map(|at| syn(465, 10 * at, None)));
+        sent.extend((0..9).map(|at| syn(443, 10 * at, Some(Answered::Refused))));
         // Long after.
-        sent.extend((0..9).map(|at| syn(587, 1_000 + 10 * at, true)));
-        let counts = Counts::of(25, &sent);
-        let wanted = Counts {
-            silent: 9,
-            answered: 0,
-            lost: 8,
-            beside: 9,
-        };
-        assert_eq!(counts, Some(wanted));
+        sent.extend((0..9).map(|at| syn(587, 1_000 + 10 * at, Some(Answered::Opened))));
+        let counts = Counts::of(25, &sent).expect("SYNs to it");
+        assert_eq!((counts.own, counts.beside), (met(0, 0, 9), met(1, 0, 8)));
         assert_eq!(Counts::of(143, &sent), None);
-        // It answered another SYN of this run: dropped it is not, if others lose theirs as well.
-        let open = Counts {
-            answered: 1,
-            silent: 40,
-            ..wanted
-        };
-        assert_eq!(open.weight(), Some(Settles::Limit));
-        assert_eq!(Counts { lost: 0, ..open }.weight(), None);
     }
 }

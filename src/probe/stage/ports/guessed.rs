@@ -65,6 +65,16 @@ pub async fn guessed(context: &Context, guesses: &[SocketAddr]) -> Guessed {
             break;
         }
     }
+    // One RST among so many SYNs at once may be a limit's: who keeps a port closed says so again.
+    let mut refused: Vec<&mut Way> = ways
+        .iter_mut()
+        .map(|(_, way)| way)
+        .filter(|way| matches!(way.last_end, Some(Heard::Reset { .. })))
+        .collect();
+    for way in &mut refused {
+        way.send(context, 64).await;
+    }
+    settle(&mut refused).await;
     let answers: Vec<(SocketAddr, Heard)> = ways
         .iter()
         .filter_map(|(to, way)| Some((*to, way.last_end?)))

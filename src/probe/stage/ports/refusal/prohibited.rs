@@ -76,8 +76,9 @@ pub(super) async fn prohibited(
     let first = target.walk.first_end().map(|(ttl, _)| ttl);
     // Loss may have hidden an earlier answer: the distance before it counts only where a router was heard.
     let before = first.and_then(|ttl| heard_before(&target.walk, ttl));
+    let own = from == to.ip() && meaning == Code::TcpProhibited;
     let at = At {
-        place: Where::Network,
+        place: if own { Where::Server } else { Where::Network },
         address: Some(from),
         hop: rejects_at(&target.walk, control.as_ref().map(|one| &one.walk), from),
         after_hop: before,
@@ -87,6 +88,10 @@ pub(super) async fn prohibited(
         .map_or_else(String::new, |hop| format!(" (hop {hop})"));
     let name = icmp_name(!to.is_ipv4(), kind, code);
     let summary = match meaning {
+        _ if own => format!(
+            "The server's own firewall rejects TCP port {}: {name}.",
+            to.port()
+        ),
         Code::TcpProhibited => format!(
             "A firewall at {from}{place} rejects TCP port {}: {name}.",
             to.port()
