@@ -181,6 +181,8 @@ fn doubt(judgement: &mut Judgement, claim: &Claim) {
         verdict.alternatives.retain(|one| one.code != claim.code);
         verdict.alternatives.push(other(claim.code));
         add_evidence(verdict, claim);
+    } else if claim.code == Code::TcpRateLimited {
+        late(judgement);
     } else if judgement.outcome == Outcome::Degraded && verdict.code == Code::MailSlowAnswer {
         replace(verdict, claim);
         verdict.alternatives.push(other(Code::MailSlowAnswer));
@@ -190,21 +192,25 @@ fn doubt(judgement: &mut Judgement, claim: &Claim) {
 /// Ends that a client brings upon itself by what it does not offer.
 const TURNED_AWAY: [Code; 3] = [Code::TlsCipher, Code::TlsVersion, Code::TlsAlert];
 
+/// It opened, only later than it would have where this run had asked it alone.
+fn late(judgement: &mut Judgement) {
+    if judgement.outcome == Outcome::Degraded && judgement.verdict.code == Code::PathSlow {
+        excuse(judgement);
+    }
+}
+
 /// It was turned away for what it lacks itself, or for how much it asked: no verdict stands for that, and what another client would die
 /// of is an alternative.
 fn limit(judgement: &mut Judgement, claim: &Claim) {
     let seen = &judgement.verdict;
     let own_doing = match claim.code {
-        // It opened, only later than it would have alone.
-        Code::TcpRateLimited
-            if judgement.outcome == Outcome::Degraded && seen.code == Code::PathSlow =>
-        {
-            return excuse(judgement);
-        }
         Code::TcpRateLimited => seen.code == SWALLOWED,
         _ => TURNED_AWAY.contains(&seen.code),
     };
     if judgement.outcome != Outcome::Failed || !own_doing {
+        if claim.code == Code::TcpRateLimited {
+            late(judgement);
+        }
         return;
     }
     let mut verdict = Verdict {

@@ -222,7 +222,7 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
             let Ok((name, to, outcome)) = done else {
                 continue;
             };
-            ports::question(context, to, &outcome.end);
+            ports::question(context, to, &outcome);
             met.push(Met {
                 to,
                 opened: outcome.error.is_none(),

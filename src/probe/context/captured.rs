@@ -59,7 +59,7 @@ pub struct SynSent {
 pub enum Answered {
     /// A SYN-ACK.
     Opened,
-    /// A RST.
+    /// A RST, or an ICMP error that quotes it.
     Refused,
 }
 
@@ -81,8 +81,24 @@ impl Context {
         let mut open: HashMap<(u16, u16, u32), Vec<usize>> = HashMap::new();
         for (device, frame) in recording.captured() {
             let packet = dissect(device.link_type, &frame.data, frame.original_len);
-            let (Net::Ip(ip), Transport::Tcp(tcp)) = (&packet.net, &packet.transport) else {
-                continue;
+            let Net::Ip(ip) = &packet.net else { continue };
+            let tcp = match &packet.transport {
+                Transport::Tcp(tcp) => tcp,
+                Transport::Icmp(icmp) => {
+                    let rejected = icmp.quote.as_ref().filter(|quote| {
+                        quote.ip.destination == host
+                            && matches!((icmp.v6, icmp.kind), (false, 3) | (true, 1))
+                    });
+                    let which = rejected.and_then(|quote| {
+                        let key = (quote.source_port?, quote.destination_port?, quote.seq?);
+                        open.get_mut(&key)?.pop()
+                    });
+                    if let Some(syn) = which.and_then(|at| sent.get_mut(at)) {
+                        syn.answer = Some(Answered::Refused);
+                    }
+                    continue;
+                }
+                _ => continue,
             };
             let asks = tcp.flags.syn() && !tcp.flags.ack();
             if ip.destination == host && asks && ip.ttl >= ARRIVES && tcp.payload_len == 0 {

@@ -67,7 +67,6 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
     let end = match finding {
         // A firewall may say of one port that its host is unreachable: where another answers, that is no word about this one.
         Finding::Dropped { .. } => end.or_else(|| context.error_about(to, false)),
-        Finding::AllSilent => end.or_else(|| context.error_about(to, true)),
         _ => end,
     };
     match (finding, end) {
@@ -96,8 +95,11 @@ pub async fn silent(context: &Context, to: SocketAddr, begun: Instant, known: Op
             let (placed, opened) =
                 tokio::join!(located(context, to, None), opens_late(context, to, begun));
             let refused = refused_late(to, &mut probes).or_else(|| context.error_about(to, true));
+            let walk = placed.as_ref().map(|placed| placed.target.walk.clone());
+            let walk = walk.unwrap_or_default();
             match refused {
                 _ if opened.is_some() => {}
+                Some(heard) if refusal::unreachable(context, to, heard, &walk) => {}
                 Some(heard) => refusal::answered(context, to, heard, None).await,
                 None => path_silent(context, to, placed),
             }

@@ -11,14 +11,34 @@ use std::net::SocketAddr;
 use super::say_as;
 use crate::base::SECOND;
 use crate::diagnosis::{At, Claim, Code, Proof, Settles, Weight, Where};
-use crate::probe::context::{Answered, Context, SynSent};
-use crate::probe::session::SessionEnd;
+use crate::probe::context::{Answered, ConnectError, Context, SynSent};
+use crate::probe::session::{SessionEnd, SessionOutcome};
 use crate::probe::stats::{CERTAIN, chance_of_silence};
 
 /// SYNs at ports that open, in the time of the silent ones, before anything is concluded.
 const LEAST: u32 = 4;
 /// As likely as this the silence is the same loss, and nothing is known of the port.
 const LIKELY: f64 = 0.01;
+
+/// How a session's connection was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Silence,
+    /// A RST, or an ICMP error.
+    Refusal,
+    Opened,
+}
+
+impl End {
+    fn of(outcome: &SessionOutcome) -> End {
+        match (&outcome.end, &outcome.error) {
+            (SessionEnd::Refused, _)
+            | (_, Some(ConnectError::Unreachable(_) | ConnectError::Denied(_))) => End::Refusal,
+            (SessionEnd::NoAnswer, _) => End::Silence,
+            _ => End::Opened,
+        }
+    }
+}
 
 /// What SYNs met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,24 +126,23 @@ impl Counts {
     }
 
     /// What is left of how its session ended.
-    fn weight(self, end: &SessionEnd) -> Option<Settles> {
+    fn weight(self, end: End) -> Option<Settles> {
         match end {
             // It opened for this run, and was silent to its connection: dropped it is not.
-            SessionEnd::NoAnswer if self.own.opened > 0 && self.own.silent > 0 => {
-                Some(Settles::Limit)
-            }
-            SessionEnd::NoAnswer => self.beside_silence(),
+            End::Silence if self.own.opened > 0 && self.own.silent > 0 => Some(Settles::Limit),
+            End::Silence => self.beside_silence(),
             // What opens refuses nobody else of one address, but by a limit; one alone may be a restart, or a back end of several.
-            SessionEnd::Refused => (self.beside.refused >= 2).then_some(Settles::Doubt),
+            End::Refusal => (self.beside.refused >= 2).then_some(Settles::Doubt),
             // It opened late.
-            _ if self.own.silent >= 2 => self.beside_silence(),
-            _ => None,
+            End::Opened if self.own.silent >= 2 => self.beside_silence(),
+            End::Opened => None,
         }
     }
 }
 
 /// After a session: says so where how it ended may be this run's own doing, and that the port may be none to be blamed.
-pub fn question(context: &Context, to: SocketAddr, end: &SessionEnd) {
+pub fn question(context: &Context, to: SocketAddr, outcome: &SessionOutcome) {
+    let end = End::of(outcome);
     let Some(counts) = Counts::of(to.port(), &context.syns_to(to.ip())) else {
         return;
     };
@@ -136,17 +155,17 @@ pub fn question(context: &Context, to: SocketAddr, end: &SessionEnd) {
     };
     let Counts { own, beside, .. } = counts;
     let summary = match (end, own.opened) {
-        (SessionEnd::NoAnswer | SessionEnd::Refused, 0) => format!(
+        (End::Silence | End::Refusal, 0) => format!(
             "Whether {target} answers is not known: SYNs to ports of this host that do open got lost or were refused as well while this run asked them all at once."
         ),
-        (SessionEnd::NoAnswer | SessionEnd::Refused, opened) => format!(
+        (End::Silence | End::Refusal, opened) => format!(
             "{target} opened for {opened} of this run's SYNs and not for the others: a limit of new connections may have kept them out."
         ),
-        _ => format!(
+        (End::Opened, _) => format!(
             "{target} opened late while this run asked several ports at once: a limit of new connections may have swallowed its first SYNs."
         ),
     };
-    if matches!(end, SessionEnd::NoAnswer | SessionEnd::Refused) {
+    if end != End::Opened {
         context.bars(to);
     }
     let claim = Claim::new(
@@ -170,12 +189,9 @@ pub fn question(context: &Context, to: SocketAddr, end: &SessionEnd) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answered, Counts, Met, SynSent};
+    use super::{Answered, Counts, End, Met, SynSent};
     use crate::base::{SECOND, Timestamp};
     use crate::diagnosis::Settles;
-    use crate::probe::session::SessionEnd;
-
-    const SILENT: SessionEnd = SessionEnd::NoAnswer;
 
     fn syn(port: u16, tenths: i64, answer: Option<Answered>) -> SynSent {
         SynSent {
@@ -199,7 +215,7 @@ mod tests {
             beside: met(beside - lost, 0, lost),
             limited: false,
         };
-        counts.weight(&SILENT)
+        counts.weight(End::Silence)
     }
 
     #[test]
@@ -227,14 +243,14 @@ mod tests {
             beside: met(40, 0, 0),
             limited: false,
         };
-        assert_eq!(limited.weight(&SILENT), Some(Settles::Limit));
+        assert_eq!(limited.weight(End::Silence), Some(Settles::Limit));
         // Free ports do not speak for a group that has a limit of its own.
         let grouped = Counts {
             own: met(0, 0, 20),
             limited: true,
             ..limited
         };
-        assert_eq!(grouped.weight(&SILENT), Some(Settles::Doubt));
+        assert_eq!(grouped.weight(End::Silence), Some(Settles::Doubt));
     }
 
     #[test]
@@ -244,14 +260,11 @@ mod tests {
             beside: met(30, beside, 0),
             limited: false,
         };
-        assert_eq!(refused(0).weight(&SessionEnd::Refused), None);
-        assert_eq!(refused(1).weight(&SessionEnd::Refused), None);
-        assert_eq!(
-            refused(2).weight(&SessionEnd::Refused),
-            Some(Settles::Doubt)
-        );
+        assert_eq!(refused(0).weight(End::Refusal), None);
+        assert_eq!(refused(1).weight(End::Refusal), None);
+        assert_eq!(refused(2).weight(End::Refusal), Some(Settles::Doubt));
         // It works, whatever others do.
-        assert_eq!(refused(9).weight(&SessionEnd::Fine), None);
+        assert_eq!(refused(9).weight(End::Opened), None);
     }
 
     #[test]

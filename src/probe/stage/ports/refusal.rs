@@ -7,6 +7,7 @@ mod prohibited;
 use std::net::SocketAddr;
 
 use self::prohibited::prohibited;
+pub use self::prohibited::unreachable;
 use super::{say, stuck};
 use crate::diagnosis::{At, Claim, Code, Proof, Where};
 use crate::probe::context::Context;

@@ -9,7 +9,7 @@ use super::super::say;
 use super::heard_before;
 use crate::diagnosis::{At, Claim, Code, Proof, Where};
 use crate::probe::context::Context;
-use crate::probe::plan::walk::Walk;
+use crate::probe::plan::walk::{Heard, Walk};
 use crate::probe::seen::icmp_name;
 use crate::probe::stage::reference::Reference;
 use crate::probe::stage::trace;
@@ -54,6 +54,44 @@ fn own_rule(context: &Context, to: SocketAddr, from: IpAddr, meaning: Code) {
         .advise(advice);
     say(context, to, claim);
     context.bars(to);
+}
+
+/// A router says that the host cannot be reached, by an error about whichever packet of this run: of that, and of a walk that was
+/// made already. False where the error says something else.
+pub fn unreachable(context: &Context, to: SocketAddr, heard: Heard, walk: &Walk) -> bool {
+    let Heard::Refused { from, kind, code } = heard else {
+        return false;
+    };
+    let ours = context.source_for(to.ip()).is_ok_and(|ours| ours == from);
+    if ours || meaning(to.is_ipv4(), kind, code) != Some(Code::RouteUnreachable) {
+        return false;
+    }
+    let at = At {
+        place: Where::Network,
+        address: Some(from),
+        hop: walk.distance_of(from),
+        after_hop: None,
+    };
+    let place = at
+        .hop
+        .map_or_else(String::new, |hop| format!(" (hop {hop})"));
+    let name = icmp_name(!to.is_ipv4(), kind, code);
+    let claim = Claim::new(
+        Code::RouteUnreachable,
+        at,
+        Proof::Measured("SYN series", context.now()),
+        0.95,
+        format!(
+            "{from}{place} says that {} cannot be reached: {name}.",
+            to.ip()
+        ),
+    )
+    .shown_by(format!(
+        "nothing at {} answers, and {from} says {name} of a packet of this run to it",
+        to.ip()
+    ));
+    say(context, to, claim);
+    true
 }
 
 /// An ICMP error answers for a port: whose, and what does it say?
