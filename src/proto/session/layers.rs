@@ -15,8 +15,10 @@ impl Session {
         if headless && self.recogniser.is_none() {
             return self.decide_midstream(side, mark, bytes);
         }
-        let record = matches!(first, 0x14..=0x17);
         let accepted = self.decoder.dialogue().starttls_accepted.is_some();
+        // A ClientHello in SSLv2 format (RFC 5246 E.2) begins with its length; no command begins with such a byte.
+        let awaited = side == Side::Client && (accepted || self.implicit());
+        let record = matches!(first, 0x14..=0x17) || awaited && matches!(first, 0x80..=0x87);
         if record {
             self.layer[side] = Layer::Tls;
             if !accepted && side == Side::Client && !headless {

@@ -167,6 +167,28 @@ fn starttls_switches_at_the_byte() {
 }
 
 #[test]
+fn an_sslv2_hello_after_starttls_is_no_clear_text() {
+    let mut hello = vec![0x80, 0x34, 1, 0, 2, 0, 0x1B, 0, 0, 0, 0x10];
+    hello.resize(2 + 0x34, 0);
+    let session = play(
+        Some(Service::Smtp),
+        &[
+            (S, b"220 mx ESMTP\r\n"),
+            (C, b"STARTTLS\r\n"),
+            (S, b"220 go\r\n"),
+            (C, &hello),
+            (S, b"\x15\x03\x01\x00\x02\x02\x46"),
+        ],
+    );
+    let facts = session.facts();
+    assert!(facts.dialogue.oddities.is_empty());
+    let tls = facts.tls.expect("TLS");
+    let hello = tls.client_hello.as_ref().expect("a hello");
+    assert_eq!(hello.max_version.0, 2);
+    assert_eq!(tls.alerts.len(), 1);
+}
+
+#[test]
 fn clear_text_after_starttls_is_read_on() {
     let session = play(
         Some(Service::Imap),
