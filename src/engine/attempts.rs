@@ -282,7 +282,7 @@ impl Attempts {
             });
         let again = if works { Again::Soon } else { again };
         let failed = member.outcome == Outcome::Failed && !member.own_sake;
-        let errand = errands.wanted().filter(|_| failed);
+        let errand = failed.then(|| errands.wanted()).flatten();
         let at = match known {
             Some(at) => {
                 if let Some(attempt) = self.open.get_mut(at) {

@@ -23,6 +23,10 @@ pub(super) struct Purposes {
 /// What one is found by.
 type Found<'a> = (Key<'a>, Option<Errand>);
 
+fn found(attempt: &Attempt, by_errand: bool) -> Found<'_> {
+    (attempt.key(), attempt.errand.filter(|_| by_errand))
+}
+
 impl Purposes {
     /// A table of those that failed of an errand in view, by that as well.
     pub(super) fn by_errand() -> Purposes {
@@ -32,14 +36,13 @@ impl Purposes {
         }
     }
 
-    fn key<'a>(&self, attempt: &'a Attempt) -> Found<'a> {
-        let errand = attempt.errand.filter(|_| self.by_errand);
-        (attempt.key(), errand)
-    }
-
-    fn find(&self, open: &Open, found: Found<'_>) -> Option<u32> {
-        let same = |at: &u32| open.get(*at).is_some_and(|known| self.key(known) == found);
-        self.places.find(self.hasher.hash_one(found), same).copied()
+    fn find(&self, open: &Open, wanted: Found<'_>) -> Option<u32> {
+        let same = |at: &u32| {
+            open.get(*at)
+                .is_some_and(|known| found(known, self.by_errand) == wanted)
+        };
+        let hash = self.hasher.hash_one(wanted);
+        self.places.find(hash, same).copied()
     }
 
     /// The latest attempt of that purpose.
@@ -62,20 +65,19 @@ impl Purposes {
         let Some(known) = open.get(at) else {
             return;
         };
-        let found = self.key(known);
-        let by_errand = self.by_errand;
-        let key = |known: &Attempt| -> bool {
-            (known.key(), known.errand.filter(|_| by_errand)) == found
+        let Purposes {
+            places,
+            hasher,
+            by_errand,
+        } = self;
+        let wanted = found(known, *by_errand);
+        let same = |at: &u32| {
+            open.get(*at)
+                .is_some_and(|known| found(known, *by_errand) == wanted)
         };
-        let hasher = &self.hasher;
-        let same = |at: &u32| open.get(*at).is_some_and(&key);
-        let hash = |at: &u32| {
-            let known = open.get(*at);
-            known.map_or(0, |known| {
-                hasher.hash_one((known.key(), known.errand.filter(|_| by_errand)))
-            })
-        };
-        match self.places.entry(hasher.hash_one(found), same, hash) {
+        let hash = |known: &Attempt| hasher.hash_one(found(known, *by_errand));
+        let hash = |at: &u32| open.get(*at).map_or(0, hash);
+        match places.entry(hasher.hash_one(wanted), same, hash) {
             Entry::Occupied(mut known) => *known.get_mut() = at,
             Entry::Vacant(place) => {
                 place.insert(at);
@@ -88,7 +90,7 @@ impl Purposes {
         let Some(attempt) = open.get(at) else {
             return;
         };
-        let hash = self.hasher.hash_one(self.key(attempt));
+        let hash = self.hasher.hash_one(found(attempt, self.by_errand));
         if let Ok(known) = self.places.find_entry(hash, |known| *known == at) {
             known.remove();
         }

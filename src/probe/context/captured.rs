@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+use memchr::memmem::Finder;
+
 use super::{Context, lock};
 use crate::base::{Nanos, SECOND, Timestamp};
 use crate::probe::plan::walk::Heard;
@@ -63,6 +65,27 @@ pub enum Answered {
     Refused,
 }
 
+/// Headers, and those that an error quotes, end before this byte.
+const HEADERS: usize = 192;
+
+/// A host's address as it stands in a frame. With a list of targets most frames are of others, and need not be taken apart.
+struct Octets(Finder<'static>);
+
+impl Octets {
+    fn of(host: IpAddr) -> Octets {
+        let finder = match host {
+            IpAddr::V4(host) => Finder::new(&host.octets()).into_owned(),
+            IpAddr::V6(host) => Finder::new(&host.octets()).into_owned(),
+        };
+        Octets(finder)
+    }
+
+    fn stands_in(&self, frame: &[u8]) -> bool {
+        let headers = frame.get(..HEADERS).unwrap_or(frame);
+        self.0.find(headers).is_some()
+    }
+}
+
 /// An error older than this is of another time.
 const RECENT: Nanos = 20 * SECOND;
 
@@ -79,7 +102,11 @@ impl Context {
         let mut sent: Vec<SynSent> = Vec::new();
         // What a SYN is known by: our port, its number, its place in the list.
         let mut open: HashMap<(u16, u16, u32), Vec<usize>> = HashMap::new();
+        let address = Octets::of(host);
         for (device, frame) in recording.captured() {
+            if !address.stands_in(&frame.data) {
+                continue;
+            }
             let packet = dissect(device.link_type, &frame.data, frame.original_len);
             let Net::Ip(ip) = &packet.net else { continue };
             let tcp = match &packet.transport {
@@ -137,10 +164,11 @@ impl Context {
         let since = self.now().plus(-RECENT);
         let recording = lock(&self.0.recording);
         let mut latest = None;
-        for (device, frame) in recording
+        let address = Octets::of(to.ip());
+        let late = recording
             .captured()
-            .filter(|(_, frame)| frame.time >= since)
-        {
+            .filter(|(_, frame)| frame.time >= since && address.stands_in(&frame.data));
+        for (device, frame) in late {
             let packet = dissect(device.link_type, &frame.data, frame.original_len);
             let (Net::Ip(ip), Transport::Icmp(icmp)) = (&packet.net, &packet.transport) else {
                 continue;

@@ -6,6 +6,7 @@
 //! where they got lost as well, a port's silence is no more than its share of that. It refuses to doubt a silence beside ports that
 //! opened every time, and says nothing of a host where no port opened: a limit lets the first SYNs through.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use super::say_as;
@@ -50,20 +51,15 @@ struct Met {
 
 impl Met {
     fn of<'a>(sent: impl Iterator<Item = &'a SynSent>) -> Met {
-        sent.fold(Met::default(), |met, one| match one.answer {
-            Some(Answered::Opened) => Met {
-                opened: met.opened + 1,
-                ..met
-            },
-            Some(Answered::Refused) => Met {
-                refused: met.refused + 1,
-                ..met
-            },
-            None => Met {
-                silent: met.silent + 1,
-                ..met
-            },
-        })
+        let mut met = Met::default();
+        for one in sent {
+            *match one.answer {
+                Some(Answered::Opened) => &mut met.opened,
+                Some(Answered::Refused) => &mut met.refused,
+                None => &mut met.silent,
+            } += 1;
+        }
+        met
     }
 
     fn all(self) -> u32 {
@@ -91,15 +87,12 @@ impl Counts {
         let to = |port: u16| sent.iter().filter(move |one| one.port == port);
         let first = to(port).map(|one| one.at).min()?.plus(-SECOND);
         let last = to(port).map(|one| one.at).max()?.plus(SECOND);
-        let opens = |port: u16| to(port).any(|one| one.answer == Some(Answered::Opened));
+        let opened = |one: &&SynSent| one.answer == Some(Answered::Opened);
+        let open: HashSet<u16> = sent.iter().filter(opened).map(|one| one.port).collect();
         let during = |one: &&SynSent| one.at >= first && one.at <= last;
-        let beside = sent
-            .iter()
-            .filter(|one| one.port != port && opens(one.port))
-            .filter(during);
-        let mut ports: Vec<u16> = beside.clone().map(|one| one.port).collect();
-        ports.sort_unstable();
-        ports.dedup();
+        let others = |one: &&SynSent| one.port != port && open.contains(&one.port);
+        let beside = sent.iter().filter(others).filter(during);
+        let ports: HashSet<u16> = beside.clone().map(|one| one.port).collect();
         Some(Counts {
             own: Met::of(to(port)),
             beside: Met::of(beside),
@@ -143,6 +136,10 @@ impl Counts {
 /// After a session: says so where how it ended may be this run's own doing, and that the port may be none to be blamed.
 pub fn question(context: &Context, to: SocketAddr, outcome: &SessionOutcome) {
     let end = End::of(outcome);
+    // What was over within a second did not open late.
+    if end == End::Opened && outcome.ended.since(outcome.started) < SECOND {
+        return;
+    }
     let Some(counts) = Counts::of(to.port(), &context.syns_to(to.ip())) else {
         return;
     };
