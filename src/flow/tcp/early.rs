@@ -26,7 +26,7 @@ struct Segment {
     acknowledges: i64,
 }
 
-/// Those of one side, in the order of capture.
+/// Those of one side, in the order of its stream.
 #[derive(Debug, Default)]
 pub(super) struct Early(Rare<VecDeque<Segment>>);
 
@@ -46,22 +46,42 @@ impl Early {
         bytes: &[u8],
         acknowledges: i64,
     ) {
-        self.0.push_back(Segment {
+        // Segments of one side change places as well.
+        let later = self.0.iter().rev().take_while(|one| one.start > start);
+        let at = self.0.len() - later.count();
+        let segment = Segment {
             mark,
             start,
             len,
             bytes: bytes.to_vec(),
             acknowledges,
-        });
+        };
+        self.0.insert(at, segment);
     }
 
-    /// The next one that need not wait any more: the other side's stream was handed on up to `seen`, or it waited long
+    /// The next one, if it need not wait any more: the other side's stream was handed on up to `seen`, or it waited long
     /// enough at `now` (`None`: nothing more will come).
     fn due(&mut self, seen: i64, now: Option<Timestamp>) -> Option<Segment> {
         let front = self.0.front()?;
         let patient = now.is_some_and(|now| now.since(front.mark.time) < GRACE);
         let ready = front.acknowledges <= seen || !patient || self.0.len() > WAITING;
         if ready { self.0.pop_front() } else { None }
+    }
+
+    /// Whether the next one of this side was sent before the next one of the other: it acknowledges nothing of it. Where
+    /// both wait for bytes that are lost, that decides which is handed on first; where each acknowledges nothing of the
+    /// other, the order of capture does.
+    fn precedes(&self, other: &Early) -> bool {
+        let (Some(own), Some(others)) = (self.0.front(), other.0.front()) else {
+            return false;
+        };
+        let free = own.acknowledges <= others.start;
+        let others_free = others.acknowledges <= own.start;
+        if free == others_free {
+            own.mark.is_before(others.mark)
+        } else {
+            free
+        }
     }
 }
 
@@ -116,17 +136,37 @@ impl Tracker {
     }
 
     fn release_some(&mut self, now: Option<Timestamp>, out: &mut impl StreamSink) {
-        // Of two rounds the second one takes what the first one's bytes were waited for by.
-        for side in [Side::Client, Side::Server, Side::Client] {
-            let visible = self.facts.sides[side.other()].segments > 0;
-            while let Some(seen) = self.halves[side.other()].stream.handed_on()
-                && let Some(one) = self.halves[side].early.due(seen, now)
-            {
-                let (mark, bytes) = (one.mark, &one.bytes);
-                self.halves[side]
-                    .stream
-                    .segment(side, mark, one.start, one.len, bytes, visible, out);
+        loop {
+            let (client, server) = (&self.halves.client.early, &self.halves.server.early);
+            let first = if client.is_empty() || server.precedes(client) {
+                Side::Server
+            } else {
+                Side::Client
+            };
+            if !self.release_next(first, now, out) && !self.release_next(first.other(), now, out) {
+                return;
             }
         }
+    }
+
+    /// Hands on that side's next one, if it need not wait any more.
+    fn release_next(
+        &mut self,
+        side: Side,
+        now: Option<Timestamp>,
+        out: &mut impl StreamSink,
+    ) -> bool {
+        let visible = self.facts.sides[side.other()].segments > 0;
+        let Some(seen) = self.halves[side.other()].stream.handed_on() else {
+            return false;
+        };
+        let Some(one) = self.halves[side].early.due(seen, now) else {
+            return false;
+        };
+        let (mark, bytes) = (one.mark, &one.bytes);
+        self.halves[side]
+            .stream
+            .segment(side, mark, one.start, one.len, bytes, visible, out);
+        true
     }
 }

@@ -70,6 +70,12 @@ impl Reassembly {
         self.next.is_some_and(|next| next > 0) || !self.waiting.is_empty()
     }
 
+    /// Where the first bytes that wait behind a hole were captured.
+    #[inline]
+    pub(super) fn waits(&self) -> Option<Mark> {
+        self.waiting.front().map(|piece| piece.mark)
+    }
+
     /// How far the stream was handed on; `None` before its first byte.
     pub(super) fn handed_on(&self) -> Option<i64> {
         self.next
@@ -226,7 +232,8 @@ impl Reassembly {
         }
     }
 
-    fn give_up_hole(&mut self, side: Side, out: &mut impl StreamSink) {
+    /// Hands on what waits behind the first hole, with a gap in its place.
+    pub(super) fn give_up_hole(&mut self, side: Side, out: &mut impl StreamSink) {
         let (Some(next), Some(piece)) = (self.next, self.waiting.front()) else {
             return;
         };

@@ -39,6 +39,9 @@ impl Tracker {
             return;
         }
         let trigger = self.trigger(side, tcp);
+        if trigger == ResetTrigger::Unknown && self.answers_leftover(side, tcp) {
+            return;
+        }
         let (own, other) = (&self.halves[side], &self.halves[peer]);
         let seq_exact = match trigger {
             ResetTrigger::Syn => None,
@@ -154,6 +157,19 @@ impl Tracker {
             }
             _ => ResetTrigger::Unknown,
         }
+    }
+
+    /// The client has only asked to open, and what it answers acknowledges something else: a connection of before on this
+    /// five-tuple that its server still has. Such a reset ends that one, and the client asks again (RFC 9293 3.5.1, figure 9; RFC 5961 4.2).
+    fn answers_leftover(&self, side: Side, tcp: &Tcp<'_>) -> bool {
+        let own = &self.halves[side];
+        let answered = self.halves[side.other()].ack == Some(tcp.seq);
+        let next = own.isn.map(|isn| isn.wrapping_add(1));
+        side == Side::Client
+            && !tcp.flags.ack()
+            && answered
+            && next.is_some_and(|next| next != tcp.seq)
+            && self.facts.syn_acks.count == 0
     }
 
     /// That side sent something new, ending at sequence number `end`: a reset of its own before it is contradicted,

@@ -186,7 +186,8 @@ impl Tracker {
         }
         self.after_segment(side, mark, ip, tcp);
         self.release(Some(mark.time), out);
-        for side in [Side::Client, Side::Server] {
+        let first = self.longer_waiting();
+        for side in [first, first.other()] {
             self.halves[side].stream.advance(side, mark.time, out);
         }
         labels
@@ -205,10 +206,26 @@ impl Tracker {
     /// Settles what depends on the end and hands on what still waited. Nothing may follow but [`Tracker::facts`].
     pub fn finish(&mut self, now: Timestamp, out: &mut impl StreamSink) {
         self.release(None, out);
+        while self.halves.client.stream.waits().is_some()
+            && self.halves.server.stream.waits().is_some()
+        {
+            let side = self.longer_waiting();
+            self.halves[side].stream.give_up_hole(side, out);
+        }
         for side in [Side::Client, Side::Server] {
             self.halves[side].stream.flush(side, out);
         }
         self.settle(now);
+    }
+
+    /// The side of which bytes behind a hole were captured first, where both have such: what was said first is handed on first.
+    #[inline]
+    fn longer_waiting(&self) -> Side {
+        let (client, server) = (&self.halves.client.stream, &self.halves.server.stream);
+        match (client.waits(), server.waits()) {
+            (Some(client), Some(server)) if server.is_before(client) => Side::Server,
+            _ => Side::Client,
+        }
     }
 
     fn reopens(&self, side: Side, tcp: &Tcp<'_>) -> bool {

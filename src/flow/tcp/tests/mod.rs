@@ -335,6 +335,48 @@ fn data_after_a_reset_contradicts_it() {
     assert!(!script.tracker.closed());
 }
 
+/// A client that has lost its connection opens it anew from the same port; its server still has the old one (RFC 9293 3.5.1).
+#[test]
+fn a_reset_that_ends_what_was_before_ends_nothing_of_what_begins() {
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(1, S, ACK, 77_000, 55_000, b"");
+    script.pass(2, C, RST, 55_000, 0, b"");
+    assert!(!script.tracker.closed());
+    script.pass(1000, C, SYN, 1000, 0, b"");
+    script.pass(1001, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(1002, C, ACK, 1001, 5001, b"");
+    assert!(script.tracker.facts().resets.is_empty());
+    // One that names what the SYN-ACK acknowledged refuses it.
+    let mut script = Script::default();
+    script.pass(0, C, SYN, 1000, 0, b"");
+    script.pass(1, S, SYN | ACK, 5000, 1001, b"");
+    script.pass(2, C, RST, 1001, 0, b"");
+    assert!(script.tracker.closed());
+}
+
+#[test]
+fn what_was_said_first_comes_out_first_where_both_sides_have_holes() {
+    let mut script = handshake();
+    // Both greeting and command are lost: the answer was sent before what comes behind it, as it acknowledges none of that.
+    script.pass(20, S, ACK | PSH, 5050, 1011, b"+OK\r\n");
+    script.pass(21, C, ACK | PSH, 1011, 5055, b"PASS x\r\n");
+    script.pass(40, S, ACK | PSH, 5055, 1019, b"-ERR\r\n");
+    script.pass(41, C, ACK | PSH, 1019, 5061, b"QUIT\r\n");
+    script
+        .tracker
+        .finish(Timestamp(60 * MILLISECOND), &mut script.sink);
+    let [answer, question] = [4, 5].map(|number| {
+        let mut frames = script.sink.frames.iter();
+        frames.position(|frame| *frame == number)
+    });
+    assert!(
+        answer.is_some() && answer < question,
+        "{:?}",
+        script.sink.frames
+    );
+}
+
 #[test]
 fn one_direction_alone_is_read_and_holes_do_not_stop_it() {
     let mut script = Script::default();
