@@ -6,7 +6,7 @@ use super::principles::{
     Absence, Check, absence, check, delivered, done, gave_up_on_peer, may_measure,
 };
 use super::rules;
-use super::unseen::{cut_short, doubtful_refusal, work_before_capture, work_unseen};
+use super::unseen::{cut_short, doubtful_refusal, words_unseen, work_before_capture, work_unseen};
 use super::verdict::{Claim, Outcome, Verdict, Weight};
 use super::view::{Connection, Ending};
 use super::{Code, Evidence};
@@ -127,7 +127,7 @@ fn without_cause(
     ladder: &mut Ladder,
 ) -> (Outcome, Verdict, bool) {
     match checked {
-        Check::Yes(_) if cut_short(c) => {}
+        Check::Yes(_) if cut_short(c) || words_unseen(c) => {}
         // It may have read the greeting and disliked the certificate all the same.
         Check::Yes(at) if is_wordless(c) && disliked(c, at).is_some() => {
             return (Outcome::Incomplete, wordless_leave(c, at), false);

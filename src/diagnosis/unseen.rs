@@ -4,7 +4,7 @@
 //! the capture, the honest verdict is `unknown`. It makes no claims.
 
 use super::view::Connection;
-use crate::base::Mark;
+use crate::base::{Mark, Side};
 use crate::proto::mail::{Command, Exchange, Language, Phase, Reply, Status, Verb};
 
 /// Something was refused, and what was lost makes it uncertain what, or whether it was granted later: that the work was done is
@@ -125,7 +125,15 @@ pub(super) fn work_unseen(c: &Connection<'_>) -> bool {
         && clear
         && c.dialogue.opaque.is_none()
         && !work_shown(c)
-        && (refused_last(c) || last_asked_is_open(c))
+        && (refused_last(c) || last_asked_is_open(c) || words_unseen(c))
+}
+
+/// The server acknowledged words of the client that were not captured, and nobody was let into a mailbox: what was asked for there, and
+/// refused perhaps, is not in view.
+pub(super) fn words_unseen(c: &Connection<'_>) -> bool {
+    let clear = c.tls.is_none() || c.reads_inside();
+    let let_in = c.dialogue.is_mailbox() && c.dialogue.authenticated.is_some();
+    clear && c.dialogue.opaque.is_none() && c.tcp.capture_gaps[Side::Client] > 0 && !let_in
 }
 
 /// The capture shows that a message was accepted, or that something of a mailbox was granted. Whose answer it is matters little there:
