@@ -21,6 +21,10 @@ const ORDER: &[(&str, &str)] = &[
     ("dns.type-dropped", "dns.large-dropped"),
     ("dns.large-dropped", "dns.timeout"),
     ("dns.large-dropped", "dns.slow"),
+    // A header where the ClientHello belongs.
+    ("mail.proxy-protocol", "tls.reset-on-hello"),
+    ("mail.proxy-protocol", "tcp.reset-before-greeting"),
+    ("mail.proxy-protocol", "tcp.closed-before-greeting"),
     // What happens before the handshake explains everything after it.
     ("tcp.prohibited", "tcp.dropped"),
     ("route.unreachable", "tcp.dropped"),

@@ -67,7 +67,7 @@ pub fn check(c: &Connection<'_>) -> Check {
     if !only_asked {
         return Check::No;
     }
-    if c.half_said() || cut_off(c) || answer_missed(c) {
+    if c.half_said() || cut_off(c) || answer_missed(c) || c.end_unseen(Side::Client) {
         return Check::No;
     }
     // Bytes that are no dialogue (garbage, another protocol) are no check; a balancer's own checks say whom they are for, and no more.

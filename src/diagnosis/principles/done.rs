@@ -5,7 +5,7 @@
 //! curl and swaks draw RSTs after close: none of that is a fault.
 
 use super::check::turned_away;
-use super::farewell::{Farewell, farewell, owes_answer};
+use super::farewell::{Farewell, closing_alert, farewell, may_owe_answer};
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::ladder::Stage;
 use crate::diagnosis::view::{Connection, Ending};
@@ -30,8 +30,9 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
     if let Some(tls) = c.tls.filter(|_| !c.reads_inside()) {
         let both = tls.application_data[Side::Client].is_some()
             && tls.application_data[Side::Server].is_some();
-        let owed =
-            |end: Mark| crossed(c, tls, end) || without_holes(c, tls) && owes_answer(c, tls, end);
+        let owed = |end: Mark| {
+            crossed(c, tls, end) || without_holes(c, tls) && may_owe_answer(c, tls, end)
+        };
         let served = |end: &Mark| !owed(*end);
         if both && !ends_inside_record(c, tls) {
             // What only answers the server's FIN is no farewell of the client (RFC 8446 6.1).
@@ -40,7 +41,7 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
                 tls.close_notify[Side::Server].is_some()
                     || server_left.is_none_or(|fin| notify.is_before(fin))
             };
-            let notify = tls.close_notify[Side::Client]
+            let notify = closing_alert(c, tls)
                 .filter(unasked)
                 .or(tls.close_notify[Side::Server])
                 .filter(served);
@@ -80,7 +81,9 @@ pub fn done(c: &Connection<'_>) -> Option<Mark> {
 /// No byte of that TLS stream is missing, from the first that was captured on.
 pub fn without_holes(c: &Connection<'_>, tls: &TlsFacts) -> bool {
     let gaps = tls.gaps.client > 0 || tls.gaps.server > 0;
-    !gaps && tls.lost.is_none() && !c.partly_unseen() && !c.began_late()
+    // With its first words in view it is whole, though the connection was opened before the capture began.
+    let begun_in_view = !c.began_late() || tls.client_hello.is_some();
+    !gaps && tls.lost.is_none() && !c.partly_unseen() && begun_in_view
 }
 
 /// All that the client said came behind the server's end, which it crossed: the server had ended before it was asked for anything.

@@ -4,8 +4,8 @@
 //! LOGOUT. Behind a message, which ends in a dot of its own or fills a record longer than any command (RFC 5321 4.5.3.1.4: 512
 //! bytes), DATA cannot come, so that it was QUIT. Elsewhere it may have been: then an end that follows is nobody's proven fault.
 
-use crate::base::{Mark, Nanos, SECOND, Side};
-use crate::diagnosis::view::Connection;
+use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side};
+use crate::diagnosis::view::{Connection, Ending};
 use crate::proto::Service;
 use crate::proto::tls::{OpaqueRecord, ServerHello, TlsFacts, Version};
 
@@ -17,6 +17,12 @@ const WAITED: Nanos = 30 * SECOND;
 const ALERT: u16 = 2;
 /// `QUIT` and CRLF.
 const QUIT: u16 = 6;
+/// What a record with it seems to carry at the most where blocks are filled up (RFC 5246 6.2.3.2, SHA-384).
+const QUIT_AT_MOST: u16 = 64;
+/// Nobody waits so long for the answer to a goodbye, unless mail was sent before it.
+const PATIENT: Nanos = 5 * SECOND;
+/// A server that ends upon QUIT without a word does so at once.
+const AT_ONCE: Nanos = 500 * MILLISECOND;
 /// `LOGOUT` and CRLF behind a tag of up to fifteen characters (RFC 9051 6.1.3), and without one (RFC 5804 2.3).
 const LOGOUT: std::ops::RangeInclusive<u16> = 10..=24;
 const LOGOUT_WITHOUT_TAG: u16 = 8;
@@ -84,10 +90,10 @@ pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
         c.service,
         Service::Smtp | Service::Submission | Service::Submissions | Service::Lmtp
     );
-    let ends_message = said
+    let behind_message = said
         .next()
-        .is_some_and(|before| carried(before) > LONGEST_LINE || DOTS.contains(&carried(before)));
-    Some(match smtp && ends_message {
+        .is_some_and(|before| ends_message(carried(before)));
+    Some(match smtp && behind_message {
         true => Farewell::Sure(last.at),
         false => Farewell::Likely(answered.at),
     })
@@ -95,7 +101,7 @@ pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
 
 /// By that end the client was owed an answer: what it had said since the server's last word is longer than any line, or it had waited
 /// for 30 s. Asked of a stream that is there as a whole.
-pub fn owes_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
+fn owes_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
     let (Some(hello), Some(finished)) = (tls.server_hello.as_ref(), tls.client_finished) else {
         return false;
     };
@@ -111,6 +117,91 @@ pub fn owes_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
     let length: u32 = said.map(|one| u32::from(carried(one))).sum();
     length > u32::from(LONGEST_LINE)
         || end.time.since(last.at.time) >= WAITED && quit_unanswered(c, tls).is_none()
+}
+
+/// By that end the client may have been owed an answer, so that nobody can say that all went well: besides what is surely owed, it had waited
+/// for longer than anybody waits for the answer to a goodbye, or what it said last is no goodbye by its size, or the server took its time
+/// to end without a word. Who had just sent a message said QUIT.
+pub fn may_owe_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
+    if owes_answer(c, tls, end) {
+        return true;
+    }
+    let (Some(hello), Some(finished)) = (tls.server_hello.as_ref(), tls.client_finished) else {
+        return false;
+    };
+    let carried = |one: &OpaqueRecord| one.length.saturating_sub(overhead(hello));
+    let data = |one: &&OpaqueRecord| one.content_type == 23 && carried(one) > ALERT;
+    let before = |one: &&OpaqueRecord| finished.is_before(one.at) && one.at.is_before(end);
+    let mut spoken = tls.opaque.iter().filter(data).filter(before).rev();
+    let Some(last) = spoken.next().filter(|one| one.side == Side::Client) else {
+        return false;
+    };
+    let message = spoken.find(|one| one.side == Side::Client);
+    if message.is_some_and(|one| ends_message(carried(one))) && carried(last) <= QUIT_AT_MOST {
+        return false;
+    }
+    let waited = end.time.since(last.at.time);
+    let named = !matches!(c.service, Service::Imap | Service::Imaps | Service::Sieve);
+    let by_server = matches!(
+        c.ending,
+        Ending::Closed {
+            by: Side::Server,
+            ..
+        }
+    );
+    // What is answered by the server's end alone was a farewell, or was not answered.
+    let said_more = carried(last) > *LOGOUT.end();
+    waited >= PATIENT
+        || named && carried(last) > QUIT_AT_MOST
+        || named && by_server && waited >= AT_ONCE
+        || !named && by_server && said_more
+}
+
+/// What a message ends with: more than a line holds, or its dot.
+fn ends_message(carried: u16) -> bool {
+    carried > LONGEST_LINE || DOTS.contains(&carried)
+}
+
+/// Where the client said that it closes (close_notify, RFC 8446 6.1). Within TLS 1.3 that has the size of a line that is empty, as an answer to
+/// a challenge or the end of a literal is: where nothing else shows it, who said it ended soon behind it, or the other side answered it,
+/// or nothing was owed before it but a farewell.
+pub fn closing_alert(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
+    let at = tls.close_notify[Side::Client]?;
+    let hello = tls.server_hello.as_ref();
+    if hello.is_some_and(|hello| hello.version < Version(0x0304)) {
+        return Some(at);
+    }
+    let soon = |mark: Mark| (0..SECOND).contains(&mark.time.since(at.time));
+    // Who ends only because the server did, did not say so before.
+    let first = |fin: &Mark| {
+        let server = c.tcp.sides[Side::Server].fin;
+        server.is_none_or(|server| fin.is_before(server))
+    };
+    let left = c.tcp.sides[Side::Client]
+        .fin
+        .filter(first)
+        .is_some_and(soon)
+        || c.first_reset()
+            .is_some_and(|reset| reset.side == Side::Client && soon(reset.at));
+    let echoed = tls.close_notify[Side::Server].is_some_and(|answer| !answer.is_before(at));
+    let spoke = |side: Side| tls.application_data[side].map(|(_, last)| last);
+    let answered = match (spoke(Side::Client), spoke(Side::Server)) {
+        (Some(said), Some(answer)) => said.is_before(answer),
+        (said, _) => said.is_none(),
+    };
+    (left || echoed || answered || said_quit(c, tls, at)).then_some(at)
+}
+
+/// The client's last line before that has the size of QUIT, in a protocol whose farewell has one.
+fn said_quit(c: &Connection<'_>, tls: &TlsFacts, before: Mark) -> bool {
+    let named = !matches!(c.service, Service::Imap | Service::Imaps | Service::Sieve);
+    let of_client = |one: &&OpaqueRecord| one.side == Side::Client && one.at.is_before(before);
+    let last = tls.opaque.iter().rfind(of_client);
+    let hello = tls.server_hello.as_ref();
+    named
+        && hello
+            .zip(last)
+            .is_some_and(|(hello, last)| has_size_of_quit(hello, last))
 }
 
 /// The client's last record has the size of QUIT or RSET, and the server said nothing after it: where. A line of IMAP's can have any

@@ -4,13 +4,22 @@
 //! That a silent server seems to wait for one is only an alternative, elsewhere. A header that is understood leaves no
 //! trace and gets no claim: what the server refuses afterwards it refuses for its own reasons.
 
-use crate::diagnosis::{At, Claim, Code, Connection, Where};
+use crate::base::{Mark, SECOND, Side};
+use crate::diagnosis::principles::reset_origin;
+use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::proto::mail::{Exchange, Family, Phase, Reply, Status};
 
 use super::progress::{Progress, cut, readable, refuses};
 
 /// Hears a mail connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
+    if let Some(preface) = c.dialogue.proxy_preface
+        && c.service.implicit_tls()
+        && c.tcp.sides[Side::Server].data_segments == 0
+    {
+        claims.extend(ended_wordlessly(c, preface));
+        return;
+    }
     let refused = !c.answers.is_empty() || c.dialogue.proxy_preface.is_some();
     let worked = c.dialogue.messages > 0 || c.dialogue.authenticated.is_some();
     if !refused || worked || !readable(c) {
@@ -76,6 +85,39 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     );
 }
 
+/// On a port of implicit TLS the header stands where the ClientHello belongs: OpenSSL has no alert for what is no record at all, and its
+/// server ends the connection without a word.
+fn ended_wordlessly(c: &Connection<'_>, preface: Mark) -> Option<Claim> {
+    let Ending::Closed {
+        by: Side::Server,
+        at,
+        reset,
+    } = c.ending
+    else {
+        return None;
+    };
+    let prompt = (0..5 * SECOND).contains(&at.time.since(preface.time));
+    if !prompt || c.began_late() || c.partly_unseen() || c.end_unseen(Side::Server) {
+        return None;
+    }
+    let first = c.first_reset().filter(|_| reset);
+    if first.is_some_and(|first| reset_origin(c, first).by_path()) {
+        return None;
+    }
+    let end = if reset { "RST" } else { "FIN" };
+    let hello = c.tls.is_some_and(|tls| tls.client_hello.is_some());
+    let summary = "The server ends the connection as soon as it reads the PROXY header where a ClientHello belongs.";
+    let claim = claim(c, at, 0.8, summary)
+        .shown_by(format!("{end} of the server, no alert, no byte before it"))
+        .because(preface, "PROXY header before the handshake");
+    let same = "the same without the header";
+    Some(match (hello, reset) {
+        (true, _) => claim.or(Code::TlsResetOnHello, 0.15, same),
+        (false, true) => claim.or(Code::TcpResetBeforeGreeting, 0.15, same),
+        (false, false) => claim.or(Code::TcpClosedBeforeGreeting, 0.15, same),
+    })
+}
+
 /// A greeting that lets the client in.
 fn welcomes(exchange: &Exchange) -> bool {
     let reply = exchange.reply.as_ref();
@@ -112,7 +154,7 @@ fn answers_header(c: &Connection<'_>, index: usize, exchange: &Exchange, reply: 
     syntax && !own_cause && !exchange.unsure && !c.partly_unseen() && unasked
 }
 
-fn claim(c: &Connection<'_>, at: crate::base::Mark, confidence: f32, summary: &str) -> Claim {
+fn claim(c: &Connection<'_>, at: Mark, confidence: f32, summary: &str) -> Claim {
     Claim::new(
         Code::MailProxyProtocol,
         At::address(Where::Server, c.server().ip),

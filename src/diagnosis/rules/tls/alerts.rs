@@ -55,6 +55,16 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         (DECODE_ERROR, Side::Server) if no_certificate => client_certificate(c, tls, alert, 0.85),
         (112, _) => name(c, tls, alert),
         (40 | 71, Side::Server) if before_hello => cipher_unseen(c, tls, alert),
+        // OpenSSL has no word of its own for signatures of that age, which versions before 1.2 cannot do without (RFC 5246 1.2).
+        (47 | 80, Side::Client) if chose_less_than_tls12(tls) => {
+            let mut claim = version(c, tls, alert);
+            claim.confidence = 0.8;
+            claim.or(
+                Code::TlsAlert,
+                0.15,
+                "the client's log: it names the reason",
+            )
+        }
         (40, Side::Client) if lacks_secure_renegotiation(tls) => insecure_renegotiation(c, alert),
         (40 | 71, Side::Client) if !before_hello => cipher_seen(c, tls, alert),
         _ => other(c, alert),
@@ -73,6 +83,16 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         claim = claim.because(hello.at, format!("ServerHello: {}", hello.version.name()));
     }
     claims.push(claim);
+}
+
+/// The server chose a version before 1.2 of an offer that goes on to 1.2 or 1.3, and the client did not finish its handshake.
+fn chose_less_than_tls12(tls: &TlsFacts) -> bool {
+    let tls12 = Version(0x0303);
+    let offered = tls.client_hello.as_ref().map(|hello| hello.max_version);
+    let chosen = tls.server_hello.as_ref().map(|hello| hello.version);
+    offered.is_some_and(|offered| offered >= tls12)
+        && chosen.is_some_and(|chosen| chosen < tls12)
+        && tls.client_finished.is_none()
 }
 
 /// What an alert says of the PROXY header before the handshake.

@@ -4,6 +4,7 @@
 
 use crate::base::Side;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::flow::Reset;
 
 use super::wrong_mode::gave_up_with_words;
 
@@ -17,6 +18,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         || c.partly_unseen()
         || c.end_unseen(Side::Client)
         || c.end_unseen(Side::Server)
+        || swallowed(c)
         || c.tcp.syn_acks_after_ack > 0
         || !c.silence_counts(opened.time, 30)
     {
@@ -54,8 +56,22 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         format!("a ClientHello: openssl s_client -connect {}", c.server_text()),
     )
     .advise(format!("Set the client to SSL/TLS on port {port}, or to STARTTLS on the plaintext port"));
+    if !c.captured_beside(Side::Client) {
+        claim = claim.or(
+            Code::TlsHelloDropped,
+            0.2,
+            "a capture at the client: does it send a ClientHello?",
+        );
+    }
     if let Some((at, text)) = end {
         claim = claim.because(at, text);
     }
     claims.push(claim);
+}
+
+/// The client had said something that never came this far, as its own sequence numbers show (RFC 9293 3.4), or its host had ended the connection
+/// long before: asked whether it is still there, it knows of none.
+fn swallowed(c: &Connection<'_>) -> bool {
+    let forgot = |reset: &Reset| reset.side == Side::Client && reset.of_unknown_connection();
+    c.unheard(Side::Client).is_some() || c.tcp.resets.iter().any(forgot)
 }

@@ -21,7 +21,9 @@ pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
         return;
     };
     let waited = at.time.since(end.time);
-    if server_answered(tls)
+    // A balancer's header before the hello is what the server met first.
+    if c.dialogue.proxy_preface.is_some()
+        || server_answered(tls)
         || on_clear_port(c, tls)
         || tls.gaps.server > 0
         || c.tcp.capture_gaps[Side::Server] > 0
