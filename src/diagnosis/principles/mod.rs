@@ -23,4 +23,4 @@ pub use explanations::{Explanations, LIKELIER, share};
 pub use farewell::{Farewell, farewell, has_size_of_quit, quit_unanswered};
 pub use reset_origin::{Origin, reset_origin, with_words};
 pub use served::{Served, port_served};
-pub use witness::{Absence, absence, client_was_silent, gave_up_on_peer, was_owed};
+pub use witness::{Absence, absence, asked_in_vain, client_was_silent, gave_up_on_peer, was_owed};

@@ -16,6 +16,9 @@ const FRESH: Nanos = 30 * SECOND;
 const OVERTAKEN: Nanos = SECOND;
 /// Routers between a host that has an address and one to which it hands ports on.
 const BEHIND: u8 = 8;
+/// What arrives with so little left was sent with a TTL that just reaches this far, as a trace of the path is: no path is as long as it
+/// would tell.
+const TRACED: u8 = 4;
 
 /// What speaks for or against the reset having been sent by the end whose address it carries.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +76,7 @@ pub fn reset_origin(c: &Connection<'_>, reset: &Reset) -> Origin {
         let another = other.side == reset.side && other.at != reset.at;
         another && together && host && is_abort(c, other)
     });
+    let baseline = baseline.filter(|base| base.ttl > TRACED);
     if let Some(base) = baseline.filter(|_| !usual) {
         let difference = base.hops.abs_diff(reset.hops.hops);
         // Farther than a SYN-ACK that is all there is: it may be the SYN-ACK that a device sent (a SYN proxy), and the host's own reset.
@@ -241,7 +245,7 @@ fn too_soon(c: &Connection<'_>, reset: &Reset) -> Option<(f32, String)> {
     let (delay, min) = (delay as f64 / 1e6, min as f64 / 1e6);
     // Acknowledgements alone may all have been held back (RFC 1122 4.2.3.2): the path may be shorter than any of them shows.
     Some((
-        if whole { 2.5 } else { 1.5 },
+        if whole { 2.5 } else { 0.6 },
         format!(
             "it came {delay:.1} ms after the packet it answers; the shortest round trip is {min:.1} ms"
         ),

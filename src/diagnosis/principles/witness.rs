@@ -99,6 +99,16 @@ pub fn gave_up_on_peer(c: &Connection<'_>, side: Side) -> bool {
         })
 }
 
+/// The last that side asked was whether the other is still there (keep-alive, RFC 9293 3.8.4), and it heard nothing any more: fewer
+/// times than [`gave_up_on_peer`] wants, some of which the capture may lack. `None`: it asked nothing of the kind.
+pub fn asked_in_vain(c: &Connection<'_>, side: Side) -> Option<Mark> {
+    let (own, peer) = (&c.tcp.sides[side], &c.tcp.sides[side.other()]);
+    let asked = own.last_keep_alive?;
+    let heard = peer.last.is_some_and(|heard| !heard.is_before(asked));
+    let said = own.last_data.is_some_and(|said| !said.is_before(asked));
+    (!heard && !said).then_some(asked)
+}
+
 impl Absence {
     /// The confidence for a claim that rests on this absence and would otherwise have `full`; `None` when blind.
     pub fn confidence(self, full: f32) -> Option<f32> {

@@ -26,6 +26,15 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     else {
         return;
     };
+    // Answered late itself, it shows how long this resolver takes: the other answer may come as late (RFC 1035 4.2.1).
+    let late = l.same_name().any(|sibling| {
+        sibling.answer == Some(answered)
+            && l.horizon.since(silence.last.time) < answered.time.since(sibling.first.time)
+            && silence.last.is_before(answered)
+    });
+    if late {
+        return;
+    }
     // What drops a type drops it always: this one came through a moment ago, or a moment later.
     let passes = l.same_name().any(|sibling| {
         sibling.resolver == facts.resolver && sibling.kind == facts.kind && sibling.answer.is_some()

@@ -100,7 +100,15 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 /// what others say by themselves is a goodbye. What is said while an answer is due is part of the answer, however long the server pauses in it.
 fn is_unasked(c: &Connection<'_>, loss: &LossEvent) -> bool {
     let imap = matches!(c.service, Service::Imap | Service::Imaps);
-    if loss.side != Side::Server || loss.unasked == 0 || !imap {
+    if loss.side != Side::Server || !imap {
+        return false;
+    }
+    // Nobody knows whether it was asked for before the capture began.
+    let first = c.tcp.sides[Side::Client].first_data;
+    if c.began_late() && first.is_none_or(|first| first.time > loss.sent) {
+        return true;
+    }
+    if loss.unasked == 0 {
         return false;
     }
     let dialogue = c.dialogue;

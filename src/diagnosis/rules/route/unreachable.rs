@@ -31,6 +31,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     else {
         return;
     };
+    // What is quoted is no SYN: the capture began in the middle, and until then the server was reached.
+    if c.began_late() && c.tcp.sides[Side::Server].segments > 0 {
+        return;
+    }
     let first = c.tcp.syns.seen.first().map(|syn| syn.at);
     // The router asks its neighbour on behalf of the first SYN; later ones wait in the same queue.
     let waited = first.map_or(error.delay, |syn| error.at.time.since(syn.time));
@@ -82,7 +86,12 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         summary,
     )
     .shown_by(format!(
-        "ICMP {name} from {sender} quotes the SYN, {seconds:.3} s after the first"
+        "ICMP {name} from {sender} quotes {}, {seconds:.3} s after the first",
+        if first.is_some() {
+            "the SYN"
+        } else {
+            "what the client sends"
+        }
     ))
     .advise(advice);
     if let Some(syn) = first {

@@ -18,6 +18,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         || c.tcp.icmp_count > 0
         || c.tcp.foreign_syn_ack.is_some()
         || c.context.refused_cut.is_some()
+        || answer_refused(c)
     {
         return;
     }
@@ -124,6 +125,13 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         );
     }
     claims.push(claim);
+}
+
+/// The client's host turned down an answer that the capture does not show: with a reset without ACK (RFC 9293 3.10.7.1), which a lone SYN
+/// draws from nobody.
+fn answer_refused(c: &Connection<'_>) -> bool {
+    let mut resets = c.tcp.resets.iter();
+    resets.any(|reset| reset.side == Side::Client && !reset.flags.ack())
 }
 
 /// What to do about a firewall somewhere on the way.

@@ -2,8 +2,8 @@
 
 use crate::base::{Mark, Nanos, SECOND, Side};
 use crate::diagnosis::principles::{
-    Farewell, behind_message, delivered, farewell, gave_up_on_peer, in_order, quit_unanswered,
-    reset_origin, with_words,
+    Farewell, asked_in_vain, behind_message, delivered, farewell, gave_up_on_peer, in_order,
+    quit_unanswered, reset_origin, with_words,
 };
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
@@ -59,7 +59,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
             return;
         }
         let abort = origin.aborted || found.timestamps && found.window != Some(0);
-        let (confidence, how) = if abort {
+        let in_vain = asked_in_vain(c, Side::Server).filter(|asked| asked.is_before(at));
+        let (confidence, how) = if in_vain.is_some() {
+            (0.5, "RST behind a keep-alive without an answer")
+        } else if abort {
             (
                 0.9,
                 "RST with the connection's own timestamps and window: a process on the host cut it",
@@ -90,6 +93,18 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
                 (1.0 - confidence) * 0.9,
                 "a capture at the server: if it sends no reset there, a device on the path does",
             );
+        }
+        if let Some(asked) = in_vain {
+            claim = claim
+                .because(
+                    asked,
+                    "the server asks whether the client is still there; nothing comes back",
+                )
+                .or(
+                    Code::TcpClientVanished,
+                    0.4,
+                    "a capture at the client: do the keep-alives arrive there?",
+                );
         }
         for signal in &origin.signals {
             claim = claim.because(found.at, format!("RST: {signal}"));

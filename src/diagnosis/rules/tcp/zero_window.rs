@@ -20,7 +20,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
         if let Some(since) = closed.closed_since {
             let waited = match c.ending {
                 // Who does not answer probes says nothing of its window any more (RFC 9293 3.8.6.1).
-                _ if closed.silent() => closed.shown().unwrap_or(0),
+                _ if closed.unanswered > 0 => closed.shown().unwrap_or(0),
                 Ending::Closed { at, .. } => at.time.since(since.time),
                 Ending::Open => c.tcp.last.time.since(since.time),
             };
