@@ -2,7 +2,7 @@
 //!
 //! Asking again over TCP because the answer was cut off is no retry.
 
-use crate::base::SECOND;
+use crate::base::{Mark, SECOND};
 use crate::diagnosis::lookup_view::Lookup;
 use crate::diagnosis::{At, Claim, Code, Weight, Where};
 
@@ -29,12 +29,13 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if again.is_none() && took < 2 * SECOND {
         return;
     }
+    let another = took < SECOND && asked_anew(l, first.at);
     let seconds = took as f64 / SECOND as f64;
     let mut claim = Claim::new(
         Code::DnsSlow,
         At::address(Where::Unknown, facts.resolver),
         again.unwrap_or(answer.at),
-        0.95,
+        if another { 0.6 } else { 0.95 },
         format!(
             "{} took {seconds:.1} s at {}, {tries} tries.",
             l.question(),
@@ -46,7 +47,11 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         None => "the answer, late",
     })
     .since(facts.first.time)
-    .weighing(Weight::Costly)
+    .weighing(if another {
+        Weight::Finding
+    } else {
+        Weight::Costly
+    })
     .because(facts.first, format!("query for {}", l.question()))
     .advise(format!(
         "Resolver's operator ({}): look at its load and at the name servers it waits for",
@@ -57,4 +62,16 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         claim = claim.because(answer.at, format!("answered after {seconds:.1} s"));
     }
     claims.push(claim);
+}
+
+/// Each later try has another port and another number than the first. Most clients send the same question again; so soon another program of
+/// theirs may have asked as well, and what the first one was told was not captured.
+fn asked_anew(l: &Lookup<'_>, answered: Mark) -> bool {
+    let mut queries = l.facts.queries.iter();
+    let Some(first) = queries.next() else {
+        return false;
+    };
+    queries
+        .filter(|query| query.at.time <= answered.time)
+        .all(|query| query.id != first.id && query.port != first.port)
 }
