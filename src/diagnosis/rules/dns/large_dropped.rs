@@ -57,6 +57,7 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     } else if let Some(small) = l.context.small_answer
         && !matches!(facts.kind, RecordType::A | RecordType::AAAA)
         && silence.tries >= 3
+        && !is_silent_in_small(l)
         && l.context
             .largest_udp_answer
             .is_none_or(|(size, _)| size <= PLAIN)
@@ -72,6 +73,23 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
         return;
     };
     claims.push(claim(l, &silence, offered, confidence, shown));
+}
+
+/// What cannot be long was not answered either: the question without room for more (an answer is then cut off, RFC 1035 4.2.1), or an
+/// address of the same name. Its size is no matter then: nobody answers for that name, while others are answered.
+fn is_silent_in_small(l: &Lookup<'_>) -> bool {
+    let facts = l.facts;
+    let asked_in_small = facts
+        .queries
+        .iter()
+        .filter(|query| query.transport == Transport::Udp)
+        .any(|query| query.edns_size.is_none_or(|size| u32::from(size) <= PLAIN));
+    asked_in_small
+        || l.same_name().any(|sibling| {
+            sibling.resolver == facts.resolver
+                && matches!(sibling.kind, RecordType::A | RecordType::AAAA)
+                && sibling.rcode.is_none()
+        })
 }
 
 fn claim(

@@ -4,6 +4,7 @@ mod astray;
 mod half_seen;
 mod negative;
 mod over_tcp;
+mod silent;
 
 use std::net::IpAddr;
 

@@ -19,9 +19,11 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
     if silence.tries < 2 || !again || facts.icmp_count > 0 || facts.kind == RecordType::A {
         return;
     }
+    // Whoever fails at the name itself may give up on one question (RFC 9520 2) and still work on the other.
     let Some(answered) = l
         .same_name()
         .filter(|sibling| sibling.resolver == facts.resolver && sibling.kind == RecordType::A)
+        .filter(|sibling| sibling.rcode == Some(0))
         .find_map(|sibling| sibling.answer)
     else {
         return;
