@@ -4,8 +4,10 @@
 //! validation failed.
 
 use super::filtered::unreached;
-use crate::diagnosis::lookup_view::{Content, Lookup};
-use crate::diagnosis::{At, Claim, Code, Where};
+use crate::base::{Mark, SECOND};
+use crate::diagnosis::lookup_view::{Content, Lookup, Sibling};
+use crate::diagnosis::{At, Claim, Code, Weight, Where};
+use crate::flow::lookup::{LookupFacts, Query};
 use crate::proto::dns::rcode_name;
 
 /// Hears a look-up.
@@ -123,5 +125,32 @@ pub fn rule(l: &Lookup<'_>, claims: &mut Vec<Claim>) {
             "another name at the same resolver: an access list refuses them all",
         );
     }
+    if code == Code::DnsError
+        && let Some(answered) = outlived(l, reply.at)
+    {
+        claim = claim
+            .because(
+                answered,
+                "the same question without EDNS, asked at once, is answered",
+            )
+            .weighing(Weight::Costly);
+    }
     claims.push(claim);
+}
+
+/// Where the question was answered that the client put again at once: a server that does not know EDNS, or what stands in it, says FORMERR,
+/// NOTIMP or BADVERS, and is asked again without it (RFC 6891 6.1.3, 7).
+fn outlived(l: &Lookup<'_>, refused: Mark) -> Option<Mark> {
+    let LookupFacts { kind, resolver, .. } = l.facts;
+    let had_edns = |query: &Query| query.edns_size.is_some();
+    let again = |one: &&Sibling| {
+        let after = one.first.time.since(refused.time);
+        (one.kind, one.resolver) == (*kind, *resolver)
+            && matches!(one.rcode, Some(0 | 3))
+            && (0..=SECOND).contains(&after)
+    };
+    if !l.facts.queries.iter().all(had_edns) {
+        return None;
+    }
+    l.same_name().find(again)?.answer
 }

@@ -3,6 +3,7 @@
 mod astray;
 mod half_seen;
 mod negative;
+mod outlived;
 mod over_tcp;
 mod silent;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::super::asking::{Answered, Fate};
+use super::super::asking::{Answered, Fate, GAP};
 use super::super::claims::{self, Ladder};
 use super::super::lookups::Asked;
 use super::super::question::Shape;
@@ -18,7 +18,8 @@ impl Work {
             .answers()
             .filter(|(_, answer)| {
                 answer.message.malformed.is_none()
-                    && (answer.tries > 1 || answer.after >= 2 * SECOND)
+                    // Within the first gap it was asked again for an error, which came at once.
+                    && (answer.tries > 1 && answer.after >= GAP || answer.after >= 2 * SECOND)
             })
             .take(EACH)
             .collect();
