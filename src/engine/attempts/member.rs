@@ -179,6 +179,13 @@ impl Member {
         self.asked.as_ref().is_some_and(|asked| asked.useful)
     }
 
+    /// A look-up of the MX of the name that another one asked the same resolver about.
+    pub(super) fn asks_mx_of_same(&self, other: &Member) -> bool {
+        let both = self.asked.as_ref().zip(other.asked.as_ref());
+        self.server == other.server
+            && both.is_some_and(|(mx, asked)| mx.kind == RecordType::MX && mx.name == asked.name)
+    }
+
     /// Whether it did its work, at whatever cost.
     pub(super) fn works(&self) -> bool {
         matches!(self.outcome, Outcome::Healthy | Outcome::Degraded)

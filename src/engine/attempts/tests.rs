@@ -1,5 +1,7 @@
 //! What members make of their attempts: what joins what, how each ended, and of what.
 
+mod lookups;
+
 use std::net::IpAddr;
 
 use super::{Again, Asked, Attempt, Attempts, Member, Told, Wanted};

@@ -197,9 +197,17 @@ fn of_lookups(attempt: &Attempt) -> (Outcome, Option<&Member>) {
         .iter()
         .find(|member| member.useful() && member.works());
     let failed = |good: Option<bool>| {
-        let mut lookups = attempt.lookups.iter();
-        lookups
-            .find(|member| member.outcome == Outcome::Failed && made_good(attempt, member) == good)
+        let failed = || {
+            let lookups = attempt.lookups.iter();
+            lookups.filter(|member| {
+                member.outcome == Outcome::Failed && made_good(attempt, member) == good
+            })
+        };
+        let first = failed().next()?;
+        // Whether a name needs an address of its own, its MX tells (RFC 5321 5.1): where the same resolver did not say that, nothing
+        // is known of what is missing.
+        let unknown_mx = |one: &&Member| one.asks_mx_of_same(first);
+        failed().find(unknown_mx).or(Some(first))
     };
     let dear = failed(Some(true));
     if let Some(failed) = failed(None) {
