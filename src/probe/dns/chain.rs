@@ -191,7 +191,10 @@ impl Chain {
     /// Whether a mail program asks this, so that its answer is judged; else it only helps to find out what the name is.
     pub fn is_needed(&self, question: &Question) -> bool {
         match (&self.aim, question.kind) {
-            (Aim::Either(name), RecordType::MX) => !is_mail_name(name.as_str()),
+            // Called like a mail host, it is a domain all the same where it has an MX: then that is where its mail goes.
+            (Aim::Either(name), RecordType::MX) => {
+                !is_mail_name(name.as_str()) || !self.records(question).is_empty()
+            }
             (Aim::Either(_), RecordType::SRV) => false,
             _ => true,
         }

@@ -163,12 +163,17 @@ impl Lookups {
                         true => lookups.target(&question).await,
                         false => lookups.control(&question).await,
                     };
-                    (question, learned)
+                    (question, learned, needed)
                 });
             }
             while let Some(done) = running.join_next().await {
-                if let Ok((question, learned)) = done {
+                if let Ok((question, learned, needed)) = done {
                     chain.learn(&question, learned);
+                    // What was asked to find out what the name is turns out to be what a mail program asks.
+                    if !needed && chain.is_needed(&question) {
+                        let learned = self.target(&question).await;
+                        chain.learn(&question, learned);
+                    }
                 }
             }
         }

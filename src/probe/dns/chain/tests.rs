@@ -149,6 +149,21 @@ fn a_bare_name_is_a_host_when_it_has_neither_mx_nor_srv() {
 }
 
 #[test]
+fn what_is_called_like_a_host_and_has_an_mx_is_a_domain_that_needs_it() {
+    let name = host("mail.example.net");
+    let mx = Question::new(&name, RecordType::MX);
+    let mut chain = Chain::new(Aim::Either(name), true, true);
+    let (_, answer) = record("mail.example.net MX 10 a.example.net");
+    chain.learn(&mx, Learned::Records(vec![answer]));
+    assert!(chain.is_needed(&mx));
+    // The near misses: it has none, or nobody knows.
+    for learned in [Learned::NoData, Learned::NoName, Learned::Fault] {
+        chain.learn(&mx, learned);
+        assert!(!chain.is_needed(&mx));
+    }
+}
+
+#[test]
 fn services_by_srv() {
     let (_, reached) = follow(
         Aim::Either(host("example.net")),
