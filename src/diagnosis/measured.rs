@@ -88,6 +88,8 @@ const REFINES: &[(&str, &str)] = &[
     ("dns.type-dropped", "dns.timeout"),
     ("dns.blocked", "dns.timeout"),
     ("dns.port-closed", "dns.timeout"),
+    // What came is no DNS message, and no packet of the look-up.
+    ("dns.bad-response", "dns.timeout"),
     // The error bears the resolver's address, and comes from nearer than the resolver is.
     ("dns.blocked", "dns.port-closed"),
     ("dns.truncated-no-tcp", "dns.timeout"),

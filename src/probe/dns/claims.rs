@@ -3,11 +3,13 @@
 //! Each names its control: the pings, the other type, the other size, the repetition that it was measured against. The packets' own verdict stands on the look-up; these place it, name
 //! it better, or stand beside it. Nothing is sent here.
 
+mod no_response;
 mod silence;
 mod untaken;
 
 use std::net::IpAddr;
 
+pub use no_response::no_response;
 pub use silence::{Silence, silence};
 pub use untaken::untaken;
 

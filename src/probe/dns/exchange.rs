@@ -115,6 +115,8 @@ pub struct Exchanged {
     pub distance: Option<u8>,
     /// Datagrams of the server's that were captured on this host while its socket got nothing.
     pub untaken: u32,
+    /// Datagrams that its socket got from the server's port and that are no DNS responses.
+    pub strange: u32,
     /// A target that was silent for as long as silence is given: what still comes is heard here.
     pub rest: Option<Rest>,
 }
@@ -127,6 +129,7 @@ impl Exchanged {
             started,
             distance: None,
             untaken: 0,
+            strange: 0,
             rest: None,
         }
     }
@@ -232,7 +235,8 @@ pub async fn exchange(
                             if let Some(teller) = &teller {
                                 teller.received(bytes);
                             }
-                            hear(&mut asking, context.now(), bytes);
+                            let is_response = hear(&mut asking, context.now(), bytes);
+                            exchanged.strange += u32::from(!is_response);
                         }
                         // The ICMP error itself is seen by the tap, or told by the kernel.
                         Err(_) => {
@@ -332,11 +336,15 @@ async fn send(
     }
 }
 
-fn hear(asking: &mut Asking, now: Timestamp, bytes: &[u8]) {
+/// Whether it is a DNS response at all, to whatever (RFC 1035 4.1.1).
+fn hear(asking: &mut Asking, now: Timestamp, bytes: &[u8]) -> bool {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    if let Some(message) = decode(bytes, length) {
+    let message = decode(bytes, length);
+    let is_response = message.as_ref().is_some_and(|message| message.response);
+    if let Some(message) = message {
         asking.heard(now, message, bytes);
     }
+    is_response
 }
 
 fn notice(seen: &Seen, asking: &mut Asking, exchanged: &mut Exchanged) {

@@ -177,6 +177,15 @@ pub struct Vanishing {
     pub pings_reach: u8,
     /// Pings are answered by the resolver itself.
     pub host_answers: bool,
+    /// The TTL of a ping runs out in a router beyond.
+    pub router_beyond: bool,
+}
+
+impl Vanishing {
+    /// Whether what holds questions back is nearer than the resolver. Where pings met no router beyond, it may be the resolver itself.
+    pub fn is_between(self) -> bool {
+        self.router_beyond || !self.host_answers
+    }
 }
 
 /// Where questions vanish while pings to the same address get further; `None` when nothing gets further, or no router says anything.
@@ -192,6 +201,7 @@ pub fn vanishing(questions: &Trail, pings: &Trail) -> Option<Vanishing> {
         address,
         pings_reach,
         host_answers: answered.is_some(),
+        router_beyond: pings.farthest().is_some_and(|(ttl, _)| ttl > after_hop),
     })
 }
 
@@ -314,6 +324,20 @@ mod tests {
         let place = vanishing(&questions, &pings).expect("a place");
         assert_eq!((place.after_hop, place.address), (2, router(2)));
         assert!(place.host_answers && place.pings_reach == 5);
+        assert!(place.is_between());
+    }
+
+    #[test]
+    fn where_no_router_beyond_speaks_it_may_be_the_host() {
+        let (questions, _) = walk(5, |ttl, _| (ttl <= 2).then_some(false));
+        // Hops 3 and 4 say nothing of pings either.
+        let (pings, _) = walk(5, |ttl, _| match ttl {
+            3 | 4 => None,
+            _ => Some(ttl >= 5),
+        });
+        let place = vanishing(&questions, &pings).expect("a place");
+        assert_eq!((place.after_hop, place.pings_reach), (2, 5));
+        assert!(!place.is_between());
     }
 
     #[test]

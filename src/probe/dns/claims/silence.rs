@@ -19,7 +19,7 @@ pub struct Silence {
     pub lasted: Nanos,
     /// Pings to the resolver.
     pub pings: Controls,
-    /// The A of the same name was answered so often meanwhile, of so many.
+    /// The A of the same name was answered without an error so often meanwhile, of so many.
     pub address_answered: Option<(u32, u32)>,
     /// Another question that had been answered before, asked in between: answered so often, of so many.
     pub others_answered: Option<(u32, u32)>,
@@ -90,7 +90,7 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
             At::address(Where::Unknown, of.resolver),
             "; what it had answered before it mostly does not answer now either".to_owned(),
         ),
-        _ => silent_at(of, facts),
+        _ => silent_at(of, facts, typed.is_some()),
     };
     let mut claim = Claim::new(
         code,
@@ -111,7 +111,7 @@ pub fn silence(of: &Subject<'_>, facts: &Silence) -> Claim {
     if let Some((answered, sent)) = typed.or(facts.address_answered) {
         claim = claim.because(
             of.proof("A beside it"),
-            format!("A of the same name, asked in between: {answered} of {sent} answered"),
+            format!("A of the same name, asked in between: {answered} of {sent} answered without an error"),
         );
     }
     if let Some((answered, sent)) = facts.others_answered {
@@ -163,19 +163,29 @@ fn confidence(facts: &Silence) -> f32 {
     }
 }
 
-/// Whose doing it is, and the end of the sentence that says so.
-fn silent_at(of: &Subject<'_>, facts: &Silence) -> (At, String) {
-    if let Some(found) = facts.vanishing {
-        let last = found.pings_reach == found.after_hop.saturating_add(1) && found.host_answers;
+/// Whether it is the resolver that waits: it answers other questions, and nothing is known to hold this one back on the way. That no
+/// router beyond the last one says that it came by shows nothing, since a question that is never answered ends nowhere else.
+fn waits(facts: &Silence) -> bool {
+    facts.answers_others && !facts.vanishing.is_some_and(|found| found.is_between())
+}
+
+/// Whose doing it is, and the end of the sentence that says so. `typed`: it answers the same name when it is asked for another type.
+fn silent_at(of: &Subject<'_>, facts: &Silence, typed: bool) -> (At, String) {
+    if let Some(found) = facts.vanishing.filter(|_| typed || !waits(facts)) {
+        let last = !found.is_between();
         let at = At {
             place: if last { Where::Unknown } else { Where::Network },
             address: Some(found.address),
             hop: None,
             after_hop: Some(found.after_hop),
         };
+        let only = match found.pings_reach > found.after_hop.saturating_add(1) {
+            true => " that says anything",
+            false => "",
+        };
         let text = match last {
             true => format!(
-                "; they reach hop {} ({}), the last before it, and pings reach it",
+                "; they reach hop {} ({}), the last before it{only}, and pings reach it",
                 found.after_hop, found.address
             ),
             false => format!(
@@ -290,15 +300,19 @@ fn silence_advice(of: &Subject<'_>, facts: &Silence, code: Code) -> Vec<String> 
         });
         return advice;
     }
+    if waits(facts) {
+        let name = &of.question.name;
+        advice.push(format!("Owner of {name}: check that every name server that its delegation names answers: dig +trace {name}"));
+        advice.push(format!(
+            "Operator of {resolver}: see which name servers of {name} it waits for"
+        ));
+        return advice;
+    }
     match facts.vanishing {
-        Some(place) if place.pings_reach > place.after_hop.saturating_add(1) || !place.host_answers => {
+        Some(place) if place.is_between() => {
             advice.push(format!("Ask who runs the device after {} to allow UDP and TCP port 53 to {resolver}", place.address));
         }
         Some(_) => advice.push(format!("{resolver} is up: look at its DNS service and at its own firewall (UDP and TCP port 53)")),
-        None if facts.answers_others => advice.push(format!(
-            "Operator of {resolver}: see which name servers of {} it waits for",
-            of.question.name
-        )),
         None => advice.push(format!("Check that {resolver} is alive and meant for this network")),
     }
     if facts.tcp == Some(Ok(())) {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Silence, Subject, checking_disabled, forged, silence, slow, untaken};
+use super::{Silence, Subject, checking_disabled, forged, no_response, silence, slow, untaken};
 use crate::base::{MILLISECOND, SECOND, Timestamp};
 use crate::diagnosis::{Code, Weight, Where};
 use crate::probe::dns::asking::TcpEnd;
@@ -37,6 +37,7 @@ fn vanishing(after_hop: u8) -> Vanishing {
         address: IpAddr::from([203, 0, 113, after_hop]),
         pings_reach: 4,
         host_answers: true,
+        router_beyond: after_hop < 3,
     }
 }
 
@@ -162,6 +163,49 @@ fn a_resolver_that_answers_others_waits_itself() {
     assert_eq!(silence(&with(&asked), &facts).at.place, Where::Resolver);
 }
 
+/// A question that is never answered ends at the last router before the resolver, whatever it is waiting for.
+#[test]
+fn the_last_router_is_not_named_where_the_resolver_answers_others() {
+    let asked = question(RecordType::MX);
+    let waits = Silence {
+        answers_others: true,
+        vanishing: Some(vanishing(3)),
+        ..quiet()
+    };
+    let claim = silence(&with(&asked), &waits);
+    assert_eq!(
+        (claim.at.place, claim.at.address, claim.at.after_hop),
+        (Where::Resolver, Some(with(&asked).resolver), None)
+    );
+    assert!(
+        claim
+            .advice
+            .iter()
+            .any(|one| one.contains("mail.example.net"))
+    );
+    assert!(!claim.advice.iter().any(|one| one.contains("firewall")));
+    // The near misses: pings run out of TTL in a router farther on; nothing else is answered; another type of the name is.
+    let between = Silence {
+        vanishing: Some(vanishing(2)),
+        ..waits.clone()
+    };
+    let claim = silence(&with(&asked), &between);
+    assert_eq!(
+        (claim.at.place, claim.at.after_hop),
+        (Where::Network, Some(2))
+    );
+    let dead = Silence {
+        answers_others: false,
+        ..waits.clone()
+    };
+    assert_eq!(silence(&with(&asked), &dead).at.after_hop, Some(3));
+    let typed = Silence {
+        address_answered: Some((3, 3)),
+        ..waits
+    };
+    assert_eq!(silence(&with(&asked), &typed).at.after_hop, Some(3));
+}
+
 #[test]
 fn bogus_only_when_cd_makes_it_an_answer() {
     let asked = question(RecordType::A);
@@ -210,6 +254,16 @@ fn a_redirection_that_tells_the_truth_harms_nobody() {
     let wrong = Some("over TCP the answer is another".to_owned());
     let claim = forged(&with(&asked), &found, wrong);
     assert_eq!((claim.weight, claim.at.hop), (Weight::Fatal, Some(2)));
+}
+
+#[test]
+fn who_answers_with_something_else_is_not_silent() {
+    let question = question(RecordType::MX);
+    let claim = no_response(&with(&question), 4, 4);
+    assert_eq!(
+        (claim.code, claim.at.place),
+        (Code::DnsBadResponse, Where::Resolver)
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::diagnosis::Settles;
 use crate::probe::control::Role;
 use crate::proto::dns::RecordType;
 
-/// So many answers that were captured and reached no socket are no accident.
+/// So many answers that were captured and reached no socket, or that are no DNS responses, are no accident.
 const UNTAKEN: u32 = 2;
 /// A of the same name, what was answered before and the silent question are asked so often beside each other, so far apart.
 const CONTROLS: u32 = 3;
@@ -34,6 +34,7 @@ impl Work {
             .filter(|asked| matches!(asked.exchanged.fate, Some(Fate::Silent { .. })))
             .collect();
         let silent = self.taken(silent);
+        let silent = self.wordless(silent);
         let Some(first) = silent.first() else { return };
         let context = &self.lookups.context;
         let alive = self.answers().next().is_some();
@@ -105,6 +106,26 @@ impl Work {
         silent
     }
 
+    /// Those of the silent to whom nothing came; of the others it is said that what came is no DNS response.
+    fn wordless<'a>(&self, silent: Vec<&'a Arc<Asked>>) -> Vec<&'a Arc<Asked>> {
+        let (answered, silent): (Vec<_>, Vec<_>) = silent
+            .into_iter()
+            .partition(|asked| asked.exchanged.strange >= UNTAKEN);
+        for asked in answered {
+            if let Some(Fate::Silent { tries, .. }) = asked.exchanged.fate {
+                let subject = Subject {
+                    resolver: self.ip(),
+                    question: &asked.question,
+                    now: self.lookups.context.now(),
+                };
+                let claim = claims::no_response(&subject, asked.exchanged.strange, tries);
+                let measured = subject.measured(claim, Settles::Verdict);
+                self.lookups.context.measured(measured);
+            }
+        }
+        silent
+    }
+
     fn came_late(&self, asked: &Asked) -> bool {
         let came = |other: &Arc<Asked>| {
             other.is_target
@@ -137,7 +158,8 @@ impl Work {
             for _ in 0..CONTROLS {
                 // In turn, so that what lets through so many in a time meets all of them.
                 if typed {
-                    addresses += self.answered(&address).await;
+                    // Whoever fails at the name answers one question and still works on the other.
+                    addresses += u32::from(self.rcode_once(&address).await == Some(0));
                 }
                 others += self.answered(&other.question).await;
                 again += self.answered(&asked.question).await;
@@ -173,9 +195,17 @@ impl Work {
 
     /// Asks once, as a control: 1 when it is answered.
     async fn answered(&self, question: &Question) -> u32 {
+        u32::from(self.rcode_once(question).await.is_some())
+    }
+
+    /// Asks once, as a control: what that draws.
+    async fn rcode_once(&self, question: &Question) -> Option<u16> {
         let lookups = &self.lookups;
         let exchanged = lookups.ask(&self.server, question, Shape::PLAIN, 1).await;
-        u32::from(matches!(exchanged.fate, Some(Fate::Answered(_))))
+        match exchanged.fate {
+            Some(Fate::Answered(answer)) => Some(answer.message.rcode),
+            _ => None,
+        }
     }
 
     /// What a stub resolver suffers, when it is worth a word.
