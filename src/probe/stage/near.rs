@@ -4,7 +4,7 @@
 //! what the report shows of the path. Of an address that has several services the pings are walked once, and one port; of the
 //! others a SYN that cannot reach the host is enough, and only where that is answered is the port walked too.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::trace;
 use crate::diagnosis::{About, At, Claim, Code, Measured, Proof, Settles, Weight, Where};
@@ -112,21 +112,37 @@ fn too_near(target: &Walk, pings: &Walk) -> Option<u8> {
     (matches!(heard, Heard::Open { .. }) && router > first).then_some(first)
 }
 
-fn intercepted(context: &Context, to: SocketAddr, first: u8, target: &Way, far: &Far) {
+/// The place of what answers first at that TTL, from so many hops away by its own, and in words. A router tells a TTL's end before it looks
+/// at what it hands on, so that a device in its way on answers first at the next TTL; what takes packets in at the next hop (TPROXY, REDIRECT)
+/// does so as well, and its answer comes from there.
+fn nearby(first: u8, hops: Option<u8>, router: impl Fn(u8) -> Option<IpAddr>) -> (At, String) {
     let before = first.saturating_sub(1);
-    let router = target.walk.at(before).and_then(|rung| rung.router);
-    let farther = far.router().unwrap_or(first);
-    let at = At {
+    let at = |hop: u8| At {
         place: Where::Network,
-        address: router,
-        hop: (before > 0).then_some(before),
+        address: router(hop),
+        hop: (hop > 0).then_some(hop),
         after_hop: Some(before),
     };
     // With the smallest TTL of all there is nobody before it.
-    let near = match before {
-        0 => "at hop 1".to_owned(),
-        hop => format!("near hop {hop}"),
+    match before {
+        0 => (at(0), "at hop 1".to_owned()),
+        _ if hops == Some(first) => (at(first), format!("at hop {first}")),
+        hop => (at(hop), format!("near hop {hop}")),
+    }
+}
+
+fn intercepted(context: &Context, to: SocketAddr, first: u8, target: &Way, far: &Far) {
+    let hops = match target.walk.at(first).and_then(|rung| rung.end) {
+        Some(Heard::Open { distance }) => Some(distance.saturating_add(1)),
+        _ => None,
     };
+    let farther = far.router().unwrap_or(first);
+    let (at, near) = nearby(first, hops, |hop| {
+        let walks = [&target.walk, &far.pings];
+        walks
+            .into_iter()
+            .find_map(|walk| walk.at(hop).and_then(|rung| rung.router))
+    });
     let claim = Claim::new(
         Code::TcpIntercepted,
         at,
@@ -146,4 +162,30 @@ fn intercepted(context: &Context, to: SocketAddr, first: u8, target: &Way, far: 
         claim,
         settles: Settles::Finding,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::nearby;
+
+    #[test]
+    fn what_answers_from_its_own_hop_is_not_the_router_before_it() {
+        let router = |hop: u8| (hop > 0).then(|| IpAddr::from([198, 51, 100, hop]));
+        let place = |first: u8, hops: Option<u8>| {
+            let (at, near) = nearby(first, hops, router);
+            (at.hop, at.after_hop, at.address, near)
+        };
+        let near = |hop: u8, words: &str| (Some(hop), Some(1), router(hop), words.to_owned());
+        assert_eq!(place(2, Some(2)), near(2, "at hop 2"));
+        // The near misses: from one hop nearer it is that router's doing; from farther away, or from nobody knows where, nothing tells.
+        for hops in [Some(1), Some(5), None] {
+            assert_eq!(place(2, hops), near(1, "near hop 1"));
+        }
+        assert_eq!(
+            place(1, Some(1)),
+            (None, Some(0), None, "at hop 1".to_owned())
+        );
+    }
 }

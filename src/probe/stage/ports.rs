@@ -5,6 +5,7 @@
 
 mod crowd;
 mod guessed;
+mod last;
 mod refusal;
 
 use std::net::SocketAddr;
@@ -378,7 +379,7 @@ fn dropped(
         to.ip()
     );
     let mut walked = None;
-    let mut last = false;
+    let mut last = None;
     if let Some(placed) = placed {
         let found = &placed.boundary;
         // Where no router complained of either, and the next that answers is the host itself, nothing lies between to tell a place by.
@@ -401,7 +402,7 @@ fn dropped(
             } else {
                 format!("SYN packets vanish after hop {}{here}.", found.after_hop)
             };
-            last = beyond.router.is_none();
+            last = beyond.router.is_none().then_some(beyond.ttl);
             let there = beyond.router.map_or_else(
                 || format!("the host itself, hop {},", beyond.ttl),
                 |router| format!("hop {} ({router})", beyond.ttl),
@@ -440,23 +441,14 @@ fn dropped(
             "{advice}; look at this host's own output rules first: nft list ruleset, iptables-save"
         );
     }
-    if last && let Some(place) = &at.address {
-        // How far the answers come on their way back, no TTL of ours tells.
-        summary = format!(
-            "SYN packets get as far as hop {} ({place}), the last before the server, and no answer comes back.",
-            at.after_hop.unwrap_or_default()
-        );
-        advice = format!(
-            "Look at {}'s own firewall, and at every device between for rules about answers from TCP port {}",
-            to.ip(),
-            to.port()
-        );
+    if let (Some(server), Some(place), Some(hop)) = (last, at.address, at.after_hop) {
+        (summary, advice) = last::seen((hop, place), server, to);
     }
     let mut claim = Claim::new(Code::TcpDropped, at, proof, confidence, summary)
         .shown_by(counted)
         .advise(advice);
     // The server itself drops as well, when its queue is full.
-    let maybe_server = last || walked.is_none();
+    let maybe_server = last.is_some() || walked.is_none();
     if let Some(walked) = walked {
         claim = claim.because(Proof::Measured("TTL walk", context.now()), walked);
     }
