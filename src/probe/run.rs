@@ -186,7 +186,9 @@ async fn probe(context: &Context, target: &Target, names: &Arc<OwnNames>, server
                 to,
             });
         }
-        context.host(address).serves();
+        let host = context.host(address);
+        host.serves();
+        host.mtu.get_or_init(|| context.mtu_towards(address));
         running.spawn(async move {
             let outcome = service(&context, &destination, to, &beside, silent).await;
             (destination.name, to, outcome)

@@ -51,6 +51,15 @@ fn narrowed(again: Answer) -> Turn {
     }
 }
 
+/// The usual one again where this host announces less than at first, and the change is no matter of that: that it passes now may be the
+/// smaller segments' doing, and says nothing of the server.
+fn no_longer_usual(died: Answer, again: Answer) -> Turn {
+    match again == died {
+        true => Turn::Same,
+        false => Turn::Unclear,
+    }
+}
+
 /// The changed one again, which passed at first.
 fn changed(died: Answer, again: Answer) -> Turn {
     match again {
@@ -93,12 +102,13 @@ impl Tried<'_> {
         for is_usual in TURNS.into_iter().take(turns) {
             let turn = if is_usual {
                 let why = "the usual ClientHello again, in turns with a changed one";
-                let known = mss.and_then(|_| self.context.learned_mtu(self.outcome.to.ip()));
+                let known = self.context.learned_mtu(self.outcome.to.ip());
                 let again = self.once(&same, None, why).await;
                 learned = learned.or(known);
-                match known {
-                    Some(_) => narrowed(again),
-                    None => usual(died, again),
+                match (known, mss) {
+                    (Some(_), Some(_)) => narrowed(again),
+                    (Some(_), None) => no_longer_usual(died, again),
+                    (None, _) => usual(died, again),
                 }
             } else {
                 let why = "the changed ClientHello again, in turns with the usual one";
@@ -214,7 +224,9 @@ pub(super) fn is_deaf(segments: &[Segment], local: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Turn, answered_larger, changed, is_deaf, narrowed, usual};
+    use super::{
+        Answer, Turn, answered_larger, changed, is_deaf, narrowed, no_longer_usual, usual,
+    };
     use crate::base::Timestamp;
     use crate::probe::context::Segment;
     use crate::wire::TcpFlags;
@@ -234,6 +246,8 @@ mod tests {
         // The usual one is none any more where the kernel announces less.
         assert_eq!(narrowed(Answer::Alert(40)), Turn::Same);
         assert_eq!(narrowed(HANGS), Turn::Unclear);
+        assert_eq!(no_longer_usual(HANGS, Answer::Alert(40)), Turn::Unclear);
+        assert_eq!(no_longer_usual(HANGS, HANGS), Turn::Same);
         // Another death: it proves neither.
         assert_eq!(usual(VANISHES, HANGS), Turn::Unclear);
         assert_eq!(usual(HANGS, Answer::Strange), Turn::Unclear);
