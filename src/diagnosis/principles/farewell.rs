@@ -4,6 +4,7 @@
 //! LOGOUT. Behind a message, which ends in a dot of its own or fills a record longer than any command (RFC 5321 4.5.3.1.4: 512
 //! bytes), DATA cannot come, so that it was QUIT. Elsewhere it may have been: then an end that follows is nobody's proven fault.
 
+use super::done::without_holes;
 use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side};
 use crate::diagnosis::view::{Connection, Ending};
 use crate::proto::Service;
@@ -185,10 +186,12 @@ pub fn closing_alert(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
             .is_some_and(|reset| reset.side == Side::Client && soon(reset.at));
     let echoed = tls.close_notify[Side::Server].is_some_and(|answer| !answer.is_before(at));
     let spoke = |side: Side| tls.application_data[side].map(|(_, last)| last);
-    let answered = match (spoke(Side::Client), spoke(Side::Server)) {
-        (Some(said), Some(answer)) => said.is_before(answer),
-        (said, _) => said.is_none(),
-    };
+    // What was not captured may have been the line before it.
+    let answered = without_holes(c, tls)
+        && match (spoke(Side::Client), spoke(Side::Server)) {
+            (Some(said), Some(answer)) => said.is_before(answer),
+            (said, _) => said.is_none(),
+        };
     (left || echoed || answered || said_quit(c, tls, at)).then_some(at)
 }
 

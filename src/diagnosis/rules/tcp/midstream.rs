@@ -8,6 +8,7 @@ use crate::diagnosis::principles::{
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
+use crate::proto::tls::TlsFacts;
 
 /// An end this soon after a line is the answer to it.
 const ANSWER: Nanos = 5 * SECOND;
@@ -26,7 +27,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
     if c.done.is_some() || c.said_goodbye() || server.data_segments == 0 || c.one_sided() {
         return;
     }
-    if reset && may_have_quit(c, at) {
+    if reset && (may_have_quit(c, at) || may_be_encrypted(c)) {
         return;
     }
     // Of lines that the capture cut short one may have been QUIT, and another its answer.
@@ -172,6 +173,15 @@ fn owes_tls(c: &Connection<'_>, end: Mark) -> bool {
     c.dialogue.starttls_accepted.is_some() && !begun && left.is_none_or(|fin| fin.time > end.time)
 }
 
+/// TLS was asked for, and the answer was not captured: what came behind it nobody can read, and its last word may have been a goodbye.
+fn may_be_encrypted(c: &Connection<'_>) -> bool {
+    let asked = |exchange: &Exchange| {
+        let verb = exchange.command.as_ref().map(|command| command.verb);
+        verb == Some(Verb::Starttls) && (exchange.reply.is_none() || exchange.unsure)
+    };
+    c.partly_unseen() && c.dialogue.exchanges.iter().any(asked)
+}
+
 /// What has the size of QUIT was answered, and the server ended at once: it may have owed nothing. Or its end is all the answer that
 /// it gave: to QUIT, which asks for no more, or to whatever a client says that was refused before.
 fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
@@ -187,8 +197,10 @@ fn may_have_quit(c: &Connection<'_>, end: Mark) -> bool {
         None => {
             let first = c.tcp.resets.iter().find(|r| r.side == Side::Server);
             let jumps = first.is_some_and(|reset| reset.seq_exact == Some(false));
-            tls.is_some_and(|tls| c.partly_unseen() || jumps || tls.server_hello.is_none())
-                && !c.work_open()
+            let late = |tls: &TlsFacts| c.began_late() && tls.client_hello.is_none();
+            tls.is_some_and(|tls| {
+                c.partly_unseen() || jumps || tls.server_hello.is_none() || late(tls)
+            }) && !c.work_open()
         }
     }
 }

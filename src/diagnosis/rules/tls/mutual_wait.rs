@@ -3,6 +3,7 @@
 //! Nobody sends a byte until one gives up. A QUIT sent only then changes nothing.
 
 use crate::base::Side;
+use crate::diagnosis::principles::asked_in_vain;
 use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
 use crate::flow::Reset;
 
@@ -70,8 +71,10 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 }
 
 /// The client had said something that never came this far, as its own sequence numbers show (RFC 9293 3.4), or its host had ended the connection
-/// long before: asked whether it is still there, it knows of none.
+/// long before: asked whether it is still there, it knows of none, or does not answer.
 fn swallowed(c: &Connection<'_>) -> bool {
     let forgot = |reset: &Reset| reset.side == Side::Client && reset.of_unknown_connection();
-    c.unheard(Side::Client).is_some() || c.tcp.resets.iter().any(forgot)
+    c.unheard(Side::Client).is_some()
+        || c.tcp.resets.iter().any(forgot)
+        || asked_in_vain(c, Side::Server).is_some()
 }
