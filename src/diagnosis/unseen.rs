@@ -128,11 +128,12 @@ pub(super) fn work_unseen(c: &Connection<'_>) -> bool {
         && (refused_last(c) || last_asked_is_open(c) || words_unseen(c))
 }
 
-/// The server acknowledged words of the client that were not captured, and nobody was let into a mailbox: what was asked for there, and
-/// refused perhaps, is not in view.
+/// The server acknowledged words of the client that were not captured: what was asked for there, and refused perhaps, is not in view. Who was
+/// let into a mailbox, and said goodbye, had what it came for.
 pub(super) fn words_unseen(c: &Connection<'_>) -> bool {
     let clear = c.tls.is_none() || c.reads_inside();
-    let let_in = c.dialogue.is_mailbox() && c.dialogue.authenticated.is_some();
+    let left = c.dialogue.quit.is_some() || c.goodbye().is_some();
+    let let_in = c.dialogue.is_mailbox() && c.dialogue.authenticated.is_some() && left;
     clear && c.dialogue.opaque.is_none() && c.tcp.capture_gaps[Side::Client] > 0 && !let_in
 }
 
@@ -177,6 +178,8 @@ fn surely(exchange: &Exchange) -> Option<(Verb, &Reply)> {
 fn depth(c: &Connection<'_>, verb: Verb) -> u8 {
     match verb {
         Verb::Other if !c.dialogue.is_mailbox() => 0,
+        // Who is refused it and leaves came for more.
+        Verb::Starttls => 1,
         Verb::Mail => 2,
         Verb::Rcpt => 3,
         Verb::DataStart | Verb::Data | Verb::DataLast => 4,
