@@ -124,7 +124,7 @@ pub(super) fn work_unseen(c: &Connection<'_>) -> bool {
     missing
         && clear
         && c.dialogue.opaque.is_none()
-        && !work_shown(c)
+        && (!work_shown(c) || !c.dialogue.is_mailbox() && refused_last(c))
         && (refused_last(c) || last_asked_is_open(c) || words_unseen(c))
 }
 
@@ -178,8 +178,8 @@ fn surely(exchange: &Exchange) -> Option<(Verb, &Reply)> {
 fn depth(c: &Connection<'_>, verb: Verb) -> u8 {
     match verb {
         Verb::Other if !c.dialogue.is_mailbox() => 0,
-        // Who is refused it and leaves came for more.
-        Verb::Starttls => 1,
+        // Who is refused them and leaves came for more.
+        Verb::Starttls | Verb::Ehlo | Verb::Helo | Verb::Lhlo => 1,
         Verb::Mail => 2,
         Verb::Rcpt => 3,
         Verb::DataStart | Verb::Data | Verb::DataLast => 4,
@@ -235,7 +235,11 @@ fn last_asked_is_open(c: &Connection<'_>) -> bool {
         loose
             && !ends_session(exchange)
             && exchange.reply.as_ref().is_some_and(|reply| {
-                invites(reply.status) && comes_behind(asked, reply) && !may_answer_quit(c, reply)
+                let parting = c.goodbye().is_some_and(|bye| !reply.at.is_before(bye));
+                invites(reply.status)
+                    && comes_behind(asked, reply)
+                    && !parting
+                    && !may_answer_quit(c, reply)
             })
     };
     !exchanges.iter().any(answers)
@@ -245,10 +249,19 @@ fn comes_behind(asked: Option<&Command>, reply: &Reply) -> bool {
     asked.is_none_or(|command| command.done.is_before(reply.at))
 }
 
-/// In SMTP 221 is the answer to QUIT, and nothing else is (RFC 5321 4.1.1.10); elsewhere it looks like any other.
+/// In SMTP 221 is the answer to QUIT, and nothing else is (RFC 5321 4.1.1.10); elsewhere it looks like any other. Where no QUIT is in view, it is
+/// the last one.
 fn may_answer_quit(c: &Connection<'_>, reply: &Reply) -> bool {
-    let quit = c.dialogue.quit.filter(|_| c.dialogue.is_mailbox());
-    quit.is_some_and(|quit| quit.is_before(reply.at))
+    let last = || {
+        let mut replies = c.dialogue.exchanges.iter().rev();
+        let last = replies.find_map(|exchange| exchange.reply.as_ref());
+        last.is_some_and(|last| last.at == reply.at)
+    };
+    c.dialogue.is_mailbox()
+        && match c.dialogue.quit {
+            Some(quit) => quit.is_before(reply.at),
+            None => last(),
+        }
 }
 
 /// The exchange is the end of a session: QUIT, its answer, or words that close the channel.
