@@ -142,6 +142,14 @@ impl<'a> Connection<'a> {
         socket_text(SocketAddr::new(self.key.server.ip, self.key.server.port))
     }
 
+    /// Where that side ended the connection, and whether it was by a reset.
+    pub fn closed_by(&self, side: Side) -> Option<(Mark, bool)> {
+        match self.ending {
+            Ending::Closed { by, at, reset } if by == side => Some((at, reset)),
+            _ => None,
+        }
+    }
+
     /// Whether the flow has ended as far as it is seen.
     pub fn ended(&self) -> bool {
         matches!(self.ending, Ending::Closed { .. })

@@ -6,7 +6,7 @@
 
 use super::done::without_holes;
 use crate::base::{MILLISECOND, Mark, Nanos, SECOND, Side};
-use crate::diagnosis::view::{Connection, Ending};
+use crate::diagnosis::view::Connection;
 use crate::proto::Service;
 use crate::proto::tls::{OpaqueRecord, ServerHello, TlsFacts, Version};
 
@@ -54,6 +54,25 @@ pub fn has_size_of_quit(hello: &ServerHello, record: &OpaqueRecord) -> bool {
     record.content_type == 23 && record.length == overhead(hello).saturating_add(QUIT)
 }
 
+/// Whether the farewell of that service has one size: IMAP's has a tag of any length before it, ManageSieve's is another word.
+fn has_one_size(service: Service) -> bool {
+    !matches!(service, Service::Imap | Service::Imaps | Service::Sieve)
+}
+
+/// What that record carries beside what the suite adds.
+fn carried(hello: &ServerHello, record: &OpaqueRecord) -> u16 {
+    record.length.saturating_sub(overhead(hello))
+}
+
+/// The records that carry more than an alert, in their order.
+fn lines<'t>(
+    tls: &'t TlsFacts,
+    hello: &'t ServerHello,
+) -> impl DoubleEndedIterator<Item = &'t OpaqueRecord> + Clone {
+    let says = |one: &&OpaqueRecord| one.content_type == 23 && carried(hello, one) > ALERT;
+    tls.opaque.iter().filter(says)
+}
+
 /// Whether a line of that many bytes can be the farewell of that service.
 fn has_size_of_farewell(service: Service, carried: u16) -> bool {
     match service {
@@ -67,7 +86,7 @@ fn has_size_of_farewell(service: Service, carried: u16) -> bool {
 pub fn farewell(c: &Connection<'_>, tls: &TlsFacts) -> Option<Farewell> {
     let hello = tls.server_hello.as_ref()?;
     let finished = tls.client_finished?;
-    let carried = |one: &OpaqueRecord| one.length.saturating_sub(overhead(hello));
+    let carried = |one: &OpaqueRecord| carried(hello, one);
     let of = |side: Side| {
         let data = move |one: &&OpaqueRecord| one.side == side && one.content_type == 23;
         tls.opaque.iter().filter(data).rev()
@@ -106,10 +125,9 @@ fn owes_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
     let (Some(hello), Some(finished)) = (tls.server_hello.as_ref(), tls.client_finished) else {
         return false;
     };
-    let carried = |one: &OpaqueRecord| one.length.saturating_sub(overhead(hello));
-    let data = |one: &&OpaqueRecord| one.content_type == 23 && carried(one) > ALERT;
-    let spoken = tls.opaque.iter().filter(data).rev();
-    let said = spoken
+    let carried = |one: &OpaqueRecord| carried(hello, one);
+    let said = lines(tls, hello)
+        .rev()
         .take_while(|one| one.side == Side::Client && finished.is_before(one.at))
         .filter(|one| one.at.is_before(end));
     let Some(last) = said.clone().next() else {
@@ -130,10 +148,9 @@ pub fn may_owe_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
     let (Some(hello), Some(finished)) = (tls.server_hello.as_ref(), tls.client_finished) else {
         return false;
     };
-    let carried = |one: &OpaqueRecord| one.length.saturating_sub(overhead(hello));
-    let data = |one: &&OpaqueRecord| one.content_type == 23 && carried(one) > ALERT;
+    let carried = |one: &OpaqueRecord| carried(hello, one);
     let before = |one: &&OpaqueRecord| finished.is_before(one.at) && one.at.is_before(end);
-    let mut spoken = tls.opaque.iter().filter(data).filter(before).rev();
+    let mut spoken = lines(tls, hello).filter(before).rev();
     let Some(last) = spoken.next().filter(|one| one.side == Side::Client) else {
         return false;
     };
@@ -142,14 +159,8 @@ pub fn may_owe_answer(c: &Connection<'_>, tls: &TlsFacts, end: Mark) -> bool {
         return false;
     }
     let waited = end.time.since(last.at.time);
-    let named = !matches!(c.service, Service::Imap | Service::Imaps | Service::Sieve);
-    let by_server = matches!(
-        c.ending,
-        Ending::Closed {
-            by: Side::Server,
-            ..
-        }
-    );
+    let named = has_one_size(c.service);
+    let by_server = c.closed_by(Side::Server).is_some();
     // What is answered by the server's end alone was a farewell, or was not answered.
     let said_more = carried(last) > *LOGOUT.end();
     waited >= PATIENT
@@ -197,7 +208,7 @@ pub fn closing_alert(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
 
 /// The client's last line before that has the size of QUIT, in a protocol whose farewell has one.
 fn said_quit(c: &Connection<'_>, tls: &TlsFacts, before: Mark) -> bool {
-    let named = !matches!(c.service, Service::Imap | Service::Imaps | Service::Sieve);
+    let named = has_one_size(c.service);
     let of_client = |one: &&OpaqueRecord| one.side == Side::Client && one.at.is_before(before);
     let last = tls.opaque.iter().rfind(of_client);
     let hello = tls.server_hello.as_ref();
@@ -215,7 +226,7 @@ pub fn quit_unanswered(c: &Connection<'_>, tls: &TlsFacts) -> Option<Mark> {
     let mut data = tls.opaque.iter().filter(|one| one.content_type == 23).rev();
     let last = data.next()?;
     let behind = last.at.time >= finished.time && last.at != finished;
-    let named = !matches!(c.service, Service::Imap | Service::Imaps | Service::Sieve);
+    let named = has_one_size(c.service);
     (named && behind && last.side == Side::Client && has_size_of_quit(hello, last))
         .then_some(last.at)
 }

@@ -6,7 +6,7 @@
 
 use crate::base::{Mark, SECOND, Side};
 use crate::diagnosis::principles::reset_origin;
-use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::proto::mail::{Exchange, Family, Phase, Reply, Status};
 
 use super::progress::{Progress, cut, readable, refuses};
@@ -88,14 +88,7 @@ pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
 /// On a port of implicit TLS the header stands where the ClientHello belongs: OpenSSL has no alert for what is no record at all, and its
 /// server ends the connection without a word.
 fn ended_wordlessly(c: &Connection<'_>, preface: Mark) -> Option<Claim> {
-    let Ending::Closed {
-        by: Side::Server,
-        at,
-        reset,
-    } = c.ending
-    else {
-        return None;
-    };
+    let (at, reset) = c.closed_by(Side::Server)?;
     let prompt = (0..5 * SECOND).contains(&at.time.since(preface.time));
     if !prompt || c.began_late() || c.partly_unseen() || c.end_unseen(Side::Server) {
         return None;

@@ -3,16 +3,11 @@
 
 use crate::base::Side;
 use crate::diagnosis::principles::reset_origin;
-use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    let Ending::Closed {
-        by: Side::Server,
-        at,
-        reset,
-    } = c.ending
-    else {
+    let Some((at, reset)) = c.closed_by(Side::Server) else {
         return;
     };
     let server = &c.tcp.sides[Side::Server];

@@ -5,7 +5,7 @@ use crate::diagnosis::principles::{
     Farewell, asked_in_vain, behind_message, delivered, farewell, gave_up_on_peer, in_order,
     quit_unanswered, reset_origin, with_words,
 };
-use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::flow::ResetTrigger;
 use crate::proto::mail::{Exchange, Verb};
 use crate::proto::tls::TlsFacts;
@@ -15,12 +15,7 @@ const ANSWER: Nanos = 5 * SECOND;
 
 /// Hears a connection that opened.
 pub fn rule(c: &Connection<'_>, claims: &mut Vec<Claim>) {
-    let Ending::Closed {
-        by: Side::Server,
-        at,
-        reset,
-    } = c.ending
-    else {
+    let Some((at, reset)) = c.closed_by(Side::Server) else {
         return;
     };
     let server = &c.tcp.sides[Side::Server];

@@ -2,19 +2,14 @@
 
 use crate::base::{SECOND, Side};
 use crate::diagnosis::principles::reset_origin;
-use crate::diagnosis::{At, Claim, Code, Connection, Ending, Where};
+use crate::diagnosis::{At, Claim, Code, Connection, Where};
 use crate::proto::tls::{TlsFacts, Version};
 
 use super::{hello_end, on_clear_port, server_answered};
 
 /// Hears a connection with a ClientHello.
 pub fn rule(c: &Connection<'_>, tls: &TlsFacts, claims: &mut Vec<Claim>) {
-    let Ending::Closed {
-        by: Side::Server,
-        at,
-        reset,
-    } = c.ending
-    else {
+    let Some((at, reset)) = c.closed_by(Side::Server) else {
         return;
     };
     let (Some(hello), Some(end)) = (&tls.client_hello, hello_end(tls)) else {
